@@ -1,0 +1,33 @@
+"""kerasnets: the classic convolutional networks, defined once with Keras 3, the same on torch, TensorFlow and JAX.
+
+Importing this package loads no framework; a name below does when it is first used and needs one.
+"""
+
+import importlib
+
+# public name -> module of the package that holds it
+_HOMES = {
+    "build": "models",
+    "list_models": "models",
+    "train": "training",
+    "RECIPES": "recipes",
+    "DATASETS": "data",
+    "load_data": "data",
+    "load": "saving",
+    "save": "saving",
+    "Card": "saving",
+    "Classifier": "prediction",
+    "BadInputError": "errors",
+}
+__all__ = list(_HOMES)
+__version__ = "0.1.0"
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kerasnets' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"kerasnets.{_HOMES[name]}"), name)
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES])

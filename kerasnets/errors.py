@@ -1,0 +1,11 @@
+"""What goes wrong, in words for the person who caused it."""
+
+
+class BadInputError(ValueError):
+    """A picture, data set, model or checkpoint that is missing or damaged. The message names it and the remedy."""
+
+
+def shorten(path, length=60):
+    """`path` as text of at most `length` characters: the end of it, which tells most."""
+    text = str(path)
+    return text if len(text) <= length else "..." + text[3 - length :]

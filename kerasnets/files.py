@@ -1,0 +1,90 @@
+"""Files that are written whole or not at all, whatever stops the writer."""
+
+import contextlib
+import errno
+import os
+import tempfile
+import time
+from pathlib import Path
+
+ABANDONED = 3600  # seconds after which a part that a killed writer left behind is swept away
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Yield a path beside `path` to write to; when the block ends well, it takes the place of `path` in one step.
+
+    Where the block fails, or the process is killed, `path` is what it was. Folders are made as needed.
+    Raises OSError where the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    with blaming(path):
+        check_folder(path)
+        sweep(path)
+        part = make_part(path)
+        try:
+            yield part
+            with part.open("rb+") as written:
+                os.fsync(written.fileno())
+            part.chmod(0o666 & ~current_umask())  # mkstemp makes files that only their owner can read
+            os.replace(part, path)
+            sync_folder(path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def check_writable(path):
+    """Raise OSError now rather than after an hour's work, where `path` cannot be written."""
+    path = Path(path)
+    with blaming(path):
+        check_folder(path)
+        make_part(path).unlink()
+
+
+def make_part(path):
+    """Make an empty file beside `path`, of a name that no one else has."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".part{path.suffix}", dir=path.parent)
+    os.close(handle)
+    return Path(name)
+
+
+@contextlib.contextmanager
+def blaming(path):
+    """Let an error of the operating system name `path`, rather than a part of it that no one has heard of."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
+def check_folder(path):
+    """Make the folder of `path`; raise OSError where that fails or `path` is itself a folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
+def sweep(path):
+    """Remove parts of `path` that a killed writer left long ago."""
+    for part in path.parent.glob(f".{path.stem}-*.part{path.suffix}"):
+        with contextlib.suppress(OSError):  # another process may have swept it
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                part.unlink()
+
+
+def current_umask():
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def sync_folder(folder):
+    """Make a rename in `folder` survive a power cut. Windows has no such call, and needs none."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,31 @@
+"""LeNet-5: convolutions and average pooling by turns, then dense layers.
+
+Source: LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86 (1998), section II.B and figure 2.
+Departures: C3 is connected to all of S2 (the paper leaves connections out, table I), the pooling layers have no
+weights of their own, tanh is not scaled, and the output is a dense layer in place of radial basis functions.
+The picture is 28x28, padded by 2 inside C1, where the paper pads it to 32x32 beforehand. Kernels begin as PyTorch's do,
+U(+-1/sqrt(fan_in)), since the tutorials that train this form by SGD with a learning rate of 0.9 lean on it: from Keras'
+own beginning (glorot_uniform) some seeds end at 0.973 (models_saved/README.md). Biases begin at 0, PyTorch's do not.
+"""
+
+import keras
+from keras import layers
+
+
+def lenet5(input_shape=(28, 28, 1), num_classes=10):
+    """Build LeNet-5 with tanh: 61,706 parameters. Layers carry the paper's names; the last gives logits."""
+    inputs = keras.Input(input_shape)
+    x = layers.Conv2D(6, 5, padding="same", activation="tanh", kernel_initializer=pytorch_uniform(), name="c1")(inputs)
+    x = layers.AveragePooling2D(2, name="s2")(x)
+    x = layers.Conv2D(16, 5, activation="tanh", kernel_initializer=pytorch_uniform(), name="c3")(x)
+    x = layers.AveragePooling2D(2, name="s4")(x)
+    x = layers.Conv2D(120, 5, activation="tanh", kernel_initializer=pytorch_uniform(), name="c5")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(84, activation="tanh", kernel_initializer=pytorch_uniform(), name="f6")(x)
+    logits = layers.Dense(num_classes, kernel_initializer=pytorch_uniform(), name="logits")(x)
+    return keras.Model(inputs, logits, name="lenet5")
+
+
+def pytorch_uniform():
+    """U(+-1/sqrt(fan_in)): how torch.nn.Conv2d and torch.nn.Linear draw their weights."""
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")

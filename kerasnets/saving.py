@@ -1,0 +1,179 @@
+"""Model files: one self-contained .keras or .h5, written whole or not at all, with its card inside.
+
+The file is a Keras model from raw pixels to class probabilities; plain `keras.models.load_model` reads it on any
+backend. The card is an entry of our own in the zip archive, or an attribute of the HDF5 file, which Keras passes over.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import logging
+import os
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from kerasnets import backends
+from kerasnets.errors import BadInputError, shorten
+from kerasnets.files import whole_file
+
+SUFFIXES = (".keras", ".h5")
+CARD = "kerasnets.json"  # the zip entry, or the HDF5 attribute
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model file says of itself."""
+
+    model: str  # name in MODELS
+    dataset: str  # title of the data set
+    recipe: str  # name in RECIPES
+    class_names: tuple[str, ...]
+    input_kind: str  # how a picture is prepared for it: a name in pictures.KINDS
+    input_shape: tuple[int, int, int]  # height, width, channels
+    accuracy: float  # on test data, as a fraction
+    val_accuracy: float  # on validation data, as a fraction
+    epochs: int
+    seed: int
+    versions: dict[str, str]
+    commit: str  # of kerasnets, when it was trained; "" where it was not a checkout
+    weights_sha256: str = ""
+
+
+def save(model, path, card):
+    """Write `model`, with `card` inside, to `path` (.keras or .h5), whole or not at all.
+
+    model: uncompiled, since the config of an optimizer names its backend's class, which no other loads.
+    Raises ValueError for another suffix or a compiled model, OSError where the file cannot be written.
+    """
+    check_suffix(path)
+    if model.compiled:
+        raise ValueError("a model file holds no optimizer: pass an uncompiled model, as kerasnets.build gives")
+    card = dataclasses.replace(card, weights_sha256=digest(model))
+    text = json.dumps(dataclasses.asdict(card), indent=1)
+    with whole_file(path) as part, quiet_keras(), hdf5_errors_as_os_errors():
+        model.save(part)
+        if part.suffix == ".h5":
+            with h5py.File(part, "r+") as file:
+                file.attrs[CARD] = text
+        else:
+            with zipfile.ZipFile(part, "a") as archive:
+                archive.writestr(CARD, text)
+
+
+def load(path, *, logits=False):
+    """Return (model, card) from a file that `save` wrote; the model is uncompiled and runs on any backend.
+
+    model: uint8 pixels (n, height, width, channels), 0..255 -> float32 class probabilities (n, num_classes);
+    with `logits`, up to the layer before the softmax, for features and fine-tuning.
+    Raises BadInputError for a file that is missing, damaged, or not a model of kerasnets.
+    """
+    card = load_card(path)
+    backends.choose()
+    import keras
+
+    try:
+        with quiet_keras():
+            model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the damaged part led it to
+        raise BadInputError(
+            f"{shorten(path)} is damaged or was made by an incompatible Keras: {error}; train or copy it again"
+        ) from error
+    if digest(model) != card.weights_sha256:
+        raise BadInputError(
+            f"{shorten(path)} is damaged: its weights are not those that were saved; train or copy it again"
+        )
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise BadInputError(f"{shorten(path)} holds weights that are not finite numbers; train it again")
+    return (keras.Model(model.input, model.layers[-1].input) if logits else model), card
+
+
+def load_card(path):
+    """Return the Card of a model file without loading a framework. Raises BadInputError as `load` does."""
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise BadInputError(f"{shorten(path)} is not a model file; those end in {' or '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise BadInputError(f"{shorten(path)} is a folder, not a model file; name the file in it")
+    if not path.is_file():
+        raise BadInputError(
+            f"no model file {shorten(path)}; check name and folder, or make one by scripts/train_mnist.py"
+        )
+    if path.stat().st_size == 0:
+        raise BadInputError(f"{shorten(path)} is empty; train or copy it again")
+    try:
+        text = (card_of_keras if path.suffix == ".keras" else card_of_h5)(path)
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise BadInputError(
+            f"{shorten(path)} is damaged or not a model file ({error}); train or copy it again"
+        ) from error
+    except KeyError as error:
+        raise BadInputError(
+            f"{shorten(path)} was not saved by kerasnets: it has no card with class names; train one"
+        ) from error
+    try:
+        fields = json.loads(text)
+        for name in ("class_names", "input_shape"):
+            fields[name] = tuple(fields[name])
+        return Card(**fields)
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInputError(
+            f"{shorten(path)} has a card that cannot be read ({error}); train or copy it again"
+        ) from error
+
+
+def card_of_keras(path):
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"its part {damaged} fails its checksum")
+        return archive.read(CARD)
+
+
+def card_of_h5(path):
+    with h5py.File(path, "r") as file:
+        return file.attrs[CARD]
+
+
+def check_suffix(path):
+    if Path(path).suffix not in SUFFIXES:
+        raise ValueError(f"{shorten(path)} is no name for a model file; it must end in {' or '.join(SUFFIXES)}")
+
+
+def digest(model):
+    """SHA-256 of all weights in their order: HDF5 alone would not notice a flipped bit."""
+    sha = hashlib.sha256()
+    for weights in model.get_weights():
+        sha.update(np.ascontiguousarray(weights))
+    return sha.hexdigest()
+
+
+@contextlib.contextmanager
+def quiet_keras():
+    """Hold back Keras' log lines about .h5 being old: it is one of our two formats, chosen on purpose."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def hdf5_errors_as_os_errors():
+    """HDF5 reports a write that failed in several ways, the cause at times in its text alone, at times not at all."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        cause = re.search(r"errno = (\d+)", str(error))
+        if getattr(error, "errno", None) or not (cause or isinstance(error, OSError)):
+            raise
+        number = int(cause[1]) if cause else errno.EIO
+        raise OSError(number, os.strerror(number)) from error

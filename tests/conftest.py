@@ -1,0 +1,94 @@
+"""What all tests share: one worker process per backend, and the real MNIST where it lies.
+
+This process imports no framework. A test gives a module-level function to a worker, which runs it under its backend.
+"""
+
+import multiprocessing
+import os
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasnets import data
+from kerasnets.backends import BACKENDS, KeepOut
+
+ROOT = Path(__file__).parent.parent
+
+FRAMEWORKS = ("keras", "torch", "torchvision", "tensorflow", "jax")
+
+
+def pytest_configure():
+    """Keep frameworks out of this process: a test could lean on one; JAX's import changes what TensorFlow prints."""
+    sys.meta_path.insert(0, KeepOut(FRAMEWORKS))
+
+
+# Warnings that are errors elsewhere: what Keras and the frameworks do among themselves.
+FOREIGN_WARNINGS = (
+    "__array__ implementation doesn't accept a copy keyword",  # NumPy 2 of Keras' variables under torch
+)
+
+
+class Worker:
+    """A process of its own with one backend; `worker(function, *args)` runs there and returns what it returned."""
+
+    def __init__(self, backend):
+        self.backend = backend
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start, (backend,))
+
+    def __call__(self, function, *args):
+        return self.pool.submit(function, *args).result()
+
+
+def start(backend):
+    """Make this process one of `backend`; a backend that is not installed fails every test that asks for it."""
+    os.environ["KERAS_BACKEND"] = backend
+    from kerasnets import backends
+
+    backends.own_process()
+    backends.choose()
+    import keras  # what its import warns of is not ours
+
+    keras.config.disable_interactive_logging()
+    warnings.simplefilter("error")
+    for message in FOREIGN_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+
+
+def draw_weights(shapes, seed):
+    """Weights from NumPy for [(path, shape)], so that activations stay of order 1: the same for every backend."""
+    rng = np.random.default_rng(seed)
+    return [draw(rng, path, shape) for path, shape in shapes]
+
+
+def draw(rng, path, shape):
+    if path.endswith(("gamma", "moving_variance")):
+        return rng.uniform(0.5, 1.5, shape).astype("float32")
+    fan_in = np.prod(shape[:-1]) if len(shape) > 1 else 100
+    return rng.normal(0, fan_in**-0.5, shape).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def workers():
+    """backend -> Worker, for all of them."""
+    running = {backend: Worker(backend) for backend in BACKENDS}
+    yield running
+    for worker in running.values():
+        worker.pool.shutdown()
+
+
+@pytest.fixture(params=BACKENDS)
+def worker(request, workers):
+    """The Worker of each backend in turn."""
+    return workers[request.param]
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """The real MNIST. Tests on it are skipped, and say so, where KERASNETS_DATA does not name it."""
+    if "KERASNETS_DATA" not in os.environ:
+        pytest.skip("the real MNIST is not here: set KERASNETS_DATA to the folder that holds MNIST/raw")
+    return data.load_data("mnist")

@@ -1,0 +1,267 @@
+"""The scripts as a person runs them: results, one line for each failure, exit codes, stopping."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from kerasnets.backends import BACKENDS
+from tests.conftest import ROOT
+from tests.test_data import stand_in, write_idx
+
+SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
+SAMPLE = ROOT / "docs/samples/three-on-paper.jpg"
+NO_NETWORK = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+
+
+def environment(backend="torch", **more):
+    kept = {name: value for name, value in os.environ.items() if name not in ("KERAS_BACKEND", "KERASNETS_DATA")}
+    kept.pop("PYTHONUNBUFFERED", None)
+    return kept | NO_NETWORK | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)} | more
+
+
+def run(folder, script, *arguments, **more):
+    command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
+    more = {"KERAS_HOME": f"{folder}-keras", **more}
+    return subprocess.run(command, cwd=folder, env=environment(**more), capture_output=True, text=True)
+
+
+def only_line(done, code):
+    """The one line on stderr of a failure with this exit code."""
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    assert len(lines[0]) <= 200
+    return lines[0]
+
+
+# ---- wrong usage, bad input, bad environment; each of these ends before a framework is loaded, or soon after ----
+
+FAILURES = {
+    "no arguments": ("predict_image.py", [], 2, "the following arguments are required: model"),
+    "unknown option": ("train_mnist.py", ["--epoch", "x", "--fast"], 2, "argument --epochs: invalid int value: 'x'"),
+    "unknown model": ("train_mnist.py", ["--model", "vgg"], 2, "argument --model: invalid choice: 'vgg'"),
+    "unknown data set": ("train_mnist.py", ["--dataset", "svhn"], 2, "invalid choice: 'svhn'"),
+    "impossible epochs": ("train_mnist.py", ["--epochs", "0"], 2, "epochs must be at least 1"),
+    "unknown suffix": ("train_mnist.py", ["--out", "a.pth"], 2, "a.pth is no name for a model file"),
+    "index alone": ("predict_image.py", [SHIPPED, SAMPLE, "--index", "3"], 2, "--index goes with --dataset"),
+    "file for a folder": ("train_mnist.py", ["--dataset", "digits", "--out", "file/a.keras"], 4, "file/a.keras: "),
+    "no folder of data": ("train_mnist.py", ["--data-dir", "nowhere"], 3, "no folder nowhere; it was to hold MNIST"),
+    "MNIST not in its folder": ("train_mnist.py", ["--data-dir", "folder.keras"], 4, "MNIST is in no known folder"),
+    "no MNIST": ("train_mnist.py", ["--dataset", "mnist"], 4, "MNIST is in no known folder"),
+    "unwritable": ("train_mnist.py", ["--dataset", "digits", "--out", "/proc/a.keras"], 4, "/proc/a.keras: "),
+    "folder in the way": ("train_mnist.py", ["--dataset", "digits", "--out", "folder.keras"], 4, "Is a directory"),
+    "no model": ("predict_image.py", ["no.keras", SAMPLE], 3, "no model file no.keras"),
+    "no picture": ("predict_image.py", [SHIPPED, "no.png"], 3, "no picture no.png: No such file"),
+    "nothing to judge": ("predict_image.py", [SHIPPED], 2, "after the model, name pictures, or"),
+    "both": ("predict_image.py", [SHIPPED, SAMPLE, "--dataset", "digits"], 2, "after the model, name pictures, or"),
+    "impossible top": ("predict_image.py", [SHIPPED, SAMPLE, "--top", "0"], 2, "--top must be at least 1, not 0"),
+    "no such index": ("predict_image.py", [SHIPPED, "--dataset", "digits", "--index", "360"], 2, "there is no 360"),
+    "unknown drawing": ("predict_image.py", [SHIPPED, SAMPLE, "--save", "a.xyz"], 2, "cannot draw a.xyz: it must"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_failure_is_one_line_with_its_exit_code(tmp_path, case):
+    script, arguments, code, words = FAILURES[case]
+    (tmp_path / "folder.keras").mkdir()
+    (tmp_path / "file").touch()
+    assert words in only_line(run(tmp_path, script, *arguments), code)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder.keras"]
+
+
+def test_a_wrong_backend_is_wrong_usage(tmp_path):
+    for script, arguments in (("train_mnist.py", []), ("predict_image.py", [SHIPPED, SAMPLE])):
+        line = only_line(run(tmp_path, script, *arguments, backend="pytorch"), 2)
+        assert line == "error: unknown KERAS_BACKEND 'pytorch'; choose one of: torch, tensorflow, jax"
+
+
+def test_damaged_mnist_is_refused_and_nothing_else_is_trained_instead(tmp_path):
+    folder = write_idx(tmp_path / "data/MNIST/raw", stand_in())
+    path = folder / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:1000])
+    for arguments in ([], ["--dataset", "mnist"]):
+        line = only_line(run(tmp_path, "train_mnist.py", *arguments), 3)
+        assert "train-images-idx3-ubyte.gz is damaged" in line
+    assert not (tmp_path / "models_saved").exists()
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = run(tmp_path, "predict_image.py", "no.keras", SAMPLE, "--debug")
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: no model file no.keras")
+
+
+def test_long_names_are_shortened(tmp_path):
+    name = "a" * 240 + ".png"
+    assert "aaa.png" in only_line(run(tmp_path, "predict_image.py", SHIPPED, name), 3)
+
+
+def test_opencv_without_its_system_library_names_the_remedy(tmp_path):
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')"
+    )
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    line = only_line(run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, PYTHONPATH=paths), 4)
+    assert "libGL.so.1" in line
+    assert "apt-get install libgl1 libglib2.0-0" in line
+
+
+@pytest.mark.parametrize("script", ["train_mnist.py", "predict_image.py"])
+def test_help_works_without_a_framework(tmp_path, script):
+    code = f"import sys, runpy; sys.argv = [{script!r}, '--help']\n"
+    code += f"try: runpy.run_path({str(ROOT / 'scripts' / script)!r}, run_name='__main__')\n"
+    code += "finally: print([name for name in ('keras', 'torch', 'tensorflow', 'jax', 'cv2') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0
+    assert f"python scripts/{script}" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# ---- results ----
+
+
+def test_without_mnist_one_line_says_that_digits_are_trained_and_every_name_says_digits(tmp_path):
+    done = run(tmp_path, "train_mnist.py", "--epochs", 1)
+    assert done.returncode == 0, done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith(
+        "MNIST is not here and cannot be downloaded: training on scikit-learn's digits instead, into "
+    )
+    assert "models_saved/mnist_cnn-digits.keras" in line
+    assert "--data-dir" in line
+    result = done.stdout.splitlines()[-1]
+    assert result.startswith("result recipe=mnist_cnn-digits test_accuracy=0.")
+    assert result.endswith("files=models_saved/mnist_cnn-digits.keras")
+    assert sorted(os.listdir(tmp_path / "models_saved")) == ["mnist_cnn-digits-curves.png", "mnist_cnn-digits.keras"]
+    assert "Output Shape" in done.stdout
+    assert "93,322" in done.stdout
+
+
+def test_a_file_that_was_meant_for_mnist_is_not_overwritten_by_digits(tmp_path):
+    (tmp_path / "my_digits.keras").write_text("an MNIST model")
+    done = run(tmp_path, "train_mnist.py", "--epochs", 1, "--out", "my_digits.keras", "--json")
+    assert json.loads(done.stdout)["files"] == ["my_digits-digits.keras"]
+    assert json.loads(done.stdout)["dataset"] == "scikit-learn's digits"
+    assert (tmp_path / "my_digits.keras").read_text() == "an MNIST model"
+
+
+def test_predictions_are_lines_or_json_and_the_good_ones_come_all_the_same(tmp_path):
+    done = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "no.png", "--top", 2)
+    assert "no picture no.png" in only_line(done, 3)
+    assert re.fullmatch(rf"{re.escape(str(SAMPLE))}: 3 [01]\.\d{{4}}, \d 0\.\d{{4}}\n", done.stdout)
+
+    done = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "no.png", "--json", "--save", "drawn.png")
+    good, bad = json.loads(done.stdout)
+    assert (good["image"], good["label"], good["probability"]) == (str(SAMPLE), "3", good["top"][0]["probability"])
+    assert bad == {"image": "no.png", "error": "no picture no.png: No such file or directory; check the name"}
+    assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_data_sets_own_pictures_are_read(tmp_path):
+    done = run(tmp_path, "predict_image.py", SHIPPED, "--dataset", "digits", "--index", 0, 1)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(" (")[0] for line in done.stdout.splitlines()] == ["digits test 0", "digits test 1"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window opens and waits for a person")
+def test_without_a_screen_one_line_says_so(tmp_path):
+    done = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "--show", DISPLAY="", WAYLAND_DISPLAY="")
+    assert "no window can be shown: there is no screen" in only_line(done, 4)
+
+
+def test_real_mnist_is_read_by_its_index(tmp_path, mnist):
+    more = {"KERASNETS_DATA": os.path.abspath(os.environ["KERASNETS_DATA"])}
+    done = run(tmp_path, "predict_image.py", SHIPPED, "--dataset", "mnist", **more)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"mnist test 0 \(a 7\): 7 [01]\.\d{4}\n", done.stdout)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and limits of a POSIX shell")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path, unbuffered):
+    command = f"{sys.executable} {ROOT}/scripts/predict_image.py {SHIPPED} {SAMPLE} {SAMPLE} | true"
+    shell = ["bash", "-o", "pipefail", "-c", command]
+    done = subprocess.run(shell, env=environment(PYTHONUNBUFFERED=unbuffered), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and limits of a POSIX shell")
+def test_a_write_that_fails_after_training_is_one_line_and_leaves_the_old_file(tmp_path):
+    """A limit of 100 kB on files stands for a full disk: the model has 415 kB."""
+    (tmp_path / "a.h5").write_text("the old one")
+    command = (
+        f"ulimit -f 100; exec {sys.executable} {ROOT}/scripts/train_mnist.py --dataset digits --epochs 1 --out a.h5"
+    )
+    shell = ["bash", "-c", command]
+    done = subprocess.run(shell, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    line = only_line(done, 4)
+    assert line == "error: a.h5: File too large; raise the limit on file sizes (ulimit -f), or name another place"
+    assert (tmp_path / "a.h5").read_text() == "the old one"
+    assert os.listdir(tmp_path) == ["a.h5"]
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
+    shutil.copy(SAMPLE, tmp_path / "手写.jpg")
+    done = run(tmp_path, "predict_image.py", SHIPPED, "手写.jpg", PYTHONIOENCODING="cp1252")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("\\u624b\\u5199.jpg: 3 ")
+
+
+# ---- stopping ----
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("number", "code", "words"), [
+    (signal.SIGINT, 130, "stopped by Ctrl-C"),
+    (signal.SIGTERM, 143, "stopped by SIGTERM"),
+])  # fmt: skip
+def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path, backend, number, code, words):
+    (tmp_path / "a.keras").write_text("the old one")
+    command = [sys.executable, "-u", str(ROOT / "scripts/train_mnist.py"), "--dataset", "digits", "--epochs", "1000"]
+    running = subprocess.Popen(
+        [*command, "--out", "a.keras"],
+        cwd=tmp_path,
+        env=environment(backend),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in running.stdout:
+        if line.startswith("Epoch 2/"):
+            break
+    running.send_signal(number)
+    _, errors = running.communicate()
+    assert (running.returncode, errors) == (code, f"{words}\n")
+    assert (tmp_path / "a.keras").read_text() == "the old one"
+    assert os.listdir(tmp_path) == ["a.keras"]
+
+
+SWALLOWS = """
+import os, signal
+from kerasnets import console, stopping
+def main():
+    with stopping.after_the_step():
+        for step in range(3):
+            os.kill(os.getpid(), signal.SIGTERM if step < {first} else 0)
+            print("step", step, flush=True)
+            if step == 1: stopping.check()
+console.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "steps"), [(0, "step 0\nstep 1\nstep 2\n"), (1, "step 0\nstep 1\n"), (2, "step 0\n")]
+)
+def test_a_signal_waits_for_the_step_at_hand_and_a_second_one_does_not(first, steps):
+    code = SWALLOWS.format(first=first)
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    expected = (0, "") if first == 0 else (143, "stopped by SIGTERM\n")
+    assert (done.stdout, done.returncode, done.stderr) == (steps, *expected)

@@ -1,0 +1,170 @@
+"""Nothing is imported that is not needed, and imports go one way. Each backend works where it is the only one."""
+
+import ast
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from kerasnets.backends import BACKENDS
+from tests.conftest import FRAMEWORKS, ROOT
+
+# What belongs to each backend in site-packages: the beginnings of names.
+BELONGINGS = {
+    "torch": ("torch", "functorch", "torchgen", "triton", "nvidia", "cuda"),
+    "tensorflow": ("tensorflow", "tensorboard", "libclang"),
+    "jax": ("jax",),
+}
+
+# module of the package -> modules of the package that it may import
+MAY_IMPORT = {
+    "__init__": set(),
+    "errors": set(),
+    "backends": set(),
+    "recipes": set(),
+    "files": set(),
+    "graph": set(),
+    "pictures": {"errors"},
+    "drawing": {"errors", "files"},
+    "stopping": set(),
+    "console": {"errors", "backends", "stopping"},
+    "models": {"backends", "graph", "models"},
+    "data": {"backends", "errors", "files", "pictures"},
+    "saving": {"backends", "errors", "files"},
+    "prediction": {"drawing", "errors", "pictures", "saving"},
+    "training": {"backends", "data", "drawing", "files", "graph", "models", "recipes", "saving", "stopping"},
+}
+
+
+def imports_of(path):
+    """Full names of what a Python file imports, inside of functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules():
+    for path in sorted((ROOT / "kerasnets").rglob("*.py")):
+        relative = path.relative_to(ROOT / "kerasnets")
+        yield path, relative.parts[0].removesuffix(".py")
+
+
+def test_imports_go_one_way():
+    for path, module in modules():
+        ours = {name.split(".")[1] for name in imports_of(path) if name.startswith("kerasnets.")}
+        assert ours <= MAY_IMPORT[module], path
+
+
+def test_an_architecture_file_knows_keras_and_nothing_else():
+    for path in (ROOT / "kerasnets/models").glob("[!_]*.py"):
+        assert {name.split(".")[0] for name in imports_of(path)} == {"keras"}, path
+        for word in ("data_format", "channels_first", "channels_last"):
+            assert word not in path.read_text(), path
+
+
+def test_recipes_need_the_standard_library_alone():
+    roots = {name.split(".")[0] for name in imports_of(ROOT / "kerasnets/recipes.py")}
+    assert roots <= set(sys.stdlib_module_names)
+
+
+def test_nothing_imports_a_script():
+    for path in [*(ROOT / "kerasnets").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]:
+        assert not any(name.split(".")[0] == "scripts" for name in imports_of(path)), path
+
+
+@pytest.mark.parametrize("statement", [
+    "import kerasnets",
+    "import kerasnets; kerasnets.RECIPES; kerasnets.DATASETS; kerasnets.load_data('digits')",
+    "import kerasnets; kerasnets.Classifier.load('models_saved/pretrained/mnist_cnn-mnist.keras')",
+    "import kerasnets.prediction, kerasnets.pictures; kerasnets.pictures.read('docs/samples/screen-1.png')",
+])  # fmt: skip
+def test_no_framework_is_loaded_until_one_is_needed(statement):
+    code = f"{statement}\nimport sys; print([name for name in {FRAMEWORKS} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_this_process_has_no_framework_and_gets_none():
+    assert [name for name in FRAMEWORKS if name in sys.modules] == []
+    with pytest.raises(ModuleNotFoundError, match="kept out of this process"):
+        import keras  # noqa: F401
+
+
+# ---- one backend alone ----
+
+
+def alone(backend, folder):
+    """An environment in which `backend` is the only one installed (None: no one): links to the other packages."""
+    others = tuple(name for other in BACKENDS if other != backend for name in BELONGINGS[other])
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not entry.name.lower().startswith(others):
+            (folder / entry.name).symlink_to(entry)
+    environment = {name: value for name, value in os.environ.items() if name not in ("KERAS_BACKEND", "PYTHONPATH")}
+    return environment | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+
+
+def script(environment, *arguments):
+    """Run a script in an environment, without its own site-packages (-S)."""
+    command = [sys.executable, "-S", *map(str, arguments)]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_without_a_backend_one_line_says_what_to_install(tmp_path):
+    done = script(alone(None, tmp_path), "scripts/predict_image.py", "models_saved/pretrained/mnist_cnn-mnist.keras",
+                  "docs/samples/screen-0.png")  # fmt: skip
+    assert done.returncode == 4
+    assert done.stderr == "error: no backend is installed; choose one, as by: pip install torch torchvision\n"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_scripts_load_no_other_backend_though_it_is_installed(backend):
+    code = "import runpy, sys\n"
+    code += "sys.argv = ['', 'models_saved/pretrained/mnist_cnn-mnist.h5', 'docs/samples/screen-0.png']\n"
+    code += "try: runpy.run_path('scripts/predict_image.py', run_name='__main__')\n"
+    code += f"finally: print([name for name in {BACKENDS} if name in sys.modules])"
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == str([backend]), done.stderr
+
+
+def test_ruff_finds_nothing():
+    checked = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_installation_with_one_backend_alone_trains_and_predicts(tmp_path, backend):
+    (tmp_path / "site").mkdir()
+    environment = alone(backend, tmp_path / "site")
+    model = tmp_path / "model.keras"
+    trained = script(
+        environment,
+        "scripts/train_mnist.py",
+        "--dataset",
+        "digits",
+        "--epochs",
+        1,
+        "--out",
+        model,
+        model.with_suffix(".h5"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stderr == f"KERAS_BACKEND is not set: using {backend}\n"
+    assert f"backend={backend}" in trained.stdout.splitlines()[-1]
+    for path in (model, model.with_suffix(".h5")):
+        answered = script(environment, "scripts/predict_image.py", path, "docs/samples/screen-0.png", "--json")
+        assert answered.returncode == 0, answered.stderr
+        assert '"label"' in answered.stdout
+
+    for other in set(BACKENDS) - {backend}:
+        refused = script(environment | {"KERAS_BACKEND": other}, "scripts/train_mnist.py", "--dataset", "digits")
+        assert refused.returncode == 4
+        assert refused.stderr.startswith(
+            f"error: KERAS_BACKEND is {other}, which is not installed: pip install {other}"
+        )
+        assert refused.stderr.count("\n") == 1

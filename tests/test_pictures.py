@@ -1,0 +1,248 @@
+"""From picture files to pixels: decoding, polarity, colour order, MNIST's form, and what is refused."""
+
+import contextlib
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasnets import pictures
+from kerasnets.errors import BadInputError
+
+RED = (200, 30, 60)  # RGB
+
+
+def png_of(width, height):
+    """The header of a PNG of that size and nothing more of it (PNG specification, chunk IHDR)."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+# ---- reading ----
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif", ".gif"])
+def test_colours_come_as_rgb(tmp_path, suffix):
+    path = tmp_path / f"red{suffix}"
+    Image.new("RGB", (20, 12), RED).save(path)  # Pillow writes RGB: the judge of the order
+    picture = pictures.read(path)
+    assert (picture.shape, picture.dtype) == ((12, 20, 3), np.uint8)
+    np.testing.assert_allclose(picture.reshape(-1, 3), np.tile(RED, (240, 1)), atol=3)
+
+
+def test_grey_palette_and_16_bit_come_as_rgb_of_8_bits(tmp_path):
+    grey = np.full((8, 8), 100, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(grey).convert("P").save(tmp_path / "palette.png")
+    cv2.imwrite(str(tmp_path / "deep.png"), np.full((8, 8), 100 * 257, np.uint16))
+    for name in ("grey", "palette", "deep"):
+        np.testing.assert_array_equal(pictures.read(tmp_path / f"{name}.png"), np.full((8, 8, 3), 100))
+
+
+@pytest.mark.parametrize(("suffix", "channels"), [(".jpg", 3), (".png", 4)])
+def test_exif_orientation_is_applied(tmp_path, suffix, channels):
+    picture = np.zeros((10, 20, channels), np.uint8)
+    picture[:, :10] = 255  # the left half is white
+    picture[..., 3:] = 255  # and nothing transparent, where there is an alpha channel
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "rotate by 90 degrees clockwise to view", EXIF 2.3 section 4.6.4
+    Image.fromarray(picture).save(tmp_path / f"turned{suffix}", exif=exif)
+    upright = pictures.read(tmp_path / f"turned{suffix}")
+    assert upright.shape == (20, 10, 3)
+    assert upright[:8].min() > 240
+    assert upright[12:].max() < 15
+
+
+@pytest.mark.parametrize(("ink", "background"), [(0, 255), (255, 0)])
+def test_transparency_is_laid_on_what_the_drawing_stands_out_from(tmp_path, ink, background):
+    drawing = np.full((10, 10, 4), ink, np.uint8)
+    drawing[..., 3] = 0
+    drawing[4:6, :, 3] = 255
+    Image.fromarray(drawing).save(tmp_path / "drawing.png")
+    picture = pictures.read(tmp_path / "drawing.png")
+    assert (picture[0] == background).all()
+    assert (picture[4] == ink).all()
+
+
+def test_names_beyond_ascii_are_read(tmp_path):
+    path = tmp_path / "zażółć 手写.png"
+    Image.new("L", (5, 5), 9).save(path)
+    assert pictures.read(path).shape == (5, 5, 3)
+
+
+# ---- refusing ----
+
+
+def saved(path, **options):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path, **options)
+    return path.read_bytes()
+
+
+def bad_crc(path):
+    content = bytearray(saved(path))
+    content[content.index(b"IDAT") + 40] ^= 1
+    path.write_bytes(content)
+
+
+def half(path):
+    content = saved(path)
+    path.write_bytes(content[: len(content) // 2])
+
+
+BAD_PICTURES = {
+    "missing.png": (lambda path: None, "no picture"),
+    "empty.png": (lambda path: path.touch(), "is empty"),
+    "text.png": (lambda path: path.write_text("hello"), "is not a picture"),
+    "folder.png": (lambda path: path.mkdir(), "is a folder, not a picture"),
+    "half.png": (half, "is damaged"),
+    "half.jpg": (half, "is damaged"),
+    "half.gif": (half, "is damaged"),
+    "half.bmp": (half, "is damaged"),
+    "half.webp": (half, "is damaged|is not a picture"),
+    "half.tif": (half, "is damaged|is not a picture"),
+    "crc.png": (bad_crc, "is damaged"),
+    "heavy.png": (lambda path: path.write_bytes(bytes(64_000_001)), "has 64 MB; a picture may have 64"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PICTURES)
+def test_a_bad_picture_is_refused_in_one_line_that_names_it(tmp_path, name):
+    make, words = BAD_PICTURES[name]
+    make(tmp_path / name)
+    with pytest.raises(BadInputError, match=words) as caught:
+        pictures.read(tmp_path / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert ";" in str(caught.value)  # and what to do
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path):
+    """A 100-megapixel PNG of zeros has 100 kB; decoding it would take 300 MB."""
+    scanline = b"\0" + bytes(10_000)
+    packed = zlib.compress(scanline * 10_000, 9)
+    chunk = struct.pack(">I", len(packed)) + b"IDAT" + packed + struct.pack(">I", zlib.crc32(b"IDAT" + packed))
+    end = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    (tmp_path / "bomb.png").write_bytes(png_of(10_000, 10_000) + chunk + end)
+    with pytest.raises(BadInputError, match="is too large"):
+        pictures.read(tmp_path / "bomb.png")
+
+
+def test_a_picture_of_one_colour_has_no_digit():
+    with pytest.raises(BadInputError, match="no digit to see"):
+        pictures.prepare(np.full((50, 50), 77, np.uint8), "mnist", (28, 28, 1))
+
+
+@pytest.mark.parametrize("shape", [(3, 3000), (3000, 3), (1, 20_000), (1, 1), (2, 2)])
+def test_odd_shapes_are_answered_or_refused_as_bad_input(shape):
+    picture = np.full(shape, 240, np.uint8)
+    picture[shape[0] // 2, shape[1] // 2] = 0
+    with contextlib.suppress(BadInputError):
+        assert pictures.prepare(picture, "mnist", (28, 28, 1)).shape == (28, 28, 1)
+
+
+def test_16_bits_of_grey_with_a_transparent_colour_are_read(tmp_path):
+    """PNG specification, chunk tRNS: 16 bits of grey, one level of which is transparent."""
+    content = png_of(4, 4).replace(struct.pack(">BB", 8, 0), struct.pack(">BB", 16, 0))
+    header = content[12:29]
+    chunks = [content[:29], struct.pack(">I", zlib.crc32(header))]
+    for name, body in ((b"tRNS", b"\0\1"), (b"IDAT", zlib.compress((b"\0" + b"\x80\0" * 4) * 4)), (b"IEND", b"")):
+        chunks.append(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)))
+    (tmp_path / "deep.png").write_bytes(b"".join(chunks))
+    np.testing.assert_array_equal(pictures.read(tmp_path / "deep.png"), np.full((4, 4, 3), 128))
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((0, 0), np.uint8), np.zeros((28, 28)), np.zeros((28, 28, 2), np.uint8), np.zeros(28, np.uint8)]
+)
+def test_an_array_that_is_no_picture_is_wrong_usage(array):
+    with pytest.raises(ValueError, match="a picture is uint8"):
+        pictures.prepare(array, "mnist", (28, 28, 1))
+
+
+# ---- MNIST's form ----
+
+
+def test_every_picture_of_mnist_passes_untouched_in_either_polarity(mnist):
+    for images in (mnist.train_images, mnist.test_images):
+        assert (np.stack([pictures.to_mnist_form(picture) for picture in images]) == images).all()
+    assert (np.stack([pictures.to_mnist_form(255 - picture) for picture in images]) == images).all()
+
+
+def test_ink_is_laid_where_mnists_makers_laid_it(mnist):
+    """Cut out of its field and laid into a new one, each picture is again what it was, to the pixel."""
+    for picture in mnist.test_images[..., 0]:
+        x, y, width, height = cv2.boundingRect(picture)
+        ink = picture[y : y + height, x : x + width].astype(np.float32) / 255
+        np.testing.assert_array_equal(pictures.centre_by_mass(ink), picture)
+
+
+def bar(height=300, width=400, thickness=30, ink=20, paper=220):
+    """A slanted stroke, dark on light."""
+    picture = np.full((height, width), paper, np.uint8)
+    cv2.line(picture, (width // 2 - 20, height // 4), (width // 2 + 30, height * 3 // 4), ink, thickness, cv2.LINE_AA)
+    return picture
+
+
+FORMS = {
+    "dark on light": bar(),
+    "light on dark": bar(ink=250, paper=10),
+    "rgb": np.repeat(bar()[..., None], 3, axis=2),
+    "straight": cv2.line(np.full((300, 300), 255, np.uint8), (150, 60), (150, 240), 0, 12),
+    "straight and thin": cv2.line(np.full((300, 300), 255, np.uint8), (150, 60), (150, 240), 0, 2),
+    "tiny": cv2.resize(bar(), (16, 12), interpolation=cv2.INTER_AREA),
+    "huge": cv2.resize(bar(), (4000, 3000), interpolation=cv2.INTER_LINEAR),
+    "thin pen": bar(thickness=2),
+    "grain": np.clip(bar() + np.random.default_rng(0).normal(0, 8, (300, 400)), 0, 255).astype(np.uint8),
+    "lit from one side": (bar() * np.linspace(0.35, 1, 400)).astype(np.uint8),
+    "lit from above": (bar() * np.linspace(1, 0.4, 300)[:, None]).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_stroke_fills_the_box_and_is_centred_by_mass(name):
+    """http://yann.lecun.com/exdb/mnist: a 20x20 box, the centre of mass in the middle of 28x28, white on black."""
+    form = pictures.prepare(FORMS[name], "mnist", (28, 28, 1))
+    assert (form.shape, form.dtype) == ((28, 28, 1), np.uint8)
+    rows, columns = np.nonzero(form[..., 0] > 40)
+    assert 18 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 20
+    weights = form[..., 0].astype(float)
+    centre = (weights.sum(1) @ np.arange(28) / weights.sum(), weights.sum(0) @ np.arange(28) / weights.sum())
+    np.testing.assert_allclose(centre, (14, 14), atol=0.51)
+    assert form.max() == 255
+    assert np.median(form) == 0
+    top, bottom = columns[rows == rows.min()].mean(), columns[rows == rows.max()].mean()
+    assert top == bottom if "straight" in name else top < bottom  # neither mirrored nor turned
+
+
+def test_specks_and_shadows_at_the_rim_are_no_ink():
+    picture = bar()
+    cv2.circle(picture, (40, 40), 3, 30, -1)
+    picture[:, :12] = 90
+    np.testing.assert_allclose(
+        pictures.to_mnist_form(picture).astype(int), pictures.to_mnist_form(bar()).astype(int), atol=30
+    )
+
+
+# ---- whole pictures ----
+
+
+def test_a_whole_picture_keeps_its_colours_and_is_averaged_when_it_shrinks():
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[..., 0] = np.tile([0, 255], (64, 32))  # red stripes of one pixel: half as bright when shrunk
+    picture[..., 2] = 40
+    small = pictures.prepare(picture, "picture", (32, 32, 3))
+    np.testing.assert_allclose(small[..., 0], 127.5, atol=0.6)
+    assert (small[..., 1] == 0).all()
+    assert (small[..., 2] == 40).all()
+
+
+def test_grey_goes_into_colour_and_colour_into_grey():
+    grey = np.full((10, 10), 90, np.uint8)
+    np.testing.assert_array_equal(pictures.prepare(grey, "picture", (5, 5, 3)), np.full((5, 5, 3), 90))
+    red = np.full((10, 10, 3), (255, 0, 0), np.uint8)
+    # ITU-R BT.601: 0.299 of red
+    np.testing.assert_array_equal(pictures.prepare(red, "picture", (5, 5, 1)), np.full((5, 5, 1), round(0.299 * 255)))

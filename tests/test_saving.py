@@ -1,0 +1,283 @@
+"""A model is one file that tells the same on every backend, and survives whatever happens to its writer."""
+
+import hashlib
+import json
+import os
+import signal
+import time
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import kerasnets
+from kerasnets import saving
+from kerasnets.backends import BACKENDS
+from kerasnets.errors import BadInputError
+from kerasnets.saving import Card
+from tests.conftest import draw_weights
+
+CARD = Card(
+    model="baseline_cnn",
+    dataset="none",
+    recipe="none",
+    class_names=("cat", "dog", "emu"),
+    input_kind="picture",
+    input_shape=(16, 16, 3),
+    accuracy=0.5,
+    val_accuracy=0.25,
+    epochs=1,
+    seed=2,
+    versions={"keras": "3"},
+    commit="abc",
+)
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
+KILLS = 20  # a tenth of shared/SPEC.md's 400, over two formats
+WRITE_LIMITS = 15  # the file-size limits that a save runs into, of the specification's 60
+
+
+# ---- run in the workers ----
+
+
+def small_model(seed=0):
+    """A model as train makes it, with batch norm and dropout in it and weights from NumPy."""
+    from kerasnets.graph import rebuild
+
+    network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3), num_classes=3)
+    network.set_weights(draw_weights([(weight.path, weight.shape) for weight in network.weights], seed))
+    return rebuild(network, scaling=([1 / 255, 1 / 128, 1 / 64], [0.0, -0.5, 0.1]), probabilities=True)
+
+
+def save_small(path, seed=0):
+    model = small_model(seed)
+    saving.save(model, path, CARD)
+    return model.predict_on_batch(PIXELS)
+
+
+def load_and_predict(path):
+    model, card = kerasnets.load(path)
+    return model.predict_on_batch(PIXELS), card
+
+
+def load_with_plain_keras(path):
+    import keras
+
+    model = keras.models.load_model(path)
+    return model.predict_on_batch(PIXELS), [layer.name for layer in model.layers], str(model.input.dtype)
+
+
+def logits_of(path):
+    model, _ = kerasnets.load(path, logits=True)
+    return model.predict_on_batch(PIXELS)
+
+
+def load_error(path):
+    try:
+        kerasnets.load(path)
+    except (BadInputError, ValueError) as error:
+        return type(error).__name__, str(error)
+
+
+def save_error(path):
+    try:
+        save_small(path)
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+def save_bad_weights(path):
+    model = small_model()
+    model.set_weights([np.full_like(weights, np.nan) for weights in model.get_weights()])
+    saving.save(model, path, CARD)
+
+
+def kill_while_saving(path, kills):
+    """Fork a child that saves over `path` again and again, kill it at a random moment, look; return what was seen."""
+    new = small_model(seed=1)
+    names = {saving.load_card(path).weights_sha256: "old", saving.digest(new): "new"}
+    rng = np.random.default_rng(0)
+    seen = []
+    for _ in range(kills):
+        child = os.fork()
+        if child == 0:
+            while True:
+                saving.save(new, path, CARD)
+        time.sleep(rng.uniform(0.001, 0.15))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        model, _ = kerasnets.load(path)  # raises where the file is not whole
+        seen.append(names[saving.digest(model)])
+    return seen
+
+
+def save_under_a_file_size_limit(path, limits):
+    """Save over `path` in a child whose files may have so many bytes; return what it raised for each limit."""
+    import resource
+
+    new = small_model(seed=1)
+    answers = []
+    for limit in limits:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            try:
+                saving.save(new, path, CARD)
+                answer = "saved"
+            except OSError as error:
+                answer = f"OSError {error.filename}"
+            except BaseException as error:
+                answer = repr(error)
+            os.write(writing, answer.encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            answers.append(pipe.read())
+        os.waitpid(child, 0)
+    return answers
+
+
+# ---- tests ----
+
+
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+@pytest.mark.parametrize("saver", BACKENDS)
+def test_a_file_tells_the_same_on_every_backend(workers, tmp_path, saver, suffix):
+    path = tmp_path / f"model{suffix}"
+    saved = workers[saver](save_small, path)
+    np.testing.assert_allclose(saved.sum(1), 1, atol=1e-6)
+    assert saved.std(0).min() > 0.01  # the pictures are told apart
+    for loader in BACKENDS:
+        loaded, card = workers[loader](load_and_predict, path)
+        np.testing.assert_allclose(loaded, saved, rtol=0, atol=1e-5, err_msg=f"{saver} to {loader}")
+        assert card.class_names == ("cat", "dog", "emu")
+        assert card.input_shape == (16, 16, 3)
+        plain, names, dtype = workers[loader](load_with_plain_keras, path)
+        np.testing.assert_array_equal(plain, loaded)
+        assert dtype == "uint8"
+        assert "conv1" in names
+        assert names[-1] == "probabilities"
+
+
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_logits_are_what_the_softmax_was_made_of(worker, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    probabilities = worker(save_small, path)
+    exponentials = np.exp(worker(logits_of, path).astype("float64"))
+    np.testing.assert_allclose(exponentials / exponentials.sum(1, keepdims=True), probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_card_is_read_without_a_framework_and_by_other_programs(workers, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    workers["torch"](save_small, path)
+    assert saving.load_card(path).class_names == CARD.class_names  # this process has none
+    if suffix == ".keras":
+        fields = json.loads(zipfile.ZipFile(path).read("kerasnets.json"))
+    else:
+        with h5py.File(path) as file:
+            fields = json.loads(file.attrs["kerasnets.json"])
+    assert fields["class_names"] == ["cat", "dog", "emu"]
+    assert fields["accuracy"] == 0.5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the test forks; Windows cannot")
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_kill_9_during_a_save_leaves_the_old_file_or_the_new_one(workers, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    workers["torch"](save_small, path)
+    seen = workers["torch"](kill_while_saving, path, KILLS)
+    assert (len(seen), seen[-1]) == (KILLS, "new")  # the saves were under way, and what is there is whole
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the test forks; Windows cannot")
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(workers, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    workers["torch"](save_small, path)
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    limits = np.linspace(0, path.stat().st_size - 1, WRITE_LIMITS).astype(int).tolist()
+    assert workers["torch"](save_under_a_file_size_limit, path, limits) == [f"OSError {path}"] * WRITE_LIMITS
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    """Flip a bit where the largest weights lie; HDF5 itself does not notice."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def without_card(path):
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            del file.attrs["kerasnets.json"]
+        return
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist() if name != "kerasnets.json"}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+
+
+BAD_FILES = {
+    "missing": (lambda path: path.unlink(), "no model file"),
+    "empty": (lambda path: path.write_bytes(b""), "is empty"),
+    "text": (lambda path: path.write_text("not a model\n" * 100), "is damaged or not a model file"),
+    "half": (half, "is damaged or not a model file"),
+    "bit flipped": (flip, "is damaged"),
+    "no card": (without_card, "was not saved by kerasnets"),
+    "folder": (lambda path: (path.unlink(), path.mkdir()), "is a folder, not a model file; name"),
+}
+
+
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_model_file_is_refused_in_one_line_that_names_it(workers, tmp_path, case, suffix):
+    spoil, words = BAD_FILES[case]
+    path = tmp_path / f"model{suffix}"
+    workers["torch"](save_small, path)
+    spoil(path)
+    kind, message = workers["torch"](load_error, path)
+    assert kind == "BadInputError"
+    assert path.name in message
+    assert words in message
+    assert ";" in message  # and what to do
+
+
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_weights_that_are_not_numbers_are_refused(workers, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    workers["torch"](save_bad_weights, path)
+    kind, message = workers["torch"](load_error, path)
+    assert (kind, "not finite" in message) == ("BadInputError", True)
+
+
+def save_compiled(path):
+    model = small_model()
+    model.compile("adam", "mse")
+    try:
+        saving.save(model, path, CARD)
+    except ValueError as error:
+        return str(error)
+
+
+def test_a_compiled_model_is_not_saved(worker, tmp_path):
+    """Its optimizer's class is the backend's own: such a file ends TensorFlow's process when torch wrote it."""
+    assert "pass an uncompiled model" in worker(save_compiled, tmp_path / "model.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_suffix_is_wrong_usage_in_saving_and_no_model_in_loading(workers, tmp_path):
+    assert workers["torch"](save_error, tmp_path / "model.pth") == (
+        "ValueError",
+        f"{saving.shorten(tmp_path / 'model.pth')} is no name for a model file; it must end in .keras or .h5",
+    )
+    assert workers["torch"](load_error, Path("model.pth"))[0] == "BadInputError"

@@ -1,0 +1,164 @@
+"""Training repeats, sees its data in one order on every backend, and says in its files what it did."""
+
+import dataclasses
+import json
+import types
+
+import numpy as np
+import pytest
+
+import kerasnets
+from kerasnets import data
+from kerasnets.recipes import RECIPES
+
+# What shared/SPEC.md section 2 sets: optimizer, learning rate, momentum, batch, epochs, mean, deviation, published
+SETTINGS = {
+    "mnist_cnn-mnist": ("rmsprop", 0.001, 0.0, 128, 5, 0.0, 1.0, "0.9881"),
+    "lenet5-mnist": ("sgd", 0.9, 0.0, 256, 5, 0.1307, 0.3081, "0.9852 and 0.9794"),
+    "dnn_mnist-mnist": ("sgd", 0.01, 0.5, 64, 5, 0.1307, 0.3081, "0.9666"),
+}
+
+
+def test_mnist_cnn_keeps_48000_pictures_to_train_on_and_12000_to_validate(mnist):
+    train, validation = data.split(mnist.train_labels, RECIPES["mnist_cnn-mnist"].validation, seed=0)
+    assert (len(train), len(validation)) == (48_000, 12_000)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_recipes_are_those_of_the_specification(name):
+    row = RECIPES[name]
+    optimizer = (row.optimizer, row.learning_rate, row.momentum)
+    found = (*optimizer, row.batch_size, row.epochs, row.mean, row.deviation, row.published)
+    assert found == SETTINGS[name]
+
+
+def test_every_recipe_trains_a_model_that_exists_on_data_that_exist(workers):
+    models = workers["torch"](list_models)
+    for name, row in RECIPES.items():
+        assert name == f"{row.model}-{row.dataset}"
+        assert row.model in models
+        assert row.dataset in data.DATASETS
+
+
+def test_scaling_is_that_of_torchvisions_to_tensor_and_normalize():
+    row = RECIPES["lenet5-mnist"]
+    scale, offset = row.scaling
+    pixels = np.arange(256)
+    np.testing.assert_allclose(pixels * scale + offset, (pixels / 255 - 0.1307) / 0.3081, atol=1e-12)
+
+
+# ---- run in the workers ----
+
+
+def list_models():
+    return kerasnets.list_models()
+
+
+def slope_after_fit(pixels, targets, batch_size, epochs, seed, learning_rate):
+    """Fit targets = slope * pixels by SGD from a slope of 0; return the slope."""
+    import keras
+
+    from kerasnets.training import Batches
+
+    batches = Batches(pixels, targets, batch_size, epochs, seed)
+    inputs = keras.Input((1, 1, 1), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(x))
+    model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+    model.fit(batches, steps_per_epoch=batches.steps_per_epoch, epochs=epochs, shuffle=False, verbose=0)
+    return float(model.get_weights()[0][0, 0])
+
+
+def train_digits(folder, name, options):
+    """The Run's fields, its line, its JSON; the file's card; its accuracy and weights."""
+    run = kerasnets.train("mnist_cnn-digits", out=folder / name, **options)
+    model, card = kerasnets.load(folder / name)
+    digits = data.load_data("digits")
+    predictions = model.predict(digits.test_images, verbose=0).argmax(1)
+    accuracy = float((predictions == digits.test_labels).mean())
+    return (dataclasses.asdict(run), run.line(), run.json()), card, accuracy, [w.tolist() for w in model.get_weights()]
+
+
+def train_error(recipe, options):
+    try:
+        kerasnets.train(recipe, **options)
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+def train_to_nan(folder):
+    """A learning rate that no network survives."""
+    RECIPES["nan"] = dataclasses.replace(RECIPES["mnist_cnn-digits"], optimizer="sgd", learning_rate=1e30)
+    try:
+        return train_error("nan", {"out": folder / "nan.keras", "epochs": 2}), list(folder.iterdir())
+    finally:
+        del RECIPES["nan"]
+
+
+# ---- tests ----
+
+
+def test_every_backend_trains_in_the_order_of_seed_and_epoch(worker):
+    """Steps of SGD do not commute: where they lead tells the order. NumPy walks in the documented one."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 256, (10, 1, 1, 1), np.uint8)
+    targets = rng.normal(0, 1, 10).astype("float32")
+
+    def walk(orders):
+        slope = 0.0
+        for order in orders:
+            for start in range(0, 10, 4):
+                x, y = pixels.ravel()[order[start : start + 4]] / 255, targets[order[start : start + 4]]
+                slope -= 0.5 * np.mean(2 * (slope * x - y) * x)
+        return slope
+
+    documented = walk([np.random.default_rng((11, epoch)).permutation(10) for epoch in range(3)])
+    repeated = walk([np.random.default_rng((11, 0)).permutation(10)] * 3)
+    assert abs(documented - repeated) > 1e-3
+    assert worker(slope_after_fit, pixels, targets, 4, 3, 11, 0.5) == pytest.approx(documented, abs=1e-5)
+
+
+def test_a_run_on_digits_reaches_0_97_and_its_file_says_so(worker, tmp_path):
+    (fields, line, as_json), card, accuracy, _ = worker(train_digits, tmp_path, "model.keras", {})
+    run = types.SimpleNamespace(**fields)
+    assert run.test_accuracy >= 0.97
+    assert accuracy == pytest.approx(run.test_accuracy, abs=1e-6)  # the file is the model that was judged
+    assert run.dataset == card.dataset == "scikit-learn's digits"
+    assert (card.recipe, card.model, card.epochs, card.seed) == ("mnist_cnn-digits", "mnist_cnn", 25, 0)
+    assert card.accuracy == run.test_accuracy
+    assert card.class_names == tuple("0123456789")
+    assert {"python", "keras", "kerasnets", "numpy", run.backend} == set(card.versions)
+    assert len(run.loss) == len(run.val_accuracy) == run.epochs == 25
+    assert json.loads(as_json)["test_accuracy"] == run.test_accuracy
+    assert "\n" not in line
+    assert (tmp_path / "model-curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_repeats(worker, tmp_path):
+    first = worker(train_twice, tmp_path)
+    assert first[0] == first[1]
+    assert first[0] != first[2]
+
+
+def train_twice(folder):
+    """The weights of two runs with one seed, and of one with another."""
+    return [train_digits(folder, "model.h5", {"epochs": 1, "seed": seed})[3] for seed in (4, 4, 5)]
+
+
+@pytest.mark.parametrize(("recipe", "options", "words"), [
+    ("mnist_cnn-cifar", {}, "unknown recipe 'mnist_cnn-cifar' (model-dataset); choose one of: mnist_cnn-mnist, "),
+    ("mnist_cnn-digits", {"epochs": 0}, "epochs must be at least 1, not 0"),
+    ("mnist_cnn-digits", {"seed": -1}, "seed must be from 0 to 2**32 - 1, not -1"),
+    ("mnist_cnn-digits", {"out": "model.pth"}, "model.pth is no name for a model file; it must end in .keras or .h5"),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_said_before_training(workers, recipe, options, words):
+    kind, message = workers["torch"](train_error, recipe, options)
+    assert kind == "ValueError"
+    assert message.startswith(words)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_writes_nothing(worker, tmp_path):
+    (kind, message), left = worker(train_to_nan, tmp_path)
+    assert kind == "FloatingPointError"
+    assert "try a smaller learning rate" in message
+    assert left == []
