@@ -4,11 +4,21 @@ Importing this package loads no framework; a name below does when it is first us
 """
 
 import importlib
+import sys
 
 # public name -> module of the package that holds it
 _HOMES = {
     "build": "models",
     "list_models": "models",
+    "describe": "description",
+    "features": "transfer",
+    "feature_extractor": "transfer",
+    "headless": "transfer",
+    "with_classes": "transfer",
+    "freeze": "transfer",
+    "unfreeze": "transfer",
+    "load_torch_weights": "convert",
+    "torch_state_dict": "convert",
     "train": "training",
     "RECIPES": "recipes",
     "DATASETS": "data",
@@ -21,6 +31,10 @@ _HOMES = {
 }
 __all__ = list(_HOMES)
 __version__ = "0.1.0"
+
+
+if "keras" in sys.modules:  # plain Keras can read each of our .h5 files from here on
+    importlib.import_module("kerasnets.operations")
 
 
 def __getattr__(name):

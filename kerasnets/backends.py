@@ -5,6 +5,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
+import platform
 import sys
 import tempfile
 
@@ -76,6 +77,12 @@ def import_quietly(package):
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def versions():
+    """Of Python, and of the packages that this process's figures come from; Keras is imported."""
+    packages = ("kerasnets", "keras", sys.modules["keras"].backend.backend(), "numpy")
+    return {"python": platform.python_version()} | {name: str(sys.modules[name].__version__) for name in packages}
 
 
 def is_installed(package):

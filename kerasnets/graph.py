@@ -8,29 +8,43 @@ from keras import layers
 
 LAYOUTS = ("channels_last", "channels_first")
 
+AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> the same one of channels_first
+TO_FIRST, TO_LAST = (3, 1, 2), (2, 3, 1)  # of Permute, which counts from 1
+
 
 def rebuild(network, *, layout="channels_last", scaling=None, probabilities=False):
     """A copy of `network` as one flat graph, with the same layer names and the same weights.
 
-    layout: where the channels lie inside. Arrays that go in are (n, height, width, channels) in either.
+    network: in channels_last. layout: where the channels lie inside the copy. Arrays that go in are (n, height, width,
+        channels) in either.
     scaling: (scale, offset) of a Rescaling layer, numbers or a list with one per channel. With it, the input is
-        uint8 pixels 0..255; without, the float32 that `network` takes.
-    probabilities: end in a softmax.
-    Raises ValueError for an unknown layout.
+        uint8 pixels 0..255; without, what `network` takes.
+    probabilities: end in a softmax of the logits; auxiliary heads, which serve training alone, are left out.
+    Raises ValueError for an unknown layout, for a network that is in channels_first already, and for `scaling` where
+    `network` scales its pixels itself.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}; choose one of: {', '.join(LAYOUTS)}")
+    if any(layer.name == "channels_first" for layer in network.layers):
+        raise ValueError(f"{network.name} is in channels_first already; rebuild the network that it was made from")
+    if scaling and any(layer.name == "rescaling" for layer in network.layers):
+        raise ValueError(f"{network.name} scales its pixels already; rebuild it without scaling")
+    shape = network.input_shape[1:]
+    network = keras.Model(network.input, network.output, name=network.name)  # clone_model would compile a compiled one
+    layout = layout if len(shape) == 3 else "channels_last"  # a row of numbers has no layout
     inputs = entered = keras.Input(
-        network.input_shape[1:], dtype="uint8" if scaling else "float32", name="pixels" if scaling else "input"
+        shape, dtype="uint8" if scaling else "float32", name="pixels" if scaling else "input"
     )
     if scaling:
         scale, offset = scaling
         entered = layers.Rescaling(scale, offset, name="rescaling")(entered)
     if layout == "channels_first":
-        entered = layers.Permute((3, 1, 2), name="channels_first")(entered)
+        entered = layers.Permute(TO_FIRST, name="channels_first")(entered)
 
     def call(layer, *args, **kwargs):
         args = keras.tree.map_structure(lambda tensor: entered if tensor is inputs else tensor, args)
+        if isinstance(layer, layers.Reshape) and layout == "channels_first":
+            return reshape_in_channels_last(layer, *args)
         return layer(*args, **kwargs)
 
     copy = keras.models.clone_model(
@@ -39,17 +53,26 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
         clone_function=lambda layer: type(layer).from_config(in_layout(layer, layout)),
         call_function=call,
     )
-    if probabilities:
-        copy = keras.Model(inputs, layers.Softmax(name="probabilities")(copy.output), name=network.name)
     copy.set_weights(network.get_weights())
+    if probabilities:
+        copy = keras.Model(inputs, layers.Softmax(name="probabilities")(copy.outputs[0]), name=network.name)
     return copy
 
 
 def in_layout(layer, layout):
     """The configuration of `layer`, with its channels where `layout` has them."""
     config = layer.get_config()
-    if "data_format" in config:
-        config["data_format"] = layout
-    if "axis" in config and config["axis"] in (-1, 3) and len(layer.output.shape) == 4:
-        config["axis"] = -1 if layout == "channels_last" else 1
+    if layout == "channels_first" and any(len(tensor.shape) == 4 for tensor in keras.tree.flatten(layer.input)):
+        if "data_format" in config:
+            config["data_format"] = layout
+        if config.get("axis") in AXES:
+            config["axis"] = AXES[config["axis"]]
     return config
+
+
+def reshape_in_channels_last(layer, x):
+    """Apply a Reshape, whose order of numbers is that of channels_last, within a graph of channels_first."""
+    if len(x.shape) == 4:
+        x = layers.Permute(TO_LAST, name=f"{layer.name}_to_last")(x)
+    x = layer(x)
+    return layers.Permute(TO_FIRST, name=f"{layer.name}_to_first")(x) if len(x.shape) == 4 else x

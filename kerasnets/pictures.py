@@ -3,6 +3,7 @@
 A picture in memory is uint8, (height, width) grey or (height, width, 3) RGB, 0..255.
 """
 
+import functools
 import io
 import stat
 import warnings
@@ -165,10 +166,29 @@ def to_size(picture, shape):
     return resize(picture, *shape[:2]).reshape(shape)
 
 
+def to_centre(picture, shape, side):
+    """Scale a picture so that its shorter side has `side` pixels, and cut `shape` out of its middle.
+
+    This is torchvision's preprocessing for ImageNet (Resize, CenterCrop), by Pillow's antialiased filter as there:
+    the same pixels. OpenCV has no such filter: on a photo, INTER_AREA is off by 36 grey levels, INTER_LINEAR by 90.
+    """
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    side = max(side, *shape[:2])
+    scaled = (side, side * height // width) if width <= height else (side * width // height, side)
+    picture = to_grey(picture) if shape[2] == 1 else to_rgb(picture)
+    picture = np.asarray(Image.fromarray(picture).resize(scaled, Image.Resampling.BILINEAR))
+    top, left = (round((there - wanted) / 2) for there, wanted in zip(picture.shape, shape[:2], strict=False))
+    return picture[top : top + shape[0], left : left + shape[1]].reshape(shape)
+
+
 # input kind, as the card of a model names it -> function (picture, shape) -> pixels
 KINDS = {
     "mnist": to_mnist_form,
     "picture": to_size,
+    "crop256": functools.partial(to_centre, side=256),  # torchvision's, for its weights of 2014 to 2017
+    "crop232": functools.partial(to_centre, side=232),  # torchvision's, for those of 2021 (IMAGENET1K_V2)
 }
 
 

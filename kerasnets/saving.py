@@ -37,13 +37,14 @@ class Card:
     class_names: tuple[str, ...]
     input_kind: str  # how a picture is prepared for it: a name in pictures.KINDS
     input_shape: tuple[int, int, int]  # height, width, channels
-    accuracy: float  # on test data, as a fraction
-    val_accuracy: float  # on validation data, as a fraction
+    accuracy: float | None  # on test data, as a fraction; None where the weights come from elsewhere
+    val_accuracy: float | None  # on validation data, as a fraction
     epochs: int
     seed: int
     versions: dict[str, str]
     commit: str  # of kerasnets, when it was trained; "" where it was not a checkout
     weights_sha256: str = ""
+    source: str = ""  # of weights that were trained elsewhere: the file they were in, or torchvision's name for them
 
 
 def save(model, path, card):
@@ -78,6 +79,8 @@ def load(path, *, logits=False):
     backends.choose()
     import keras
 
+    from kerasnets import operations  # noqa: F401
+
     try:
         with quiet_keras():
             model = keras.models.load_model(path, compile=False)
@@ -91,7 +94,7 @@ def load(path, *, logits=False):
         )
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise BadInputError(f"{shorten(path)} holds weights that are not finite numbers; train it again")
-    return (keras.Model(model.input, model.layers[-1].input) if logits else model), card
+    return (keras.Model(model.input, model.layers[-1].input, name=model.name) if logits else model), card
 
 
 def load_card(path):

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-import kerasnets
 from kerasnets import backends
 
 backends.choose()  # before the first import of Keras
@@ -100,7 +98,7 @@ def train(recipe, *, fallback=None, epochs=None, seed=0, out=None, data_dir=None
     dataset = data.DATASETS[row.dataset]
     network = models.build(row.model, input_shape=dataset.image_shape, num_classes=len(dataset.class_names))
     network.summary()
-    made_with, epochs = versions(), epochs or row.epochs
+    made_with, epochs = backends.versions(), epochs or row.epochs
     started = time.monotonic()
     figures = fit(network, row, arrays, epochs, seed)
     run = Run(
@@ -239,12 +237,6 @@ def card_of(run, row):
         versions=run.versions,
         commit=commit(),
     )
-
-
-def versions():
-    """Of Python, and of the packages that the figures come from."""
-    packages = (kerasnets, keras, sys.modules[keras.backend.backend()], np)
-    return {"python": platform.python_version()} | {package.__name__: str(package.__version__) for package in packages}
 
 
 def commit():

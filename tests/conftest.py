@@ -3,11 +3,9 @@
 This process imports no framework. A test gives a module-level function to a worker, which runs it under its backend.
 """
 
-import multiprocessing
 import os
 import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 
 from kerasnets import data
 from kerasnets.backends import BACKENDS, KeepOut
+from kerasnets.workers import Worker
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,27 +31,8 @@ FOREIGN_WARNINGS = (
 )
 
 
-class Worker:
-    """A process of its own with one backend; `worker(function, *args)` runs there and returns what it returned."""
-
-    def __init__(self, backend):
-        self.backend = backend
-        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start, (backend,))
-
-    def __call__(self, function, *args):
-        return self.pool.submit(function, *args).result()
-
-
-def start(backend):
-    """Make this process one of `backend`; a backend that is not installed fails every test that asks for it."""
-    os.environ["KERAS_BACKEND"] = backend
-    from kerasnets import backends
-
-    backends.own_process()
-    backends.choose()
-    import keras  # what its import warns of is not ours
-
-    keras.config.disable_interactive_logging()
+def strictly():
+    """Make warnings errors in a worker; those of Keras' own import are past."""
     warnings.simplefilter("error")
     for message in FOREIGN_WARNINGS:
         warnings.filterwarnings("ignore", message)
@@ -74,10 +54,10 @@ def draw(rng, path, shape):
 @pytest.fixture(scope="session")
 def workers():
     """backend -> Worker, for all of them."""
-    running = {backend: Worker(backend) for backend in BACKENDS}
+    running = {backend: Worker(backend, strictly) for backend in BACKENDS}
     yield running
     for worker in running.values():
-        worker.pool.shutdown()
+        worker.close()
 
 
 @pytest.fixture(params=BACKENDS)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
@@ -246,3 +247,24 @@ def test_grey_goes_into_colour_and_colour_into_grey():
     red = np.full((10, 10, 3), (255, 0, 0), np.uint8)
     # ITU-R BT.601: 0.299 of red
     np.testing.assert_array_equal(pictures.prepare(red, "picture", (5, 5, 1)), np.full((5, 5, 1), round(0.299 * 255)))
+
+
+def by_torchvision(picture, side):
+    from torchvision import transforms
+
+    chain = transforms.Compose([transforms.Resize(side), transforms.CenterCrop(224)])
+    return np.asarray(chain(Image.fromarray(picture)))
+
+
+@pytest.mark.parametrize("side", [256, 232])
+def test_the_middle_of_a_photo_is_cut_out_as_torchvision_does(workers, side):
+    photo = load_sample_image("china.jpg")  # a real one, 427x640
+    for picture in (photo, photo.transpose(1, 0, 2).copy(), photo[:201, :333].copy()):
+        ours = pictures.prepare(picture, f"crop{side}", (224, 224, 3))
+        np.testing.assert_array_equal(ours, workers["torch"](by_torchvision, picture, side))
+
+
+def test_the_middle_of_any_picture_has_the_shape_that_was_asked_for():
+    for shape in [(1, 1), (1, 3000), (3000, 1), (223, 225, 3), (224, 224, 1)]:
+        for wanted in [(224, 224, 3), (300, 260, 3), (32, 32, 1)]:
+            assert pictures.prepare(np.zeros(shape, np.uint8), "crop256", wanted).shape == wanted

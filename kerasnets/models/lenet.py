@@ -26,6 +26,24 @@ def lenet5(input_shape=(28, 28, 1), num_classes=10):
     return keras.Model(inputs, logits, name="lenet5")
 
 
+def lenet5_sigmoid(input_shape=(32, 32, 1), num_classes=10):
+    """Build LeNet-5 with sigmoid on a picture padded beforehand: 61,706 parameters, c5 being a dense layer.
+
+    Source: Zhang, Lipton, Li and Smola, Dive into Deep Learning, section 7.6 (LeNet), whose weights begin as Keras' do,
+    glorot_uniform. Departure: c1 does not pad; the picture is 32x32, as in the paper.
+    """
+    inputs = keras.Input(input_shape)
+    x = layers.Conv2D(6, 5, activation="sigmoid", name="c1")(inputs)
+    x = layers.AveragePooling2D(2, name="s2")(x)
+    x = layers.Conv2D(16, 5, activation="sigmoid", name="c3")(x)
+    x = layers.AveragePooling2D(2, name="s4")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(120, activation="sigmoid", name="c5")(x)
+    x = layers.Dense(84, activation="sigmoid", name="f6")(x)
+    logits = layers.Dense(num_classes, name="logits")(x)
+    return keras.Model(inputs, logits, name="lenet5_sigmoid")
+
+
 def pytorch_uniform():
     """U(+-1/sqrt(fan_in)): how torch.nn.Conv2d and torch.nn.Linear draw their weights."""
     return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")

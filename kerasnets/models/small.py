@@ -1,4 +1,8 @@
-"""The small convolutional networks of the tutorials: a few convolutions, a small dense head."""
+"""The small convolutional networks of the tutorials: a few convolutions, a small dense head.
+
+Those with 5x5 convolutions differ in widths and activation alone. Their weights begin as Keras' do (glorot_uniform,
+biases 0), also where the tutorial is PyTorch's.
+"""
 
 import keras
 from keras import layers
@@ -40,3 +44,49 @@ def baseline_cnn(input_shape=(32, 32, 3), num_classes=10, dropout=0.2):
     x = layers.Dropout(dropout, name="dropout2")(x)
     logits = layers.Dense(num_classes, name="logits")(x)
     return keras.Model(inputs, logits, name="baseline_cnn")
+
+
+def sigmoid_cnn(input_shape=(36, 36, 1), num_classes=10):
+    """Build three convolutions of 6 filters with sigmoid, each pooled, and no hidden dense layer: 2,038 parameters.
+
+    Source: a tutorial's listing, of no paper. 36x36 is the smallest picture of which a pixel is left.
+    """
+    return conv_pool_network((6, 6, 6), (), input_shape, num_classes, name="sigmoid_cnn", activation="sigmoid")
+
+
+def small_cnn(input_shape=(28, 28, 1), num_classes=10):
+    """Build two convolutions of 6 filters and a dense layer of 50: 6,422 parameters, as few as `fc2layer` has.
+
+    Source: Canziani, Deep Learning (New York University, 2020), week 3, notebook "convnet", class CNN of 6 features.
+    Departure: the last layer gives logits, there logarithms of probabilities.
+    """
+    return conv_pool_network((6, 6), (50,), input_shape, num_classes, name="small_cnn")
+
+
+def fashion_cnn(input_shape=(28, 28, 1), num_classes=10):
+    """Build convolutions of 6 and 12 filters and dense layers of 120 and 60: 32,998 parameters.
+
+    Source: deeplizard, Neural Network Programming: Deep Learning with PyTorch, the network for Fashion-MNIST.
+    """
+    return conv_pool_network((6, 12), (120, 60), input_shape, num_classes, name="fashion_cnn")
+
+
+def cifar_net(input_shape=(32, 32, 3), num_classes=10):
+    """Build convolutions of 6 and 16 filters and dense layers of 120 and 84: 62,006 parameters.
+
+    Source: the PyTorch tutorial "Training a Classifier" (CIFAR-10).
+    """
+    return conv_pool_network((6, 16), (120, 84), input_shape, num_classes, name="cifar_net")
+
+
+def conv_pool_network(filters, units, input_shape, num_classes, name, activation="relu"):
+    """Build 5x5 convolutions of `filters`, each followed by a 2x2 max-pooling, then dense layers of `units`."""
+    inputs = x = keras.Input(input_shape)
+    for i, count in enumerate(filters, start=1):
+        x = layers.Conv2D(count, 5, activation=activation, name=f"conv{i}")(x)
+        x = layers.MaxPooling2D(2, name=f"pool{i}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for i, count in enumerate(units, start=1):
+        x = layers.Dense(count, activation=activation, name=f"dense{i}")(x)
+    logits = layers.Dense(num_classes, name="logits")(x)
+    return keras.Model(inputs, logits, name=name)

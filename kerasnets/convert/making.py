@@ -1,0 +1,151 @@
+"""Model files from PyTorch weights, and PyTorch weights from model files."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasnets import backends, convert, models, pictures, saving
+from kerasnets.convert import files
+from kerasnets.convert.pretrained import pretrained
+from kerasnets.errors import shorten
+from kerasnets.files import check_writable
+from kerasnets.graph import rebuild
+from kerasnets.training import commit
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What one conversion came to. A pixel p, 0..255, enters the network as p * scale + offset, by channel."""
+
+    model: str
+    source: str
+    file: str
+    tensors: int
+    parameters: int
+    classes: int
+    input_shape: tuple[int, ...]
+    scale: float | list[float]
+    offset: float | list[float]
+    backend: str
+
+    def line(self):
+        """The result as one greppable line."""
+        return (
+            f"result model={self.model} source={self.source} tensors={self.tensors} parameters={self.parameters} "
+            f"classes={self.classes} input={'x'.join(map(str, self.input_shape))} scale={listed(self.scale)} "
+            f"offset={listed(self.offset)} backend={self.backend} file={self.file}"
+        )
+
+    def json(self):
+        return json.dumps(dataclasses.asdict(self))
+
+
+def make_model_file(name, weights, out, *, options=None, in_order=False, mean=(0,), std=(1,), class_names=None,
+                    input_kind="picture"):  # fmt: skip
+    """Write the model file `out` (.keras, .h5) of the network `name` with the weights in a file; return a Converted.
+
+    options: of the builder. mean, std: what the module was given is (pixel / 255 - mean) / std, by channel or for all.
+    class_names: "0", "1", ... where None. input_kind: how a picture is prepared, a name in pictures.KINDS.
+    Raises ValueError for what cannot be meant, BadInputError for weights that do not fit, OSError for `out`.
+    """
+    saving.check_suffix(out)
+    if input_kind not in pictures.KINDS:
+        raise ValueError(f"unknown input kind {input_kind!r}; choose one of: {', '.join(pictures.KINDS)}")
+    options = dict(options or {})
+    if class_names:
+        options.setdefault("num_classes", len(class_names))
+    network = models.build(name, **options)
+    shape, classes = tuple(network.input_shape[1:]), network.output_shape[-1]
+    class_names = tuple(class_names or map(str, range(classes)))
+    if len(class_names) != classes:
+        raise ValueError(f"{len(class_names)} class names for {classes} classes; name each, or none")
+    scaling = scaling_of(mean, std, shape[-1])
+    check_writable(out)
+    convert.load_torch_weights(network, weights, in_order=in_order)
+    card = dataclasses.replace(unknown_card(name, class_names, input_kind, shape), source=Path(weights).name)
+    return write_model_file(network, out, scaling, card)
+
+
+def make_pretrained_file(name, out, version="DEFAULT"):
+    """As `make_model_file`, of torchvision's published weights, with their preprocessing and class names."""
+    saving.check_suffix(out)
+    check_writable(out)
+    found = pretrained(name, version)
+    network = models.build(name, input_shape=found.input_shape, num_classes=len(found.class_names))
+    convert.load_torch_weights(network, found.path)
+    card = unknown_card(name, found.class_names, found.input_kind, found.input_shape)
+    card = dataclasses.replace(card, source=found.title, dataset="ImageNet-1K", accuracy=found.accuracy)
+    return write_model_file(network, out, scaling_of(found.mean, found.std, 3), card)
+
+
+def make_weights_file(path, out):
+    """Write the weights of the model file `path` to `out` (.pth, .pt, .safetensors); return a Converted."""
+    files.check_suffix(out)
+    check_writable(out)
+    model, card = saving.load(path)
+    arrays = convert.named_arrays(model)
+    files.write_tensors(arrays, out)
+    scaling = next(((layer.scale, layer.offset) for layer in model.layers if layer.name == "rescaling"), (1, 0))
+    return converted(model, out, Path(path).name, scaling, card)
+
+
+def write_model_file(network, out, scaling, card):
+    saving.save(rebuild(network, scaling=scaling, probabilities=True), out, card)
+    return converted(network, out, card.source, scaling, card)
+
+
+def converted(network, out, source, scaling, card):
+    arrays = convert.named_arrays(network)
+    scale, offset = ([round(float(x), 8) for x in np.atleast_1d(value)] for value in scaling)
+    return Converted(
+        model=card.model,
+        source=source.replace(" ", "_"),
+        file=str(out),
+        tensors=len(arrays),
+        parameters=sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
+        classes=len(card.class_names),
+        input_shape=card.input_shape,
+        scale=scale[0] if len(scale) == 1 else scale,
+        offset=offset[0] if len(offset) == 1 else offset,
+        backend=keras.config.backend(),
+    )
+
+
+def scaling_of(mean, std, channels):
+    """(scale, offset) that take a pixel 0..255 to (pixel / 255 - mean) / std: numbers, or lists by channel."""
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) not in (1, channels) or not np.isfinite(values).all():
+            raise ValueError(f"{name} must be one number or {channels}, one per channel, not {shorten(list(values))}")
+    if min(std) <= 0:
+        raise ValueError(f"std must be above 0, not {min(std)}")
+    scale = 1 / (255 * np.asarray(std, "float64"))
+    offset = 0 - np.asarray(mean, "float64") / np.asarray(std, "float64")  # 0 and not -0 where the mean is
+    if len(mean) == len(std) == 1:
+        return float(scale[0]), float(offset[0])
+    return (scale + np.zeros(channels)).tolist(), (offset + np.zeros(channels)).tolist()
+
+
+def unknown_card(name, class_names, input_kind, input_shape):
+    """The Card of a model that was trained elsewhere: how, nobody says."""
+    return saving.Card(
+        model=name,
+        dataset="",
+        recipe="",
+        class_names=class_names,
+        input_kind=input_kind,
+        input_shape=input_shape,
+        accuracy=None,
+        val_accuracy=None,
+        epochs=0,
+        seed=0,
+        versions=backends.versions(),
+        commit=commit(),
+    )
+
+
+def listed(value):
+    return ",".join(f"{x:.6g}" for x in np.atleast_1d(value))

@@ -1,0 +1,177 @@
+"""The judge: a network's twin in plain PyTorch computes the truth in float64, and the yardstick in float32."""
+
+import contextlib
+
+import keras
+import numpy as np
+import torch
+from torch import nn
+
+from kerasnets import convert, models, twins
+from kerasnets.cases import STEPS, Case
+from kerasnets.convert.names import torchvision_paths
+from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distances, flat
+
+# What makes a network small enough to be proven on two cores: the longest side in pixels, and the options of a builder
+# that has them. Dropout is off: its masks differ by backend, and nothing else does.
+LONGEST_SIDE = 32
+REDUCED = {"num_classes": 10, "units": 64, "filters": 8, "dropout": 0.0}
+
+
+def judge(row, folder):
+    """Compute truth and yardstick of a row of PUBLISHED; leave the truth in `folder`.
+
+    Returns (Case, distances of the yardstick, layer names that are double or automatic, parameters at full size).
+    """
+    folder.mkdir()
+    case = case_of(row, folder)
+    network = models.build(case.name, **case.options)
+    network.set_weights(draw_weights(network, case.seed))
+    np.save(folder / "weights.npy", flat(network.get_weights()))
+    twin = twins.build(case.name, **case.options)
+    with computing_in(twin, torch.float64):
+        truth = logits_of(twin, network, case) | trained(twin, network, case)
+    for name, value in truth.items():
+        np.save(folder / f"{name}.npy", flat(value))
+    with computing_in(twin, torch.float32):
+        yardstick = distances(network, logits_of(twin, network, case), folder)
+    return case, yardstick, bad_names(network, models.build(case.name, **case.options)), count_parameters(row)
+
+
+def case_of(row, folder):
+    known = models.options_of(row.name)
+    options = row.options | {option: value for option, value in REDUCED.items() if option in known}
+    shape = known["input_shape"].default
+    if len(shape) == 3:
+        height = max(models.SMALLEST.get(row.name, 1), min(shape[0], LONGEST_SIDE))
+        shape = (height, height + height // 4, shape[2])  # in a square one, height and width could change places
+    return Case(row.name, options | {"input_shape": shape}, folder)
+
+
+def count_parameters(row):
+    """The trainable parameters at full size."""
+    network = models.build(row.name, input_shape=row.input_shape, num_classes=row.num_classes, **row.options)
+    return sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+
+
+def draw_weights(network, seed):
+    """Weights from NumPy in their order, so that activations stay near 1: He normal, and no statistic trivial."""
+    rng = np.random.default_rng(seed)
+    return [draw(rng, weight.name, weight.shape) for weight in network.weights]
+
+
+def draw(rng, name, shape):
+    if name in ("gamma", "moving_variance"):
+        return rng.uniform(0.5, 1.5, shape).astype("float32")
+    deviation = (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
+    return (rng.standard_normal(shape, "float32") * deviation).astype("float32")
+
+
+def bad_names(network, again):
+    """Layer names that stand twice, or that Keras gave: those differ when the network is built `again`."""
+    names, other = (
+        [layer.name for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)]
+        for built in (network, again)
+    )
+    return sorted({name for name in names if names.count(name) > 1} | set(names) - set(other))
+
+
+@contextlib.contextmanager
+def computing_in(twin, dtype):
+    """Let `twin` compute in `dtype`, without dropout."""
+    torch.set_default_dtype(dtype)  # local response normalization makes tensors of its own
+    twin.to(dtype)
+    for module in twin.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def logits_of(twin, network, case):
+    """The logits of the first batch, in inference and in training mode, with the weights of `network`."""
+    images = batches(case)[0]
+    load_twin(twin, network)
+    with torch.no_grad():
+        logits = heads(twin.eval()(images))[0].numpy()
+        return {"logits": logits, "training_logits": heads(twin.train()(images))[0].numpy()}
+
+
+def trained(twin, network, case):
+    """The gradient of each weight, and its change by STEPS steps of SGD, in the order of Keras' weights."""
+    images, labels = batches(case), torch.from_numpy(case.labels())
+
+    def step(optimizer, number):
+        optimizer.zero_grad()
+        losses = [nn.functional.cross_entropy(logits, labels[number]) for logits in heads(twin(images[number]))]
+        sum(losses).backward()
+        optimizer.step()
+
+    load_twin(twin, network)
+    step(torch.optim.SGD(twin.train().parameters(), lr=0.0), 0)
+    gradients = {name: np.zeros(tensor.shape) for name, tensor in twin.named_buffers()}
+    gradients |= {name: parameter.grad.numpy().copy() for name, parameter in twin.named_parameters()}
+
+    load_twin(twin, network)
+    before = state_of(twin)
+    samples = count_samples(twin)  # filled as the steps run
+    optimizer = torch.optim.SGD(twin.parameters(), LEARNING_RATE, MOMENTUM)
+    for number in range(STEPS):
+        step(optimizer, number)
+    after = state_of(twin)
+    for path, (n, momentum) in samples.items():  # torch's running variance is unbiased, that of Keras is not
+        name = f"{path}.running_var"
+        remembered = (1 - momentum) ** STEPS * before[name]
+        after[name] = remembered + (after[name] - remembered) * (n - 1) / n
+    changes = {name: after[name] - before[name] for name in after}
+    return {"gradients": in_keras_order(network, gradients), "steps": in_keras_order(network, changes)}
+
+
+def batches(case):
+    """The pictures of each step as the twin takes them, in its dtype."""
+    images = torch.from_numpy(case.images()).to(torch.get_default_dtype())
+    return images.permute(0, 1, 4, 2, 3).contiguous() if images.ndim == 5 else images
+
+
+def heads(output):
+    """The logits of a twin, the main ones first; torchvision's GoogLeNet names its auxiliary ones."""
+    if hasattr(output, "aux_logits1"):
+        return [output.logits, output.aux_logits1, output.aux_logits2]
+    return list(output) if isinstance(output, (list, tuple)) else [output]
+
+
+def load_twin(twin, network):
+    """Give the twin the weights of `network`; it keeps its dtype."""
+    twin.load_state_dict(convert.torch_state_dict(network))
+
+
+def state_of(twin):
+    return {name: tensor.detach().numpy().copy() for name, tensor in twin.state_dict().items()}
+
+
+def count_samples(twin):
+    """{path of a batch norm: (numbers per channel that its statistics are taken of, its momentum)}, once it has run."""
+    counts = {}
+
+    def hook_for(path):
+        def count(module, inputs):
+            counts[path] = inputs[0].numel() // inputs[0].shape[1], module.momentum
+
+        return count
+
+    for path, module in twin.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_pre_hook(hook_for(path))
+    return counts
+
+
+def in_keras_order(network, tensors):
+    """Arrays of the twin, by PyTorch's names, as the network's weights stand."""
+    paths, by_variable = torchvision_paths(network) or {}, {}
+    for layer in convert.weighted_layers(network):
+        path = paths.get(layer.name, layer.name)
+        arrays = convert.to_keras(layer, {part: tensors[f"{path}.{part}"] for part in convert.parts(layer)})
+        by_variable |= dict(zip(map(id, layer.weights), arrays, strict=True))
+    return [by_variable[id(variable)] for variable in network.weights]

@@ -1,0 +1,191 @@
+"""How far a network lies from the truth that its judge has left, on the backend of this process."""
+
+import contextlib
+from unittest import mock
+
+import keras
+import numpy as np
+from keras.src import backend  # not public: see result_type
+
+from kerasnets import models, saving
+from kerasnets.cases import STEPS
+from kerasnets.graph import rebuild
+
+LEARNING_RATE, MOMENTUM = 2**-7, 0.875  # float32, which some backends keep them in, has them without rounding
+SCALING = (1 / 127.5, -1.0)  # of the pixels in a file
+RESULT_TYPE = backend.result_type
+NOISE = 1e-10  # of float64, as a share of the largest gradient: a bias that a following batch norm cancels
+
+
+def measure(case, layout):
+    """Return (distances, names of weights that one step did not move) of the network on this backend.
+
+    The logits are those of float32. Gradients and steps are computed in float64: where float32's rounding takes a ReLU
+    from one side of 0 to the other, a gradient jumps, by PyTorch's own hand too, and nothing could be said of it.
+    """
+    images, labels = case.images(), case.labels()
+    network = undrawn(case, layout)
+    weights = unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network)
+    network.set_weights(weights)
+    found = {
+        "logits": array_of_first(network(images[0], training=False)),
+        "training_logits": array_of_first(network(images[0], training=True)),
+    }
+    with in_float64():
+        network = undrawn(case, layout)
+        found["gradients"], unmoved = gradients(network, weights, images[0], labels[0], case.folder)
+        found["steps"] = steps(network, weights, images, labels)
+    return distances(network, found, case.folder), unmoved
+
+
+def undrawn(case, layout="channels_last"):
+    """The network with weights of 0: the case has its own, and to draw them costs JAX ten seconds a network."""
+    with contextlib.ExitStack() as stack:
+        for initializer in (keras.initializers.VarianceScaling, keras.initializers.RandomNormal):
+            stack.enter_context(mock.patch.object(initializer, "__call__", zeros))
+        return models.build(case.name, layout=layout, **case.options)
+
+
+def zeros(initializer, shape, dtype=None):
+    return keras.ops.zeros(shape, dtype)
+
+
+def array_of_first(outputs):
+    return keras.ops.convert_to_numpy(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
+
+
+@contextlib.contextmanager
+def in_float64():
+    """Let Keras build and compute in float64, and put everything back."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        with contextlib.ExitStack() as stack:
+            for module in (backend, backend.common.dtypes):
+                stack.enter_context(mock.patch.object(module, "result_type", result_type))
+            if backend.backend() == "jax":
+                import jax
+
+                stack.enter_context(jax.enable_x64(True))
+            yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+
+
+def result_type(*dtypes):
+    """In place of Keras' own, by which a dense layer of float64 multiplies in float32 on torch and JAX."""
+    return "float64" if any(str(dtype).endswith("float64") for dtype in dtypes) else RESULT_TYPE(*dtypes)
+
+
+def gradients(network, weights, images, labels, folder):
+    """The gradient of each weight, and the names of those that one step did not move."""
+    compile_anew(network, weights, learning_rate=1.0)
+    step(network, images, labels)
+    stepped = network.get_weights()
+    found = [
+        (before - after) * variable.trainable
+        for variable, before, after in zip(network.weights, weights, stepped, strict=True)
+    ]
+    return found, unmoved_weights(network, weights, stepped, folder)
+
+
+def steps(network, weights, images, labels):
+    """What STEPS steps of SGD with momentum change of each weight."""
+    network.set_weights(weights)
+    for velocity in network.optimizer.momentums:
+        velocity.assign(np.zeros(velocity.shape))
+    network.optimizer.learning_rate = LEARNING_RATE
+    for number in range(STEPS):
+        step(network, images[number], labels[number])
+    return [after - before for before, after in zip(weights, network.get_weights(), strict=True)]
+
+
+def compile_anew(network, weights, learning_rate):
+    network.set_weights(weights)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.SGD(learning_rate, MOMENTUM)
+    # TensorFlow's own kernels know no gradient of a convolution in channels_first on a CPU. XLA's do, and are slower.
+    in_channels_first = any(layer.name == "channels_first" for layer in network.layers)
+    jit_compile = in_channels_first if backend.backend() == "tensorflow" else "auto"
+    network.compile(optimizer, [loss] * len(network.outputs), jit_compile=jit_compile)
+
+
+def step(network, images, labels):
+    network.train_on_batch(images, labels if len(network.outputs) == 1 else [labels] * len(network.outputs))
+
+
+def unmoved_weights(network, before, after, folder):
+    """Weights that a step left as they were, though the judge has a gradient for them.
+
+    A bias that a following batch norm cancels has none but the noise of float64's rounding.
+    """
+    gradients = unflat(np.load(folder / "gradients.npy", mmap_mode="r"), network)
+    scale = max(np.abs(gradient).max() for gradient in gradients)
+    return [
+        variable.path
+        for variable, old, new, gradient in zip(network.weights, before, after, gradients, strict=True)
+        if np.array_equal(old, new) and np.abs(gradient).max() > NOISE * scale
+    ]
+
+
+def distances(network, found, folder):
+    """How far each quantity that was found lies from the truth in `folder`: largest difference over largest value.
+
+    Of gradients and steps, that of the worst tensor.
+    """
+    far = {}
+    for quantity, value in found.items():
+        truth = np.load(folder / f"{quantity}.npy", mmap_mode="r")
+        is_list = isinstance(value, list)
+        far[quantity] = worst_distance(value, unflat(truth, network)) if is_list else distance(value.ravel(), truth)
+    return far
+
+
+def distance(found, truth):
+    return float(np.abs(found - truth).max() / np.abs(truth).max())
+
+
+def worst_distance(found, truth):
+    """The largest distance of a tensor. One whose truth is 0, but for noise, is measured by the largest of all."""
+    largest = max(np.abs(tensor).max() for tensor in truth)
+    scales = (np.abs(tensor).max() for tensor in truth)
+    return max(
+        float(np.abs(mine - theirs).max() / (scale if scale > NOISE * largest else largest))
+        for mine, theirs, scale in zip(found, truth, scales, strict=True)
+    )
+
+
+def flat(arrays):
+    return np.concatenate([np.ravel(array) for array in arrays]) if isinstance(arrays, list) else np.ravel(arrays)
+
+
+def unflat(vector, network):
+    """The parts of `vector` in the shapes of the network's weights."""
+    ends = np.cumsum([int(np.prod(weight.shape)) for weight in network.weights])
+    return [part.reshape(w.shape) for part, w in zip(np.split(vector, ends[:-1]), network.weights, strict=True)]
+
+
+def save_files(case):
+    """Save the network as .keras and as .h5; return (paths, pixels, the logits that it gives for them)."""
+    network = undrawn(case)
+    network.set_weights(unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network))
+    scaled = rebuild(network, scaling=SCALING)
+    model = rebuild(network, scaling=SCALING, probabilities=True)
+    card = saving.Card(
+        model=case.name, dataset="none", recipe="none", class_names=tuple("0123456789"), input_kind="picture",
+        input_shape=case.options["input_shape"], accuracy=None, val_accuracy=None, epochs=0, seed=0, versions={},
+        commit="",
+    )  # fmt: skip
+    paths = [case.folder / f"{backend.backend()}{suffix}" for suffix in saving.SUFFIXES]
+    for path in paths:
+        saving.save(model, path, card)
+    pixels = case.images("uint8")[0]
+    return paths, pixels, array_of_first(scaled(pixels, training=False))
+
+
+def load_files(paths, pixels, expected):
+    """Load what another backend has saved; return {suffix: distance of the logits}."""
+    found = {path.suffix: saving.load(path, logits=True)[0](pixels, training=False) for path in paths}
+    return {suffix: distance(keras.ops.convert_to_numpy(logits), expected) for suffix, logits in found.items()}

@@ -1,0 +1,112 @@
+"""AlexNet: five convolutions that shrink a large picture quickly, then dense layers with dropout.
+
+Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 3 and figure 2, for `alexnet`; its two simpler descendants
+name their own. Pooling windows overlap in all three: 3x3, two pixels apart.
+"""
+
+import keras
+from keras import layers
+
+from kerasnets.models.pooling import adaptive_average_pool
+
+
+def alexnet(input_shape=(227, 227, 3), num_classes=1000, dropout=0.5, units=4096):
+    """Build the network of 2012, in two groups and with local response normalization: 60,965,224 parameters.
+
+    Departures: the picture is 227x227, since the paper's 224x224 does not give its 55x55 maps; both groups run on one
+    device. Normalization comes before the pooling, as in section 3.5 (a tutorial's text has the two the other way).
+    Weights begin as in section 5: N(0, 0.01), and biases of 1 where most inputs are positive, without which the deep
+    layers do not start to learn at so small a deviation.
+    `dropout` is the fraction of fc6 and fc7 dropped in training, `units` their width.
+    """
+    inputs = keras.Input(input_shape)
+    x = layers.Conv2D(96, 11, strides=4, activation="relu", **beginning(), name="conv1")(inputs)
+    x = local_response_normalization(x, name="lrn1")
+    x = layers.MaxPooling2D(3, 2, name="pool1")(x)
+    x = layers.Conv2D(256, 5, padding="same", groups=2, activation="relu", **beginning("ones"), name="conv2")(x)
+    x = local_response_normalization(x, name="lrn2")
+    x = layers.MaxPooling2D(3, 2, name="pool2")(x)
+    x = layers.Conv2D(384, 3, padding="same", activation="relu", **beginning(), name="conv3")(x)
+    x = layers.Conv2D(384, 3, padding="same", groups=2, activation="relu", **beginning("ones"), name="conv4")(x)
+    x = layers.Conv2D(256, 3, padding="same", groups=2, activation="relu", **beginning("ones"), name="conv5")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool5")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for i in (6, 7):
+        x = layers.Dense(units, activation="relu", **beginning("ones"), name=f"fc{i}")(x)
+        x = layers.Dropout(dropout, name=f"dropout{i}")(x)
+    logits = layers.Dense(num_classes, **beginning(), name="logits")(x)
+    return keras.Model(inputs, logits, name="alexnet")
+
+
+def alexnet_plain(input_shape=(224, 224, 1), num_classes=10, first_padding=1, dropout=0.5, units=4096):
+    """Build the form of the textbooks, without groups and normalization: 46,764,746 parameters.
+
+    Source: Zhang, Lipton, Li and Smola, Dive into Deep Learning, section 8.1 (AlexNet); its weights begin as Keras' do,
+    glorot_uniform. Departure: the last layer is 10 wide by default, for Fashion-MNIST, as in the experiment there.
+    `first_padding` is the number of pixels, 1 or 0, around the picture. `dropout` and `units` are those of fc6 and fc7.
+    """
+    if first_padding not in (0, 1):
+        raise ValueError(f"first_padding must be 0 or 1, not {first_padding!r}")
+    inputs = keras.Input(input_shape)
+    x = convolutions(inputs, (96, 256, 384, 384, 256), first_padding)
+    x = layers.Flatten(name="flatten")(x)
+    for i in (6, 7):
+        x = layers.Dense(units, activation="relu", name=f"fc{i}")(x)
+        x = layers.Dropout(dropout, name=f"dropout{i}")(x)
+    logits = layers.Dense(num_classes, name="logits")(x)
+    return keras.Model(inputs, logits, name="alexnet_plain")
+
+
+def alexnet_torchvision(input_shape=(224, 224, 3), num_classes=1000, dropout=0.5, units=4096):
+    """Build torchvision's one tower of 64 to 384 filters, for its weights: 61,100,840 parameters.
+
+    Source: torchvision/models/alexnet.py, after Krizhevsky, "One weird trick for parallelizing convolutional neural
+    networks", arXiv:1404.5997. Here dropout comes before a dense layer, and maps of any size are averaged to 6x6.
+    Departure: fresh weights begin as Keras' do (glorot_uniform, biases 0), not PyTorch's.
+    `dropout` is the fraction of the inputs of fc6 and fc7 dropped in training, `units` the width of both.
+    """
+    inputs = keras.Input(input_shape)
+    x = convolutions(inputs, (64, 192, 384, 256, 256), first_padding=2)
+    x = adaptive_average_pool(x, 6, 6, name="average")
+    x = layers.Flatten(name="flatten")(x)
+    for i in (6, 7):
+        x = layers.Dropout(dropout, name=f"dropout{i}")(x)
+        x = layers.Dense(units, activation="relu", name=f"fc{i}")(x)
+    logits = layers.Dense(num_classes, name="logits")(x)
+    return keras.Model(inputs, logits, name="alexnet_torchvision")
+
+
+def convolutions(x, filters, first_padding):
+    """Five convolutions with ReLU and a max-pooling after the first, the second and the fifth."""
+    if first_padding:
+        x = layers.ZeroPadding2D(first_padding, name="pad1")(x)
+    x = layers.Conv2D(filters[0], 11, strides=4, activation="relu", name="conv1")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool1")(x)
+    x = layers.Conv2D(filters[1], 5, padding="same", activation="relu", name="conv2")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool2")(x)
+    for i in (3, 4, 5):
+        x = layers.Conv2D(filters[i - 1], 3, padding="same", activation="relu", name=f"conv{i}")(x)
+    return layers.MaxPooling2D(3, 2, name="pool5")(x)
+
+
+def local_response_normalization(x, name, k=2.0, n=5, alpha=1e-4, beta=0.75):
+    """x / (k + alpha * sum of x^2 over n adjacent channels) ^ beta, at each pixel (section 3.3).
+
+    The sum is n times an average that slides over the channels: they become the steps of a sequence, since a pooling
+    slides over steps alone. Keras has no layer for the power: it is an operation, named by Keras.
+    """
+    height, width, channels = x.shape[1:]
+    square = layers.Multiply(name=f"{name}_square")([x, x])
+    mean = layers.Reshape((height * width, channels), name=f"{name}_pixels")(square)
+    mean = layers.Permute((2, 1), name=f"{name}_turn")(mean)
+    mean = layers.ZeroPadding1D(n // 2, name=f"{name}_pad")(mean)
+    mean = layers.AveragePooling1D(n, strides=1, name=f"{name}_mean")(mean)
+    mean = layers.Permute((2, 1), name=f"{name}_turn_back")(mean)
+    mean = layers.Reshape((height, width, channels), name=f"{name}_map")(mean)
+    base = layers.Rescaling(n * alpha, k, name=f"{name}_base")(mean)
+    return layers.Multiply(name=name)([x, keras.ops.power(base, -beta)])
+
+
+def beginning(biases="zeros"):
+    """How the layers of 2012 begin, as options of a layer: N(0, 0.01), with biases of "zeros" or "ones"."""
+    return {"kernel_initializer": keras.initializers.RandomNormal(stddev=0.01), "bias_initializer": biases}

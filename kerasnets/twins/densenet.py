@@ -1,0 +1,92 @@
+"""DenseNet in PyTorch: torchvision's for ImageNet, and the CIFAR networks in torch.nn alone.
+
+Source: Huang et al., CVPR 2017, arXiv:1608.06993, sections 3 (composite function,
+bottleneck, compression) and 4.
+"""
+
+import re
+
+import torch
+from torch import nn
+
+
+def densenet(depth, input_shape=(224, 224, 3), num_classes=1000, dropout=0.0):
+    """torchvision's DenseNet of this depth, with weights drawn anew; `path_of` leads to its modules."""
+    import torchvision  # must not be imported into a TensorFlow process
+
+    network = getattr(torchvision.models, f"densenet{depth}")(weights=None, num_classes=num_classes, drop_rate=dropout)
+    if input_shape[2] != 3:  # torchvision's stem takes colours
+        filters = network.features.conv0.out_channels
+        network.features.conv0 = nn.Conv2d(input_shape[2], filters, 7, stride=2, padding=3, bias=False)
+    return network
+
+
+# Where a layer of ours lies in torchvision's network: (pattern, path). The first row that fits counts.
+PATHS = (
+    (r"stem_(conv|norm)", r"features.\g<1>0"),
+    (r"block(\d+)_layer(\d+)_((?:norm|conv)\d)", r"features.denseblock\1.denselayer\2.\3"),
+    (r"transition(\d+)_(norm|conv)", r"features.transition\1.\2"),
+    (r"final_norm", "features.norm5"),
+    (r"logits", "classifier"),
+)
+
+
+def path_of(layer_name):
+    """The path of torchvision's module that holds the weights of our layer: "stem_conv" -> "features.conv0"."""
+    for pattern, path in PATHS:
+        found = re.fullmatch(pattern, layer_name)
+        if found:
+            return found.expand(path)
+    raise ValueError(f"no module of torchvision's DenseNet holds weights of a layer {layer_name!r}")
+
+
+class CifarDenseNet(nn.Module):
+    """H_l of all features before it, three times over, with `depth` weighted layers in all.
+
+    The modules lie side by side under their own names; `forward` follows the paper's text.
+    """
+
+    def __init__(self, depth, bottleneck=False, input_shape=(32, 32, 3), num_classes=10, dropout=0.0):
+        super().__init__()
+        k, theta = 12, 0.5 if bottleneck else 1
+        self.bottleneck = bottleneck
+        self.depths = [(depth - 4) // 6] * 3 if bottleneck else [(depth - 4) // 3] * 3
+        channels = 24 if bottleneck else 16
+        self.stem_conv = nn.Conv2d(input_shape[2], channels, 3, padding=1, bias=False)
+        for block in (1, 2, 3):
+            for layer in range(1, self.depths[block - 1] + 1):
+                name, wide = f"block{block}_layer{layer}", channels
+                if bottleneck:
+                    self.add_module(f"{name}_norm1", nn.BatchNorm2d(channels))
+                    self.add_module(f"{name}_conv1", nn.Conv2d(channels, 4 * k, 1, bias=False))
+                    wide = 4 * k
+                last = "2" if bottleneck else "1"
+                self.add_module(f"{name}_norm{last}", nn.BatchNorm2d(wide))
+                self.add_module(f"{name}_conv{last}", nn.Conv2d(wide, k, 3, padding=1, bias=False))
+                channels += k
+            if block < 3:
+                self.add_module(f"transition{block}_norm", nn.BatchNorm2d(channels))
+                self.add_module(f"transition{block}_conv", nn.Conv2d(channels, int(theta * channels), 1, bias=False))
+                channels = int(theta * channels)
+        self.final_norm = nn.BatchNorm2d(channels)
+        self.dropout = nn.Dropout(dropout)
+        self.logits = nn.Linear(channels, num_classes)
+
+    def composite(self, name, number, x):
+        """BN, ReLU and convolution in a row: the paper's composite function."""
+        x = self.get_submodule(f"{name}_norm{number}")(x).relu()
+        return self.get_submodule(f"{name}_conv{number}")(x)
+
+    def forward(self, x):
+        x = self.stem_conv(x)
+        for block, depth in enumerate(self.depths, start=1):
+            features = [x]
+            for layer in range(1, depth + 1):
+                name, new = f"block{block}_layer{layer}", torch.cat(features, dim=1)
+                for number in ("1", "2") if self.bottleneck else ("1",):
+                    new = self.composite(name, number, new)
+                features.append(self.dropout(new))
+            x = torch.cat(features, dim=1)
+            if block < 3:
+                x = nn.functional.avg_pool2d(self.composite(f"transition{block}", "", x), 2)
+        return self.logits(self.final_norm(x).relu().mean(dim=(2, 3)))

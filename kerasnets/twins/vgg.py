@@ -1,0 +1,86 @@
+"""VGG in torch.nn: torchvision's own where it has the network, else from the paper's table 1 and the tutorials."""
+
+from collections import OrderedDict
+
+import torchvision
+from torch import nn
+
+# Table 1, with the short ones of the tutorials before it: channels of each 3x3 convolution ("c1-": 1x1), M a pooling.
+COLUMNS = {
+    7: "64 M 128 M 256 256 M",
+    9: "64 M 128 M 256 256 M 512 512 M",
+    11: "64 M 128 M 256 256 M 512 512 M 512 512 M",
+    13: "64 64 M 128 128 M 256 256 M 512 512 M 512 512 M",
+    16: "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",
+    "16_1x1": "64 64 M 128 128 M 256 256 c1-256 M 512 512 c1-512 M 512 512 c1-512 M",
+    19: "64 64 M 128 128 M 256 256 256 256 M 512 512 512 512 M 512 512 512 512 M",
+}
+
+
+def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, input_shape=(224, 224, 3), num_classes=1000):
+    """torchvision's keys (features.0, classifier.6) for columns A, B, D, E with the paper's head, else Keras' names."""
+    channels = input_shape[-1]
+    if head == "paper" and depth in (11, 13, 16, 19):
+        return of_torchvision(f"vgg{depth}" + "_bn" * batch_norm, channels, num_classes, dropout, units)
+    network, channels = convolutions(COLUMNS[depth], channels, batch_norm)
+    network["average"] = nn.AdaptiveAvgPool2d((7, 7))
+    network["flatten"] = nn.Flatten()
+    if head == "paper":
+        rate = 0.5 if dropout is None else dropout
+        network["fc1"] = nn.Linear(channels * 7 * 7, units)
+        network["relu1"] = nn.ReLU()
+        network["dropout1"] = nn.Dropout(rate)
+        network["fc2"] = nn.Linear(units, units)
+        network["relu2"] = nn.ReLU()
+        network["dropout2"] = nn.Dropout(rate)
+        network["logits"] = nn.Linear(units, num_classes)
+    else:
+        rate = 0.4 if dropout is None else dropout
+        network["dropout1"] = nn.Dropout(rate)
+        network["fc1"] = nn.Linear(channels * 7 * 7, units)
+        network["relu1"] = nn.ReLU6()
+        network["dropout2"] = nn.Dropout(rate)
+        network["fc2"] = nn.Linear(units, units // 2)
+        network["relu2"] = nn.ReLU6()
+        network["dropout3"] = nn.Dropout(rate)
+        network["logits"] = nn.Linear(units // 2, num_classes)
+    return nn.Sequential(network)
+
+
+def of_torchvision(name, channels, num_classes, dropout, units):
+    """torchvision's network, with other numbers of input channels and of hidden units where asked for."""
+    rate = 0.5 if dropout is None else dropout
+    network = getattr(torchvision.models, name)(weights=None, init_weights=False, num_classes=num_classes, dropout=rate)
+    if channels != 3:
+        network.features[0] = nn.Conv2d(channels, 64, 3, padding=1)
+    if units != 4096:
+        network.classifier[0] = nn.Linear(512 * 7 * 7, units)
+        network.classifier[3] = nn.Linear(units, units)
+        network.classifier[6] = nn.Linear(units, num_classes)
+    return network
+
+
+def vgg_cifar(input_shape=(32, 32, 3), num_classes=10):
+    network, channels = convolutions(COLUMNS[11], input_shape[-1], batch_norm=True)
+    network["average"] = nn.AdaptiveAvgPool2d(1)
+    network["flatten"] = nn.Flatten()
+    network["logits"] = nn.Linear(channels, num_classes)
+    return nn.Sequential(network)
+
+
+def convolutions(column, channels, batch_norm):
+    """The modules of one column under the names of the Keras layers, and the channels that they end in."""
+    modules, stage, number = OrderedDict(), 1, 1
+    for entry in column.split():
+        if entry == "M":
+            modules[f"stage{stage}_pool"] = nn.MaxPool2d(2, 2)
+            stage, number = stage + 1, 1
+            continue
+        kernel_size = 1 if entry.startswith("c1-") else 3
+        filters = int(entry.removeprefix("c1-"))
+        modules[f"stage{stage}_conv{number}"] = nn.Conv2d(channels, filters, kernel_size, padding=kernel_size // 2)
+        if batch_norm:
+            modules[f"stage{stage}_norm{number}"] = nn.BatchNorm2d(filters)
+        modules[f"stage{stage}_relu{number}"] = nn.ReLU()
+        channels, number = filters, number + 1
+    return modules, channels

@@ -1,0 +1,189 @@
+"""The proof that each network is the right one, and the same one, on every backend and in either layout.
+
+The judge is the network's twin in plain PyTorch, computed in float64. Gradients and steps are compared with it in
+float64. The logits are those of float32; the yardstick is the same twin in float32: in training mode that is far from
+the truth for a deep network, so nobody can be asked to be much nearer than PyTorch. Weights and pictures come from
+NumPy. Each backend works in a process of its own.
+"""
+
+import contextlib
+import dataclasses
+import fnmatch
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasnets import backends
+from kerasnets.backends import BACKENDS, is_installed
+from kerasnets.published import PUBLISHED
+from kerasnets.workers import Worker
+
+LAYOUTS = ("channels_last", "channels_first")
+QUANTITIES = ("logits", "training_logits", "gradients", "steps")  # steps: what three of SGD changed
+
+STEPS_IN_WORDS = "three steps"
+TOLERANCE = 1e-5  # of the logits in inference, of a file's too, in float32, which rounds at 6e-8
+TOLERANCE_OF_FLOAT64 = 1e-9  # of gradients and steps, in float64, which rounds at 1e-16
+TIMES_THE_YARDSTICK = 4  # how much further from the float64 twin than the float32 twin logits in training may be
+WELL_CONDITIONED = 1e-2  # the yardstick itself stays below, or the comparison would say nothing
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found of one network. Distances are as in measuring.distances, by quantity."""
+
+    network: str
+    input_shape: tuple[int, ...]
+    parameters: int
+    published: int | None
+    pytorch: dict[str, float]  # the yardstick: how far the twin in float32 lies from the twin in float64
+    keras: dict[str, dict[str, float]]  # "backend layout" -> how far it lies from the twin in float64
+    unmoved: dict[str, list[str]]  # "backend layout" -> weights that one step left as they were
+    files: dict[str, float]  # "saver to loader, format" -> distance of the logits
+    bad_names: list[str]  # layer names that are double or automatic
+
+    def worst(self, quantity):
+        """The largest distance over backends and layouts."""
+        return max(distances[quantity] for distances in self.keras.values())
+
+    def allowed(self, quantity):
+        if quantity == "training_logits":
+            return max(TOLERANCE, TIMES_THE_YARDSTICK * self.pytorch[quantity])
+        return TOLERANCE if quantity == "logits" else TOLERANCE_OF_FLOAT64
+
+    @property
+    def faults(self):
+        """What is wrong, in words; nothing in a network that is proven. A distance that is no number is a fault."""
+        far = [
+            f"{quantity} of {where} lie {distances[quantity]:.1e} apart; allowed are {self.allowed(quantity):.1e}"
+            for where, distances in self.keras.items()
+            for quantity in QUANTITIES
+            if not distances[quantity] <= self.allowed(quantity)
+        ]
+        far += [
+            f"PyTorch's own {quantity} lie {distance:.1e} apart: the case is ill-conditioned"
+            for quantity, distance in self.pytorch.items()
+            if not distance <= WELL_CONDITIONED
+        ]
+        far += [f"file {way} is {d:.1e} apart" for way, d in self.files.items() if not d <= TOLERANCE]
+        wrong = [f"one step on {where} left {', '.join(names)}" for where, names in self.unmoved.items() if names]
+        if self.published not in (None, self.parameters):
+            wrong.append(f"{self.parameters:,} parameters; published are {self.published:,}")
+        if self.bad_names:
+            wrong.append(f"layer names that are double or automatic: {', '.join(self.bad_names)}")
+        return far + wrong
+
+    def as_dict(self):
+        return dataclasses.asdict(self) | {"faults": self.faults}
+
+
+def rows_of(patterns):
+    """The rows of PUBLISHED whose networks fit one of the shell-style patterns; all of them without a pattern.
+
+    Raises ValueError for a pattern that fits none.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter([row.name for row in PUBLISHED], pattern):
+            names = ", ".join(dict.fromkeys(row.name for row in PUBLISHED))
+            raise ValueError(f"unknown model {pattern!r}; choose one of: {names}")
+    return [row for row in PUBLISHED if not patterns or any(fnmatch.fnmatchcase(row.name, p) for p in patterns)]
+
+
+def installed_backends():
+    """The backends to prove networks on. Raises ImportError where torch and torchvision, the judges', are missing."""
+    for package in ("torch", "torchvision"):
+        if not is_installed(package):
+            raise ImportError(f"{package}, which judges, is not installed: pip install torch torchvision")
+    return tuple(backend for backend in BACKENDS if is_installed(backend))
+
+
+@contextlib.contextmanager
+def running_workers():
+    """backend -> Worker for each installed one; ended on leaving."""
+    workers = {backend: Worker(backend) for backend in installed_backends()}
+    try:
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+def verify(rows, workers, layouts=LAYOUTS):
+    """Yield the Proof of each row of PUBLISHED, one by one; the judge works on the next while this one is measured.
+
+    workers: backend -> Worker, torch among them: the twins are its.
+    """
+    with tempfile.TemporaryDirectory(prefix="kerasnets-proof-") as folder:
+        judged = workers["torch"].submit(judge, rows[0], Path(folder) / "0")
+        for number, row in enumerate(rows, start=1):
+            case, *verdict = judged.result()
+            jobs = begin(case, layouts, workers)
+            if number < len(rows):
+                judged = workers["torch"].submit(judge, rows[number], Path(folder) / str(number))
+            yield finish(row, case, verdict, jobs, workers)
+            shutil.rmtree(case.folder)
+
+
+def begin(case, layouts, workers):
+    """Hand what is to be measured to the processes; return (measurements, files) as Futures, by backend."""
+    measured = {
+        f"{backend} {layout}": worker.submit(measure, case, layout)
+        for backend, worker in workers.items()
+        for layout in layouts
+    }
+    return measured, {backend: worker.submit(save_files, case) for backend, worker in workers.items()}
+
+
+def finish(row, case, verdict, jobs, workers):
+    """Wait for the measurements, have each backend's files read by the next backend, and return the Proof."""
+    measured = {where: future.result() for where, future in jobs[0].items()}
+    savers = list(jobs[1])
+    read = {
+        f"{saver} to {loader}": workers[loader].submit(load_files, *jobs[1][saver].result())
+        for saver, loader in zip(savers, savers[1:] + savers[:1], strict=True)
+    }
+    yardstick, bad_names, parameters = verdict
+    return Proof(
+        network=row.title,
+        input_shape=case.options["input_shape"],
+        parameters=parameters,
+        published=row.parameters,
+        pytorch=yardstick,
+        keras={where: distances for where, (distances, _) in measured.items()},
+        unmoved={where: names for where, (_, names) in measured.items()},
+        files={f"{way}, {suffix}": d for way, future in read.items() for suffix, d in future.result().items()},
+        bad_names=bad_names,
+    )
+
+
+# ---- what the processes run: these modules import frameworks, which this process must not ----
+
+
+def judge(row, folder):
+    from kerasnets import judging
+
+    return judging.judge(row, folder)
+
+
+def measure(case, layout):
+    from kerasnets import measuring
+
+    return measuring.measure(case, layout)
+
+
+def save_files(case):
+    from kerasnets import measuring
+
+    return measuring.save_files(case)
+
+
+def load_files(*saved):
+    from kerasnets import measuring
+
+    return measuring.load_files(*saved)
+
+
+def versions(workers):
+    """backend -> package -> version."""
+    return {backend: worker(backends.versions) for backend, worker in workers.items()}

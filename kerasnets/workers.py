@@ -1,0 +1,39 @@
+"""One process per backend, side by side: what compares backends hands its functions to these."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+from kerasnets import backends
+
+
+class Worker:
+    """A process of its own with one backend; `worker(function, *args)` runs there and returns what it returned.
+
+    `prepare`, a module-level function, is called there first, when Keras is imported.
+    """
+
+    def __init__(self, backend, prepare=None):
+        self.backend = backend
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start, (backend, prepare))
+
+    def submit(self, function, *args):
+        """Return a Future; calls run one after another."""
+        return self.pool.submit(function, *args)
+
+    def __call__(self, function, *args):
+        return self.submit(function, *args).result()
+
+    def close(self):
+        self.pool.shutdown(cancel_futures=True)
+
+
+def start(backend, prepare):
+    os.environ["KERAS_BACKEND"] = backend
+    backends.own_process()
+    backends.choose()
+    import keras
+
+    keras.config.disable_interactive_logging()
+    if prepare:
+        prepare()

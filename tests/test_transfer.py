@@ -1,0 +1,390 @@
+"""Features are what the layers give, a fresh head changes nothing but the head, and what is frozen stays."""
+
+import numpy as np
+import pytest
+
+import kerasnets
+from kerasnets import data
+from tests.conftest import ROOT, draw_weights
+
+SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
+PIXELS = data.load_data("digits").test_images[:3]  # uint8 (3, 28, 28, 1)
+PICTURES = np.random.default_rng(1).random((3, 20, 24, 3), dtype="float32")  # height and width differ
+
+LAYOUTS = ("channels_last", "channels_first")
+
+# network below: the layers that tell its classes apart
+HEADS = {"mnist_cnn": ["logits"], "small_nin": ["maps"], "small_googlenet": ["aux1_logits", "logits"]}
+
+
+# ---- by NumPy ----
+
+
+def relu_convolution(images, kernel, bias):
+    """Valid convolution and ReLU. images: (n, height, width, channels); kernel: (height, width, in, out)."""
+    windows = np.lib.stride_tricks.sliding_window_view(images.astype("float64"), kernel.shape[:2], axis=(1, 2))
+    return np.maximum(np.einsum("nyxcij,ijco->nyxo", windows, kernel) + bias, 0)
+
+
+def max_pooling(maps):
+    n, height, width, channels = maps.shape
+    maps = maps[:, : height // 2 * 2, : width // 2 * 2]
+    return maps.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
+
+
+# ---- run in the workers ----
+
+
+def drawn(network, seed=0):
+    """`network` with weights from NumPy, the same on every backend."""
+    network.set_weights(draw_weights([(weight.path, weight.shape) for weight in network.weights], seed))
+    return network
+
+
+def small_mnist_cnn(layout):
+    return drawn(kerasnets.build("mnist_cnn", input_shape=(20, 24, 3), layout=layout))
+
+
+def small_nin(layout):
+    """Classes judged place by place and averaged, as in NiN; the head is the layer "maps"."""
+    from keras import Input, Model, layers
+
+    from kerasnets.graph import rebuild
+
+    inputs = Input((20, 24, 3))
+    x = layers.Conv2D(8, 3, activation="relu", name="stage1_conv1")(inputs)
+    x = layers.Conv2D(7, 1, activation="relu", name="stage1_conv2")(x)
+    x = layers.SpatialDropout2D(0.5, name="stage1_dropout")(x)
+    x = layers.Conv2D(10, 1, name="maps")(x)
+    network = Model(inputs, layers.GlobalAveragePooling2D(name="logits")(x), name="small_nin")
+    return rebuild(drawn(network), layout=layout)
+
+
+def small_googlenet(layout):
+    """Two outputs, one of them auxiliary, and dropout before each head."""
+    from keras import Input, Model, layers
+
+    from kerasnets.graph import rebuild
+
+    inputs = Input((20, 24, 3))
+    x = layers.Conv2D(6, 3, activation="relu", name="conv1")(inputs)
+    aux = layers.Dropout(0.7, name="aux1_dropout")(layers.Flatten(name="aux1_flatten")(x))
+    aux = layers.Dense(10, name="aux1_logits")(aux)
+    x = layers.GlobalAveragePooling2D(name="pool")(layers.Conv2D(9, 3, activation="relu", name="conv2")(x))
+    logits = layers.Dense(10, name="logits")(layers.Dropout(0.4, name="dropout")(x))
+    return rebuild(drawn(Model(inputs, [aux, logits], name="small_googlenet")), layout=layout)
+
+
+NETWORKS = {"mnist_cnn": small_mnist_cnn, "small_nin": small_nin, "small_googlenet": small_googlenet}
+
+
+def features_of_file(path, names, images):
+    """What features gives, and the weights by layer."""
+    from kerasnets import transfer
+
+    return transfer.features(path, names, images), weights_of(kerasnets.load(path)[0])
+
+
+def features_of_network(layout, names, images):
+    from kerasnets import transfer
+
+    network = small_mnist_cnn(layout)
+    return transfer.features(network, names, images), weights_of(network)
+
+
+def features_of_normalization(layout):
+    """Of AlexNet: conv1, and what its local response normalizations reshape back; graph.rebuild turns around that."""
+    from kerasnets import transfer
+    from kerasnets.graph import rebuild
+
+    network = rebuild(drawn(kerasnets.build("alexnet", input_shape=(67, 75, 3), units=8)), layout=layout)
+    return transfer.features(network, ["conv1", "*_map"], np.random.default_rng(2).random((1, 67, 75, 3)))
+
+
+def features_of_stages():
+    """Names and shapes of what the extractor of two stages gives."""
+    from kerasnets import transfer
+
+    extractor = transfer.feature_extractor(small_nin("channels_first"), ["stage1", "maps"])
+    return {name: tuple(output.shape) for name, output in extractor.output.items()}
+
+
+def weights_of(network):
+    """layer -> its weights, of the layers that have some."""
+    return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
+
+
+def differing(before, after):
+    """The names of the layers whose weights are not bit for bit the same."""
+    return [name for name in before if not all(map(np.array_equal, before[name], after[name]))]
+
+
+def without_head(name, layout):
+    """Features, kernel and bias of the head, logits."""
+    from kerasnets import transfer
+
+    network = NETWORKS[name](layout)
+    trimmed = transfer.headless(network)
+    head = network.get_layer("maps" if name == "small_nin" else "logits")
+    logits = network.predict_on_batch(PICTURES)
+    logits = logits[-1] if isinstance(logits, list) else logits
+    return trimmed.predict_on_batch(PICTURES), *head.get_weights(), logits, [layer.name for layer in trimmed.layers]
+
+
+def with_classes(name, layout, freeze):
+    """Weights by layer of the source before, of the copy, and of the source after all of the copy was set to 0.
+
+    And what the copy is like. The source is compiled, and a layer of it is frozen.
+    """
+    from kerasnets import transfer
+
+    source = NETWORKS[name](layout)
+    source.compile("sgd", "mse")
+    transfer.freeze(source, "*2")
+    before = weights_of(source)
+    copy = transfer.with_classes(source, 4, freeze)
+    fresh = weights_of(copy)
+    shapes = [output.shape for output in (copy.output if isinstance(copy.output, list) else [copy.output])]
+    frozen = [layer.name for layer in copy.layers if not layer.trainable]
+    copy.set_weights([np.zeros_like(weights) for weights in copy.get_weights()])
+    return before, fresh, weights_of(source), shapes, frozen, copy.compiled
+
+
+def fine_tune(path):
+    """Tell digits 5 to 9 apart by the network of a file, two convolutions frozen.
+
+    Accuracy at first and at last; the layers that differ from the file at first, and those that moved; the input.
+    """
+    import keras
+
+    from kerasnets import transfer
+
+    keras.utils.set_random_seed(0)
+    digits = data.load_data("digits")
+    train, test = digits.train_labels >= 5, digits.test_labels >= 5
+    images, labels = digits.test_images[test], digits.test_labels[test] - 5
+    network = transfer.with_classes(path, 5, freeze=["conv1", "conv2"])
+    network.compile(
+        keras.optimizers.Adam(0.001), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
+    before = weights_of(network)
+    fresh = network.evaluate(images, labels, verbose=0)[1]
+    network.fit(digits.train_images[train], digits.train_labels[train] - 5, batch_size=64, epochs=3, verbose=0)
+    tuned = network.evaluate(images, labels, verbose=0)[1]
+    new = differing(before, weights_of(kerasnets.load(path)[0]))
+    return fresh, tuned, new, differing(before, weights_of(network)), str(network.input.dtype)
+
+
+def train_frozen(folder, layout):
+    """The layers that freeze froze; those that move in a step, of the network, a rebuilt one and loaded ones."""
+    import keras
+
+    from kerasnets import transfer
+    from kerasnets.graph import rebuild
+
+    network = drawn(kerasnets.build("baseline_cnn", input_shape=(16, 16, 3)))
+    frozen = transfer.freeze(network, ["conv*", "norm1"])
+    rebuilt = rebuild(network, layout=layout)
+    moved = []
+    for suffix in ("keras", "h5"):
+        rebuilt.save(folder / f"frozen.{suffix}")
+        loaded = keras.models.load_model(folder / f"frozen.{suffix}", compile=False)
+        moved.append(moved_in_a_step(loaded))
+    return frozen, [*moved, moved_in_a_step(rebuilt), moved_in_a_step(network)]
+
+
+def moved_in_a_step(network):
+    import keras
+
+    before = weights_of(network)
+    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    network.train_on_batch(np.random.default_rng(0).random((8, 16, 16, 3), dtype="float32"), np.arange(8))
+    return differing(before, weights_of(network))
+
+
+def frozen_and_unfrozen():
+    """The names that freeze and unfreeze give, and the layers that may be trained after each."""
+    from kerasnets import transfer
+
+    network = small_nin("channels_last")
+    steps = [(transfer.freeze, "stage1"), (transfer.unfreeze, "*_conv2"), (transfer.unfreeze,)]
+    return [(step(network, *names), [x.name for x in network.layers if x.trainable_weights]) for step, *names in steps]
+
+
+def train_frozen_by_recipe():
+    """The layers that training.fit moves where two are frozen; it trains a copy, in a layout of its own."""
+    from kerasnets import training, transfer
+    from kerasnets.recipes import RECIPES
+
+    digits = data.load_data("digits")
+    few = data.Data(digits.train_images[:300], digits.train_labels[:300], digits.test_images, digits.test_labels)
+    network = kerasnets.build("mnist_cnn")
+    transfer.freeze(network, ["conv1", "conv2"])
+    before = weights_of(network)
+    training.fit(network, RECIPES["mnist_cnn-digits"], few, epochs=1, seed=0)
+    return differing(before, weights_of(network))
+
+
+def error_of(function, *args):
+    """What is raised for baseline_cnn, and how many of its layers are frozen after."""
+    from kerasnets import transfer
+
+    network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3))
+    try:
+        getattr(transfer, function)(network, *args)
+    except ValueError as error:
+        return str(error), sum(not layer.trainable for layer in network.layers)
+
+
+def error_of_file(path, images):
+    from kerasnets import transfer
+
+    try:
+        transfer.features(path, "conv1", images)
+    except ValueError as error:
+        return type(error).__name__, str(error)
+
+
+def error_without_a_head():
+    from keras import Input, Model, layers
+
+    from kerasnets import transfer
+
+    inputs = Input((4,))
+    try:
+        transfer.headless(Model(inputs, layers.BatchNormalization(name="norm")(inputs), name="bare"))
+    except ValueError as error:
+        return str(error)
+
+
+# ---- tests ----
+
+
+@pytest.mark.parametrize("path", [SHIPPED, SHIPPED.with_suffix(".h5")], ids=lambda path: path.suffix)
+def test_features_of_a_model_file_are_those_of_numpy(worker, path):
+    found, weights = worker(features_of_file, path, ["conv1", "pool*", "dense1", "probabilities"], PIXELS)
+    assert list(found) == ["conv1", "pool1", "pool2", "dense1", "probabilities"]
+    conv1 = relu_convolution(PIXELS / 255, *weights["conv1"])
+    pool2 = max_pooling(relu_convolution(max_pooling(conv1), *weights["conv2"]))
+    np.testing.assert_allclose(found["conv1"], conv1, atol=1e-5)
+    np.testing.assert_allclose(found["pool2"], pool2, atol=1e-5)
+    logits = found["dense1"].astype("float64") @ weights["logits"][0] + weights["logits"][1]
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-5)
+    assert {array.dtype.name for array in found.values()} == {"float32"}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_features_are_channels_last_whatever_the_layout_inside(worker, layout):
+    found, weights = worker(features_of_network, layout, ["conv1", "pool1", "flatten", "dense1"], PICTURES)
+    conv1 = relu_convolution(PICTURES, *weights["conv1"])
+    np.testing.assert_allclose(found["conv1"], conv1, atol=1e-5)
+    np.testing.assert_allclose(found["pool1"], max_pooling(conv1), atol=1e-5)
+    dense1 = np.maximum(found["flatten"].astype("float64") @ weights["dense1"][0] + weights["dense1"][1], 0)
+    np.testing.assert_allclose(found["dense1"], dense1, atol=1e-5)
+
+
+def test_features_of_a_layer_that_reshapes_are_channels_last_too(workers):
+    as_built = workers["torch"](features_of_normalization, "channels_last")
+    turned = workers["torch"](features_of_normalization, "channels_first")
+    assert len(as_built) == 3  # conv1 and two normalizations
+    for name in as_built:
+        np.testing.assert_allclose(turned[name], as_built[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_a_stage_stands_for_its_last_layer(workers):
+    """By hand: 20x24 becomes 18x22 in a valid 3x3 convolution; the stage's last has 7 filters, the maps are 10."""
+    assert workers["torch"](features_of_stages) == {"stage1": (None, 18, 22, 7), "maps": (None, 18, 22, 10)}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", HEADS)
+def test_headless_gives_what_the_head_turns_into_logits(worker, name, layout):
+    """By one matrix, also where the head judges place by place and averages: mean and matrix commute."""
+    found, kernel, bias, logits, left = worker(without_head, name, layout)
+    kernel = kernel.reshape(-1, 10)
+    assert found.shape == (3, len(kernel))
+    np.testing.assert_allclose(found.astype("float64") @ kernel + bias, logits, atol=1e-5)
+    assert not {*HEADS[name], "logits", "dropout", "stage1_dropout", "aux1_flatten"} & set(left)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", HEADS)
+def test_other_classes_are_a_fresh_head_on_a_copy_of_the_body(worker, name, layout):
+    before, fresh, after, shapes, frozen, compiled = worker(with_classes, name, layout, "*conv1")
+    assert differing(before, after) == []  # they share nothing
+    assert differing(before, fresh) == HEADS[name]
+    for head in HEADS[name]:
+        kernel, bias = fresh[head]
+        assert kernel.shape == (*before[head][0].shape[:-1], 4)
+        assert kernel.std() > 0
+        assert not bias.any()  # Keras' own beginning
+    assert shapes == [(None, 4)] * len(HEADS[name])
+    assert frozen == ["stage1_conv1" if name == "small_nin" else "conv1"]  # what was frozen in the source is not
+    assert not compiled
+
+
+@pytest.mark.parametrize("path", [SHIPPED, SHIPPED.with_suffix(".h5")], ids=lambda path: path.suffix)
+def test_the_shipped_network_learns_other_classes_and_what_is_frozen_stays(worker, path):
+    """In 36 steps; chance is 0.2.
+
+    Measured on torch: 0.989; from fresh weights 0.83 to 0.91; with all but the head frozen 0.23 to 0.43.
+    """
+    written = path.read_bytes()
+    fresh, tuned, new, moved, dtype = worker(fine_tune, path)
+    assert fresh < 0.6
+    assert tuned >= 0.95
+    assert new == ["logits"]
+    assert moved == ["conv3", "dense1", "logits"]
+    assert dtype == "uint8"  # raw pixels go in
+    assert path.read_bytes() == written
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_frozen_layers_stay_in_copies_and_files(worker, tmp_path, layout):
+    """Those of batch normalization too: its statistics would move in training."""
+    frozen, moved = worker(train_frozen, tmp_path, layout)
+    assert frozen == ["conv1", "norm1"]
+    assert moved == [["dense1", "logits"]] * 4
+
+
+def test_a_stage_is_frozen_by_its_name_and_unfrozen(worker):
+    convolutions = ["stage1_conv1", "stage1_conv2"]
+    assert worker(frozen_and_unfrozen) == [
+        (convolutions, ["maps"]),
+        (convolutions[1:], ["stage1_conv2", "maps"]),
+        ([*convolutions, "maps"], [*convolutions, "maps"]),
+    ]
+
+
+def test_training_by_a_recipe_leaves_frozen_layers_alone(worker):
+    assert worker(train_frozen_by_recipe) == ["conv3", "dense1", "logits"]
+
+
+STAGES = "Its stages: conv1, norm1, dense1, logits"
+
+
+@pytest.mark.parametrize(("function", "args", "words"), [
+    ("features", ("cnv1", PICTURES), f"baseline_cnn has no layer or stage 'cnv1'; did you mean conv1? {STAGES}"),
+    ("features", ("conv1", PICTURES), "images must be (n, 16, 16, 3), not (3, 20, 24, 3)"),
+    ("features", ((), PICTURES), "name at least one layer; baseline_cnn has: conv1, norm1, dense1, logits"),
+    ("freeze", (["conv1", "block_*"],), f"baseline_cnn has no layer or stage 'block_*'; {STAGES}"),
+    ("with_classes", (5, "stage9"), f"baseline_cnn has no layer or stage 'stage9'; {STAGES}"),
+    ("with_classes", (0,), "num_classes must be a whole number of at least 1, not 0"),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_said_in_one_line(workers, function, args, words):
+    assert workers["torch"](error_of, function, *args) == (words, 0)  # and nothing was frozen
+
+
+def test_scaled_pictures_are_refused_where_raw_pixels_go_in(workers):
+    kind, message = workers["torch"](error_of_file, SHIPPED, PIXELS / 255)
+    assert (kind, "must be raw, uint8 0..255, not float64" in message) == ("ValueError", True)
+
+
+def test_a_file_that_is_not_there_is_named(workers, tmp_path):
+    kind, message = workers["torch"](error_of_file, tmp_path / "gone.keras", PIXELS)
+    assert (kind, "no model file" in message) == ("BadInputError", True)
+
+
+def test_a_network_without_a_head_is_refused(workers):
+    assert workers["torch"](error_without_a_head).startswith("bare has no classifier to take off: norm comes last")
