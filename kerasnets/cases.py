@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 BATCH, STEPS = 8, 3  # pictures in a batch, batches
+SCALING = (1 / 127.5, -1.0)  # of the pixels, as in a Rescaling layer
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,15 @@ class Case:
     folder: Path  # where weights and truth stand
     seed: int = 0
 
-    def images(self, dtype="float32"):
-        """A batch for each step: (STEPS, BATCH, *input_shape), float32 of N(0, 1) or uint8 0..255."""
+    def pixels(self):
+        """A batch for each step: uint8 (STEPS, BATCH, *input_shape), 0..255."""
         rng = np.random.default_rng(self.seed)
-        shape = (STEPS, BATCH, *self.options["input_shape"])
-        return rng.integers(0, 256, shape, np.uint8) if dtype == "uint8" else rng.standard_normal(shape, dtype)
+        return rng.integers(0, 256, (STEPS, BATCH, *self.options["input_shape"]), np.uint8)
+
+    def images(self):
+        """The same as the network takes them: float32 from -1 to 1."""
+        scale, offset = SCALING
+        return (self.pixels() * scale + offset).astype("float32")
 
     def labels(self):
         """A class for each picture: int64 (STEPS, BATCH)."""

@@ -15,13 +15,15 @@ from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distances, flat
 # What makes a network small enough to be proven on two cores: the longest side in pixels, and the options of a builder
 # that has them. Dropout is off: its masks differ by backend, and nothing else does.
 LONGEST_SIDE = 32
+LARGER = {"googlenet auxiliary_heads=True": 80}  # its heads leave nothing of less than 79
 REDUCED = {"num_classes": 10, "units": 64, "filters": 8, "dropout": 0.0}
 
 
 def judge(row, folder):
     """Compute truth and yardstick of a row of PUBLISHED; leave the truth in `folder`.
 
-    Returns (Case, distances of the yardstick, layer names that are double or automatic, parameters at full size).
+    Returns (Case, distances of the yardstick, layer names that are double or automatic, parameters at full size, number
+    of layers with weights).
     """
     folder.mkdir()
     case = case_of(row, folder)
@@ -35,16 +37,18 @@ def judge(row, folder):
         np.save(folder / f"{name}.npy", flat(value))
     with computing_in(twin, torch.float32):
         yardstick = distances(network, logits_of(twin, network, case), folder)
-    return case, yardstick, bad_names(network, models.build(case.name, **case.options)), count_parameters(row)
+    names = bad_names(network, models.build(case.name, **case.options))
+    return case, yardstick, names, count_parameters(row), len(convert.weighted_layers(network))
 
 
 def case_of(row, folder):
+    """The smallest Case that says all, not square, where height and width could change places."""
     known = models.options_of(row.name)
     options = row.options | {option: value for option, value in REDUCED.items() if option in known}
     shape = known["input_shape"].default
     if len(shape) == 3:
-        height = max(models.SMALLEST.get(row.name, 1), min(shape[0], LONGEST_SIDE))
-        shape = (height, height + height // 4, shape[2])  # in a square one, height and width could change places
+        height = max(models.SMALLEST.get(row.name, 1), min(shape[0], LARGER.get(row.title, LONGEST_SIDE)))
+        shape = (height, height + height // 4, shape[2])
     return Case(row.name, options | {"input_shape": shape}, folder)
 
 

@@ -8,11 +8,10 @@ import numpy as np
 from keras.src import backend  # not public: see result_type
 
 from kerasnets import models, saving
-from kerasnets.cases import STEPS
+from kerasnets.cases import SCALING, STEPS
 from kerasnets.graph import rebuild
 
 LEARNING_RATE, MOMENTUM = 2**-7, 0.875  # float32, which some backends keep them in, has them without rounding
-SCALING = (1 / 127.5, -1.0)  # of the pixels in a file
 RESULT_TYPE = backend.result_type
 NOISE = 1e-10  # of float64, as a share of the largest gradient: a bias that a following batch norm cancels
 
@@ -39,11 +38,18 @@ def measure(case, layout):
 
 
 def undrawn(case, layout="channels_last"):
-    """The network with weights of 0: the case has its own, and to draw them costs JAX ten seconds a network."""
+    """The network with weights of 0, since the case has its own."""
+    with drawing_nothing():
+        return models.build(case.name, layout=layout, **case.options)
+
+
+@contextlib.contextmanager
+def drawing_nothing():
+    """Let initial weights be 0: to draw them, only to replace them, costs JAX ten seconds a network."""
     with contextlib.ExitStack() as stack:
         for initializer in (keras.initializers.VarianceScaling, keras.initializers.RandomNormal):
             stack.enter_context(mock.patch.object(initializer, "__call__", zeros))
-        return models.build(case.name, layout=layout, **case.options)
+        yield
 
 
 def zeros(initializer, shape, dtype=None):
@@ -168,10 +174,9 @@ def unflat(vector, network):
 
 
 def save_files(case):
-    """Save the network as .keras and as .h5; return (paths, pixels, the logits that it gives for them)."""
+    """Save the network, from pixels to probabilities, as .keras and as .h5; return the paths."""
     network = undrawn(case)
     network.set_weights(unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network))
-    scaled = rebuild(network, scaling=SCALING)
     model = rebuild(network, scaling=SCALING, probabilities=True)
     card = saving.Card(
         model=case.name, dataset="none", recipe="none", class_names=tuple("0123456789"), input_kind="picture",
@@ -181,11 +186,15 @@ def save_files(case):
     paths = [case.folder / f"{backend.backend()}{suffix}" for suffix in saving.SUFFIXES]
     for path in paths:
         saving.save(model, path, card)
-    pixels = case.images("uint8")[0]
-    return paths, pixels, array_of_first(scaled(pixels, training=False))
+    return paths
 
 
-def load_files(paths, pixels, expected):
-    """Load what another backend has saved; return {suffix: distance of the logits}."""
-    found = {path.suffix: saving.load(path, logits=True)[0](pixels, training=False) for path in paths}
-    return {suffix: distance(keras.ops.convert_to_numpy(logits), expected) for suffix, logits in found.items()}
+def load_files(paths, case):
+    """Load what another backend has saved; return {suffix: how far its logits for the pixels lie from the truth}."""
+    pixels = case.pixels()[0]
+    far = {}
+    for path in paths:
+        with drawing_nothing():
+            network, _ = saving.load(path, logits=True)
+        far[path.suffix] = distances(network, {"logits": array_of_first(network(pixels, training=False))}, case.folder)
+    return {suffix: found["logits"] for suffix, found in far.items()}

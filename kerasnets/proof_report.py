@@ -51,9 +51,9 @@ class Lines:
     def show(self, proof):
         cells = [f"{measured(proof, quantity):>18}" for quantity in QUANTITIES]
         verdict = "proven" if not proof.faults else "FAULTY"
-        self.print(f"{proof.network:{self.width}}{''.join(cells)}{max(proof.files.values()):>9.0e}  {verdict}")
-        for fault in proof.faults:
-            self.print(f"  {fault}")
+        self.print(f"{proof.network:{self.width}}{''.join(cells)}{proof.worst_file:>9.0e}  {verdict}")
+        for line in filter(None, [*proof.faults, proof.left_out]):
+            self.print(f"  {line}")
         self.bar.advance(self.task)
 
 
@@ -117,15 +117,16 @@ class Report:
         for proof in self.proofs:
             cells = [measured(proof, quantity) for quantity in QUANTITIES]
             counted = f"{proof.parameters:,}" + " = published" * (proof.parameters == proof.published)
-            shape, files = "x".join(map(str, proof.input_shape)), f"{max(proof.files.values()):.0e}"
-            verdict = "; ".join(proof.faults) or "proven"
+            shape, files = "x".join(map(str, proof.input_shape)), f"{proof.worst_file:.0e}"
+            verdict = "; ".join(proof.faults) or "proven" + f" ({proof.left_out})" * bool(proof.left_out)
             yield f"| `{proof.network}` | {shape} | {counted} | {' | '.join(cells)} | {files} | {verdict} |"
 
     def table_of_backends(self):
         yield "| backend and layout | " + " | ".join(HEADINGS.values()) + " |"
         yield "|---" * (len(HEADINGS) + 1) + "|"
-        for where in self.proofs[0].keras:
-            worst = [max(proof.keras[where][quantity] for proof in self.proofs) for quantity in QUANTITIES]
+        for where in dict.fromkeys(where for proof in self.proofs for where in proof.keras):
+            there = [proof.keras[where] for proof in self.proofs if where in proof.keras]
+            worst = [max(distances[quantity] for distances in there) for quantity in QUANTITIES]
             yield f"| {where} | {' | '.join(f'{distance:.1e}' for distance in worst)} |"
 
 

@@ -9,9 +9,11 @@ NumPy. Each backend works in a process of its own.
 import contextlib
 import dataclasses
 import fnmatch
+import logging
+import math
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasnets import backends
@@ -25,6 +27,7 @@ QUANTITIES = ("logits", "training_logits", "gradients", "steps")  # steps: what 
 STEPS_IN_WORDS = "three steps"
 TOLERANCE = 1e-5  # of the logits in inference, of a file's too, in float32, which rounds at 6e-8
 TOLERANCE_OF_FLOAT64 = 1e-9  # of gradients and steps, in float64, which rounds at 1e-16
+DEPTH_TO_COMPILE_TWICE = 100  # layers with weights; deeper networks are measured in one layout where that must compile
 TIMES_THE_YARDSTICK = 4  # how much further from the float64 twin than the float32 twin logits in training may be
 WELL_CONDITIONED = 1e-2  # the yardstick itself stays below, or the comparison would say nothing
 
@@ -34,18 +37,24 @@ class Proof:
     """What was found of one network. Distances are as in measuring.distances, by quantity."""
 
     network: str
-    input_shape: tuple[int, ...]
-    parameters: int
-    published: int | None
-    pytorch: dict[str, float]  # the yardstick: how far the twin in float32 lies from the twin in float64
-    keras: dict[str, dict[str, float]]  # "backend layout" -> how far it lies from the twin in float64
-    unmoved: dict[str, list[str]]  # "backend layout" -> weights that one step left as they were
-    files: dict[str, float]  # "saver to loader, format" -> distance of the logits
-    bad_names: list[str]  # layer names that are double or automatic
+    input_shape: tuple[int, ...] = ()
+    parameters: int = 0
+    published: int | None = None
+    pytorch: dict[str, float] = field(default_factory=dict)  # the yardstick: the twin in float32, from that in float64
+    keras: dict[str, dict[str, float]] = field(default_factory=dict)  # "backend layout" -> from the twin in float64
+    unmoved: dict[str, list[str]] = field(default_factory=dict)  # "backend layout" -> weights that a step left as is
+    files: dict[str, float] = field(default_factory=dict)  # "saver to loader, format" -> distance of the logits
+    bad_names: list[str] = field(default_factory=list)  # layer names that are double or automatic
+    left_out: str = ""  # what was not measured, and why
+    broken: str = ""  # what went wrong before anything could be measured
 
     def worst(self, quantity):
-        """The largest distance over backends and layouts."""
-        return max(distances[quantity] for distances in self.keras.values())
+        """The largest distance over backends and layouts; NaN where nothing was measured."""
+        return max((distances[quantity] for distances in self.keras.values()), default=math.nan)
+
+    @property
+    def worst_file(self):
+        return max(self.files.values(), default=math.nan)
 
     def allowed(self, quantity):
         if quantity == "training_logits":
@@ -55,6 +64,8 @@ class Proof:
     @property
     def faults(self):
         """What is wrong, in words; nothing in a network that is proven. A distance that is no number is a fault."""
+        if self.broken:
+            return [self.broken]
         far = [
             f"{quantity} of {where} lie {distances[quantity]:.1e} apart; allowed are {self.allowed(quantity):.1e}"
             for where, distances in self.keras.items()
@@ -101,12 +112,17 @@ def installed_backends():
 @contextlib.contextmanager
 def running_workers():
     """backend -> Worker for each installed one; ended on leaving."""
-    workers = {backend: Worker(backend) for backend in installed_backends()}
+    workers = {backend: Worker(backend, quietly) for backend in installed_backends()}
     try:
         yield workers
     finally:
         for worker in workers.values():
             worker.close()
+
+
+def quietly():
+    """Keep TensorFlow from telling that it compiles anew for each network."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def verify(rows, workers, layouts=LAYOUTS):
@@ -115,32 +131,48 @@ def verify(rows, workers, layouts=LAYOUTS):
     workers: backend -> Worker, torch among them: the twins are its.
     """
     with tempfile.TemporaryDirectory(prefix="kerasnets-proof-") as folder:
-        judged = workers["torch"].submit(judge, rows[0], Path(folder) / "0")
-        for number, row in enumerate(rows, start=1):
-            case, *verdict = judged.result()
-            jobs = begin(case, layouts, workers)
-            if number < len(rows):
-                judged = workers["torch"].submit(judge, rows[number], Path(folder) / str(number))
-            yield finish(row, case, verdict, jobs, workers)
-            shutil.rmtree(case.folder)
+        folders = [Path(folder) / str(number) for number in range(len(rows))]
+        judged = {}
+        for number, row in enumerate(rows):
+            try:
+                case, *verdict, depth = (judged.get(number) or submit_judge(workers, row, folders[number])).result()
+                jobs = begin(case, layouts, workers, depth)
+                if number + 1 < len(rows):
+                    judged[number + 1] = submit_judge(workers, rows[number + 1], folders[number + 1])
+                proof = finish(row, case, verdict, jobs, workers)
+            except Exception as error:  # told as a fault; the other networks are proven all the same
+                proof = Proof(row.title, broken=" ".join(repr(error).split()))
+            yield proof
+            shutil.rmtree(folders[number], ignore_errors=True)
 
 
-def begin(case, layouts, workers):
-    """Hand what is to be measured to the processes; return (measurements, files) as Futures, by backend."""
+def submit_judge(workers, row, folder):
+    return workers["torch"].submit(judge, row, folder)
+
+
+def begin(case, layouts, workers, depth):
+    """Hand what is to be measured to the processes.
+
+    Returns (measurements, files), Futures by where and by backend, and what is left out.
+    """
+    compiled = depth > DEPTH_TO_COMPILE_TWICE and len(layouts) > 1
     measured = {
         f"{backend} {layout}": worker.submit(measure, case, layout)
         for backend, worker in workers.items()
-        for layout in layouts
+        for layout in (layouts[:1] if compiled and backend != "torch" else layouts)
     }
-    return measured, {backend: worker.submit(save_files, case) for backend, worker in workers.items()}
+    saved = {backend: worker.submit(save_files, case) for backend, worker in workers.items()}
+    reason = f"{layouts[-1]} on torch alone: {depth} layers take TensorFlow and JAX minutes to compile"
+    return measured, saved, reason if compiled and len(workers) > 1 else ""
 
 
 def finish(row, case, verdict, jobs, workers):
     """Wait for the measurements, have each backend's files read by the next backend, and return the Proof."""
-    measured = {where: future.result() for where, future in jobs[0].items()}
-    savers = list(jobs[1])
+    measured, saved, left_out = jobs
+    measured = {where: future.result() for where, future in measured.items()}
+    savers = list(saved)
     read = {
-        f"{saver} to {loader}": workers[loader].submit(load_files, *jobs[1][saver].result())
+        f"{saver} to {loader}": workers[loader].submit(load_files, saved[saver].result(), case)
         for saver, loader in zip(savers, savers[1:] + savers[:1], strict=True)
     }
     yardstick, bad_names, parameters = verdict
@@ -154,6 +186,7 @@ def finish(row, case, verdict, jobs, workers):
         unmoved={where: names for where, (_, names) in measured.items()},
         files={f"{way}, {suffix}": d for way, future in read.items() for suffix, d in future.result().items()},
         bad_names=bad_names,
+        left_out=left_out,
     )
 
 

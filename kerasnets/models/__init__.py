@@ -78,7 +78,7 @@ MODELS = {
     "densenet161": partial(densenet, depth=161),
     "densenet169": partial(densenet, depth=169),
     "densenet201": partial(densenet, depth=201),
-    "densenet40": partial(densenet_cifar, depth=40),
+    "densenet40": partial(densenet_cifar, depth=40, bottleneck=False),
     "densenet_bc100": partial(densenet_cifar, depth=100, bottleneck=True),
 }
 

@@ -12,6 +12,8 @@ table of layers: here the last pooling is global, and the table is the paper's. 
 import keras
 from keras import layers
 
+from kerasnets.models.initializers import he_normal, pytorch_uniform
+
 # depth: (growth rate, filters of the stem, layers of each block). Table 1 of the paper.
 BLOCKS = {
     121: (32, 64, (6, 12, 24, 16)),
@@ -84,8 +86,7 @@ def transition(x, filters, name):
 def head(x, num_classes):
     x = norm_relu(x, "final_norm", "final_relu")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    pytorch_uniform = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-    return layers.Dense(num_classes, kernel_initializer=pytorch_uniform, name="logits")(x)
+    return layers.Dense(num_classes, kernel_initializer=pytorch_uniform(), name="logits")(x)
 
 
 def norm_relu(x, norm_name, relu_name):
@@ -95,7 +96,6 @@ def norm_relu(x, norm_name, relu_name):
 
 def convolution(x, filters, kernel_size, strides=1, padding="same", *, name):
     """A convolution without bias, begun by He's normal distribution, not truncated."""
-    he_normal = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
     return layers.Conv2D(
-        filters, kernel_size, strides, padding, use_bias=False, kernel_initializer=he_normal, name=name
+        filters, kernel_size, strides, padding, use_bias=False, kernel_initializer=he_normal("fan_in"), name=name
     )(x)

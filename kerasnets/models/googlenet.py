@@ -7,6 +7,7 @@ Where a window of the paper's max-pooling reaches over the edge, it is counted a
 import keras
 from keras import layers
 
+from kerasnets.models.initializers import he_normal, pytorch_uniform
 from kerasnets.models.pooling import adaptive_average_pool
 
 # Table 1: filters of 1x1; 3x3 reduce and 3x3; 5x5 reduce and 5x5; pool proj. A max-pooling comes before 4a and 5a.
@@ -103,7 +104,7 @@ def conv_relu(x, filters, kernel_size, name, strides=1):
         strides,
         padding="same" if strides == 1 else "valid",
         activation="relu",
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal"),
+        kernel_initializer=he_normal("fan_in"),
         name=name,
     )
     return conv(x)
@@ -182,8 +183,3 @@ def mini_inception(x, name):
 
 def mini_conv(filters, kernel_size, **options):
     return layers.Conv2D(filters, kernel_size, kernel_initializer=pytorch_uniform(), **options)
-
-
-def pytorch_uniform():
-    """U(+-1/sqrt(fan_in)): how torch.nn.Conv2d and torch.nn.Linear draw their weights."""
-    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")

@@ -11,6 +11,8 @@ own beginning (glorot_uniform) some seeds end at 0.973 (models_saved/README.md).
 import keras
 from keras import layers
 
+from kerasnets.models.initializers import pytorch_uniform
+
 
 def lenet5(input_shape=(28, 28, 1), num_classes=10):
     """Build LeNet-5 with tanh: 61,706 parameters. Layers carry the paper's names; the last gives logits."""
@@ -42,8 +44,3 @@ def lenet5_sigmoid(input_shape=(32, 32, 1), num_classes=10):
     x = layers.Dense(84, activation="sigmoid", name="f6")(x)
     logits = layers.Dense(num_classes, name="logits")(x)
     return keras.Model(inputs, logits, name="lenet5_sigmoid")
-
-
-def pytorch_uniform():
-    """U(+-1/sqrt(fan_in)): how torch.nn.Conv2d and torch.nn.Linear draw their weights."""
-    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")

@@ -12,6 +12,8 @@ PyTorch's U(+-1/sqrt(fan_in)), which keeps 0.41 of it at a layer, the tutorials'
 import keras
 from keras import layers
 
+from kerasnets.models.initializers import he_normal
+
 
 def nin(input_shape=(32, 32, 3), num_classes=10, dropout=0.5):
     """Build three stages of three convolutions and a global average, whose results are the logits: 966,986 parameters.
@@ -36,9 +38,8 @@ def mlpconv(x, kernel_size, filters, name, last_activation="relu"):
 
 
 def conv(x, filters, kernel_size, activation, name):
-    initializer = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
     return layers.Conv2D(
-        filters, kernel_size, padding="same", activation=activation, kernel_initializer=initializer, name=name
+        filters, kernel_size, padding="same", activation=activation, kernel_initializer=he_normal("fan_in"), name=name
     )(x)
 
 

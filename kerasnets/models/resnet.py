@@ -7,6 +7,8 @@ Kernels begin as in torchvision: He normal over fan_out, not truncated. The last
 import keras
 from keras import layers
 
+from kerasnets.models.initializers import he_normal, pytorch_uniform
+
 # depth: (block, number of blocks in each stage)
 STAGES = {
     18: ("basic", (2, 2, 2, 2)),
@@ -108,7 +110,7 @@ def conv_norm(x, filters, kernel_size, strides, name, i=""):
         strides,
         padding="same" if strides == 1 else "valid",
         use_bias=False,
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        kernel_initializer=he_normal("fan_out"),
         name=f"{name}_conv{i}",
     )
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm{i}")(conv(x))
@@ -140,11 +142,6 @@ def resnet_mini(input_shape=(28, 28, 1), num_classes=10):
 
 def mini_conv(filters, kernel_size, **options):
     return layers.Conv2D(filters, kernel_size, kernel_initializer=pytorch_uniform(), **options)
-
-
-def pytorch_uniform():
-    """U(+-1/sqrt(fan_in)): how torch.nn.Conv2d and torch.nn.Linear draw their weights."""
-    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
 # resnet_cifar_wide: padding of each stage's convolution, number of residual blocks after it. Filters double by stage.

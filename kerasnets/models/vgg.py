@@ -12,6 +12,7 @@ the 256 and 512 channels of their last stage; in the tutorials' listing they do 
 import keras
 from keras import layers
 
+from kerasnets.models.initializers import he_normal
 from kerasnets.models.pooling import adaptive_average_pool
 
 # depth: (kernel sizes of the convolutions, filters) of each stage. The letters are the paper's columns.
@@ -71,7 +72,7 @@ def conv_stage(x, kernel_sizes, filters, batch_norm, name):
             kernel_size,
             padding="same",
             activation=None if batch_norm else "relu",
-            kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+            kernel_initializer=he_normal("fan_out"),
             name=f"{name}_conv{j}",
         )(x)
         if batch_norm:
