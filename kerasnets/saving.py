@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import subprocess
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,20 @@ def digest(model):
     for weights in model.get_weights():
         sha.update(np.ascontiguousarray(weights))
     return sha.hexdigest()
+
+
+def commit():
+    """The commit that kerasnets is checked out at, "-dirty" where files differ from it; "" without a checkout."""
+    folder = Path(__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return ""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=folder, capture_output=True, text=True
+        )
+    except FileNotFoundError:  # no git here
+        return ""
+    return described.stdout.strip()
 
 
 @contextlib.contextmanager

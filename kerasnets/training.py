@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -235,19 +234,5 @@ def card_of(run, row):
         epochs=run.epochs,
         seed=run.seed,
         versions=run.versions,
-        commit=commit(),
+        commit=saving.commit(),
     )
-
-
-def commit():
-    """The commit that kerasnets is checked out at, "-dirty" where files differ from it; "" without a checkout."""
-    folder = Path(__file__).resolve().parent.parent
-    if not (folder / ".git").exists():
-        return ""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=folder, capture_output=True, text=True
-        )
-    except FileNotFoundError:  # no git here
-        return ""
-    return described.stdout.strip()

@@ -2,9 +2,9 @@
 
 import re
 
+from kerasnets.published import MAIN
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT
-from tests.test_models import PARAMETERS
 
 README = (ROOT / "README.md").read_text()
 
@@ -23,13 +23,13 @@ def test_the_tree_names_every_module_and_no_other():
     tree = README.split("## The tree")[1]
     named = set(re.findall(r"[\w/]+\.py", tree))
     there = {path.name for folder in ("kerasnets", "scripts", "docs") for path in (ROOT / folder).rglob("*.py")}
-    assert named == there | {"twins.py"}
+    assert named == there
 
 
 def test_every_network_stands_in_the_table_with_its_parameters():
-    for name, (count, shape) in PARAMETERS.items():
+    for name, row in MAIN.items():
         [line] = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
-        assert line.endswith(f"| {'x'.join(map(str, shape))} | {count:,} |")
+        assert line.endswith(f"| {'x'.join(map(str, row.input_shape))} | {row.parameters:,} |")
 
 
 def test_every_result_is_the_mean_of_the_runs_that_are_listed():

@@ -14,7 +14,6 @@ from kerasnets.convert.pretrained import pretrained
 from kerasnets.errors import shorten
 from kerasnets.files import check_writable
 from kerasnets.graph import rebuild
-from kerasnets.training import commit
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def unknown_card(name, class_names, input_kind, input_shape):
         epochs=0,
         seed=0,
         versions=backends.versions(),
-        commit=commit(),
+        commit=saving.commit(),
     )
 
 
