@@ -10,7 +10,7 @@ from torch import nn
 from kerasnets import convert, models, twins
 from kerasnets.cases import STEPS, Case
 from kerasnets.convert.names import torchvision_paths
-from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distances, flat
+from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distances, drawing_nothing, flat
 
 # What makes a network small enough to be proven on two cores: the longest side in pixels, and the options of a builder
 # that has them. Dropout is off: its masks differ by backend, and nothing else does.
@@ -54,7 +54,8 @@ def case_of(row, folder):
 
 def count_parameters(row):
     """The trainable parameters at full size."""
-    network = models.build(row.name, input_shape=row.input_shape, num_classes=row.num_classes, **row.options)
+    with drawing_nothing():
+        network = models.build(row.name, input_shape=row.input_shape, num_classes=row.num_classes, **row.options)
     return sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
 
 

@@ -31,13 +31,13 @@ def main():
     rows = verification.rows_of(args.networks)
     started = time.monotonic()
     with verification.running_workers() as workers, proof_report.Lines(rows, stream) as lines:
-        proofs = []
+        versions, proofs = verification.versions(workers), []
         for proof in verification.verify(rows, workers):
             lines.show(proof)
             proofs.append(proof)
-        report = proof_report.Report(proofs, verification.versions(workers), time.monotonic() - started)
-    if args.out:
-        report.save(args.out)
+            report = proof_report.Report(proofs, versions, time.monotonic() - started)
+            if args.out:
+                report.save(args.out)  # each time: it takes long, and nothing is to be lost
     print(report.json() if args.json else report.line())
     return 0 if report.proven == len(proofs) else 1
 

@@ -13,8 +13,8 @@ from kerasnets.published import MAIN, PUBLISHED
 # Proven in every run, one of each kind; the others by `pytest -m whole_registry`, or `python scripts/verify.py`.
 IN_EVERY_RUN = (
     "lenet5", "mnist_cnn", "baseline_cnn", "sigmoid_cnn", "cifar_net", "dnn_tabular", "fc2layer", "alexnet",
-    "alexnet_torchvision", "vgg7 head=compact", "vgg11_bn", "nin", "googlenet", "googlenet_mini", "resnet18", "resnet20",
-    "resnet_mini", "resnet_cifar_wide",
+    "alexnet_torchvision", "vgg7 head=compact", "vgg11_bn", "nin", "googlenet", "googlenet_mini", "resnet18",
+    "resnet20", "resnet_mini", "resnet_cifar_wide",
 )  # fmt: skip
 
 # ---- run in the workers ----
@@ -31,7 +31,10 @@ def options_and_smallest(name):
 
 
 def parameters(name, options):
-    network = kerasnets.build(name, **options)
+    from kerasnets.measuring import drawing_nothing
+
+    with drawing_nothing():  # a hundred million normal numbers take a second
+        network = kerasnets.build(name, **options)
     return (
         sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
         network.output_shape,
@@ -55,8 +58,11 @@ def largest_kernels():
 
 
 def build_error(name, options):
+    from kerasnets.measuring import drawing_nothing
+
     try:
-        kerasnets.build(name, **options)
+        with drawing_nothing():
+            kerasnets.build(name, **options)
     except ValueError as error:
         return str(error)
     return None
