@@ -2,7 +2,6 @@
 
 import contextlib
 
-import keras
 import numpy as np
 import torch
 from torch import nn
@@ -10,7 +9,7 @@ from torch import nn
 from kerasnets import convert, models, twins
 from kerasnets.cases import STEPS, Case
 from kerasnets.convert.names import torchvision_paths
-from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distances, drawing_nothing, flat
+from kerasnets.measuring import LEARNING_RATE, MOMENTUM, array_of_first, distance, distances, flat, undrawn
 
 # What makes a network small enough to be proven on two cores: the longest side in pixels, and the options of a builder
 # that has them. Dropout is off: its masks differ by backend, and nothing else does.
@@ -22,8 +21,8 @@ REDUCED = {"num_classes": 10, "units": 64, "filters": 8, "dropout": 0.0}
 def judge(row, folder):
     """Compute truth and yardstick of a row of PUBLISHED; leave the truth in `folder`.
 
-    Returns (Case, distances of the yardstick, layer names that are double or automatic, parameters at full size, number
-    of layers with weights).
+    Returns (Case, distances of the yardstick, layer names that are double or automatic, distance and parameters at full
+    size, number of layers with weights).
     """
     folder.mkdir()
     case = case_of(row, folder)
@@ -38,7 +37,7 @@ def judge(row, folder):
     with computing_in(twin, torch.float32):
         yardstick = distances(network, logits_of(twin, network, case), folder)
     names = bad_names(network, models.build(case.name, **case.options))
-    return case, yardstick, names, count_parameters(row), len(convert.weighted_layers(network))
+    return case, yardstick, names, at_full_size(row, folder), len(convert.weighted_layers(network))
 
 
 def case_of(row, folder):
@@ -52,11 +51,21 @@ def case_of(row, folder):
     return Case(row.name, options | {"input_shape": shape}, folder)
 
 
-def count_parameters(row):
-    """The trainable parameters at full size."""
-    with drawing_nothing():
-        network = models.build(row.name, input_shape=row.input_shape, num_classes=row.num_classes, **row.options)
-    return sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+def at_full_size(row, folder):
+    """(how far the logits for one picture lie from the twin's in float64, number of trainable parameters).
+
+    At the input shape and number of classes that the row tells, with torch as the backend.
+    """
+    options = row.options | {"input_shape": row.input_shape, "num_classes": row.num_classes}
+    case = Case(row.name, options, folder)
+    network = undrawn(case)
+    network.set_weights(draw_weights(network, case.seed))
+    found = array_of_first(network(case.images()[0, :1], training=False))
+    twin = twins.build(case.name, **options)
+    with computing_in(twin, torch.float64), torch.no_grad():
+        load_twin(twin, network)
+        truth = heads(twin.eval()(batches(case)[0, :1]))[0].numpy()
+    return distance(found, truth), sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
 
 
 def draw_weights(network, seed):
@@ -74,10 +83,7 @@ def draw(rng, name, shape):
 
 def bad_names(network, again):
     """Layer names that stand twice, or that Keras gave: those differ when the network is built `again`."""
-    names, other = (
-        [layer.name for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)]
-        for built in (network, again)
-    )
+    names, other = ([layer.name for layer in built.layers] for built in (network, again))
     return sorted({name for name in names if names.count(name) > 1} | set(names) - set(other))
 
 

@@ -157,10 +157,11 @@ def worst_distance(found, truth):
     """The largest distance of a tensor. One whose truth is 0, but for noise, is measured by the largest of all."""
     largest = max(np.abs(tensor).max() for tensor in truth)
     scales = (np.abs(tensor).max() for tensor in truth)
-    return max(
-        float(np.abs(mine - theirs).max() / (scale if scale > NOISE * largest else largest))
+    far = [
+        np.abs(mine - theirs).max() / (scale if scale > NOISE * largest else largest)
         for mine, theirs, scale in zip(found, truth, scales, strict=True)
-    )
+    ]
+    return float(np.max(far))  # NaN where one is, which Python's max would pass over
 
 
 def flat(arrays):

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kerasnets.files import whole_file
 from kerasnets.verification import (
+    DEPTH_TO_COMPILE_TWICE,
     QUANTITIES,
     STEPS_IN_WORDS,
     TIMES_THE_YARDSTICK,
@@ -18,6 +19,7 @@ from kerasnets.verification import (
     TOLERANCE_OF_FLOAT64,
     WELL_CONDITIONED,
     Proof,
+    largest,
 )
 
 # quantity -> heading of its column
@@ -38,7 +40,7 @@ class Lines:
 
     def __enter__(self):
         headings = [f"{heading:>18}" for heading in HEADINGS.values()]
-        self.print(f"{'network':{self.width}}{''.join(headings)}{'files':>9}")
+        self.print(f"{'network':{self.width}}{''.join(headings)}{'files':>9}{'full size':>11}")
         self.bar.start()
         return self
 
@@ -51,7 +53,9 @@ class Lines:
     def show(self, proof):
         cells = [f"{measured(proof, quantity):>18}" for quantity in QUANTITIES]
         verdict = "proven" if not proof.faults else "FAULTY"
-        self.print(f"{proof.network:{self.width}}{''.join(cells)}{proof.worst_file:>9.0e}  {verdict}")
+        self.print(
+            f"{proof.network:{self.width}}{''.join(cells)}{proof.worst_file:>9.0e}{proof.full_size:>11.0e}  {verdict}"
+        )
         for line in filter(None, [*proof.faults, proof.left_out]):
             self.print(f"  {line}")
         self.bar.advance(self.task)
@@ -112,21 +116,21 @@ class Report:
 
     def table(self):
         """Markdown rows, one for each network."""
-        yield "| network | input | parameters | " + " | ".join(HEADINGS.values()) + " | files | verdict |"
-        yield "|---" * (len(HEADINGS) + 5) + "|"
+        yield "| network | input | parameters | " + " | ".join(HEADINGS.values()) + " | files | full size | verdict |"
+        yield "|---" * (len(HEADINGS) + 6) + "|"
         for proof in self.proofs:
             cells = [measured(proof, quantity) for quantity in QUANTITIES]
             counted = f"{proof.parameters:,}" + " = published" * (proof.parameters == proof.published)
-            shape, files = "x".join(map(str, proof.input_shape)), f"{proof.worst_file:.0e}"
+            shape, last = "x".join(map(str, proof.input_shape)), f"{proof.worst_file:.0e} | {proof.full_size:.0e}"
             verdict = "; ".join(proof.faults) or "proven" + f" ({proof.left_out})" * bool(proof.left_out)
-            yield f"| `{proof.network}` | {shape} | {counted} | {' | '.join(cells)} | {files} | {verdict} |"
+            yield f"| `{proof.network}` | {shape} | {counted} | {' | '.join(cells)} | {last} | {verdict} |"
 
     def table_of_backends(self):
         yield "| backend and layout | " + " | ".join(HEADINGS.values()) + " |"
         yield "|---" * (len(HEADINGS) + 1) + "|"
         for where in dict.fromkeys(where for proof in self.proofs for where in proof.keras):
             there = [proof.keras[where] for proof in self.proofs if where in proof.keras]
-            worst = [max(distances[quantity] for distances in there) for quantity in QUANTITIES]
+            worst = [largest([distances[quantity] for distances in there]) for quantity in QUANTITIES]
             yield f"| {where} | {' | '.join(f'{distance:.1e}' for distance in worst)} |"
 
 
@@ -140,10 +144,11 @@ def machine():
 
 
 EXPLANATION = f"""\
-Each network is built on each backend and in each memory layout, with the same weights, drawn by NumPy, as its twin in
-plain PyTorch: torchvision's model where it has one, else `kerasnets/twins`, written from the paper or the listing. The
-twin, computed in float64, is the truth. A number is the largest difference from it over the largest value, the worst of
-all backends and layouts; in brackets stands how far the twin itself lies from it in float32.
+Each network is built on each backend and in each memory layout (one of more than {DEPTH_TO_COMPILE_TWICE} layers with
+weights is built in channels_first on torch alone, and its row says so), with the same weights, drawn by NumPy, as its
+twin in plain PyTorch: torchvision's model where it has one, else `kerasnets/twins`, written from the paper or the
+listing. The twin, computed in float64, is the truth. A number is the largest difference from it over the largest value,
+the worst of all backends and layouts; in brackets stands how far the twin itself lies from it in float32.
 
 - **parameters**: trainable, at full size; "published" are the paper's, torchvision's or the tutorial's.
 - **logits**: in inference, in float32; at most {TOLERANCE:.0e}.
@@ -151,9 +156,12 @@ all backends and layouts; in brackets stands how far the twin itself lies from i
   {TIMES_THE_YARDSTICK} times PyTorch's own distance, which may be {WELL_CONDITIONED:.0e} at most. Dropout is off.
 - **gradients**, **{STEPS_IN_WORDS}** (SGD with momentum: what they changed, moving statistics among it): the worst
   tensor, in float64; at most {TOLERANCE_OF_FLOAT64:.0e}. In float32, rounding takes some ReLU from one side of 0 to
-  the other, and the gradient jumps, PyTorch's own as well.
+  the other, and the gradient jumps, PyTorch's own as well: gradients in float32 are not judged. Keras' rule for the
+  type of a product is replaced there, since by it a dense layer of float64 multiplies in float32 on torch and JAX.
 - **files**: `.keras` and `.h5` of each backend, loaded by the next; the logits, at most {TOLERANCE:.0e}.
+- **full size**: the logits of one picture at the network's own input and number of classes, on torch, in float32; at
+  most {TOLERANCE:.0e}.
 
-Proven also: one step moves every weight that has a gradient; no layer name is double or automatic. The networks are
-proven at the input shown, with 10 classes and narrow dense layers, so that two cores can do it.
+Proven also: one step moves every weight that has a gradient; no layer name is double or automatic. But for the full
+size, networks are proven at the input shown, with 10 classes and narrow dense layers, so that two cores can do it.
 """

@@ -193,6 +193,8 @@ def named(network):
 
 def set_trainable(network, names, trainable):
     """Let the layers that `names` mean in `freeze` be trained or not; return the names of those with weights."""
+    if isinstance(network, (str, Path)):
+        raise ValueError(f"layers of a network in memory are frozen; pass kerasnets.load({str(network)!r})[0]")
     chosen = []
     for name in listed(names):
         group = [layer for layer in named(network) if is_called(layer, name)]

@@ -14,7 +14,10 @@ import math
 import shutil
 import tempfile
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
+
+import numpy as np
 
 from kerasnets import backends
 from kerasnets.backends import BACKENDS, is_installed
@@ -40,6 +43,7 @@ class Proof:
     input_shape: tuple[int, ...] = ()
     parameters: int = 0
     published: int | None = None
+    full_size: float = math.nan  # how far the logits of one picture lie from the twin's, at full size, on torch
     pytorch: dict[str, float] = field(default_factory=dict)  # the yardstick: the twin in float32, from that in float64
     keras: dict[str, dict[str, float]] = field(default_factory=dict)  # "backend layout" -> from the twin in float64
     unmoved: dict[str, list[str]] = field(default_factory=dict)  # "backend layout" -> weights that a step left as is
@@ -50,11 +54,11 @@ class Proof:
 
     def worst(self, quantity):
         """The largest distance over backends and layouts; NaN where nothing was measured."""
-        return max((distances[quantity] for distances in self.keras.values()), default=math.nan)
+        return largest([distances[quantity] for distances in self.keras.values()])
 
     @property
     def worst_file(self):
-        return max(self.files.values(), default=math.nan)
+        return largest(list(self.files.values()))
 
     def allowed(self, quantity):
         if quantity == "training_logits":
@@ -77,6 +81,8 @@ class Proof:
             for quantity, distance in self.pytorch.items()
             if not distance <= WELL_CONDITIONED
         ]
+        if not self.full_size <= TOLERANCE:
+            far.append(f"logits at full size lie {self.full_size:.1e} apart; allowed are {TOLERANCE:.1e}")
         far += [f"file {way} is {d:.1e} apart" for way, d in self.files.items() if not d <= TOLERANCE]
         wrong = [f"one step on {where} left {', '.join(names)}" for where, names in self.unmoved.items() if names]
         if self.published not in (None, self.parameters):
@@ -87,6 +93,11 @@ class Proof:
 
     def as_dict(self):
         return dataclasses.asdict(self) | {"faults": self.faults}
+
+
+def largest(distances):
+    """NaN where one of them is, or where there is none: Python's max would pass over it."""
+    return float(np.max(distances)) if distances else math.nan
 
 
 def rows_of(patterns):
@@ -115,9 +126,12 @@ def running_workers():
     workers = {backend: Worker(backend, quietly) for backend in installed_backends()}
     try:
         yield workers
-    finally:
+    except BaseException:  # Ctrl-C among them: what is being measured would take minutes
         for worker in workers.values():
-            worker.close()
+            worker.kill()
+        raise
+    for worker in workers.values():
+        worker.close()
 
 
 def quietly():
@@ -169,17 +183,18 @@ def begin(case, layouts, workers, depth):
 def finish(row, case, verdict, jobs, workers):
     """Wait for the measurements, have each backend's files read by the next backend, and return the Proof."""
     measured, saved, left_out = jobs
-    measured = {where: future.result() for where, future in measured.items()}
+    measured = {where: result_of(where, future) for where, future in measured.items()}
     savers = list(saved)
     read = {
         f"{saver} to {loader}": workers[loader].submit(load_files, saved[saver].result(), case)
         for saver, loader in zip(savers, savers[1:] + savers[:1], strict=True)
     }
-    yardstick, bad_names, parameters = verdict
+    yardstick, bad_names, (full_size, parameters) = verdict
     return Proof(
         network=row.title,
         input_shape=case.options["input_shape"],
         parameters=parameters,
+        full_size=full_size,
         published=row.parameters,
         pytorch=yardstick,
         keras={where: distances for where, (distances, _) in measured.items()},
@@ -188,6 +203,13 @@ def finish(row, case, verdict, jobs, workers):
         bad_names=bad_names,
         left_out=left_out,
     )
+
+
+def result_of(where, future):
+    try:
+        return future.result()
+    except Exception as error:
+        raise RuntimeError(f"{where}: {error!r}") from error
 
 
 # ---- what the processes run: these modules import frameworks, which this process must not ----
@@ -218,5 +240,7 @@ def load_files(*saved):
 
 
 def versions(workers):
-    """backend -> package -> version."""
-    return {backend: worker(backends.versions) for backend, worker in workers.items()}
+    """backend -> package -> version; torchvision, which judges, among those of torch."""
+    found = {backend: worker(backends.versions) for backend, worker in workers.items()}
+    found["torch"] |= {"torchvision": metadata.version("torchvision")}
+    return found

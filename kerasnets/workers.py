@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 
 from kerasnets import backends
@@ -25,10 +26,18 @@ class Worker:
         return self.submit(function, *args).result()
 
     def close(self):
+        """End the process when its calls have returned."""
         self.pool.shutdown(cancel_futures=True)
+
+    def kill(self):
+        """End the process now."""
+        for process in list((self.pool._processes or {}).values()):
+            process.kill()
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 def start(backend, prepare):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all; who started this one ends it
     os.environ["KERAS_BACKEND"] = backend
     backends.own_process()
     backends.choose()

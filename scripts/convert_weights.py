@@ -41,12 +41,10 @@ def main():
     parser.add_argument(
         "--in-order", action="store_true", help="the tensors stand in the order of the network's layers"
     )
-    parser.add_argument("--mean", type=float, nargs="+", default=[0], help="of pixels 0..1, as the module was trained")
-    parser.add_argument("--std", type=float, nargs="+", default=[1], help="the same; one number, or one per channel")
+    parser.add_argument("--mean", type=float, nargs="+", help="of pixels 0..1, as the module was trained (default: 0)")
+    parser.add_argument("--std", type=float, nargs="+", help="the same; one number, or one per channel (default: 1)")
     parser.add_argument("--classes", metavar="A,B,C", help="names of the classes in their order (default: 0,1,...)")
-    parser.add_argument(
-        "--input-kind", default="picture", help="how a picture is prepared: picture, mnist, crop256, ..."
-    )
+    parser.add_argument("--input-kind", help="how a picture is prepared: picture (default), mnist, crop256, ...")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, and all else on stderr")
     args = parser.parse_args()
     from_file = Path(args.model).suffix in (".keras", ".h5")
@@ -55,8 +53,9 @@ def main():
     options = dict(option(parser, text) for text in args.option)
     options |= {} if args.num_classes is None else {"num_classes": args.num_classes}
     options |= {} if args.input_shape is None else {"input_shape": tuple(args.input_shape)}
-    if options and not args.weights:
-        parser.error("--num-classes, --input-shape and --option go with FILE alone")
+    told = (args.classes, args.mean, args.std, args.input_kind, args.in_order or None)
+    if not args.weights and (options or any(value is not None for value in told)):
+        parser.error("of the options, --out, --json and --pretrained alone go without FILE")
 
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         from kerasnets.convert import making
@@ -72,10 +71,10 @@ def main():
                 args.out,
                 options=options,
                 in_order=args.in_order,
-                mean=args.mean,
-                std=args.std,
+                mean=args.mean or [0],
+                std=args.std or [1],
                 class_names=args.classes and args.classes.split(","),
-                input_kind=args.input_kind,
+                input_kind=args.input_kind or "picture",
             )
     print(made.json() if args.json else made.line())
 

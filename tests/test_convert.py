@@ -684,7 +684,7 @@ def judge_mutations(folder, name, count, seed):
 def test_mutated_files_are_refused_quickly(workers, folder, name, count, seed):
     """What torch wrote before 1.6, and a .safetensors of others, carry no checksum: a small change can go unnoticed."""
     answers, longest, grown = workers["torch"](judge_mutations, folder, name, count, seed)
-    assert sum(answers.values()) == count
+    assert answers["refused"] > count // 20
     assert longest < SECONDS
     assert grown < MEBIBYTES
     if name.startswith("good"):

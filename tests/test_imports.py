@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "pictures": {"errors"},
     "drawing": {"errors", "files"},
     "console": {"errors", "backends", "stopping"},
-    "models": {"backends", "graph", "models"},
+    "models": {"backends", "graph", "models", "operations"},
     "data": {"backends", "errors", "files", "pictures"},
     "saving": {"backends", "errors", "files", "operations"},
     "prediction": {"drawing", "errors", "pictures", "saving"},

@@ -58,7 +58,9 @@ def make_model_file(name, weights, out, *, options=None, in_order=False, mean=(0
     if class_names:
         options.setdefault("num_classes", len(class_names))
     network = models.build(name, **options)
-    shape, classes = tuple(network.input_shape[1:]), network.output_shape[-1]
+    shape, classes = tuple(network.input_shape[1:]), network.outputs[0].shape[-1]
+    if len(shape) != 3:
+        raise ValueError(f"{name} takes no pictures, and a model file made here would; save it by kerasnets.save")
     class_names = tuple(class_names or map(str, range(classes)))
     if len(class_names) != classes:
         raise ValueError(f"{len(class_names)} class names for {classes} classes; name each, or none")

@@ -15,7 +15,7 @@ COUNTER = "num_batches_tracked"  # of batch norm in PyTorch: how many it was tra
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # under which checkpoints hold the state_dict
 WRAPPERS_OF_MODULES = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
-AUXILIARY = ("aux1.", "aux2.")  # GoogLeNet's heads for training, which a network may be built without
+AUXILIARY = ("aux1.", "aux2.", "aux1_", "aux2_")  # GoogLeNet's heads for training, which a network may be built without
 FLOATS = ("float32", "float16", "bfloat16", "float64")
 LARGEST = 1e10  # no weight and no variance comes near; a flipped bit in an exponent goes beyond, mostly
 REMEDY = "pass the module with an example input, or in_order=True (--in-order) if they stand in the network's order"
@@ -40,7 +40,8 @@ def unwrapped_module(module):
 def grouped(source, model):
     """{path: {part: tensor}} of a module or a state_dict, without heads that `model` has not."""
     tensors = source.state_dict() if is_module(source) else unwrapped(source)
-    skipped = () if any(layer.name.startswith("aux") for layer in model.layers) else AUXILIARY
+    with_heads = any(layer.name.startswith("aux") for layer in model.layers)
+    skipped = AUXILIARY if model.name.startswith("googlenet") and not with_heads else ()
     groups = {}
     for name, tensor in tensors.items():
         path, _, part = name.rpartition(".")

@@ -102,8 +102,11 @@ def recorded(module, example, groups):
         like = next(tensor for group in groups.values() for tensor in group.values())
         with torch.no_grad():
             output = rows_of(module(torch.as_tensor(example).to(like.device, like.dtype)))
-    except RuntimeError as error:  # torch's, about shapes mostly
-        raise ValueError(f"the module does not take the example {tuple(example.shape)}: {error}") from error
+    except BadInputError:
+        raise
+    except Exception as error:  # torch's about shapes mostly, or whatever the module's own code raises
+        said = str(error).partition("\n")[0]
+        raise ValueError(f"the module does not take the example {tuple(example.shape)}: {said}") from error
     finally:
         for hook in hooks:
             hook.remove()
@@ -132,6 +135,7 @@ def runs(network, images, groups, candidates):
 
     Yields (matched, output, None) for a run that came through, (matched, None, layer) for one that ended at `layer`
     for want of candidates. Where several are offered, each gets its run, in their order.
+    Raises BadInputError after ATTEMPTS runs.
     """
     order = nodes(network)
     last_use = {id(tensor): i for i, node in enumerate(order) for tensor in node.input_tensors}
@@ -162,6 +166,8 @@ def runs(network, images, groups, candidates):
                     values.pop(id(tensor), None)
         else:
             yield matched, np.asarray(keras.ops.convert_to_numpy(values[id(network.outputs[0])])), None
+    if branches:
+        raise BadInputError(f"{ATTEMPTS} ways to match layers of one shape were tried; pass in_order=True instead")
 
 
 def applied(layer, arrays, value):

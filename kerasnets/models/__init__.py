@@ -11,6 +11,7 @@ backends.choose()  # before the first import of Keras
 
 import keras  # noqa: E402
 
+from kerasnets import operations  # noqa: E402, F401
 from kerasnets.graph import rebuild  # noqa: E402
 from kerasnets.models.alexnet import alexnet, alexnet_plain, alexnet_torchvision  # noqa: E402
 from kerasnets.models.dense import dnn_mnist, dnn_tabular, fc2layer  # noqa: E402
@@ -153,7 +154,8 @@ def check_options(name, options):
         if option not in known:
             raise ValueError(f"{name} has no option {option!r}; it takes: {', '.join(known)}")
     for option, (is_meant, expected) in EXPECTED.items():
-        if option in options and not is_meant(options[option]):
+        of_its_own = option in options and options[option] is None and known[option].default is None
+        if option in options and not of_its_own and not is_meant(options[option]):
             raise ValueError(f"{option} must be {expected}, not {options[option]!r}")
     if "input_shape" not in options:
         return
@@ -182,7 +184,8 @@ EXPECTED = {
     "num_classes": (is_count, "a whole number of at least 1"),
     "units": (lambda value: is_count(value, least=2), "a whole number of at least 2"),
     "filters": (is_count, "a whole number of at least 1"),
-    "dropout": (lambda value: value is None or is_fraction(value), "a fraction from 0 to below 1"),
+    "dropout": (is_fraction, "a fraction from 0 to below 1"),
+    "head": (lambda value: isinstance(value, str), "a name"),
     "first_padding": (lambda value: is_count(value, least=0), "a number of pixels"),
     "small_stem": (lambda value: isinstance(value, bool), "True or False"),
     "auxiliary_heads": (lambda value: isinstance(value, bool), "True or False"),

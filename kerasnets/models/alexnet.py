@@ -9,6 +9,8 @@ from keras import layers
 
 from kerasnets.models.pooling import adaptive_average_pool
 
+K, N, ALPHA, BETA = 2.0, 5, 1e-4, 0.75  # of the local response normalization, section 3.3
+
 
 def alexnet(input_shape=(227, 227, 3), num_classes=1000, dropout=0.5, units=4096):
     """Build the network of 2012, in two groups and with local response normalization: 60,965,224 parameters.
@@ -19,7 +21,7 @@ def alexnet(input_shape=(227, 227, 3), num_classes=1000, dropout=0.5, units=4096
     layers do not start to learn at so small a deviation.
     `dropout` is the fraction of fc6 and fc7 dropped in training, `units` their width.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = layers.Conv2D(96, 11, strides=4, activation="relu", **beginning(), name="conv1")(inputs)
     x = local_response_normalization(x, name="lrn1")
     x = layers.MaxPooling2D(3, 2, name="pool1")(x)
@@ -47,7 +49,7 @@ def alexnet_plain(input_shape=(224, 224, 1), num_classes=10, first_padding=1, dr
     """
     if first_padding not in (0, 1):
         raise ValueError(f"first_padding must be 0 or 1, not {first_padding!r}")
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = convolutions(inputs, (96, 256, 384, 384, 256), first_padding)
     x = layers.Flatten(name="flatten")(x)
     for i in (6, 7):
@@ -65,7 +67,7 @@ def alexnet_torchvision(input_shape=(224, 224, 3), num_classes=1000, dropout=0.5
     Departure: fresh weights begin as Keras' do (glorot_uniform, biases 0), not PyTorch's.
     `dropout` is the fraction of the inputs of fc6 and fc7 dropped in training, `units` the width of both.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = convolutions(inputs, (64, 192, 384, 256, 256), first_padding=2)
     x = adaptive_average_pool(x, 6, 6, name="average")
     x = layers.Flatten(name="flatten")(x)
@@ -89,22 +91,22 @@ def convolutions(x, filters, first_padding):
     return layers.MaxPooling2D(3, 2, name="pool5")(x)
 
 
-def local_response_normalization(x, name, k=2.0, n=5, alpha=1e-4, beta=0.75):
-    """x / (k + alpha * sum of x^2 over n adjacent channels) ^ beta, at each pixel (section 3.3).
+def local_response_normalization(x, name):
+    """x / (K + ALPHA * sum of x^2 over N adjacent channels) ^ BETA, at each pixel (section 3.3).
 
-    The sum is n times an average that slides over the channels: they become the steps of a sequence, since a pooling
+    The sum is N times an average that slides over the channels: they become the steps of a sequence, since a pooling
     slides over steps alone. Keras has no layer for the power: it is an operation, named by Keras.
     """
     height, width, channels = x.shape[1:]
     square = layers.Multiply(name=f"{name}_square")([x, x])
     mean = layers.Reshape((height * width, channels), name=f"{name}_pixels")(square)
     mean = layers.Permute((2, 1), name=f"{name}_turn")(mean)
-    mean = layers.ZeroPadding1D(n // 2, name=f"{name}_pad")(mean)
-    mean = layers.AveragePooling1D(n, strides=1, name=f"{name}_mean")(mean)
+    mean = layers.ZeroPadding1D(N // 2, name=f"{name}_pad")(mean)
+    mean = layers.AveragePooling1D(N, strides=1, name=f"{name}_mean")(mean)
     mean = layers.Permute((2, 1), name=f"{name}_turn_back")(mean)
     mean = layers.Reshape((height, width, channels), name=f"{name}_map")(mean)
-    base = layers.Rescaling(n * alpha, k, name=f"{name}_base")(mean)
-    return layers.Multiply(name=name)([x, keras.ops.power(base, -beta)])
+    base = layers.Rescaling(N * ALPHA, K, name=f"{name}_base")(mean)
+    return layers.Multiply(name=name)([x, keras.ops.power(base, -BETA)])
 
 
 def beginning(biases="zeros"):

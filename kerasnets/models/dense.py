@@ -30,7 +30,7 @@ def fc2layer(input_shape=(28, 28, 1), num_classes=10):
 
 
 def dense_network(widths, input_shape, num_classes, name):
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = layers.Flatten(name="flatten")(inputs)
     for i, units in enumerate(widths, start=1):
         x = layers.Dense(units, activation="relu", name=f"dense{i}")(x)

@@ -30,7 +30,7 @@ def densenet(depth, input_shape=(224, 224, 3), num_classes=1000, dropout=0.0):
     `dropout` is the fraction of a layer's new features that training drops.
     """
     growth_rate, filters, blocks = BLOCKS[depth]
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = layers.ZeroPadding2D(3, name="stem_pad")(inputs)
     x = convolution(x, filters, 7, strides=2, padding="valid", name="stem_conv")
     x = norm_relu(x, "stem_norm", "stem_relu")
@@ -48,7 +48,7 @@ def densenet_cifar(depth, bottleneck=False, input_shape=(32, 32, 3), num_classes
     """
     growth_rate = 12
     num_layers = (depth - 4) // (6 if bottleneck else 3)  # of each of 3 blocks; the 4: stem, two transitions, logits
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = convolution(inputs, 2 * growth_rate if bottleneck else 16, 3, name="stem_conv")
     x = dense_blocks(x, (num_layers,) * 3, growth_rate, dropout, bottleneck)
     return keras.Model(inputs, head(x, num_classes), name=f"densenet_bc{depth}" if bottleneck else f"densenet{depth}")

@@ -35,7 +35,7 @@ def googlenet(input_shape=(224, 224, 3), num_classes=1000, auxiliary_heads=False
     `auxiliary_heads`: the outputs are [logits, aux1_logits, aux2_logits]; the paper adds their losses with a weight of
     0.3. They need pictures of at least 79x79. `dropout`: one rate for all heads; None is the paper's 0.4, heads 0.7.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     inceptions = features(inputs, conv_relu, kernel_of_5x5=5, size_of_pool4=3)
     outputs = [head(inceptions["5b"], num_classes, 0.4 if dropout is None else dropout)]
     if auxiliary_heads:
@@ -56,7 +56,7 @@ def googlenet_torchvision(input_shape=(224, 224, 3), num_classes=1000, auxiliary
     `auxiliary_heads`: the outputs are [logits, aux1_logits, aux2_logits] (torchvision gives aux2 before aux1, and both
     in training only). `dropout`: one rate for all heads; None is torchvision's 0.2, auxiliary heads 0.7.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     inceptions = features(inputs, conv_norm_relu, kernel_of_5x5=3, size_of_pool4=2)
     outputs = [head(inceptions["5b"], num_classes, 0.2 if dropout is None else dropout)]
     if auxiliary_heads:
@@ -159,7 +159,7 @@ def googlenet_mini(input_shape=(28, 28, 1), num_classes=10):
     Its inception has no activation inside and no pooling before the fourth branch. Weights begin as PyTorch's do,
     U(+-1/sqrt(fan_in)), since the tutorials lean on it; biases begin at 0, PyTorch's do not.
     """
-    inputs = x = keras.Input(input_shape)
+    inputs = x = keras.Input(input_shape, name="input")
     for i, filters in enumerate((10, 20), start=1):
         x = mini_conv(filters, 5, activation="relu", name=f"conv{i}")(x)
         x = layers.MaxPooling2D(2, name=f"pool{i}")(x)

@@ -16,7 +16,7 @@ from kerasnets.models.initializers import pytorch_uniform
 
 def lenet5(input_shape=(28, 28, 1), num_classes=10):
     """Build LeNet-5 with tanh: 61,706 parameters. Layers carry the paper's names; the last gives logits."""
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = layers.Conv2D(6, 5, padding="same", activation="tanh", kernel_initializer=pytorch_uniform(), name="c1")(inputs)
     x = layers.AveragePooling2D(2, name="s2")(x)
     x = layers.Conv2D(16, 5, activation="tanh", kernel_initializer=pytorch_uniform(), name="c3")(x)
@@ -34,7 +34,7 @@ def lenet5_sigmoid(input_shape=(32, 32, 1), num_classes=10):
     Source: Zhang, Lipton, Li and Smola, Dive into Deep Learning, section 7.6 (LeNet), whose weights begin as Keras' do,
     glorot_uniform. Departure: c1 does not pad; the picture is 32x32, as in the paper.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = layers.Conv2D(6, 5, activation="sigmoid", name="c1")(inputs)
     x = layers.AveragePooling2D(2, name="s2")(x)
     x = layers.Conv2D(16, 5, activation="sigmoid", name="c3")(x)

@@ -20,7 +20,7 @@ def nin(input_shape=(32, 32, 3), num_classes=10, dropout=0.5):
 
     dropout: the fraction of feature maps dropped in training, after the first and the second stage.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = mlpconv(inputs, 5, (192, 160, 96), name="stage1")
     x = pool_and_drop(x, dropout, name="stage1")
     x = mlpconv(x, 5, (192, 192, 192), name="stage2")

@@ -27,7 +27,7 @@ def resnet(depth, small_stem=False, input_shape=(224, 224, 3), num_classes=1000)
     """
     kind, stages = STAGES[depth]
     block = {"basic": basic, "bottleneck": bottleneck}[kind]
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     if small_stem:
         x = conv_norm(inputs, 64, 3, 1, name="stem")
         x = layers.ReLU(name="stem_relu")(x)
@@ -45,7 +45,7 @@ def resnet_cifar(depth, input_shape=(32, 32, 3), num_classes=10):
 
     Three stages of n basic blocks with 16, 32 and 64 filters; shortcuts have no weights (option A).
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = conv_norm(inputs, 16, 3, 1, name="stem")
     x = layers.ReLU(name="stem_relu")(x)
     x = residual_stages(x, [(depth - 2) // 6] * 3, 16, basic, zero_padded)
@@ -127,7 +127,7 @@ def resnet_mini(input_shape=(28, 28, 1), num_classes=10):
     Source: the Fashion-MNIST "ResNet" of the PyTorch tutorials (mean 0.1307, deviation 0.3081, SGD 0.1): no batch norm.
     Weights begin as PyTorch's do, U(+-1/sqrt(fan_in)), since the tutorials lean on it. Departure: biases begin at 0.
     """
-    inputs = x = keras.Input(input_shape)
+    inputs = x = keras.Input(input_shape, name="input")
     for i, filters in enumerate((16, 32), start=1):
         x = mini_conv(filters, 5, activation="relu", name=f"conv{i}")(x)
         x = layers.MaxPooling2D(2, name=f"pool{i}")(x)
@@ -157,7 +157,7 @@ def resnet_cifar_wide(input_shape=(32, 32, 3), num_classes=10, filters=64, units
     `filters` is the width of the first stage, `units` that of the first dense layer, the second has half of it;
     `dropout` is the fraction of activations dropped in training after each.
     """
-    inputs = x = keras.Input(input_shape)
+    inputs = x = keras.Input(input_shape, name="input")
     for i, (padding, num_blocks) in enumerate(WIDE_STAGES, start=1):
         width = filters * 2 ** (i - 1)
         x = layers.Conv2D(width, 3, padding=padding, activation="relu", name=f"stage{i}_conv")(x)

@@ -14,7 +14,7 @@ def mnist_cnn(input_shape=(28, 28, 1), num_classes=10):
     Source: Chollet, Deep Learning with Python (2017), section 5.1.
     Departure: the last layer gives logits; the model file adds the softmax.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = layers.Conv2D(32, 3, activation="relu", name="conv1")(inputs)
     x = layers.MaxPooling2D(2, name="pool1")(x)
     x = layers.Conv2D(64, 3, activation="relu", name="conv2")(x)
@@ -33,7 +33,7 @@ def baseline_cnn(input_shape=(32, 32, 3), num_classes=10, dropout=0.2):
     Departure: the head (dense 128, dropout, dense) is ours.
     `dropout` is the fraction of activations dropped in training, after the block and in the head.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = layers.Conv2D(6, 5, padding="same", name="conv1")(inputs)
     x = layers.BatchNormalization(name="norm1")(x)
     x = layers.Activation("relu", name="relu1")(x)
@@ -81,7 +81,7 @@ def cifar_net(input_shape=(32, 32, 3), num_classes=10):
 
 def conv_pool_network(filters, units, input_shape, num_classes, name, activation="relu"):
     """Build 5x5 convolutions of `filters`, each followed by a 2x2 max-pooling, then dense layers of `units`."""
-    inputs = x = keras.Input(input_shape)
+    inputs = x = keras.Input(input_shape, name="input")
     for i, count in enumerate(filters, start=1):
         x = layers.Conv2D(count, 5, activation=activation, name=f"conv{i}")(x)
         x = layers.MaxPooling2D(2, name=f"pool{i}")(x)

@@ -37,7 +37,7 @@ def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, input_s
     """
     if head not in HEADS:
         raise ValueError(f"unknown head {head!r}; choose one of: {', '.join(HEADS)}")
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = conv_stages(inputs, STAGES[depth], batch_norm)
     x = adaptive_average_pool(x, 7, 7, name="average_pool")
     x = layers.Flatten(name="flatten")(x)
@@ -52,7 +52,7 @@ def vgg_cifar(input_shape=(32, 32, 3), num_classes=10):
     Departures: global average pooling before the dense layer; at 32x32, where 1x1 is left, it changes nothing, and it
     takes larger pictures too. Weights begin as in this file's other networks, not as PyTorch's own.
     """
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input")
     x = conv_stages(inputs, STAGES[11], batch_norm=True)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
     return keras.Model(inputs, class_logits(x, num_classes), name="vgg_cifar")

@@ -4,14 +4,12 @@ Source: Huang et al., CVPR 2017, arXiv:1608.06993, sections 3 (composite functio
 bottleneck, compression) and 4.
 """
 
-import re
-
 import torch
 from torch import nn
 
 
 def densenet(depth, input_shape=(224, 224, 3), num_classes=1000, dropout=0.0):
-    """torchvision's DenseNet of this depth, with weights drawn anew; `path_of` leads to its modules."""
+    """torchvision's DenseNet of this depth, with weights drawn anew."""
     import torchvision  # must not be imported into a TensorFlow process
 
     network = getattr(torchvision.models, f"densenet{depth}")(weights=None, num_classes=num_classes, drop_rate=dropout)
@@ -19,25 +17,6 @@ def densenet(depth, input_shape=(224, 224, 3), num_classes=1000, dropout=0.0):
         filters = network.features.conv0.out_channels
         network.features.conv0 = nn.Conv2d(input_shape[2], filters, 7, stride=2, padding=3, bias=False)
     return network
-
-
-# Where a layer of ours lies in torchvision's network: (pattern, path). The first row that fits counts.
-PATHS = (
-    (r"stem_(conv|norm)", r"features.\g<1>0"),
-    (r"block(\d+)_layer(\d+)_((?:norm|conv)\d)", r"features.denseblock\1.denselayer\2.\3"),
-    (r"transition(\d+)_(norm|conv)", r"features.transition\1.\2"),
-    (r"final_norm", "features.norm5"),
-    (r"logits", "classifier"),
-)
-
-
-def path_of(layer_name):
-    """The path of torchvision's module that holds the weights of our layer: "stem_conv" -> "features.conv0"."""
-    for pattern, path in PATHS:
-        found = re.fullmatch(pattern, layer_name)
-        if found:
-            return found.expand(path)
-    raise ValueError(f"no module of torchvision's DenseNet holds weights of a layer {layer_name!r}")
 
 
 class CifarDenseNet(nn.Module):
