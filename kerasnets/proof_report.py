@@ -74,6 +74,7 @@ class Report:
     proofs: list[Proof]
     versions: dict[str, dict[str, str]]  # backend -> package -> version
     seconds: float
+    waiting: tuple[str, ...] = ()  # networks that are still to be proven
 
     @property
     def proven(self):
@@ -103,7 +104,8 @@ class Report:
                 "",
                 EXPLANATION,
                 f"Machine: {machine()}. Versions: {'; '.join(map(said, self.versions.values()))}. "
-                f"{self.proven} of {len(self.proofs)} proven, in {self.seconds / 60:.0f} minutes.",
+                f"{self.proven} of {len(self.proofs)} proven, in {self.seconds / 60:.0f} minutes."
+                + (f" Not yet run: {', '.join(self.waiting)}." if self.waiting else ""),
                 "",
                 *self.table(),
                 "",

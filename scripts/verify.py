@@ -35,7 +35,8 @@ def main():
         for proof in verification.verify(rows, workers):
             lines.show(proof)
             proofs.append(proof)
-            report = proof_report.Report(proofs, versions, time.monotonic() - started)
+            waiting = tuple(row.title for row in rows[len(proofs) :])
+            report = proof_report.Report(proofs, versions, time.monotonic() - started, waiting)
             if args.out:
                 report.save(args.out)  # each time: it takes long, and nothing is to be lost
     print(report.json() if args.json else report.line())

@@ -42,6 +42,9 @@ TORCHVISION = {
     "resnet50": {"input_shape": (40, 56, 3), "num_classes": 7},
     "densenet121": {"input_shape": (40, 56, 3), "num_classes": 7},
     "googlenet_torchvision": {"input_shape": (64, 72, 3), "num_classes": 7},
+    "alexnet_torchvision": {"input_shape": (64, 72, 3), "num_classes": 7, "units": 16},
+    "vgg11": {"input_shape": (32, 40, 3), "num_classes": 7, "units": 16},
+    "vgg16_bn": {"input_shape": (32, 40, 3), "num_classes": 7, "units": 16},
 }
 
 
@@ -173,11 +176,15 @@ def trace(tutorial, layout):
     return apart(network, module, shape)
 
 
-def torchvision_module(name, num_classes, **options):
+def torchvision_module(name, options):
+    """torchvision's own model; with `units`, narrow dense layers in its place."""
     from torchvision import models
 
+    from kerasnets import twins
+
     more = {"init_weights": False} if name.startswith("goog") else {}
-    module = getattr(models, name.removesuffix("_torchvision"))(weights=None, num_classes=num_classes, **more)
+    kind = getattr(models, name.removesuffix("_torchvision"))
+    module = twins.build(name, **options) if "units" in options else kind(num_classes=options["num_classes"], **more)
     shake(module)
     return module
 
@@ -185,7 +192,7 @@ def torchvision_module(name, num_classes, **options):
 def torchvision_both_ways(name, options):
     import torch
 
-    module = torchvision_module(name, **options)
+    module = torchvision_module(name, options)
     network = kerasnets.build(name, **options)
     load(network, module.state_dict())
     height, width, channels = options["input_shape"]
@@ -203,7 +210,12 @@ def old_densenet():
     state = convert.named_arrays(network)
     old = {key.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): state[key] for key in state}
     assert set(old) != set(state)
-    return len(load(network, old))
+    fresh = kerasnets.build("densenet121", input_shape=(32, 32, 3), num_classes=3)
+    matched = load(fresh, old)
+    same = all(
+        np.array_equal(new, there) for new, there in zip(fresh.get_weights(), network.get_weights(), strict=True)
+    )
+    return len(matched), same
 
 
 def round_trip(name, options, layout):
@@ -467,7 +479,7 @@ def test_torchvisions_state_dict_goes_both_ways(workers, name):
 
 def test_old_names_of_densenet_are_understood(workers):
     # 2 of the stem, 4 of each of 58 layers (table 1 of the paper: 6 + 12 + 24 + 16), 2 of each transition, 2 at the end
-    assert workers["torch"](old_densenet) == 2 + 4 * 58 + 2 * 3 + 2
+    assert workers["torch"](old_densenet) == (2 + 4 * 58 + 2 * 3 + 2, True)
 
 
 def test_branches_in_the_networks_order_are_taken_by_in_order(workers):

@@ -121,7 +121,8 @@ def test_patterns_choose_networks_and_their_variants():
 
 
 def test_the_report_shows_every_proof_and_every_fault():
-    report = proof_report.Report([GOOD, FAULTS["gradients"][0]], {"jax": {"keras": "3"}}, seconds=60)
+    report = proof_report.Report([GOOD, FAULTS["gradients"][0]], {"jax": {"keras": "3"}}, 60, waiting=("nin",))
+    assert "1 of 2 proven, in 1 minutes. Not yet run: nin." in report.markdown()
     assert report.line() == "result networks=2 proven=1 faulty=1 backends=jax seconds=60"
     lines = report.markdown().splitlines()
     cells = "9.0e-06 (1.0e-07) | 3.0e-05 (1.0e-05) | 1.0e-12 | 1.0e-11 | 1e-06 | 1e-06"

@@ -59,7 +59,8 @@ def load_torch_weights(model, source, example=None, in_order=False):
     source: a torch.nn.Module, a state_dict (name -> tensor or array), or a file (.pth, .pt, .safetensors).
     example: what the module takes, float (n, channels, height, width). Its run is followed from layer to layer, so
         that neither names nor the order of definition matter, and the outputs of both must agree.
-    in_order: take the tensors in their order for the layers in theirs, that of `weighted_layers`.
+    in_order: take the tensors in their order for the layers in theirs: that of the docstring, where branches run side
+        by side, and of `torch_state_dict(model)`.
     Without either, tensors are matched by name (ours, or torchvision's for its networks), else by shape where that
     leaves no choice. A Flatten is then taken as PyTorch's, of (channels, height, width). Every tensor is used once.
     From float16 and bfloat16 the numbers are exact; float64 is rounded.

@@ -2,6 +2,7 @@
 
 Source: Szegedy et al., CVPR 2015, arXiv:1409.4842, table 1 and section 5. Layers carry the paper's names (3a, 3b, ...).
 Where a window of the paper's max-pooling reaches over the edge, it is counted as Caffe does, in which it was published.
+Order of the weights: the stem; each inception's 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj; logits; heads.
 """
 
 import keras

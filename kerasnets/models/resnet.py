@@ -2,6 +2,7 @@
 
 Source: He, Zhang, Ren and Sun, CVPR 2016, arXiv:1512.03385, table 1 (`resnet`) and section 4.2 (`resnet_cifar`).
 Kernels begin as in torchvision: He normal over fan_out, not truncated. The last dense layer begins as Keras' does.
+Order of the weights: a block's convolutions, each with its norm, then those of its shortcut.
 """
 
 import keras
