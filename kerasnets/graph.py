@@ -43,8 +43,8 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
 
     def call(layer, *args, **kwargs):
         args = keras.tree.map_structure(lambda tensor: entered if tensor is inputs else tensor, args)
-        if isinstance(layer, layers.Reshape) and layout == "channels_first":
-            return reshape_in_channels_last(layer, *args)
+        if layout == "channels_first" and stays_in_channels_last(layer):
+            return in_channels_last(layer, *args)
         return layer(*args, **kwargs)
 
     copy = keras.models.clone_model(
@@ -62,7 +62,8 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
 def in_layout(layer, layout):
     """The configuration of `layer`, with its channels where `layout` has them."""
     config = layer.get_config()
-    if layout == "channels_first" and any(len(tensor.shape) == 4 for tensor in keras.tree.flatten(layer.input)):
+    is_map = any(len(tensor.shape) == 4 for tensor in keras.tree.flatten(layer.input))
+    if layout == "channels_first" and is_map and not loses_its_bias(layer):
         if "data_format" in config:
             config["data_format"] = layout
         if config.get("axis") in AXES:
@@ -70,8 +71,26 @@ def in_layout(layer, layout):
     return config
 
 
-def reshape_in_channels_last(layer, x):
-    """Apply a Reshape, whose order of numbers is that of channels_last, within a graph of channels_first."""
+def loses_its_bias(layer):
+    """Whether Keras, on TensorFlow in channels_first, would add the bias of this convolution along the width.
+
+    Its `ops.add` takes the last axis for the channels wherever that is as long as the bias (3.15.1,
+    keras/src/backend/tensorflow/numpy.py), as where 10 filters give a map 10 pixels wide.
+    """
+    if keras.backend.backend() != "tensorflow" or not isinstance(layer, layers.Conv2D) or not layer.use_bias:
+        return False
+    return layer.output.shape[2] == layer.filters
+
+
+def stays_in_channels_last(layer):
+    """Whether a layer of the copy is left as built: also a Reshape, whose numbers have the order of channels_last."""
+    return isinstance(layer, layers.Reshape) or (
+        isinstance(layer, layers.Conv2D) and layer.data_format == "channels_last"
+    )
+
+
+def in_channels_last(layer, x):
+    """Apply a layer of channels_last within a graph of channels_first."""
     if len(x.shape) == 4:
         x = layers.Permute(TO_LAST, name=f"{layer.name}_to_last")(x)
     x = layer(x)

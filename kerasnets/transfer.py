@@ -18,6 +18,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 from kerasnets import models, saving  # noqa: E402
+from kerasnets.graph import TO_LAST, stays_in_channels_last  # noqa: E402
 
 BATCH = 64  # pictures that go through the network at once
 
@@ -173,10 +174,10 @@ def channels_last(network, layer):
     """The output of `layer` with the channels last, as graph.rebuild has them only before and at a Reshape inside."""
     names = [each.name for each in network.layers]
     moved = "channels_first" in names and names.index(layer.name) >= names.index("channels_first")
-    as_built = isinstance(layer, layers.Reshape) or (isinstance(layer, layers.Permute) and layer.dims == (2, 3, 1))
+    as_built = stays_in_channels_last(layer) or (isinstance(layer, layers.Permute) and layer.dims == TO_LAST)
     if not moved or as_built or len(layer.output.shape) != 4:
         return layer.output
-    return layers.Permute((2, 3, 1), name=f"{layer.name}_channels_last")(layer.output)
+    return layers.Permute(TO_LAST, name=f"{layer.name}_channels_last")(layer.output)
 
 
 # ---- names ----

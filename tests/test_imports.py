@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "saving": {"backends", "errors", "files", "operations"},
     "prediction": {"drawing", "errors", "pictures", "saving"},
     "description": {"backends", "errors", "models", "saving"},
-    "transfer": {"backends", "models", "saving"},
+    "transfer": {"backends", "graph", "models", "saving"},
     "convert": {"backends", "convert", "errors", "files", "graph", "models", "pictures", "saving"},
     "twins": {"models"},
     "measuring": {"cases", "graph", "models", "saving"},
