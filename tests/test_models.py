@@ -10,11 +10,11 @@ import kerasnets
 from kerasnets import verification
 from kerasnets.published import MAIN, PUBLISHED
 
-# Proven in every run, at least one of each family; the others by `pytest -m whole_registry` or `scripts/verify.py`.
+# Proven in every run; the others, DenseNet among them, which compiles for minutes, by `pytest -m whole_registry`.
 IN_EVERY_RUN = (
     "lenet5", "mnist_cnn", "baseline_cnn", "sigmoid_cnn", "cifar_net", "dnn_tabular", "fc2layer", "alexnet",
     "alexnet_torchvision", "vgg7 head=compact", "vgg11_bn", "nin", "googlenet", "googlenet_mini", "resnet18",
-    "resnet20", "resnet_mini", "resnet_cifar_wide", "densenet40",
+    "resnet20", "resnet_mini", "resnet_cifar_wide",
 )  # fmt: skip
 
 # ---- run in the workers ----
@@ -22,6 +22,12 @@ IN_EVERY_RUN = (
 
 def names_of_models():
     return kerasnets.list_models()
+
+
+def twins_that_exist():
+    from kerasnets import twins
+
+    return [name for name in kerasnets.list_models() if callable(twins.builder_of(name))]
 
 
 def options_and_smallest(name):
@@ -92,6 +98,10 @@ def deviations(name, layers, options):
 
 def test_every_network_has_a_count_from_outside(workers):
     assert sorted(MAIN) == workers["torch"](names_of_models)
+
+
+def test_every_network_has_a_twin(workers):
+    assert workers["torch"](twins_that_exist) == sorted(MAIN)
 
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.title)

@@ -11,7 +11,11 @@ from kerasnets.models import MODELS
 
 def build(name, **options):
     """Build the twin of the network `name`, a torch.nn.Module; `options` are those of kerasnets.build."""
-    builder = MODELS[name]
-    function, decided = getattr(builder, "func", builder), getattr(builder, "keywords", {})
+    return builder_of(name)(**getattr(MODELS[name], "keywords", {}), **options)
+
+
+def builder_of(name):
+    """The function that builds the twin of the network `name`."""
+    function = getattr(MODELS[name], "func", MODELS[name])
     twins = importlib.import_module(f"kerasnets.twins.{function.__module__.split('.')[-1]}")
-    return getattr(twins, function.__name__)(**decided, **options)
+    return getattr(twins, function.__name__)

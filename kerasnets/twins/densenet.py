@@ -69,3 +69,7 @@ class CifarDenseNet(nn.Module):
             if block < 3:
                 x = nn.functional.avg_pool2d(self.composite(f"transition{block}", "", x), 2)
         return self.logits(self.final_norm(x).relu().mean(dim=(2, 3)))
+
+
+def densenet_cifar(depth, **options):
+    return CifarDenseNet(depth, **options)
