@@ -32,9 +32,8 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
     shape = network.input_shape[1:]
     network = keras.Model(network.input, network.output, name=network.name)  # clone_model would compile a compiled one
     layout = layout if len(shape) == 3 else "channels_last"  # a row of numbers has no layout
-    inputs = entered = keras.Input(
-        shape, dtype="uint8" if scaling else "float32", name="pixels" if scaling else "input"
-    )
+    dtype = "uint8" if scaling else network.input.dtype
+    inputs = entered = keras.Input(shape, dtype=dtype, name="pixels" if dtype == "uint8" else "input")
     if scaling:
         scale, offset = scaling
         entered = layers.Rescaling(scale, offset, name="rescaling")(entered)

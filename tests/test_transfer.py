@@ -388,3 +388,24 @@ def test_a_file_that_is_not_there_is_named(workers, tmp_path):
 
 def test_a_network_without_a_head_is_refused(workers):
     assert workers["torch"](error_without_a_head).startswith("bare has no classifier to take off: norm comes last")
+
+
+def rebuilt_from_pixels(path):
+    """Of a file's network, rebuilt: the type of its input, how far its logits move, what refuses a second scaling."""
+    from kerasnets.graph import rebuild
+
+    model, _ = kerasnets.load(path, logits=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 28, 28, 1), np.uint8)
+    copy = rebuild(model, layout="channels_first")
+    far = np.abs(copy.predict_on_batch(pixels) - model.predict_on_batch(pixels)).max()
+    try:
+        rebuild(model, scaling=(1 / 255, 0.0))
+    except ValueError as error:
+        return copy.input.dtype, float(far), str(error)
+
+
+def test_a_files_network_still_takes_pixels_when_it_is_rebuilt(workers):
+    path = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
+    dtype, far, message = workers["torch"](rebuilt_from_pixels, path)
+    assert (dtype, far < 1e-4) == ("uint8", True)
+    assert "scales its pixels already" in message
