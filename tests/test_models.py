@@ -10,7 +10,7 @@ import kerasnets
 from kerasnets import verification
 from kerasnets.published import MAIN, PUBLISHED
 
-# Proven in every run; the others, DenseNet among them, which takes minutes, by `pytest -m whole_registry`.
+# Proven in every run; the others, DenseNet among them, by `pytest -m whole_registry`.
 IN_EVERY_RUN = (
     "lenet5", "mnist_cnn", "baseline_cnn", "sigmoid_cnn", "cifar_net", "dnn_tabular", "fc2layer", "alexnet",
     "alexnet_torchvision", "vgg7 head=compact", "vgg11_bn", "nin", "googlenet", "googlenet_mini", "resnet18",
