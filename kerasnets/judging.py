@@ -9,7 +9,7 @@ from torch import nn
 from kerasnets import convert, models, twins
 from kerasnets.cases import STEPS, Case
 from kerasnets.convert.names import torchvision_paths
-from kerasnets.measuring import LEARNING_RATE, MOMENTUM, array_of_first, distance, distances, flat, undrawn
+from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distance, distances, flat, logits_of, undrawn
 
 # What makes a network small enough to be proven on two cores: the longest side in pixels, and the options of a builder
 # that has them. Dropout is off: its masks differ by backend, and nothing else does.
@@ -31,11 +31,11 @@ def judge(row, folder):
     np.save(folder / "weights.npy", flat(network.get_weights()))
     twin = twins.build(case.name, **case.options)
     with computing_in(twin, torch.float64):
-        truth = logits_of(twin, network, case) | trained(twin, network, case)
+        truth = twin_logits(twin, network, case) | trained(twin, network, case)
     for name, value in truth.items():
         np.save(folder / f"{name}.npy", flat(value))
     with computing_in(twin, torch.float32):
-        yardstick = distances(network, logits_of(twin, network, case), folder)
+        yardstick = distances(network, twin_logits(twin, network, case), folder)
     names = bad_names(network, models.build(case.name, **case.options))
     return case, yardstick, names, at_full_size(row, folder), len(convert.weighted_layers(network))
 
@@ -60,7 +60,7 @@ def at_full_size(row, folder):
     case = Case(row.name, options, folder)
     network = undrawn(case)
     network.set_weights(draw_weights(network, case.seed))
-    found = array_of_first(network(case.images()[0, :1], training=False))
+    found = logits_of(network, case.images()[0, :1])
     twin = twins.build(case.name, **options)
     with computing_in(twin, torch.float64), torch.no_grad():
         load_twin(twin, network)
@@ -101,7 +101,7 @@ def computing_in(twin, dtype):
         torch.set_default_dtype(torch.float32)
 
 
-def logits_of(twin, network, case):
+def twin_logits(twin, network, case):
     """The logits of the first batch, in inference and in training mode, with the weights of `network`."""
     images = batches(case)[0]
     load_twin(twin, network)

@@ -1,6 +1,7 @@
 """How far a network lies from the truth that its judge has left, on the backend of this process."""
 
 import contextlib
+import functools
 from unittest import mock
 
 import keras
@@ -26,10 +27,7 @@ def measure(case, layout):
     network = undrawn(case, layout)
     weights = unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network)
     network.set_weights(weights)
-    found = {
-        "logits": array_of_first(network(images[0], training=False)),
-        "training_logits": array_of_first(network(images[0], training=True)),
-    }
+    found = {"logits": logits_of(network, images[0]), "training_logits": logits_of(network, images[0], training=True)}
     with in_float64():
         network = undrawn(case, layout)
         found["gradients"], unmoved = gradients(network, weights, images[0], labels[0], case.folder)
@@ -45,18 +43,37 @@ def undrawn(case, layout="channels_last"):
 
 @contextlib.contextmanager
 def drawing_nothing():
-    """Let initial weights be 0: to draw them, only to replace them, costs JAX ten seconds a network."""
+    """Let initial weights be NumPy's zeros and ones: to draw them, only to replace them, costs JAX seconds a network,
+    and to fill them with a constant does too, since it compiles for each shape.
+    """
+    initializers = keras.initializers
     with contextlib.ExitStack() as stack:
-        for initializer in (keras.initializers.VarianceScaling, keras.initializers.RandomNormal):
+        for initializer in (initializers.VarianceScaling, initializers.RandomNormal, initializers.Zeros):
             stack.enter_context(mock.patch.object(initializer, "__call__", zeros))
+        stack.enter_context(mock.patch.object(initializers.Ones, "__call__", ones))
         yield
 
 
 def zeros(initializer, shape, dtype=None):
-    return keras.ops.zeros(shape, dtype)
+    return np.zeros(shape, dtype or keras.config.floatx())
 
 
-def array_of_first(outputs):
+def ones(initializer, shape, dtype=None):
+    return np.ones(shape, dtype or keras.config.floatx())
+
+
+def logits_of(network, images, training=False):
+    """The logits of the main head. JAX, which would compile each operation for each shape, compiles them as one."""
+    if backend.backend() == "jax":
+        import jax
+
+        trainable, others = (
+            [v.value for v in network.trainable_variables],
+            [v.value for v in network.non_trainable_variables],
+        )
+        outputs, _ = jax.jit(functools.partial(network.stateless_call, training=training))(trainable, others, images)
+    else:
+        outputs = network(images, training=training)
     return keras.ops.convert_to_numpy(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
 
 
@@ -87,7 +104,8 @@ def result_type(*dtypes):
 
 def gradients(network, weights, images, labels, folder):
     """The gradient of each weight, and the names of those that one step did not move."""
-    compile_anew(network, weights, learning_rate=1.0)
+    network.set_weights(weights)
+    compile_anew(network, learning_rate=1.0)
     step(network, images, labels)
     stepped = network.get_weights()
     found = [
@@ -108,14 +126,15 @@ def steps(network, weights, images, labels):
     return [after - before for before, after in zip(weights, network.get_weights(), strict=True)]
 
 
-def compile_anew(network, weights, learning_rate):
-    network.set_weights(weights)
+def compile_anew(network, learning_rate):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = keras.optimizers.SGD(learning_rate, MOMENTUM)
     # TensorFlow's own kernels know no gradient of a convolution in channels_first on a CPU. XLA's do, and are slower.
     in_channels_first = any(layer.name == "channels_first" for layer in network.layers)
     jit_compile = in_channels_first if backend.backend() == "tensorflow" else "auto"
-    network.compile(optimizer, [loss] * len(network.outputs), jit_compile=jit_compile)
+    with drawing_nothing():  # the optimizer's variables
+        network.compile(optimizer, [loss] * len(network.outputs), jit_compile=jit_compile)
+        optimizer.build(network.trainable_variables)
 
 
 def step(network, images, labels):
@@ -178,7 +197,8 @@ def save_files(case):
     """Save the network, from pixels to probabilities, as .keras and as .h5; return the paths."""
     network = undrawn(case)
     network.set_weights(unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network))
-    model = rebuild(network, scaling=SCALING, probabilities=True)
+    with drawing_nothing():
+        model = rebuild(network, scaling=SCALING, probabilities=True)
     card = saving.Card(
         model=case.name, dataset="none", recipe="none", class_names=tuple("0123456789"), input_kind="picture",
         input_shape=case.options["input_shape"], accuracy=None, val_accuracy=None, epochs=0, seed=0, versions={},
@@ -197,5 +217,5 @@ def load_files(paths, case):
     for path in paths:
         with drawing_nothing():
             network, _ = saving.load(path, logits=True)
-        far[path.suffix] = distances(network, {"logits": array_of_first(network(pixels, training=False))}, case.folder)
+        far[path.suffix] = distances(network, {"logits": logits_of(network, pixels)}, case.folder)
     return {suffix: found["logits"] for suffix, found in far.items()}
