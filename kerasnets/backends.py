@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 BACKENDS = ("torch", "tensorflow", "jax")  # in the order of choice; each is also the package's name
+LAYOUTS = ("channels_last", "channels_first")  # where the channels lie inside a network
 
 PACKAGES = {"torch": "torch torchvision", "tensorflow": "tensorflow", "jax": "jax"}  # what pip installs for each
 

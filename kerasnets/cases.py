@@ -31,3 +31,16 @@ class Case:
     def labels(self):
         """A class for each picture: int64 (STEPS, BATCH)."""
         return np.random.default_rng(self.seed).integers(0, self.options["num_classes"], (STEPS, BATCH))
+
+
+def draw_weights(network, seed):
+    """Weights from NumPy in their order, so that activations stay near 1: He normal, and no statistic trivial."""
+    rng = np.random.default_rng(seed)
+    return [draw(rng, weight.name, weight.shape) for weight in network.weights]
+
+
+def draw(rng, name, shape):
+    if name in ("gamma", "moving_variance"):
+        return rng.uniform(0.5, 1.5, shape).astype("float32")
+    deviation = (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
+    return (rng.standard_normal(shape, "float32") * deviation).astype("float32")

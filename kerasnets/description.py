@@ -23,6 +23,8 @@ from keras import layers  # noqa: E402
 
 from kerasnets import models, saving  # noqa: E402
 from kerasnets.errors import shorten  # noqa: E402
+from kerasnets.graph import TO_FIRST, TO_LAST, nodes  # noqa: E402
+from kerasnets.weights import count, drawing_nothing  # noqa: E402
 
 TABLE_WIDTH = 110  # characters of a line at most
 
@@ -30,7 +32,7 @@ KERNELS = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)  # one multiply-
 POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
 GLOBAL_POOLINGS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 RESIZING = (layers.ZeroPadding2D, layers.Cropping2D, layers.Concatenate)  # height and width change, no pixel moves
-PERMUTES = {(3, 1, 2): "channels_first", (2, 3, 1): "channels_last"}  # dims -> layout of what comes out
+PERMUTES = {TO_FIRST: "channels_first", TO_LAST: "channels_last"}  # dims -> layout of what comes out
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Description:
-    """A network and its layers, in the order of the graph."""
+    """A network and its layers: one branch after the other, first to last, as the builder and the weights have them."""
 
     name: str
     input_shape: tuple[int, ...]  # height, width, channels
@@ -123,7 +125,8 @@ def describe(name_or_model, **options):
     Keras' own layers from one input of fixed shape.
     """
     if isinstance(name_or_model, str):
-        return read(models.build(name_or_model, **options))
+        with drawing_nothing():
+            return read(models.build(name_or_model, **options))
     if options:
         raise ValueError(f"options go with a name; this model is built already: {', '.join(options)}")
     return read(name_or_model)
@@ -164,15 +167,14 @@ def read(model):
     if None in picture:
         raise ValueError(f"{model.name} takes pictures of any size, {picture}; build it with an input_shape")
     known, rows = {}, []  # known: id of a tensor of Keras -> Tensor
-    for operation in graph.operations:
-        sources = [known.get(id(tensor)) for tensor in keras.tree.flatten(operation.input)]
-        if None in sources:
-            raise ValueError(
-                f"{model.name} calls a layer before {operation.name!r} more than once; describe cannot count that"
-            )
-        output = pass_through(operation, sources, picture, layout)
-        known[id(operation.output)] = output
-        rows.append(row_of(operation, output))
+    walked = nodes(graph)
+    operations = [node.operation for node in walked]
+    for node in walked:
+        if operations.count(node.operation) > 1:
+            raise ValueError(f"{model.name} calls {node.operation.name!r} more than once; describe cannot count that")
+        sources = [known[id(tensor)] for tensor in node.input_tensors]
+        output = known[id(node.outputs[0])] = pass_through(node, sources, picture, layout)
+        rows.append(row_of(node.operation, output))
     return Description(model.name, picture, tuple(rows))
 
 
@@ -186,7 +188,7 @@ def graph_of(model):
 
 def layout_of_input(graph):
     """Where the channels of the picture lie: what the first layer that cares says, unless they are moved before."""
-    for operation in graph.operations:
+    for operation in (node.operation for node in nodes(graph)):
         if isinstance(operation, layers.Permute):
             break
         if hasattr(operation, "data_format"):
@@ -194,8 +196,9 @@ def layout_of_input(graph):
     return "channels_last"
 
 
-def pass_through(operation, sources, picture, layout):
-    """The Tensor that `operation` makes of `sources`; an input layer has none, and is in `layout`."""
+def pass_through(node, sources, picture, layout):
+    """The Tensor that the layer of `node` makes of `sources`; an input layer has none, and is in `layout`."""
+    operation = node.operation
     name = operation.name
     if isinstance(operation, layers.InputLayer) and name.startswith("input_layer"):  # Keras numbers those it names
         name = "input"
@@ -207,7 +210,7 @@ def pass_through(operation, sources, picture, layout):
     layout = sources[0].layout if sources else layout
     if isinstance(operation, layers.Permute):
         layout = PERMUTES.get(operation.dims, layout)
-    shape = in_order(operation.output.shape[1:], layout)
+    shape = in_order(node.outputs[0].shape[1:], layout)
     if sources:
         field, stride = view(operation, sources, shape, picture)
     else:
@@ -267,10 +270,6 @@ def largest(pairs):
     """The largest of (down, across) pairs in each direction; None counts for nothing."""
     pairs = [pair for pair in pairs if pair]
     return tuple(map(max, zip(*pairs, strict=True))) if pairs else None
-
-
-def count(weights):
-    return sum(math.prod(weight.shape) for weight in weights)
 
 
 def cannot_count(operation):

@@ -1,4 +1,4 @@
-"""The graph of a network, rebuilt: from raw pixels, up to probabilities, with the channels where a backend likes them.
+"""The graph of a network: walked, and rebuilt from raw pixels to probabilities, in the layout that is wanted.
 
 This is the one place that knows of the layout. Architecture files say only what is joined to what.
 """
@@ -6,7 +6,7 @@ This is the one place that knows of the layout. Architecture files say only what
 import keras
 from keras import layers
 
-LAYOUTS = ("channels_last", "channels_first")
+from kerasnets.backends import LAYOUTS
 
 AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> the same one of channels_first
 TO_FIRST, TO_LAST = (3, 1, 2), (2, 3, 1)  # of Permute, which counts from 1
@@ -94,3 +94,26 @@ def in_channels_last(layer, x):
         x = layers.Permute(TO_LAST, name=f"{layer.name}_to_last")(x)
     x = layer(x)
     return layers.Permute(TO_FIRST, name=f"{layer.name}_to_first")(x) if len(x.shape) == 4 else x
+
+
+# ---- walked ----
+
+
+def nodes(network):
+    """The nodes of the graph, each after those that it needs; branches in the order in which their end joins them."""
+    done, waiting = {}, list(reversed(network.outputs))
+    while waiting:
+        node = node_of(waiting[-1])
+        needed = next((tensor for tensor in node.input_tensors if id(node_of(tensor)) not in done), None)
+        if needed is None:
+            done[id(node)] = node
+            waiting.pop()
+        else:
+            waiting.append(needed)
+    return list(done.values())
+
+
+def node_of(tensor):
+    """The node of the graph that gives a symbolic tensor."""
+    operation, index, _ = tensor._keras_history
+    return operation._inbound_nodes[index]

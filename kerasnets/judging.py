@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from kerasnets import convert, models, twins
-from kerasnets.cases import STEPS, Case
+from kerasnets.cases import STEPS, Case, draw_weights
 from kerasnets.convert.names import torchvision_paths
 from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distance, distances, flat, logits_of, undrawn
+from kerasnets.weights import count
 
 # What makes a network small enough to be proven on two cores: the longest side in pixels, and the options of a builder
 # that has them. Dropout is off: its masks differ by backend, and nothing else does.
 LONGEST_SIDE = 32
-LARGER = {"alexnet_plain first_padding=0": 67, "googlenet auxiliary_heads=True": 80}  # they leave nothing of less
 REDUCED = {"num_classes": 10, "units": 64, "filters": 8, "dropout": 0.0}
 
 
@@ -46,7 +46,7 @@ def case_of(row, folder):
     options = row.options | {option: value for option, value in REDUCED.items() if option in known}
     shape = known["input_shape"].default
     if len(shape) == 3:
-        height = max(models.SMALLEST.get(row.name, 1), LARGER.get(row.title, min(shape[0], LONGEST_SIDE)))
+        height = max(models.smallest(row.name, options)[0], min(shape[0], LONGEST_SIDE))
         shape = (height, height + height // 4, shape[2])
     return Case(row.name, options | {"input_shape": shape}, folder)
 
@@ -65,20 +65,7 @@ def at_full_size(row, folder):
     with computing_in(twin, torch.float64), torch.no_grad():
         load_twin(twin, network)
         truth = heads(twin.eval()(batches(case)[0, :1]))[0].numpy()
-    return distance(found, truth), sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
-
-
-def draw_weights(network, seed):
-    """Weights from NumPy in their order, so that activations stay near 1: He normal, and no statistic trivial."""
-    rng = np.random.default_rng(seed)
-    return [draw(rng, weight.name, weight.shape) for weight in network.weights]
-
-
-def draw(rng, name, shape):
-    if name in ("gamma", "moving_variance"):
-        return rng.uniform(0.5, 1.5, shape).astype("float32")
-    deviation = (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
-    return (rng.standard_normal(shape, "float32") * deviation).astype("float32")
+    return distance(found, truth), count(network.trainable_weights)
 
 
 def bad_names(network, again):

@@ -11,6 +11,7 @@ from keras.src import backend  # not public: see result_type
 from kerasnets import models, saving
 from kerasnets.cases import SCALING, STEPS
 from kerasnets.graph import rebuild
+from kerasnets.weights import drawing_nothing
 
 LEARNING_RATE, MOMENTUM = 2**-7, 0.875  # float32, which some backends keep them in, has them without rounding
 RESULT_TYPE = backend.result_type
@@ -39,27 +40,6 @@ def undrawn(case, layout="channels_last"):
     """The network with weights of 0, since the case has its own."""
     with drawing_nothing():
         return models.build(case.name, layout=layout, **case.options)
-
-
-@contextlib.contextmanager
-def drawing_nothing():
-    """Let initial weights be NumPy's zeros and ones: to draw them, only to replace them, costs JAX seconds a network,
-    and to fill them with a constant does too, since it compiles for each shape.
-    """
-    initializers = keras.initializers
-    with contextlib.ExitStack() as stack:
-        for initializer in (initializers.VarianceScaling, initializers.RandomNormal, initializers.Zeros):
-            stack.enter_context(mock.patch.object(initializer, "__call__", zeros))
-        stack.enter_context(mock.patch.object(initializers.Ones, "__call__", ones))
-        yield
-
-
-def zeros(initializer, shape, dtype=None):
-    return np.zeros(shape, dtype or keras.config.floatx())
-
-
-def ones(initializer, shape, dtype=None):
-    return np.ones(shape, dtype or keras.config.floatx())
 
 
 def logits_of(network, images, training=False):

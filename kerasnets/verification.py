@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets import backends
-from kerasnets.backends import BACKENDS, is_installed
+from kerasnets.backends import BACKENDS, LAYOUTS, is_installed
 from kerasnets.published import PUBLISHED
 from kerasnets.workers import Worker
 
-LAYOUTS = ("channels_last", "channels_first")
 QUANTITIES = ("logits", "training_logits", "gradients", "steps")  # steps: what three of SGD changed
 
 STEPS_IN_WORDS = "three steps"

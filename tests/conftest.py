@@ -8,7 +8,6 @@ import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from kerasnets import data
@@ -36,19 +35,6 @@ def strictly():
     warnings.simplefilter("error")
     for message in FOREIGN_WARNINGS:
         warnings.filterwarnings("ignore", message)
-
-
-def draw_weights(shapes, seed):
-    """Weights from NumPy for [(path, shape)], so that activations stay of order 1: the same for every backend."""
-    rng = np.random.default_rng(seed)
-    return [draw(rng, path, shape) for path, shape in shapes]
-
-
-def draw(rng, path, shape):
-    if path.endswith(("gamma", "moving_variance")):
-        return rng.uniform(0.5, 1.5, shape).astype("float32")
-    fan_in = np.prod(shape[:-1]) if len(shape) > 1 else 100
-    return rng.normal(0, fan_in**-0.5, shape).astype("float32")
 
 
 @pytest.fixture(scope="session")

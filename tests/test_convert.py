@@ -19,8 +19,9 @@ import pytest
 
 import kerasnets
 from kerasnets.backends import BACKENDS
+from kerasnets.cases import draw_weights
 from kerasnets.errors import BadInputError
-from tests.conftest import ROOT, draw_weights
+from tests.conftest import ROOT
 from tests.test_console import only_line, run
 
 MUTATIONS = 50  # a tenth of shared/SPEC.md's 500
@@ -222,7 +223,7 @@ def round_trip(name, options, layout):
     from kerasnets import convert
 
     network = kerasnets.build(name, layout=layout, **options)
-    weights = draw_weights([(weight.path, tuple(weight.shape)) for weight in network.weights], seed=1)
+    weights = draw_weights(network, seed=1)
     network.set_weights(weights)
     fresh = kerasnets.build(name, **options)
     load(fresh, convert.named_arrays(network))
@@ -236,7 +237,7 @@ def twin_answers():
     distances = {}
     for name, options in NETWORKS.items():
         network, twin = kerasnets.build(name, **options), twins.build(name, **options)
-        network.set_weights(draw_weights([(weight.path, tuple(weight.shape)) for weight in network.weights], seed=1))
+        network.set_weights(draw_weights(network, seed=1))
         twin.load_state_dict(state_of(network))
         height, width, channels = network.input_shape[1:]
         distances[name] = apart(network, twin, (channels, height, width))

@@ -27,8 +27,11 @@ TORCHVISION = {
     "vgg11": "vgg11",
     "vgg11_bn": "vgg11_bn",
     "vgg13": "vgg13",
+    "vgg13_bn": "vgg13_bn",
     "vgg16": "vgg16",
+    "vgg16_bn": "vgg16_bn",
     "vgg19": "vgg19",
+    "vgg19_bn": "vgg19_bn",
     "googlenet_torchvision": "googlenet",
     "resnet18": "resnet18",
     "resnet34": "resnet34",
@@ -42,7 +45,7 @@ TORCHVISION = {
 }
 
 # name: (kind of layer, receptive field of the last one of it), from Araujo, Norris and Sim, Distill 2019, table 1
-DISTILL = {
+DISTILL = {  # the authors' library prints the same: google-research/receptive_field, README
     "alexnet_torchvision": ("MaxPooling2D", 195),  # there: alexnet_v2
     "vgg16": ("MaxPooling2D", 212),
 }
@@ -360,7 +363,7 @@ def test_long_names_are_shortened_at_their_beginning(workers):
     ("no model", "describe needs a name or a built keras.Model with one input, not 3"),
     ("two inputs", "describe needs a name or a built keras.Model with one input, not <Functional"),
     ("any size", "fully takes pictures of any size, (None, None, 3); build it with an input_shape"),
-    ("shared", "twice calls a layer before 'relu' more than once; describe cannot count that"),
+    ("shared", "twice calls 'shared' more than once; describe cannot count that"),
     ("nested", "describe cannot count layer 'inner': it knows no Functional"),
     ("transposed", "describe cannot count layer 'up': it knows no Conv2DTranspose"),
     ("larger", "describe cannot count layer 'up': it knows no UpSampling2D"),

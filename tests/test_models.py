@@ -30,14 +30,23 @@ def twins_that_exist():
     return [name for name in kerasnets.list_models() if callable(twins.builder_of(name))]
 
 
-def options_and_smallest(name):
+def options_and_smallest(name, options):
     from kerasnets import models
 
-    return list(models.options_of(name)), models.SMALLEST.get(name, 1)
+    return list(models.options_of(name)), models.smallest(name, options)[0]
+
+
+def error_of_unlisted(name, options):
+    from unittest import mock
+
+    from kerasnets import models
+
+    with mock.patch.dict(models.SMALLEST, {name: 1}):
+        return build_error(name, options)
 
 
 def parameters(name, options):
-    from kerasnets.measuring import drawing_nothing
+    from kerasnets.weights import drawing_nothing
 
     with drawing_nothing():  # a hundred million normal numbers take a second
         network = kerasnets.build(name, **options)
@@ -64,7 +73,7 @@ def largest_kernels():
 
 
 def build_error(name, options):
-    from kerasnets.measuring import drawing_nothing
+    from kerasnets.weights import drawing_nothing
 
     try:
         with drawing_nothing():
@@ -177,7 +186,8 @@ def test_what_is_proven_in_every_run_exists():
     ("vgg11", {"units": 0}, "units must be a whole number of at least 2, not 0"),
     ("alexnet", {"dropout": None}, "dropout must be a fraction from 0 to below 1, not None"),
     ("vgg11", {"head": ["paper"]}, "head must be a name, not ['paper']"),
-    ("googlenet", {"auxiliary_heads": True, "input_shape": (78, 90, 3)}, "googlenet cannot be built with {"),
+    ("googlenet", {"auxiliary_heads": True, "input_shape": (78, 90, 3)},
+     "googlenet with auxiliary_heads=True needs pictures of at least 79x79, not 78x90"),
     ("vgg11", {"dropout": 1.0}, "dropout must be a fraction from 0 to below 1, not 1.0"),
     ("resnet18", {"small_stem": 1}, "small_stem must be True or False, not 1"),
     ("lenet5", {"input_shape": (27, 28, 1)}, "lenet5 needs pictures of at least 28x28, not 27x28"),
@@ -195,17 +205,22 @@ def test_what_cannot_be_built_is_said_in_one_line(workers, name, options, words)
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("name", MAIN)
-def test_smallest_picture_is_the_smallest(workers, name):
-    options, side = workers["torch"](options_and_smallest, name)
-    narrow = {"units": 8} if "units" in options else {}
-    shape = MAIN[name].input_shape
-    if len(shape) == 1:
+def test_a_picture_that_leaves_nothing_is_told_of_where_nobody_has_listed_it(workers):
+    message = workers["torch"](error_of_unlisted, "fashion_cnn", {"input_shape": (8, 8, 1)})
+    assert message.startswith("fashion_cnn cannot be built with {'input_shape': (8, 8, 1)}; are the pictures large")
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.title)
+def test_smallest_picture_is_the_smallest(workers, row):
+    name = row.name
+    options, side = workers["torch"](options_and_smallest, name, row.options)
+    narrow = ({"units": 8} if "units" in options else {}) | row.options
+    if len(row.input_shape) == 1:
         assert workers["torch"](build_error, name, {"input_shape": (1,)}) is None
         return
-    channels = shape[2]
+    channels = row.input_shape[2]
     assert workers["torch"](build_error, name, {"input_shape": (side, side + 1, channels), **narrow}) is None
     if side > 1:
         for smaller in ((side - 1, side, channels), (side, side - 1, channels)):
-            assert "at least" in workers["torch"](build_error, name, {"input_shape": smaller})
+            assert "at least" in workers["torch"](build_error, name, {"input_shape": smaller, **row.options})
             assert workers["torch"](raw_builder_fails, name, smaller, narrow), smaller

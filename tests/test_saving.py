@@ -15,9 +15,9 @@ import pytest
 import kerasnets
 from kerasnets import saving
 from kerasnets.backends import BACKENDS
+from kerasnets.cases import draw_weights
 from kerasnets.errors import BadInputError
 from kerasnets.saving import Card
-from tests.conftest import draw_weights
 
 CARD = Card(
     model="baseline_cnn",
@@ -46,7 +46,7 @@ def small_model(seed=0):
     from kerasnets.graph import rebuild
 
     network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3), num_classes=3)
-    network.set_weights(draw_weights([(weight.path, weight.shape) for weight in network.weights], seed))
+    network.set_weights(draw_weights(network, seed))
     return rebuild(network, scaling=([1 / 255, 1 / 128, 1 / 64], [0.0, -0.5, 0.1]), probabilities=True)
 
 

@@ -5,7 +5,8 @@ import pytest
 
 import kerasnets
 from kerasnets import data
-from tests.conftest import ROOT, draw_weights
+from kerasnets.cases import draw_weights
+from tests.conftest import ROOT
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
 PIXELS = data.load_data("digits").test_images[:3]  # uint8 (3, 28, 28, 1)
@@ -37,7 +38,7 @@ def max_pooling(maps):
 
 def drawn(network, seed=0):
     """`network` with weights from NumPy, the same on every backend."""
-    network.set_weights(draw_weights([(weight.path, weight.shape) for weight in network.weights], seed))
+    network.set_weights(draw_weights(network, seed))
     return network
 
 

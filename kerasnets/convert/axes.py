@@ -7,6 +7,8 @@ by (channels, height, width) there and by (height, width, channels) here.
 import keras
 import numpy as np
 
+from kerasnets.graph import nodes
+
 # A layer's weights in Keras' order, as PyTorch names them. A layer without bias has the first alone.
 CONVOLUTION = ("weight", "bias")
 NORMALIZATION = ("weight", "bias", "running_mean", "running_var")
@@ -69,23 +71,3 @@ def has_weights(operation):
 def weighted_layers(network):
     """The layers that hold weights, as their builder names them: one branch after the other, first to last."""
     return [node.operation for node in nodes(network) if has_weights(node.operation)]
-
-
-def nodes(network):
-    """The nodes of the graph, each after those that it needs; branches in the order in which their end joins them."""
-    done, waiting = {}, list(reversed(network.outputs))
-    while waiting:
-        node = node_of(waiting[-1])
-        needed = next((tensor for tensor in node.input_tensors if id(node_of(tensor)) not in done), None)
-        if needed is None:
-            done[id(node)] = node
-            waiting.pop()
-        else:
-            waiting.append(needed)
-    return [node for node in done.values() if not node.is_input]
-
-
-def node_of(tensor):
-    """The node of the graph that gives a symbolic tensor."""
-    operation, index, _ = tensor._keras_history
-    return operation._inbound_nodes[index]

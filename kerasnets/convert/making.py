@@ -14,6 +14,7 @@ from kerasnets.convert.pretrained import pretrained
 from kerasnets.errors import shorten
 from kerasnets.files import check_writable
 from kerasnets.graph import rebuild
+from kerasnets.weights import count
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def converted(network, out, source, scaling, card):
         source=source.replace(" ", "_"),
         file=str(out),
         tensors=len(arrays),
-        parameters=sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
+        parameters=count(network.trainable_weights),
         classes=len(card.class_names),
         input_shape=card.input_shape,
         scale=scale[0] if len(scale) == 1 else scale,

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from kerasnets.convert.axes import flattened_shape, has_weights, nodes, shapes, to_keras, weighted_layers
+from kerasnets.convert.axes import flattened_shape, has_weights, shapes, to_keras, weighted_layers
 from kerasnets.convert.files import import_torch
 from kerasnets.convert.matching import Match, arrays_of, by_name, misfit, shapes_of, text
 from kerasnets.errors import BadInputError
+from kerasnets.graph import nodes
 
 TRACED = 2  # rows of the example that are followed
 SAME_INPUT = 1e-3  # of its scale: how far a layer's input may lie from the module's
@@ -137,7 +138,7 @@ def runs(network, images, groups, candidates):
     for want of candidates. Where several are offered, each gets its run, in their order.
     Raises BadInputError after ATTEMPTS runs.
     """
-    order = nodes(network)
+    order = [node for node in nodes(network) if not node.is_input]
     last_use = {id(tensor): i for i, node in enumerate(order) for tensor in node.input_tensors}
     last_use |= {id(tensor): len(order) for tensor in network.outputs}
     branches = [(0, {id(network.inputs[0]): keras.ops.convert_to_tensor(images)}, {}, None)]

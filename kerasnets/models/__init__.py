@@ -110,6 +110,7 @@ SMALLEST = {
     **dict.fromkeys(fnmatch.filter(MODELS, "vgg1*"), 32),
     "vgg_cifar": 32,
 }
+SMALLEST_WITH = {("alexnet_plain", "first_padding", 0): 67, ("googlenet", "auxiliary_heads", True): 79}
 
 
 def list_models(pattern="*"):
@@ -159,15 +160,24 @@ def check_options(name, options):
             raise ValueError(f"{option} must be {expected}, not {options[option]!r}")
     if "input_shape" not in options:
         return
-    shape, smallest = options["input_shape"], SMALLEST.get(name, 1)
+    shape = options["input_shape"]
     if len(known["input_shape"].default) == 1:
         if not isinstance(shape, (tuple, list)) or len(shape) != 1 or not is_count(shape[0]):
             raise ValueError(f"input_shape of {name} must be (columns,), not {shape!r}")
         return
     if not isinstance(shape, (tuple, list)) or len(shape) != 3 or not all(map(is_count, shape)):
         raise ValueError(f"input_shape must be (height, width, channels) in pixels, not {shape!r}")
-    if min(shape[:2]) < smallest:
-        raise ValueError(f"{name} needs pictures of at least {smallest}x{smallest}, not {shape[0]}x{shape[1]}")
+    pixels, reason = smallest(name, options)
+    if min(shape[:2]) < pixels:
+        raise ValueError(f"{name}{reason} needs pictures of at least {pixels}x{pixels}, not {shape[0]}x{shape[1]}")
+
+
+def smallest(name, options):
+    """(the smallest height and width in pixels of a picture for the network, the option that asks for it in words)."""
+    for (network, option, value), pixels in SMALLEST_WITH.items():
+        if name == network and options.get(option) == value:
+            return pixels, f" with {option}={value}"
+    return SMALLEST.get(name, 1), ""
 
 
 def is_count(value, least=1):
