@@ -31,8 +31,11 @@ def measure(case, layout):
     found = {"logits": logits_of(network, images[0]), "training_logits": logits_of(network, images[0], training=True)}
     with in_float64():
         network = undrawn(case, layout)
-        found["gradients"], unmoved = gradients(network, weights, images[0], labels[0], case.folder)
-        found["steps"] = steps(network, weights, images, labels)
+        network.set_weights(weights)
+        found["gradients"], unmoved = first_step(network, weights, images[0], labels[0], case.folder)
+        for number in range(1, STEPS):
+            step(network, images[number], labels[number])
+        found["steps"] = [after - before for before, after in zip(weights, network.get_weights(), strict=True)]
     return distances(network, found, case.folder), unmoved
 
 
@@ -82,33 +85,22 @@ def result_type(*dtypes):
     return "float64" if any(str(dtype).endswith("float64") for dtype in dtypes) else RESULT_TYPE(*dtypes)
 
 
-def gradients(network, weights, images, labels, folder):
-    """The gradient of each weight, and the names of those that one step did not move."""
-    network.set_weights(weights)
-    compile_anew(network, learning_rate=1.0)
+def first_step(network, weights, images, labels, folder):
+    """The gradient of each weight, and the names of those that one step did not move.
+
+    After the first step the velocity is the gradient times -LEARNING_RATE, a power of two, and so without rounding.
+    """
+    compile_anew(network)
     step(network, images, labels)
-    stepped = network.get_weights()
-    found = [
-        (before - after) * variable.trainable
-        for variable, before, after in zip(network.weights, weights, stepped, strict=True)
-    ]
-    return found, unmoved_weights(network, weights, stepped, folder)
+    velocities = map(keras.ops.convert_to_numpy, network.optimizer.momentums)
+    found = {id(weight): v / -LEARNING_RATE for weight, v in zip(network.trainable_weights, velocities, strict=True)}
+    unmoved = unmoved_weights(network, weights, network.get_weights(), folder)
+    return [found.get(id(weight), np.zeros(weight.shape)) for weight in network.weights], unmoved
 
 
-def steps(network, weights, images, labels):
-    """What STEPS steps of SGD with momentum change of each weight."""
-    network.set_weights(weights)
-    for velocity in network.optimizer.momentums:
-        velocity.assign(np.zeros(velocity.shape))
-    network.optimizer.learning_rate = LEARNING_RATE
-    for number in range(STEPS):
-        step(network, images[number], labels[number])
-    return [after - before for before, after in zip(weights, network.get_weights(), strict=True)]
-
-
-def compile_anew(network, learning_rate):
+def compile_anew(network):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    optimizer = keras.optimizers.SGD(learning_rate, MOMENTUM)
+    optimizer = keras.optimizers.SGD(LEARNING_RATE, MOMENTUM)
     # TensorFlow's own kernels know no gradient of a convolution in channels_first on a CPU. XLA's do, and are slower.
     in_channels_first = any(layer.name == "channels_first" for layer in network.layers)
     jit_compile = in_channels_first if backend.backend() == "tensorflow" else "auto"

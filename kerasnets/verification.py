@@ -6,6 +6,7 @@ the truth for a deep network, so nobody can be asked to be much nearer than PyTo
 NumPy. Each backend works in a process of its own.
 """
 
+import collections
 import contextlib
 import dataclasses
 import fnmatch
@@ -139,35 +140,35 @@ def quietly():
 
 
 def verify(rows, workers, layouts=LAYOUTS):
-    """Yield the Proof of each row of PUBLISHED, one by one; the judge works on the next while this one is measured.
+    """Yield the Proof of each row of PUBLISHED, one by one. Two are under way at a time, so that no process waits long.
 
     workers: backend -> Worker, torch among them: the twins are its.
     """
     with tempfile.TemporaryDirectory(prefix="kerasnets-proof-") as folder:
         folders = [Path(folder) / str(number) for number in range(len(rows))]
-        judged = {}
+        under_way, judged = collections.deque(), submit_judge(workers, rows[0], folders[0])
         for number, row in enumerate(rows):
-            try:
-                case, *verdict, depth = (judged.get(number) or submit_judge(workers, row, folders[number])).result()
-                jobs = begin(case, layouts, workers, depth)
-                if number + 1 < len(rows):
-                    judged[number + 1] = submit_judge(workers, rows[number + 1], folders[number + 1])
-                proof = finish(row, case, verdict, jobs, workers)
-            except Exception as error:  # told as a fault; the other networks are proven all the same
-                proof = Proof(row.title, broken=" ".join(repr(error).split()))
-            yield proof
-            shutil.rmtree(folders[number], ignore_errors=True)
+            under_way.append((row, folders[number], begin(judged, layouts, workers)))
+            if number + 1 < len(rows):
+                judged = submit_judge(workers, rows[number + 1], folders[number + 1])
+            if number:
+                yield finish(*under_way.popleft(), workers)
+        yield finish(*under_way.popleft(), workers)
 
 
 def submit_judge(workers, row, folder):
     return workers["torch"].submit(judge, row, folder)
 
 
-def begin(case, layouts, workers, depth):
-    """Hand what is to be measured to the processes.
+def begin(judged, layouts, workers):
+    """Wait for the judge, and hand what is to be measured to the processes.
 
-    Returns (measurements, files), Futures by where and by backend, and what is left out.
+    Returns (Case, verdict, Futures of measurements by where, of files by backend, what is left out), or the Exception.
     """
+    try:
+        case, *verdict, depth = judged.result()
+    except Exception as error:  # told as a fault; the other networks are proven all the same
+        return error
     compiled = depth > DEPTH_TO_COMPILE_TWICE and len(layouts) > 1
     measured = {
         f"{backend} {layout}": worker.submit(measure, case, layout)
@@ -176,19 +177,29 @@ def begin(case, layouts, workers, depth):
     }
     saved = {backend: worker.submit(save_files, case) for backend, worker in workers.items()}
     reason = f"{layouts[-1]} on torch alone: {depth} layers take TensorFlow and JAX minutes to compile"
-    return measured, saved, reason if compiled and len(workers) > 1 else ""
+    return case, verdict, measured, saved, reason if compiled and len(workers) > 1 else ""
 
 
-def finish(row, case, verdict, jobs, workers):
+def finish(row, folder, begun, workers):
     """Wait for the measurements, have each backend's files read by the next backend, and return the Proof."""
-    measured, saved, left_out = jobs
+    try:
+        if isinstance(begun, Exception):
+            raise begun
+        return proof_of(row, begun, workers)
+    except Exception as error:
+        return Proof(row.title, broken=" ".join(repr(error).split()))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def proof_of(row, begun, workers):
+    case, (yardstick, bad_names, (full_size, parameters)), measured, saved, left_out = begun
     measured = {where: result_of(where, future) for where, future in measured.items()}
     savers = list(saved)
     read = {
         f"{saver} to {loader}": workers[loader].submit(load_files, saved[saver].result(), case)
         for saver, loader in zip(savers, savers[1:] + savers[:1], strict=True)
     }
-    yardstick, bad_names, (full_size, parameters) = verdict
     return Proof(
         network=row.title,
         input_shape=case.options["input_shape"],

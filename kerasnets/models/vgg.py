@@ -27,18 +27,20 @@ STAGES = {
 }
 
 
-def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, input_shape=(224, 224, 3), num_classes=1000):
+def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, filters=64, input_shape=(224, 224, 3),
+        num_classes=1000):  # fmt: skip
     """Build the VGG with `depth` weighted layers ("16_1x1": column C); VGG-16 has 138,357,544 parameters.
 
     head: "paper" or "compact", a key of HEADS; both take feature maps of 7x7.
     dropout: the fraction of activations dropped in training; None for the head's own, 0.5 and 0.4.
     units: the width of the first dense layer. The second is as wide ("paper"), or half as wide ("compact").
+    filters: of the first stage; those of the others follow in the paper's proportion.
     Raises ValueError for an unknown head.
     """
     if head not in HEADS:
         raise ValueError(f"unknown head {head!r}; choose one of: {', '.join(HEADS)}")
     inputs = keras.Input(input_shape, name="input")
-    x = conv_stages(inputs, STAGES[depth], batch_norm)
+    x = conv_stages(inputs, STAGES[depth], batch_norm, filters)
     x = adaptive_average_pool(x, 7, 7, name="average_pool")
     x = layers.Flatten(name="flatten")(x)
     x = HEADS[head](x, units, **({} if dropout is None else {"dropout": dropout}))
@@ -53,14 +55,14 @@ def vgg_cifar(input_shape=(32, 32, 3), num_classes=10):
     takes larger pictures too. Weights begin as in this file's other networks, not as PyTorch's own.
     """
     inputs = keras.Input(input_shape, name="input")
-    x = conv_stages(inputs, STAGES[11], batch_norm=True)
+    x = conv_stages(inputs, STAGES[11], batch_norm=True, first_filters=64)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
     return keras.Model(inputs, class_logits(x, num_classes), name="vgg_cifar")
 
 
-def conv_stages(x, stages, batch_norm):
+def conv_stages(x, stages, batch_norm, first_filters):
     for i, (kernel_sizes, filters) in enumerate(stages, start=1):
-        x = conv_stage(x, kernel_sizes, filters, batch_norm, name=f"stage{i}")
+        x = conv_stage(x, kernel_sizes, filters // 64 * first_filters, batch_norm, name=f"stage{i}")
     return x
 
 

@@ -17,12 +17,13 @@ COLUMNS = {
 }
 
 
-def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, input_shape=(224, 224, 3), num_classes=1000):
+def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, filters=64, input_shape=(224, 224, 3),
+        num_classes=1000):  # fmt: skip
     """torchvision's keys (features.0, classifier.6) for columns A, B, D, E with the paper's head, else Keras' names."""
     channels = input_shape[-1]
     if head == "paper" and depth in (11, 13, 16, 19):
-        return of_torchvision(f"vgg{depth}" + "_bn" * batch_norm, channels, num_classes, dropout, units)
-    network, channels = convolutions(COLUMNS[depth], channels, batch_norm)
+        return of_torchvision(depth, batch_norm, channels, num_classes, dropout, units, filters)
+    network, channels = convolutions(COLUMNS[depth], channels, batch_norm, filters)
     network["average"] = nn.AdaptiveAvgPool2d((7, 7))
     network["flatten"] = nn.Flatten()
     if head == "paper":
@@ -47,28 +48,32 @@ def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, input_s
     return nn.Sequential(network)
 
 
-def of_torchvision(name, channels, num_classes, dropout, units):
-    """torchvision's network, with other numbers of input channels and of hidden units where asked for."""
-    rate = 0.5 if dropout is None else dropout
-    network = getattr(torchvision.models, name)(weights=None, init_weights=False, num_classes=num_classes, dropout=rate)
+def of_torchvision(depth, batch_norm, channels, num_classes, dropout, units, filters):
+    """torchvision's network, with other numbers of input channels, hidden units and filters where asked for."""
+    rate, build = 0.5 if dropout is None else dropout, getattr(torchvision.models, f"vgg{depth}" + "_bn" * batch_norm)
+    network = build(weights=None, init_weights=False, num_classes=num_classes, dropout=rate)
+    if filters != 64:
+        column = torchvision.models.vgg.cfgs[{11: "A", 13: "B", 16: "D", 19: "E"}[depth]]
+        column = [entry if entry == "M" else entry // 64 * filters for entry in column]
+        network.features = torchvision.models.vgg.make_layers(column, batch_norm)
     if channels != 3:
-        network.features[0] = nn.Conv2d(channels, 64, 3, padding=1)
-    if units != 4096:
-        network.classifier[0] = nn.Linear(512 * 7 * 7, units)
+        network.features[0] = nn.Conv2d(channels, filters, 3, padding=1)
+    if (units, filters) != (4096, 64):
+        network.classifier[0] = nn.Linear(8 * filters * 7 * 7, units)
         network.classifier[3] = nn.Linear(units, units)
         network.classifier[6] = nn.Linear(units, num_classes)
     return network
 
 
 def vgg_cifar(input_shape=(32, 32, 3), num_classes=10):
-    network, channels = convolutions(COLUMNS[11], input_shape[-1], batch_norm=True)
+    network, channels = convolutions(COLUMNS[11], input_shape[-1], batch_norm=True, first_filters=64)
     network["average"] = nn.AdaptiveAvgPool2d(1)
     network["flatten"] = nn.Flatten()
     network["logits"] = nn.Linear(channels, num_classes)
     return nn.Sequential(network)
 
 
-def convolutions(column, channels, batch_norm):
+def convolutions(column, channels, batch_norm, first_filters):
     """The modules of one column under the names of the Keras layers, and the channels that they end in."""
     modules, stage, number = OrderedDict(), 1, 1
     for entry in column.split():
@@ -77,7 +82,7 @@ def convolutions(column, channels, batch_norm):
             stage, number = stage + 1, 1
             continue
         kernel_size = 1 if entry.startswith("c1-") else 3
-        filters = int(entry.removeprefix("c1-"))
+        filters = int(entry.removeprefix("c1-")) // 64 * first_filters
         modules[f"stage{stage}_conv{number}"] = nn.Conv2d(channels, filters, kernel_size, padding=kernel_size // 2)
         if batch_norm:
             modules[f"stage{stage}_norm{number}"] = nn.BatchNorm2d(filters)
