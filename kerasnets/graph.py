@@ -52,7 +52,8 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
         clone_function=lambda layer: type(layer).from_config(in_layout(layer, layout)),
         call_function=call,
     )
-    copy.set_weights(network.get_weights())
+    for layer in weighted_layers(network):
+        copy.get_layer(layer.name).set_weights(layer.get_weights())
     if probabilities:
         copy = keras.Model(inputs, layers.Softmax(name="probabilities")(copy.outputs[0]), name=network.name)
     return copy
@@ -97,6 +98,23 @@ def in_channels_last(layer, x):
 
 
 # ---- walked ----
+
+
+def weighted_layers(network):
+    """The layers that hold weights, as their builder names them: one branch after the other, first to last.
+
+    Keras' own order, by depth in the graph, changes with the layout, where a Permute stands in a branch.
+    """
+    return [node.operation for node in nodes(network) if has_weights(node.operation)]
+
+
+def variables(network):
+    """The weights of `network` in the order of `weighted_layers`."""
+    return [variable for layer in weighted_layers(network) for variable in layer.weights]
+
+
+def has_weights(operation):
+    return bool(getattr(operation, "weights", None))
 
 
 def nodes(network):

@@ -9,26 +9,27 @@ from torch import nn
 from kerasnets import convert, models, twins
 from kerasnets.cases import STEPS, Case, draw_weights
 from kerasnets.convert.names import torchvision_paths
-from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distance, distances, flat, logits_of, undrawn
+from kerasnets.graph import variables, weighted_layers
+from kerasnets.measuring import LEARNING_RATE, MOMENTUM, distance, distances, flat, logits_of, undrawn, values
 from kerasnets.weights import count
 
-# What makes a network small enough to be proven on two cores: the longest side in pixels, and the options of a builder
-# that has them. Dropout is off: its masks differ by backend, and nothing else does.
-LONGEST_SIDE = 32
+# What makes a network small enough to be proven on two cores: the height in pixels, where it can do with that, and the
+# options of a builder that has them. Dropout is off: its masks differ by backend, and nothing else does.
+HEIGHT = 32
 REDUCED = {"num_classes": 10, "units": 64, "filters": 8, "dropout": 0.0}
 
 
 def judge(row, folder):
     """Compute truth and yardstick of a row of PUBLISHED; leave the truth in `folder`.
 
-    Returns (Case, distances of the yardstick, layer names that are double or automatic, distance and parameters at full
+    Returns (Case, distances of the yardstick, layer names that are automatic, distance and parameters at full
     size, number of layers with weights).
     """
     folder.mkdir()
     case = case_of(row, folder)
     network = undrawn(case)
     network.set_weights(draw_weights(network, case.seed))
-    np.save(folder / "weights.npy", flat(network.get_weights()))
+    np.save(folder / "weights.npy", flat(values(network)))
     twin = twins.build(case.name, **case.options)
     with computing_in(twin, torch.float64):
         truth = twin_logits(twin, network, case) | trained(twin, network, case)
@@ -36,8 +37,8 @@ def judge(row, folder):
         np.save(folder / f"{name}.npy", flat(value))
     with computing_in(twin, torch.float32):
         yardstick = distances_of_twin(twin, network, case)
-    names = bad_names(network, undrawn(case))
-    return case, yardstick, names, at_full_size(row, folder), len(convert.weighted_layers(network))
+    names = automatic_names(network, undrawn(case))
+    return case, yardstick, names, at_full_size(row, folder), len(weighted_layers(network))
 
 
 def distances_of_twin(twin, network, case):
@@ -54,7 +55,7 @@ def case_of(row, folder):
     options = row.options | {option: value for option, value in REDUCED.items() if option in known}
     shape = known["input_shape"].default
     if len(shape) == 3:
-        height = max(models.smallest(row.name, options)[0], min(shape[0], LONGEST_SIDE))
+        height = max(models.smallest(row.name, options)[0], min(shape[0], HEIGHT))
         shape = (height, height + height // 4, shape[2])
     return Case(row.name, options | {"input_shape": shape}, folder)
 
@@ -76,10 +77,10 @@ def at_full_size(row, folder):
     return distance(found, truth), count(network.trainable_weights)
 
 
-def bad_names(network, again):
-    """Layer names that stand twice, or that Keras gave: those differ when the network is built `again`."""
-    names, other = ([layer.name for layer in built.layers] for built in (network, again))
-    return sorted({name for name in names if names.count(name) > 1} | set(names) - set(other))
+def automatic_names(network, again):
+    """Layer names that Keras gave: those differ when the network is built `again`. Double ones Keras refuses itself."""
+    names, other = ({layer.name for layer in built.layers} for built in (network, again))
+    return sorted(names - other)
 
 
 @contextlib.contextmanager
@@ -174,10 +175,10 @@ def count_samples(twin):
 
 
 def in_keras_order(network, tensors):
-    """Arrays of the twin, by PyTorch's names, as the network's weights stand."""
+    """Arrays of the twin, by PyTorch's names, as `variables` has the network's weights."""
     paths, by_variable = torchvision_paths(network) or {}, {}
-    for layer in convert.weighted_layers(network):
+    for layer in weighted_layers(network):
         path = paths.get(layer.name, layer.name)
         arrays = convert.to_keras(layer, {part: tensors[f"{path}.{part}"] for part in convert.parts(layer)})
         by_variable |= dict(zip(map(id, layer.weights), arrays, strict=True))
-    return [by_variable[id(variable)] for variable in network.weights]
+    return [by_variable[id(variable)] for variable in variables(network)]

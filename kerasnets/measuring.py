@@ -2,20 +2,22 @@
 
 import contextlib
 import functools
+import math
 from unittest import mock
 
 import keras
 import numpy as np
+from keras.layers import Conv2D
 from keras.src import backend  # not public: see result_type
 
 from kerasnets import models, saving
 from kerasnets.cases import SCALING, STEPS
-from kerasnets.graph import rebuild
+from kerasnets.graph import rebuild, variables
 from kerasnets.weights import drawing_nothing
 
 LEARNING_RATE, MOMENTUM = 2**-7, 0.875  # float32, which some backends keep them in, has them without rounding
 RESULT_TYPE = backend.result_type
-NOISE = 1e-10  # of float64, as a share of the largest gradient: a bias that a following batch norm cancels
+NOISE = 1e-10  # of float64, as a share of the largest gradient: of a bias that a following batch norm cancels
 
 
 def measure(case, layout):
@@ -27,15 +29,15 @@ def measure(case, layout):
     images, labels = case.images(), case.labels()
     network = undrawn(case, layout)
     weights = unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network)
-    network.set_weights(weights)
+    assign(network, weights)
     found = {"logits": logits_of(network, images[0]), "training_logits": logits_of(network, images[0], training=True)}
     with in_float64():
         network = undrawn(case, layout)
-        network.set_weights(weights)
-        found["gradients"], unmoved = first_step(network, weights, images[0], labels[0], case.folder)
+        assign(network, weights)
+        found["gradients"], unmoved = first_step(network, weights, images[0], labels[0])
         for number in range(1, STEPS):
             step(network, images[number], labels[number])
-        found["steps"] = [after - before for before, after in zip(weights, network.get_weights(), strict=True)]
+        found["steps"] = [after - before for before, after in zip(weights, values(network), strict=True)]
     return distances(network, found, case.folder), unmoved
 
 
@@ -85,7 +87,7 @@ def result_type(*dtypes):
     return "float64" if any(str(dtype).endswith("float64") for dtype in dtypes) else RESULT_TYPE(*dtypes)
 
 
-def first_step(network, weights, images, labels, folder):
+def first_step(network, weights, images, labels):
     """The gradient of each weight, and the names of those that one step did not move.
 
     After the first step the velocity is the gradient times -LEARNING_RATE, a power of two, and so without rounding.
@@ -94,8 +96,8 @@ def first_step(network, weights, images, labels, folder):
     step(network, images, labels)
     velocities = map(keras.ops.convert_to_numpy, network.optimizer.momentums)
     found = {id(weight): v / -LEARNING_RATE for weight, v in zip(network.trainable_weights, velocities, strict=True)}
-    unmoved = unmoved_weights(network, weights, network.get_weights(), folder)
-    return [found.get(id(weight), np.zeros(weight.shape)) for weight in network.weights], unmoved
+    gradients = [found.get(id(weight), np.zeros(weight.shape)) for weight in variables(network)]
+    return gradients, unmoved_weights(network, weights)
 
 
 def compile_anew(network):
@@ -113,18 +115,21 @@ def step(network, images, labels):
     network.train_on_batch(images, labels if len(network.outputs) == 1 else [labels] * len(network.outputs))
 
 
-def unmoved_weights(network, before, after, folder):
-    """Weights that a step left as they were, though the judge has a gradient for them.
-
-    A bias that a following batch norm cancels has none but the noise of float64's rounding.
-    """
-    gradients = unflat(np.load(folder / "gradients.npy", mmap_mode="r"), network)
-    scale = max(np.abs(gradient).max() for gradient in gradients)
+def unmoved_weights(network, before):
+    """Trainable weights that are as `before`, but for a convolution's bias that a following batch norm cancels."""
+    norms = (layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization))
+    cancelled = {id(maker_of(layer.input).bias) for layer in norms if isinstance(maker_of(layer.input), Conv2D)}
     return [
         variable.path
-        for variable, old, new, gradient in zip(network.weights, before, after, gradients, strict=True)
-        if np.array_equal(old, new) and np.abs(gradient).max() > NOISE * scale
+        for variable, old, new in zip(variables(network), before, values(network), strict=True)
+        if variable.trainable and id(variable) not in cancelled and np.array_equal(old, new)
     ]
+
+
+def maker_of(tensor):
+    """The layer that gives `tensor`, seen through what moves its axes."""
+    layer = tensor._keras_history.operation
+    return maker_of(layer.input) if isinstance(layer, keras.layers.Permute) else layer
 
 
 def distances(network, found, folder):
@@ -160,15 +165,26 @@ def flat(arrays):
 
 
 def unflat(vector, network):
-    """The parts of `vector` in the shapes of the network's weights."""
-    ends = np.cumsum([int(np.prod(weight.shape)) for weight in network.weights])
-    return [part.reshape(w.shape) for part, w in zip(np.split(vector, ends[:-1]), network.weights, strict=True)]
+    """The parts of `vector` in the shapes of the network's weights, in the order of `variables`."""
+    shapes = [variable.shape for variable in variables(network)]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
+
+
+def values(network):
+    """The network's weights as arrays, in the order of `variables`, which is the same in either layout."""
+    return [keras.ops.convert_to_numpy(variable) for variable in variables(network)]
+
+
+def assign(network, arrays):
+    for variable, array in zip(variables(network), arrays, strict=True):
+        variable.assign(array)
 
 
 def save_files(case):
     """Save the network, from pixels to probabilities, as .keras and as .h5; return the paths."""
     network = undrawn(case)
-    network.set_weights(unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network))
+    assign(network, unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network))
     with drawing_nothing():
         model = rebuild(network, scaling=SCALING, probabilities=True)
     card = saving.Card(

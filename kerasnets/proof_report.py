@@ -4,12 +4,16 @@ import datetime
 import json
 import os
 import platform
+import sys
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kerasnets.files import whole_file
+from kerasnets.files import check_writable, whole_file
+from kerasnets.published import PUBLISHED
 from kerasnets.verification import (
     DEPTH_TO_COMPILE_TWICE,
     QUANTITIES,
@@ -20,10 +24,36 @@ from kerasnets.verification import (
     WELL_CONDITIONED,
     Proof,
     largest,
+    running_workers,
+    verify,
+    versions,
 )
 
 # quantity -> heading of its column
 HEADINGS = {"logits": "logits", "training_logits": "in training", "gradients": "gradients", "steps": STEPS_IN_WORDS}
+
+
+def prove(rows, out=None, stream=sys.stdout):
+    """Prove `rows` of PUBLISHED, a line for each on `stream`; return the Report, in `out` as Markdown too.
+
+    While it grows, the table stands beside `out` as <name>-partial.<suffix>; an earlier `out` is kept to the end.
+    Raises OSError where a file cannot be written.
+    """
+    started = time.monotonic()
+    partial = out and Path(out).with_stem(f"{Path(out).stem}-partial")
+    if out:
+        check_writable(out)
+    with running_workers() as workers, Lines(rows, stream) as lines:
+        package_versions, proofs = versions(workers), []
+        for proof in verify(rows, workers):
+            lines.show(proof)
+            proofs.append(proof)
+            report = Report(proofs, package_versions, time.monotonic() - started)
+            if out:
+                report.save(partial)
+    if out:
+        os.replace(partial, out)
+    return report
 
 
 class Lines:
@@ -31,7 +61,6 @@ class Lines:
 
     def __init__(self, rows, stream):
         self.width = max(len(row.title) for row in rows)
-        self.stream = stream
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=Console(file=stream), transient=True, disable=not stream.isatty(),
@@ -48,7 +77,7 @@ class Lines:
         self.bar.stop()
 
     def print(self, line):
-        print(line, file=self.stream, flush=True)
+        self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)  # above the bar
 
     def show(self, proof):
         cells = [f"{measured(proof, quantity):>18}" for quantity in QUANTITIES]
@@ -74,7 +103,6 @@ class Report:
     proofs: list[Proof]
     versions: dict[str, dict[str, str]]  # backend -> package -> version
     seconds: float
-    waiting: tuple[str, ...] = ()  # networks that are still to be proven
 
     @property
     def proven(self):
@@ -88,7 +116,9 @@ class Report:
         )
 
     def json(self):
-        return json.dumps([proof.as_dict() for proof in self.proofs], indent=1)
+        """A list of the proofs; what is no finite number, as the distance of what could not be measured, is null."""
+        text = json.dumps([proof.as_dict() for proof in self.proofs])
+        return json.dumps(json.loads(text, parse_constant=lambda constant: None), indent=1)
 
     def save(self, path):
         """Write the table as Markdown. Raises OSError where the file cannot be written."""
@@ -96,6 +126,8 @@ class Report:
             part.write_text(self.markdown(), encoding="utf-8")
 
     def markdown(self):
+        proven = {proof.network for proof in self.proofs}
+        others = [row.title for row in PUBLISHED if row.title not in proven]
         return "\n".join(
             [
                 "# The proof",
@@ -105,7 +137,7 @@ class Report:
                 EXPLANATION,
                 f"Machine: {machine()}. Versions: {'; '.join(map(said, self.versions.values()))}. "
                 f"{self.proven} of {len(self.proofs)} proven, in {self.seconds / 60:.0f} minutes."
-                + (f" Not yet run: {', '.join(self.waiting)}." if self.waiting else ""),
+                + (f" Not run: {', '.join(others)}." if others else ""),
                 "",
                 *self.table(),
                 "",
@@ -136,8 +168,8 @@ class Report:
             yield f"| {where} | {' | '.join(f'{distance:.1e}' for distance in worst)} |"
 
 
-def said(versions):
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+def said(package_versions):
+    return ", ".join(f"{name} {version}" for name, version in package_versions.items())
 
 
 def machine():
@@ -150,7 +182,8 @@ Each network is built on each backend and in each memory layout (one of more tha
 weights is built in channels_first on torch alone, and its row says so), with the same weights, drawn by NumPy, as its
 twin in plain PyTorch: torchvision's model where it has one, else `kerasnets/twins`, written from the paper or the
 listing. The twin, computed in float64, is the truth. A number is the largest difference from it over the largest value,
-the worst of all backends and layouts; in brackets stands how far the twin itself lies from it in float32.
+the worst of all backends and layouts; in brackets stands how far the twin itself lies from it in float32, in the worse
+of PyTorch's two memory formats.
 
 - **parameters**: trainable, at full size; "published" are the paper's, torchvision's or the tutorial's.
 - **logits**: in inference, in float32; at most {TOLERANCE:.0e}.
@@ -164,6 +197,7 @@ the worst of all backends and layouts; in brackets stands how far the twin itsel
 - **full size**: the logits of one picture at the network's own input and number of classes, on torch, in float32; at
   most {TOLERANCE:.0e}.
 
-Proven also: one step moves every weight that has a gradient; no layer name is double or automatic. But for the full
-size, networks are proven at the input shown, with 10 classes and narrow dense layers, so that two cores can do it.
+Proven also: one step moves every trainable weight, but for biases that a following batch norm cancels; no layer name is
+automatic. But for the full size, networks are proven at the input shown, with 10 classes, narrow dense layers and, the
+VGGs and `resnet_cifar_wide`, an eighth of the filters, so that two cores can do it.
 """

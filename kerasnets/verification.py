@@ -48,7 +48,7 @@ class Proof:
     keras: dict[str, dict[str, float]] = field(default_factory=dict)  # "backend layout" -> from the twin in float64
     unmoved: dict[str, list[str]] = field(default_factory=dict)  # "backend layout" -> weights that a step left as is
     files: dict[str, float] = field(default_factory=dict)  # "saver to loader, format" -> distance of the logits
-    bad_names: list[str] = field(default_factory=list)  # layer names that are double or automatic
+    automatic_names: list[str] = field(default_factory=list)  # of layers
     left_out: str = ""  # what was not measured, and why
     broken: str = ""  # what went wrong before anything could be measured
 
@@ -87,8 +87,8 @@ class Proof:
         wrong = [f"one step on {where} left {', '.join(names)}" for where, names in self.unmoved.items() if names]
         if self.published not in (None, self.parameters):
             wrong.append(f"{self.parameters:,} parameters; published are {self.published:,}")
-        if self.bad_names:
-            wrong.append(f"layer names that are double or automatic: {', '.join(self.bad_names)}")
+        if self.automatic_names:
+            wrong.append(f"automatic layer names: {', '.join(self.automatic_names)}")
         return far + wrong
 
     def as_dict(self):
@@ -148,27 +148,46 @@ def verify(rows, workers, layouts=LAYOUTS):
         folders = [Path(folder) / str(number) for number in range(len(rows))]
         under_way, judged = collections.deque(), submit_judge(workers, rows[0], folders[0])
         for number, row in enumerate(rows):
-            under_way.append((row, folders[number], begin(judged, layouts, workers)))
+            under_way.append((row, folders[number], started(judged, layouts, workers)))
             if number + 1 < len(rows):
                 judged = submit_judge(workers, rows[number + 1], folders[number + 1])
             if number:
-                yield finish(*under_way.popleft(), workers)
-        yield finish(*under_way.popleft(), workers)
+                yield finished(*under_way.popleft(), workers)
+        yield finished(*under_way.popleft(), workers)
 
 
 def submit_judge(workers, row, folder):
-    return workers["torch"].submit(judge, row, folder)
+    """The Future of what `judge` returns; the Exception where its process has ended."""
+    try:
+        return workers["torch"].submit(judge, row, folder)
+    except Exception as error:
+        return error
+
+
+def started(judged, layouts, workers):
+    """What `begin` returns; an Exception is returned too: it is told as a fault, and the other networks are proven."""
+    try:
+        return begin(judged, layouts, workers)
+    except Exception as error:
+        return error
+
+
+def finished(row, folder, begun, workers):
+    """The Proof of `row`, broken where anything went wrong."""
+    try:
+        return proof_of(row, begun, workers)
+    except Exception as error:
+        return Proof(row.title, broken=" ".join(repr(error).split()))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def begin(judged, layouts, workers):
     """Wait for the judge, and hand what is to be measured to the processes.
 
-    Returns (Case, verdict, Futures of measurements by where, of files by backend, what is left out), or the Exception.
+    Returns (Case, verdict, Futures of measurements by where, Futures of files by backend, what is left out).
     """
-    try:
-        case, *verdict, depth = judged.result()
-    except Exception as error:  # told as a fault; the other networks are proven all the same
-        return error
+    case, *verdict, depth = result_of("judge", judged)
     compiled = depth > DEPTH_TO_COMPILE_TWICE and len(layouts) > 1
     measured = {
         f"{backend} {layout}": worker.submit(measure, case, layout)
@@ -180,20 +199,11 @@ def begin(judged, layouts, workers):
     return case, verdict, measured, saved, reason if compiled and len(workers) > 1 else ""
 
 
-def finish(row, folder, begun, workers):
-    """Wait for the measurements, have each backend's files read by the next backend, and return the Proof."""
-    try:
-        if isinstance(begun, Exception):
-            raise begun
-        return proof_of(row, begun, workers)
-    except Exception as error:
-        return Proof(row.title, broken=" ".join(repr(error).split()))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def proof_of(row, begun, workers):
-    case, (yardstick, bad_names, (full_size, parameters)), measured, saved, left_out = begun
+    """Wait for the measurements, have each backend's files read by the next backend, and return the Proof."""
+    if isinstance(begun, Exception):
+        raise begun
+    case, (yardstick, automatic_names, (full_size, parameters)), measured, saved, left_out = begun
     measured = {where: result_of(where, future) for where, future in measured.items()}
     savers = list(saved)
     read = {
@@ -210,13 +220,16 @@ def proof_of(row, begun, workers):
         keras={where: distances for where, (distances, _) in measured.items()},
         unmoved={where: names for where, (_, names) in measured.items()},
         files={f"{way}, {suffix}": d for way, future in read.items() for suffix, d in future.result().items()},
-        bad_names=bad_names,
+        automatic_names=automatic_names,
         left_out=left_out,
     )
 
 
 def result_of(where, future):
+    """What `future` gives; its Exception, which may stand in its place, tells where it was."""
     try:
+        if isinstance(future, Exception):
+            raise future
         return future.result()
     except Exception as error:
         raise RuntimeError(f"{where}: {error!r}") from error

@@ -10,7 +10,6 @@ its own; torch and torchvision must be. The last line on stdout is the result; t
 """
 
 import sys
-import time
 
 from kerasnets import console
 
@@ -23,24 +22,11 @@ def main():
     args = parser.parse_args()
 
     from kerasnets import proof_report, verification
-    from kerasnets.files import check_writable
 
-    if args.out:
-        check_writable(args.out)
-    stream = sys.stderr if args.json else sys.stdout
     rows = verification.rows_of(args.networks)
-    started = time.monotonic()
-    with verification.running_workers() as workers, proof_report.Lines(rows, stream) as lines:
-        versions, proofs = verification.versions(workers), []
-        for proof in verification.verify(rows, workers):
-            lines.show(proof)
-            proofs.append(proof)
-            waiting = tuple(row.title for row in rows[len(proofs) :])
-            report = proof_report.Report(proofs, versions, time.monotonic() - started, waiting)
-            if args.out:
-                report.save(args.out)  # each time: it takes long, and nothing is to be lost
+    report = proof_report.prove(rows, args.out, sys.stderr if args.json else sys.stdout)
     print(report.json() if args.json else report.line())
-    return 0 if report.proven == len(proofs) else 1
+    return 0 if report.proven == len(rows) else 1
 
 
 if __name__ == "__main__":

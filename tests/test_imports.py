@@ -45,9 +45,9 @@ MAY_IMPORT = {
     "convert": {"backends", "convert", "errors", "files", "graph", "models", "pictures", "saving", "weights"},
     "twins": {"models"},
     "measuring": {"cases", "graph", "models", "saving", "weights"},
-    "judging": {"cases", "convert", "measuring", "models", "twins", "weights"},
+    "judging": {"cases", "convert", "graph", "measuring", "models", "twins", "weights"},
     "verification": {"backends", "judging", "measuring", "published", "workers"},
-    "proof_report": {"files", "verification"},
+    "proof_report": {"files", "published", "verification"},
     "training": {"backends", "data", "drawing", "files", "graph", "models", "recipes", "saving", "stopping"},
 }
 

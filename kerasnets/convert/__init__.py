@@ -13,15 +13,7 @@ from pathlib import Path  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from kerasnets.convert.axes import (  # noqa: E402
-    flattened_shape,
-    parts,
-    shapes,
-    to_keras,
-    to_torch,
-    turned,
-    weighted_layers,
-)
+from kerasnets.convert.axes import parts, to_keras, to_torch  # noqa: E402
 from kerasnets.convert.files import blaming, import_torch, read_tensors, write_tensors  # noqa: E402
 from kerasnets.convert.matching import (  # noqa: E402
     COUNTER,
@@ -36,19 +28,16 @@ from kerasnets.convert.matching import (  # noqa: E402
 )
 from kerasnets.convert.names import torchvision_paths  # noqa: E402
 from kerasnets.convert.tracing import by_run  # noqa: E402
+from kerasnets.graph import weighted_layers  # noqa: E402
 
 __all__ = [
-    "flattened_shape",
     "load_torch_weights",
     "named_arrays",
     "parts",
     "read_tensors",
-    "shapes",
     "to_keras",
     "to_torch",
     "torch_state_dict",
-    "turned",
-    "weighted_layers",
     "write_tensors",
 ]
 

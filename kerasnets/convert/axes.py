@@ -1,4 +1,4 @@
-"""One layer's weights in PyTorch's axes and in Keras', and the order in which a network's layers are told.
+"""One layer's weights in PyTorch's axes and in Keras'.
 
 Kernels are OIHW there and HWIO here, dense ones (out, in) and (in, out). A dense layer after a Flatten has its inputs
 by (channels, height, width) there and by (height, width, channels) here.
@@ -7,7 +7,7 @@ by (channels, height, width) there and by (height, width, channels) here.
 import keras
 import numpy as np
 
-from kerasnets.graph import nodes
+from kerasnets.graph import has_weights
 
 # A layer's weights in Keras' order, as PyTorch names them. A layer without bias has the first alone.
 CONVOLUTION = ("weight", "bias")
@@ -62,12 +62,3 @@ def flattened_shape(layer):
     if len(shape) != 3:
         return None
     return shape if layer.data_format == "channels_last" else (*shape[1:], shape[0])
-
-
-def has_weights(operation):
-    return bool(getattr(operation, "weights", None))
-
-
-def weighted_layers(network):
-    """The layers that hold weights, as their builder names them: one branch after the other, first to last."""
-    return [node.operation for node in nodes(network) if has_weights(node.operation)]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasnets.convert.axes import flattened_shape, shapes, weighted_layers
+from kerasnets.convert.axes import flattened_shape, shapes
 from kerasnets.convert.names import torchvision_paths
 from kerasnets.errors import BadInputError, shorten
+from kerasnets.graph import weighted_layers
 
 COUNTER = "num_batches_tracked"  # of batch norm in PyTorch: how many it was trained on. Keras has no such weight
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # under which checkpoints hold the state_dict

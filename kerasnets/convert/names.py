@@ -2,7 +2,7 @@
 
 import re
 
-from kerasnets.convert.axes import weighted_layers
+from kerasnets.graph import weighted_layers
 
 
 def block_of_resnet(match):

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from kerasnets.convert.axes import flattened_shape, has_weights, shapes, to_keras, weighted_layers
+from kerasnets.convert.axes import flattened_shape, shapes, to_keras
 from kerasnets.convert.files import import_torch
 from kerasnets.convert.matching import Match, arrays_of, by_name, misfit, shapes_of, text
 from kerasnets.errors import BadInputError
-from kerasnets.graph import nodes
+from kerasnets.graph import has_weights, nodes, weighted_layers
 
 TRACED = 2  # rows of the example that are followed
 SAME_INPUT = 1e-3  # of its scale: how far a layer's input may lie from the module's
