@@ -19,7 +19,7 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
         channels) in either.
     scaling: (scale, offset) of a Rescaling layer, numbers or a list with one per channel. With it, the input is
         uint8 pixels 0..255; without, what `network` takes.
-    probabilities: end in a softmax of the logits; auxiliary heads, which serve training alone, are left out.
+    probabilities: end in a softmax of the logits, as in `up_to_probabilities`.
     Raises ValueError for an unknown layout, for a network that is in channels_first already, and for `scaling` where
     `network` scales its pixels itself.
     """
@@ -54,9 +54,19 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
     )
     for layer in weighted_layers(network):
         copy.get_layer(layer.name).set_weights(layer.get_weights())
-    if probabilities:
-        copy = keras.Model(inputs, layers.Softmax(name="probabilities")(copy.outputs[0]), name=network.name)
-    return copy
+    return up_to_probabilities(copy) if probabilities else copy
+
+
+def up_to_probabilities(network):
+    """`network` from its input to class probabilities, uncompiled, of the same layers: logits get a softmax.
+
+    Auxiliary heads, which serve training alone, are left out.
+    """
+    output = network.outputs[0]
+    layer = output._keras_history.operation
+    if not isinstance(layer, layers.Softmax) and getattr(layer, "activation", None) is not keras.activations.softmax:
+        output = layers.Softmax(name="probabilities")(output)
+    return keras.Model(network.input, output, name=network.name)
 
 
 def in_layout(layer, layout):

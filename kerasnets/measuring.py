@@ -187,11 +187,7 @@ def save_files(case):
     assign(network, unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network))
     with drawing_nothing():
         model = rebuild(network, scaling=SCALING, probabilities=True)
-    card = saving.Card(
-        model=case.name, dataset="none", recipe="none", class_names=tuple("0123456789"), input_kind="picture",
-        input_shape=case.options["input_shape"], accuracy=None, val_accuracy=None, epochs=0, seed=0, versions={},
-        commit="",
-    )  # fmt: skip
+    card = saving.Card(case.name, tuple("0123456789"), case.options["input_shape"])
     paths = [case.folder / f"{backend.backend()}{suffix}" for suffix in saving.SUFFIXES]
     for path in paths:
         saving.save(model, path, card)

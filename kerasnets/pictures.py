@@ -5,6 +5,7 @@ A picture in memory is uint8, (height, width) grey or (height, width, 3) RGB, 0.
 
 import functools
 import io
+import math
 import stat
 import warnings
 from pathlib import Path
@@ -177,6 +178,8 @@ def to_centre(picture, shape, side):
     height, width = picture.shape[:2]
     side = max(side, *shape[:2])
     scaled = (side, side * height // width) if width <= height else (side * width // height, side)
+    if math.prod(scaled) > MAX_PIXELS:
+        raise BadInputError(f"{width}x{height} pixels are too thin a picture; crop it nearer to a square")
     picture = to_grey(picture) if shape[2] == 1 else to_rgb(picture)
     picture = np.asarray(Image.fromarray(picture).resize(scaled, Image.Resampling.BILINEAR))
     top, left = (round((there - wanted) / 2) for there, wanted in zip(picture.shape, shape[:2], strict=False))

@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -33,30 +33,43 @@ class Card:
     """What a model file says of itself."""
 
     model: str  # name in MODELS
-    dataset: str  # title of the data set
-    recipe: str  # name in RECIPES
     class_names: tuple[str, ...]
-    input_kind: str  # how a picture is prepared for it: a name in pictures.KINDS
     input_shape: tuple[int, int, int]  # height, width, channels
-    accuracy: float | None  # on test data, as a fraction; None where the weights come from elsewhere
-    val_accuracy: float | None  # on validation data, as a fraction
-    epochs: int
-    seed: int
-    versions: dict[str, str]
-    commit: str  # of kerasnets, when it was trained; "" where it was not a checkout
+    input_kind: str = "picture"  # how a picture is prepared for it: a name in pictures.KINDS
+    dataset: str = ""  # title of the data set
+    recipe: str = ""  # name in RECIPES
+    accuracy: float | None = None  # on test data, as a fraction; None where the weights come from elsewhere
+    val_accuracy: float | None = None  # on validation data, as a fraction
+    epochs: int = 0
+    seed: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+    commit: str = ""  # of kerasnets, when it was trained; "" where it was not a checkout
     weights_sha256: str = ""
     source: str = ""  # of weights that were trained elsewhere: the file they were in, or torchvision's name for them
 
 
-def save(model, path, card):
+def save(model, path, card, scaling=None):
     """Write `model`, with `card` inside, to `path` (.keras or .h5), whole or not at all.
 
-    model: uncompiled, since the config of an optimizer names its backend's class, which no other loads.
-    Raises ValueError for another suffix or a compiled model, OSError where the file cannot be written.
+    model: a built keras.Model; where it ends in logits, the file gets a softmax. What `compile` added is left out: no
+        other backend loads it.
+    scaling: (scale, offset) by which pixels 0..255 become what `model` was trained on, numbers or one per channel:
+        (1 / 255, 0.0) where it was given pixels / 255. None for one that takes uint8 pixels, as those that `load`
+        gives, or rows of numbers.
+    Raises ValueError for another suffix, a model that is not built, and pictures without `scaling`; OSError where the
+    file cannot be written.
     """
     check_suffix(path)
-    if model.compiled:
-        raise ValueError("a model file holds no optimizer: pass an uncompiled model, as kerasnets.build gives")
+    if not getattr(model, "inputs", None):
+        raise ValueError(f"a model file holds a built network, not {model!r:.60}; call it on pictures first")
+    from kerasnets.graph import rebuild, up_to_probabilities
+
+    if scaling is None and len(model.input_shape) == 4 and model.input.dtype != "uint8":
+        raise ValueError(
+            f"{model.name} takes scaled pixels and a model file raw ones: pass the scaling it was trained with, as "
+            "scaling=(1 / 255, 0.0)"
+        )
+    model = up_to_probabilities(model) if scaling is None else rebuild(model, scaling=scaling, probabilities=True)
     card = dataclasses.replace(card, weights_sha256=digest(model))
     text = json.dumps(dataclasses.asdict(card), indent=1)
     with whole_file(path) as part, quiet_keras(), hdf5_errors_as_os_errors():
@@ -95,7 +108,11 @@ def load(path, *, logits=False):
         )
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise BadInputError(f"{shorten(path)} holds weights that are not finite numbers; train it again")
-    return (keras.Model(model.input, model.layers[-1].input, name=model.name) if logits else model), card
+    if not logits:
+        return model, card
+    if not isinstance(model.layers[-1], keras.layers.Softmax):
+        raise BadInputError(f"{shorten(path)} has no logits: the softmax is inside its layer {model.layers[-1].name}")
+    return keras.Model(model.input, model.layers[-1].input, name=model.name), card
 
 
 def load_card(path):

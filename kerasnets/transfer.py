@@ -228,5 +228,6 @@ def check_images(network, images):
     expected = network.input_shape[1:]
     if images.shape[1:] != expected:
         raise ValueError(f"images must be (n, {', '.join(map(str, expected))}), not {images.shape}")
-    if network.input.dtype == "uint8" and not np.issubdtype(images.dtype, np.integer):
+    whole = np.issubdtype(images.dtype, np.integer) and np.array_equal(images, images.astype("uint8"))
+    if network.input.dtype == "uint8" and not whole:
         raise ValueError(f"the network scales its pixels itself: images must be raw, uint8 0..255, not {images.dtype}")

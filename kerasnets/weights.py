@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 from unittest import mock
 
 import keras
@@ -15,20 +16,26 @@ def count(weights):
 
 @contextlib.contextmanager
 def drawing_nothing():
-    """Let initial weights be NumPy's zeros and ones: to draw them, only to replace them, costs JAX seconds a network,
-    and to fill them with a constant does too, since it compiles for each shape.
+    """Let the initial weights of what this thread builds be NumPy's zeros and ones.
+
+    To draw them, only to replace them, costs JAX seconds a network; to fill them with a constant does too, since it
+    compiles for each shape.
     """
-    initializers = keras.initializers
+    initializers, owner = keras.initializers, threading.get_ident()
+    values = dict.fromkeys((initializers.VarianceScaling, initializers.RandomNormal, initializers.Zeros), 0)
     with contextlib.ExitStack() as stack:
-        for initializer in (initializers.VarianceScaling, initializers.RandomNormal, initializers.Zeros):
-            stack.enter_context(mock.patch.object(initializer, "__call__", zeros))
-        stack.enter_context(mock.patch.object(initializers.Ones, "__call__", ones))
+        for initializer, value in (values | {initializers.Ones: 1}).items():
+            filling = filled(value, initializer.__call__, owner)
+            stack.enter_context(mock.patch.object(initializer, "__call__", filling))
         yield
 
 
-def zeros(initializer, shape, dtype=None):
-    return np.zeros(shape, dtype or keras.config.floatx())
+def filled(value, original, owner):
+    """An initializer's __call__ that gives `value` in the thread `owner`, and in others what `original` does."""
 
+    def call(initializer, shape, dtype=None, **options):
+        if threading.get_ident() != owner:
+            return original(initializer, shape, dtype, **options)
+        return np.full(shape, value, dtype or keras.config.floatx())
 
-def ones(initializer, shape, dtype=None):
-    return np.ones(shape, dtype or keras.config.floatx())
+    return call

@@ -177,6 +177,18 @@ def trace(tutorial, layout):
     return apart(network, module, shape)
 
 
+def trace_of_16_bit(dtype):
+    """Whether the weights of a module of 16 bit come exactly, by a run."""
+    import torch
+
+    module = tutorials()["backwards"][2].to(getattr(torch, dtype))
+    network = kerasnets.build("mnist_cnn")
+    load(network, module, example=torch.rand(2, 1, 28, 28).to(getattr(torch, dtype)))
+    biases = [layer.get_weights()[1] for layer in network.layers if layer.weights]
+    theirs = [p.detach().float().numpy() for name, p in module.named_parameters() if name.endswith("bias")]
+    return sorted(map(tuple, biases)) == sorted(map(tuple, theirs)), str(next(module.parameters()).dtype)
+
+
 def torchvision_module(name, options):
     """torchvision's own model; with `units`, narrow dense layers in its place."""
     from torchvision import models
@@ -394,6 +406,12 @@ def modules_that_differ():
         ),
         "zeros": ("mnist_cnn", cnn(), torch.zeros(2, 1, 28, 28), "the example is of one value throughout"),
         "another shape": ("mnist_cnn", cnn(), torch.rand(2, 1, 30, 28), "the example must be (n, 1, 28, 28), not"),
+        "channels last": (
+            "fc2layer",
+            nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 10)),
+            torch.rand(2, 28, 28, 1),
+            "the example must be (n, 1, 28, 28), not",
+        ),
         "state_dict": ("mnist_cnn", cnn().state_dict(), digits, "an example goes with a torch.nn.Module"),
     }
 
@@ -463,6 +481,11 @@ def test_weights_come_back_exactly(worker, name, layout):
 def test_a_module_with_our_state_dict_answers_as_the_network_does(workers):
     for name, distance in workers["torch"](twin_answers).items():
         assert distance < 1e-5, name
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_module_of_16_bit_is_followed_through_its_run(workers, dtype):
+    assert workers["torch"](trace_of_16_bit, dtype) == (True, f"torch.{dtype}")  # and is left as it was
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
@@ -672,6 +695,7 @@ def judge_mutations(folder, name, count, seed):
     load(network, folder / name)
     good, content, rng = network.get_weights(), (folder / name).read_bytes(), np.random.default_rng(seed)
     path, answers, longest = folder / f"mutated-{name}", {}, 0
+    Path("/proc/self/clear_refs").write_text("5")  # Linux forgets the most memory that earlier tests took
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(count):
         path.write_bytes(mutated(content, rng))
@@ -800,6 +824,21 @@ def test_a_pth_under_another_backend_names_the_remedy(folder):
 
 
 # ---- published weights ----
+
+
+def pretrained_error(name, version):
+    from kerasnets.convert.pretrained import pretrained
+
+    try:
+        pretrained(name, version)
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("version", ["IMAGENET1K_FEATURES", "IMAGENET1K_V9"])
+def test_published_weights_without_a_classifier_are_refused_before_the_download(workers, version):
+    message = workers["torch"](pretrained_error, "vgg16", version)
+    assert message == f"vgg16 has no weights {version!r} with classes; choose one of: IMAGENET1K_V1"
 
 
 def pretrained_over_the_network(folder, address, name):

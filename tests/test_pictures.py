@@ -264,6 +264,12 @@ def test_the_middle_of_a_photo_is_cut_out_as_torchvision_does(workers, side):
         np.testing.assert_array_equal(ours, workers["torch"](by_torchvision, picture, side))
 
 
+def test_a_picture_too_thin_to_be_scaled_is_refused():
+    """256 pixels across would be 25,600,000 down: 20 GB."""
+    with pytest.raises(BadInputError, match="1x100000 pixels are too thin a picture; crop it nearer to a square"):
+        pictures.prepare(np.zeros((100_000, 1), np.uint8), "crop256", (224, 224, 3))
+
+
 def test_the_middle_of_any_picture_has_the_shape_that_was_asked_for():
     for shape in [(1, 1), (1, 3000), (3000, 1), (223, 225, 3), (224, 224, 1)]:
         for wanted in [(224, 224, 3), (300, 260, 3), (32, 32, 1)]:

@@ -61,7 +61,7 @@ def colour_model(path):
     x = keras.layers.Rescaling(1 / 25.5, name="rescaling")(inputs)
     x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
     model = keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x))
-    card = saving.Card("none", "none", "none", ("red", "green", "blue"), "picture", (4, 4, 3), 1.0, 1.0, 0, 0, {}, "")
+    card = saving.Card("none", ("red", "green", "blue"), (4, 4, 3))
     saving.save(model, path, card)
 
 

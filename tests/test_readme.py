@@ -1,6 +1,11 @@
 """What README says can be pasted, and is what is there."""
 
+import os
 import re
+import subprocess
+import sys
+
+import pytest
 
 from kerasnets.published import MAIN
 from kerasnets.recipes import RECIPES
@@ -24,6 +29,19 @@ def test_the_tree_names_every_module_and_no_other():
     named = set(re.findall(r"[\w/]+\.py", tree))
     there = {path.name for folder in ("kerasnets", "scripts", "docs") for path in (ROOT / folder).rglob("*.py")}
     assert named == there
+
+
+@pytest.mark.parametrize("block", [
+    pytest.param(block, id=block[:40], marks=[pytest.mark.whole_registry] * ("train(" in block))
+    for block in re.findall(r"```python\n(.*?)```", README, re.S)
+])  # fmt: skip
+def test_the_python_that_stands_here_runs(tmp_path, block):
+    (tmp_path / "models_saved").mkdir()
+    for folder in ("docs", "models_saved/pretrained"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_network_stands_in_the_table_with_its_parameters():

@@ -260,18 +260,48 @@ def test_weights_that_are_not_numbers_are_refused(workers, tmp_path, suffix):
     assert (kind, "not finite" in message) == ("BadInputError", True)
 
 
-def save_compiled(path):
-    model = small_model()
-    model.compile("adam", "mse")
+def save_trained(path, compiled):
+    """Save a network that a person has compiled and fitted, from scaled pixels to logits; what it says of PIXELS."""
+    import keras
+
+    network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3), num_classes=3)
+    network.set_weights(draw_weights(network, 0))
+    if compiled:
+        network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        network.fit(PIXELS / 255, np.arange(len(PIXELS)) % 3, verbose=0)
+    saving.save(network, path, CARD, scaling=(1 / 255, 0.0))
+    return keras.ops.convert_to_numpy(keras.ops.softmax(network(PIXELS / 255, training=False)))
+
+
+def save_refusal(case, path):
+    import keras
+
+    models = {
+        "scaled pixels": lambda: kerasnets.build("baseline_cnn", input_shape=(16, 16, 3)),
+        "not built": lambda: keras.Sequential([keras.layers.Dense(2)], name="unbuilt"),
+    }
     try:
-        saving.save(model, path, CARD)
+        saving.save(models[case](), path, CARD)
     except ValueError as error:
         return str(error)
 
 
-def test_a_compiled_model_is_not_saved(worker, tmp_path):
-    """Its optimizer's class is the backend's own: such a file ends TensorFlow's process when torch wrote it."""
-    assert "pass an uncompiled model" in worker(save_compiled, tmp_path / "model.keras")
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_a_person_has_built_and_fitted_is_saved_for_every_backend(worker, workers, tmp_path, suffix, compiled):
+    """Without its optimizer, whose class is the backend's: it would end TensorFlow's process where torch wrote it."""
+    path = tmp_path / f"model{suffix}"
+    expected = worker(save_trained, path, compiled)
+    for other in workers.values():
+        np.testing.assert_allclose(other(load_and_predict, path)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("case", "words"), [
+    ("scaled pixels", "baseline_cnn takes scaled pixels and a model file raw ones: pass the scaling it was"),
+    ("not built", "a model file holds a built network, not <Sequential name=unbuilt"),
+])  # fmt: skip
+def test_what_would_make_a_wrong_file_is_not_saved(workers, tmp_path, case, words):
+    assert workers["torch"](save_refusal, case, tmp_path / "model.keras").startswith(words)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -120,6 +120,21 @@ def differing(before, after):
     return [name for name in before if not all(map(np.array_equal, before[name], after[name]))]
 
 
+def without_head_of_registry(name, options):
+    """Features times the head's matrix, logits, shapes of a copy for 4 classes, layers of it with other weights."""
+    from kerasnets import transfer
+
+    network = drawn(kerasnets.build(name, num_classes=5, **options))
+    pictures = np.random.default_rng(1).random((2, *network.input_shape[1:]), "float32")
+    kernel, bias = network.get_layer("logits").get_weights()
+    found = transfer.headless(network).predict_on_batch(pictures) @ kernel + bias
+    logits = network.predict_on_batch(pictures)
+    copy = transfer.with_classes(network, 4)
+    shapes = [tuple(output.shape) for output in copy.outputs]
+    other = differing(weights_of(network), weights_of(copy))
+    return found, logits[0] if isinstance(logits, list) else logits, shapes, other
+
+
 def without_head(name, layout):
     """Features, kernel and bias of the head, logits."""
     from kerasnets import transfer
@@ -309,6 +324,24 @@ def test_headless_gives_what_the_head_turns_into_logits(worker, name, layout):
     assert not {*HEADS[name], "logits", "dropout", "stage1_dropout", "aux1_flatten"} & set(left)
 
 
+# Networks whose head or graph is of a kind of its own: an operation that is no layer, auxiliary heads, joined branches.
+@pytest.mark.parametrize(("name", "options"), [
+    ("alexnet", {"input_shape": (67, 67, 3), "units": 8}),
+    ("googlenet", {"input_shape": (79, 79, 3), "auxiliary_heads": True}),
+    ("vgg11_bn", {"input_shape": (32, 32, 3), "filters": 8, "units": 8}),
+    ("resnet20", {}),
+    ("resnet50", {"input_shape": (32, 32, 3)}),
+    ("densenet40", {}),
+    ("dnn_tabular", {}),
+])  # fmt: skip
+def test_heads_of_the_registry_are_taken_off_and_replaced(workers, name, options):
+    found, logits, shapes, other = workers["torch"](without_head_of_registry, name, options)
+    np.testing.assert_allclose(found, logits, atol=1e-5 * np.abs(logits).max())
+    heads = ["aux1_logits", "aux2_logits", "logits"] if "auxiliary_heads" in options else ["logits"]
+    assert shapes == [(None, 4)] * len(heads)
+    assert sorted(other) == heads
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", HEADS)
 def test_other_classes_are_a_fresh_head_on_a_copy_of_the_body(worker, name, layout):
@@ -377,9 +410,10 @@ def test_what_cannot_be_meant_is_said_in_one_line(workers, function, args, words
     assert workers["torch"](error_of, function, *args) == (words, 0)  # and nothing was frozen
 
 
-def test_scaled_pictures_are_refused_where_raw_pixels_go_in(workers):
-    kind, message = workers["torch"](error_of_file, SHIPPED, PIXELS / 255)
-    assert (kind, "must be raw, uint8 0..255, not float64" in message) == ("ValueError", True)
+@pytest.mark.parametrize("images", [PIXELS / 255, PIXELS.astype("uint16") * 257, PIXELS.astype("int8")])
+def test_pictures_that_are_no_raw_pixels_are_refused_where_those_go_in(workers, images):
+    kind, message = workers["torch"](error_of_file, SHIPPED, images)
+    assert (kind, f"must be raw, uint8 0..255, not {images.dtype}" in message) == ("ValueError", True)
 
 
 def test_a_file_that_is_not_there_is_named(workers, tmp_path):

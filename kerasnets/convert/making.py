@@ -68,7 +68,7 @@ def make_model_file(name, weights, out, *, options=None, in_order=False, mean=(0
     scaling = scaling_of(mean, std, shape[-1])
     check_writable(out)
     convert.load_torch_weights(network, weights, in_order=in_order)
-    card = dataclasses.replace(unknown_card(name, class_names, input_kind, shape), source=Path(weights).name)
+    card = saving.Card(name, class_names, shape, input_kind, source=Path(weights).name, **made_here())
     return write_model_file(network, out, scaling, card)
 
 
@@ -79,8 +79,10 @@ def make_pretrained_file(name, out, version="DEFAULT"):
     found = pretrained(name, version)
     network = models.build(name, input_shape=found.input_shape, num_classes=len(found.class_names))
     convert.load_torch_weights(network, found.path)
-    card = unknown_card(name, found.class_names, found.input_kind, found.input_shape)
-    card = dataclasses.replace(card, source=found.title, dataset="ImageNet-1K", accuracy=found.accuracy)
+    card = saving.Card(
+        name, found.class_names, found.input_shape, found.input_kind, "ImageNet-1K", accuracy=found.accuracy,
+        source=found.title, **made_here(),
+    )  # fmt: skip
     return write_model_file(network, out, scaling_of(found.mean, found.std, 3), card)
 
 
@@ -131,22 +133,9 @@ def scaling_of(mean, std, channels):
     return (scale + np.zeros(channels)).tolist(), (offset + np.zeros(channels)).tolist()
 
 
-def unknown_card(name, class_names, input_kind, input_shape):
-    """The Card of a model that was trained elsewhere: how, nobody says."""
-    return saving.Card(
-        model=name,
-        dataset="",
-        recipe="",
-        class_names=class_names,
-        input_kind=input_kind,
-        input_shape=input_shape,
-        accuracy=None,
-        val_accuracy=None,
-        epochs=0,
-        seed=0,
-        versions=backends.versions(),
-        commit=saving.commit(),
-    )
+def made_here():
+    """What a Card tells of the place where a file was made."""
+    return {"versions": backends.versions(), "commit": saving.commit()}
 
 
 def listed(value):

@@ -45,8 +45,9 @@ def pretrained(name, version="DEFAULT"):
     from torchvision import models
 
     known = models.get_model_weights(torchvision_name(name))
-    if version not in known.__members__ and version != "DEFAULT":
-        raise ValueError(f"{name} has no weights {version!r}; choose one of: {', '.join(known.__members__)}")
+    complete = [weights.name for weights in known if weights.meta["categories"]]  # others have no trained classifier
+    if version not in (*complete, "DEFAULT"):
+        raise ValueError(f"{name} has no weights {version!r} with classes; choose one of: {', '.join(complete)}")
     weights = getattr(known, version)
     transforms = weights.transforms()
     mean, std = TRANSFORMED.get(name, (tuple(transforms.mean), tuple(transforms.std)))

@@ -1,5 +1,7 @@
 """Layers matched with modules by what each is given when an example runs through both."""
 
+import copy
+import math
 from collections.abc import Mapping
 
 import keras
@@ -22,7 +24,7 @@ def by_run(network, groups, module, example):
 
     Raises BadInputError where no way to match them gives the same outputs.
     """
-    images = our_images(network, np.asarray(example.detach().cpu() if hasattr(example, "detach") else example))
+    images = our_images(network, np.asarray(example.detach().float().cpu() if hasattr(example, "detach") else example))
     seen, output = recorded(module, example, groups)
     layers = weighted_layers(network)
     named = by_name(network, groups)
@@ -75,7 +77,7 @@ def our_images(network, example):
     shape = tuple(network.input_shape[1:])
     images = example[:TRACED].astype("float32")
     channels_before = shape if len(shape) != 3 else (shape[2], *shape[:2])
-    if images.ndim < 2 or images[0].size != np.prod(shape):
+    if images.shape[1:] not in (channels_before, (math.prod(shape),)):
         raise ValueError(f"the example must be (n, {', '.join(map(str, channels_before))}), not {example.shape}")
     if np.ptp(images) == 0:
         raise ValueError("the example is of one value throughout, which tells layers apart badly; pass torch.rand(...)")
@@ -86,6 +88,9 @@ def our_images(network, example):
 def recorded(module, example, groups):
     """Run `module` in inference mode: ({path: what the layer with weights there is given}, output), of TRACED rows."""
     torch = import_torch("a module")
+    like = next(tensor for group in groups.values() for tensor in group.values())
+    if like.dtype in (torch.float16, torch.bfloat16):  # its own rounding would hide what belongs where
+        module, like = copy.deepcopy(module).float(), like.float()
     seen, modes = {}, [(part, part.training) for part in module.modules()]
 
     def watch(path):
@@ -100,7 +105,6 @@ def recorded(module, example, groups):
     hooks = [part.register_forward_pre_hook(watch(path), with_kwargs=True) for path, part in holders]
     try:
         module.eval()
-        like = next(tensor for group in groups.values() for tensor in group.values())
         with torch.no_grad():
             output = rows_of(module(torch.as_tensor(example).to(like.device, like.dtype)))
     except BadInputError:

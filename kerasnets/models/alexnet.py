@@ -17,8 +17,8 @@ def alexnet(input_shape=(227, 227, 3), num_classes=1000, dropout=0.5, units=4096
 
     Departures: the picture is 227x227, since the paper's 224x224 does not give its 55x55 maps; both groups run on one
     device. Normalization comes before the pooling, as in section 3.5 (a tutorial's text has the two the other way).
-    Weights begin as in section 5: N(0, 0.01), and biases of 1 where most inputs are positive, without which the deep
-    layers do not start to learn at so small a deviation.
+    Weights begin as in section 5: N(0, 0.01), and biases of 1 in conv2, conv4, conv5 and the hidden dense layers, so
+    that their ReLUs start from positive inputs.
     `dropout` is the fraction of fc6 and fc7 dropped in training, `units` their width.
     """
     inputs = keras.Input(input_shape, name="input")

@@ -31,6 +31,7 @@ def baseline_cnn(input_shape=(32, 32, 3), num_classes=10, dropout=0.2):
 
     Source: the CIFAR-10 baseline of Cao Jian's TensorFlow 2 course (Peking University), for the block.
     Departure: the head (dense 128, dropout, dense) is ours.
+    Batch norm is Keras': momentum 0.99, epsilon 1e-3 (PyTorch's are 0.01 and 1e-5; weights alone do not tell).
     `dropout` is the fraction of activations dropped in training, after the block and in the head.
     """
     inputs = keras.Input(input_shape, name="input")
