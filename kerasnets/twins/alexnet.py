@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+import torchvision
 from torch import nn
 
 
@@ -69,12 +70,8 @@ def alexnet_plain(input_shape=(224, 224, 1), num_classes=10, first_padding=1, dr
 
 
 def alexnet_torchvision(input_shape=(224, 224, 3), num_classes=1000, dropout=0.5, units=4096):
-    """torchvision's own, under its own names; `units` other than 4096 take the place of its dense layers."""
-    from torchvision.models import alexnet  # here, since a process of TensorFlow does not survive it
-
-    twin = alexnet(weights=None, num_classes=num_classes, dropout=dropout)
-    if input_shape[2] != 3:
-        twin.features[0] = nn.Conv2d(input_shape[2], 64, 11, stride=4, padding=2)
+    """torchvision's own, of three channels; `units` other than 4096 take the place of its dense layers."""
+    twin = torchvision.models.alexnet(weights=None, num_classes=num_classes, dropout=dropout)
     if units != 4096:
         twin.classifier[1] = nn.Linear(256 * 6 * 6, units)
         twin.classifier[4] = nn.Linear(units, units)

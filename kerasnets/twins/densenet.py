@@ -5,18 +5,13 @@ bottleneck, compression) and 4.
 """
 
 import torch
+import torchvision
 from torch import nn
 
 
 def densenet(depth, input_shape=(224, 224, 3), num_classes=1000, dropout=0.0):
-    """torchvision's DenseNet of this depth, with weights drawn anew."""
-    import torchvision  # must not be imported into a TensorFlow process
-
-    network = getattr(torchvision.models, f"densenet{depth}")(weights=None, num_classes=num_classes, drop_rate=dropout)
-    if input_shape[2] != 3:  # torchvision's stem takes colours
-        filters = network.features.conv0.out_channels
-        network.features.conv0 = nn.Conv2d(input_shape[2], filters, 7, stride=2, padding=3, bias=False)
-    return network
+    """torchvision's DenseNet of this depth, of three channels, with weights drawn anew."""
+    return getattr(torchvision.models, f"densenet{depth}")(weights=None, num_classes=num_classes, drop_rate=dropout)
 
 
 class CifarDenseNet(nn.Module):

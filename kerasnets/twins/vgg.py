@@ -22,7 +22,7 @@ def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, filters
     """torchvision's keys (features.0, classifier.6) for columns A, B, D, E with the paper's head, else Keras' names."""
     channels = input_shape[-1]
     if head == "paper" and depth in (11, 13, 16, 19):
-        return of_torchvision(depth, batch_norm, channels, num_classes, dropout, units, filters)
+        return of_torchvision(depth, batch_norm, num_classes, dropout, units, filters)
     network, channels = convolutions(COLUMNS[depth], channels, batch_norm, filters)
     network["average"] = nn.AdaptiveAvgPool2d((7, 7))
     network["flatten"] = nn.Flatten()
@@ -48,16 +48,14 @@ def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, filters
     return nn.Sequential(network)
 
 
-def of_torchvision(depth, batch_norm, channels, num_classes, dropout, units, filters):
-    """torchvision's network, with other numbers of input channels, hidden units and filters where asked for."""
+def of_torchvision(depth, batch_norm, num_classes, dropout, units, filters):
+    """torchvision's network, of three channels, with other numbers of hidden units and filters where asked for."""
     rate, build = 0.5 if dropout is None else dropout, getattr(torchvision.models, f"vgg{depth}" + "_bn" * batch_norm)
     network = build(weights=None, init_weights=False, num_classes=num_classes, dropout=rate)
     if filters != 64:
         column = torchvision.models.vgg.cfgs[{11: "A", 13: "B", 16: "D", 19: "E"}[depth]]
         column = [entry if entry == "M" else entry // 64 * filters for entry in column]
         network.features = torchvision.models.vgg.make_layers(column, batch_norm)
-    if channels != 3:
-        network.features[0] = nn.Conv2d(channels, filters, 3, padding=1)
     if (units, filters) != (4096, 64):
         network.classifier[0] = nn.Linear(8 * filters * 7 * 7, units)
         network.classifier[3] = nn.Linear(units, units)
