@@ -1,5 +1,6 @@
 """What a network is given to be proven: the same pictures for everybody."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,5 +43,5 @@ def draw_weights(network, seed):
 def draw(rng, name, shape):
     if name in ("gamma", "moving_variance"):
         return rng.uniform(0.5, 1.5, shape).astype("float32")
-    deviation = (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
-    return (rng.standard_normal(shape, "float32") * deviation).astype("float32")
+    deviation = (2 / math.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
+    return rng.standard_normal(shape, "float32") * np.float32(deviation)
