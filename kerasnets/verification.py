@@ -177,7 +177,7 @@ def finished(row, folder, begun, workers):
     try:
         return proof_of(row, begun, workers)
     except Exception as error:
-        return Proof(row.title, broken=" ".join(repr(error).split()))
+        return Proof(row.title, broken=" ".join((str(error) or repr(error)).split()))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -105,8 +106,21 @@ def test_a_wrong_layer_on_one_backend_is_found_there_and_only_there(workers):
 def test_a_network_that_cannot_be_judged_is_a_fault_and_the_next_is_proven(workers):
     unknown = dataclasses.replace(MAIN["fc2layer"], name="fc3layer")
     first, second = verification.verify([unknown, MAIN["fc2layer"]], workers)
-    assert first.faults == ["KeyError('fc3layer')"]
+    assert first.faults == ["judge: KeyError('fc3layer')"]
     assert second.faults == []
+
+
+class DeadWorker:
+    def submit(self, *call):
+        raise BrokenProcessPool("terminated abruptly")
+
+
+def test_a_process_that_has_ended_is_told_for_every_network():
+    proofs = list(verification.verify([MAIN["lenet5"], MAIN["nin"]], {"torch": DeadWorker()}))
+    assert [(proof.network, proof.faults) for proof in proofs] == [
+        ("lenet5", ["judge: BrokenProcessPool('terminated abruptly')"]),
+        ("nin", ["judge: BrokenProcessPool('terminated abruptly')"]),
+    ]
 
 
 def test_patterns_choose_networks_and_their_variants():
