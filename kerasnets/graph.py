@@ -52,8 +52,7 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
         clone_function=lambda layer: type(layer).from_config(in_layout(layer, layout)),
         call_function=call,
     )
-    for layer in weighted_layers(network):
-        copy.get_layer(layer.name).set_weights(layer.get_weights())
+    copy_weights(network, copy)
     return up_to_probabilities(copy) if probabilities else copy
 
 
@@ -116,6 +115,12 @@ def weighted_layers(network):
     Keras' own order, by depth in the graph, changes with the layout, where a Permute stands in a branch.
     """
     return [node.operation for node in nodes(network) if has_weights(node.operation)]
+
+
+def copy_weights(source, target):
+    """Give `target` the weights of `source`, whose layers have the same names, in whatever layout."""
+    for layer in weighted_layers(source):
+        target.get_layer(layer.name).set_weights(layer.get_weights())
 
 
 def variables(network):

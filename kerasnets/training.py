@@ -18,7 +18,7 @@ import keras  # noqa: E402
 
 from kerasnets import data, drawing, models, saving, stopping  # noqa: E402
 from kerasnets.files import check_writable  # noqa: E402
-from kerasnets.graph import rebuild  # noqa: E402
+from kerasnets.graph import copy_weights, rebuild  # noqa: E402
 from kerasnets.recipes import RECIPES  # noqa: E402
 
 MODELS_SAVED = Path("models_saved")
@@ -147,7 +147,7 @@ def fit(network, row, arrays, epochs, seed):
     test_loss, test_accuracy = trainee.evaluate(
         arrays.test_images, arrays.test_labels, batch_size=VALIDATION_BATCH, verbose=0
     )
-    network.set_weights(trainee.get_weights())
+    copy_weights(trainee, network)
     return {**figures, "test_loss": float(test_loss), "test_accuracy": float(test_accuracy)}
 
 
