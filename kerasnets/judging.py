@@ -16,6 +16,7 @@ from kerasnets.weights import count
 # What makes a network small enough to be proven on two cores: the height in pixels, where it can do with that, and the
 # options of a builder that has them. Dropout is off: its masks differ by backend, and nothing else does.
 HEIGHT = 32
+TURNS = (1, 3)  # of a batch, to see how far PyTorch's own rounding goes in float64
 REDUCED = {"num_classes": 10, "units": 64, "filters": 8, "dropout": 0.0}
 
 
@@ -33,19 +34,26 @@ def judge(row, folder):
     twin = twins.build(case.name, **case.options)
     with computing_in(twin, torch.float64):
         truth = twin_logits(twin, network, case) | trained(twin, network, case)
-    for name, value in truth.items():
-        np.save(folder / f"{name}.npy", flat(value))
+        for name, value in truth.items():
+            np.save(folder / f"{name}.npy", flat(value))
+        yardstick = worst(distances(network, trained(twin, network, case, turns), folder) for turns in TURNS)
     with computing_in(twin, torch.float32):
-        yardstick = distances_of_twin(twin, network, case)
+        yardstick |= distances_of_twin(twin, network, case)
     names = automatic_names(network, undrawn(case))
     return case, yardstick, names, at_full_size(row, folder), len(weighted_layers(network))
 
 
 def distances_of_twin(twin, network, case):
     """How far PyTorch's own logits lie from the truth, by quantity: the worse of its two memory formats."""
-    far = []
-    for memory_format in (torch.contiguous_format, torch.channels_last):
-        far.append(distances(network, twin_logits(twin.to(memory_format=memory_format), network, case), case.folder))
+    return worst(
+        distances(network, twin_logits(twin.to(memory_format=memory_format), network, case), case.folder)
+        for memory_format in (torch.contiguous_format, torch.channels_last)
+    )
+
+
+def worst(far):
+    """The largest of several distances, by quantity; NaN where one is."""
+    far = list(far)
     return {quantity: float(np.max([found[quantity] for found in far])) for quantity in far[0]}
 
 
@@ -106,9 +114,12 @@ def twin_logits(twin, network, case):
         return {"logits": logits, "training_logits": heads(twin.train()(images))[0].numpy()}
 
 
-def trained(twin, network, case):
-    """The gradient of each weight, and its change by STEPS steps of SGD, in the order of Keras' weights."""
-    images, labels = batches(case), torch.from_numpy(case.labels())
+def trained(twin, network, case, turns=0):
+    """The gradient of each weight, and its change by STEPS steps of SGD, in the order of Keras' weights.
+
+    turns: by how many places the pictures of a batch are moved on, which changes nothing but the order of sums.
+    """
+    images, labels = batches(case).roll(turns, 1), torch.from_numpy(case.labels()).roll(turns, 1)
 
     def step(optimizer, number):
         optimizer.zero_grad()

@@ -26,6 +26,7 @@ def measure(case, layout):
     The logits are those of float32. Gradients and steps are computed in float64: where float32's rounding takes a ReLU
     from one side of 0 to the other, a gradient jumps, by PyTorch's own hand too, and nothing could be said of it.
     """
+    forget()
     images, labels = case.images(), case.labels()
     network = undrawn(case, layout)
     weights = unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network)
@@ -39,6 +40,15 @@ def measure(case, layout):
             step(network, images[number], labels[number])
         found["steps"] = [after - before for before, after in zip(weights, values(network), strict=True)]
     return distances(network, found, case.folder), unmoved
+
+
+def forget():
+    """Let go of what earlier networks were compiled into, which would come to gigabytes over the registry."""
+    keras.utils.clear_session()
+    if backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
 
 
 def undrawn(case, layout="channels_last"):

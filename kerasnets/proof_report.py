@@ -91,7 +91,7 @@ class Lines:
 
 
 def measured(proof, quantity):
-    """The worst of all backends and layouts; of float32's quantities, PyTorch's own in brackets."""
+    """The worst of all backends and layouts; PyTorch's own in brackets."""
     own = f" ({proof.pytorch[quantity]:.1e})" if quantity in proof.pytorch else ""
     return f"{proof.worst(quantity):.1e}{own}"
 
@@ -190,9 +190,11 @@ of PyTorch's two memory formats.
 - **in training**: the same in training mode, where batch norm takes the batch's statistics; at most
   {TIMES_THE_YARDSTICK} times PyTorch's own distance, which may be {WELL_CONDITIONED:.0e} at most. Dropout is off.
 - **gradients**, **{STEPS_IN_WORDS}** (SGD with momentum: what they changed, moving statistics among it): the worst
-  tensor, in float64; at most {TOLERANCE_OF_FLOAT64:.0e}. In float32, rounding takes some ReLU from one side of 0 to
-  the other, and the gradient jumps, PyTorch's own as well: gradients in float32 are not judged. Keras' rule for the
-  type of a product is replaced there, since by it a dense layer of float64 multiplies in float32 on torch and JAX.
+  tensor, in float64; at most {TOLERANCE_OF_FLOAT64:.0e} or {TIMES_THE_YARDSTICK} times PyTorch's own distance, which
+  is here how far its float64 lies from itself when the pictures of a batch change places. In float32, rounding takes
+  some ReLU from one side of 0 to the other, and the gradient jumps, PyTorch's own as well: gradients in float32 are not
+  judged. Keras' rule for the type of a product is replaced there, since by it a dense layer of float64 multiplies in
+  float32 on torch and JAX.
 - **files**: `.keras` and `.h5` of each backend, loaded by the next; the logits, at most {TOLERANCE:.0e}.
 - **full size**: the logits of one picture at the network's own input and number of classes, on torch, in float32; at
   most {TOLERANCE:.0e}.

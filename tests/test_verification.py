@@ -18,9 +18,9 @@ GOOD = Proof(
     parameters=10,
     published=10,
     full_size=1e-6,
-    pytorch={"logits": 1e-7, "training_logits": 1e-5},
+    pytorch={"logits": 1e-7, "training_logits": 1e-5, "gradients": 1e-13, "steps": 2.4e-12},
     keras={
-        "jax channels_last": {"logits": 9e-6, "training_logits": 3e-5, "gradients": 1e-12, "steps": 1e-11},
+        "jax channels_last": {"logits": 9e-6, "training_logits": 3e-5, "gradients": 1e-12, "steps": 9e-12},
         "torch channels_last": {"logits": 1e-6, "training_logits": 1e-6, "gradients": 1e-13, "steps": 1e-12},
     },
     unmoved={"jax channels_last": [], "torch channels_last": []},
@@ -42,7 +42,7 @@ FAULTS = {
     "gradients": (with_distance(gradients=1e-8), "gradients of jax channels_last lie 1.0e-08 apart; allowed are 1"),
     "steps": (with_distance(steps=math.inf), "steps of jax channels_last lie inf apart; allowed are 1.0e-09"),
     "yardstick": (
-        dataclasses.replace(GOOD, pytorch={"logits": 1e-7, "training_logits": 0.27}),
+        dataclasses.replace(GOOD, pytorch=GOOD.pytorch | {"training_logits": 0.27}),
         "PyTorch's own training_logits lie 2.7e-01 apart: the case is ill-conditioned",
     ),
     "files": (dataclasses.replace(GOOD, files={"torch to jax, .h5": 1e-4}), "file torch to jax, .h5 is 1.0e-04 apart"),
@@ -82,6 +82,13 @@ def replace_lenet5(average_pooling):
 def test_a_proof_without_faults_has_none():
     assert GOOD.faults == []
     assert GOOD.worst("logits") == 9e-6
+
+
+def test_gradients_may_be_as_far_as_pytorchs_own_rounding_takes_it():
+    """A ResNet of 152 layers: PyTorch's float64 lies 2e-8 from itself where the pictures of a batch change places."""
+    far = with_distance(steps=7e-8)
+    assert dataclasses.replace(far, pytorch=GOOD.pytorch | {"steps": 2e-8}).faults == []
+    assert len(dataclasses.replace(far, pytorch=GOOD.pytorch | {"steps": 1e-8}).faults) == 1
 
 
 @pytest.mark.parametrize("case", FAULTS)
@@ -139,7 +146,7 @@ def test_the_report_shows_every_proof_and_every_fault():
     assert "1 of 2 proven, in 1 minutes. Not run: lenet5, lenet5_sigmoid, mnist_cnn, " in report.markdown()
     assert report.line() == "result networks=2 proven=1 faulty=1 backends=jax seconds=60"
     lines = report.markdown().splitlines()
-    cells = "9.0e-06 (1.0e-07) | 3.0e-05 (1.0e-05) | 1.0e-12 | 1.0e-11 | 1e-06 | 1e-06"
+    cells = "9.0e-06 (1.0e-07) | 3.0e-05 (1.0e-05) | 1.0e-12 (1.0e-13) | 9.0e-12 (2.4e-12) | 1e-06 | 1e-06"
     assert f"| `net` | 28x35x1 | 10 = published | {cells} | proven |" in lines
     assert any(line.endswith("allowed are 1.0e-09 |") for line in lines)
     assert json.loads(report.json())[0]["faults"] == []
