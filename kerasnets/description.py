@@ -48,6 +48,7 @@ class Row:
     receptive_field: tuple[int, int] | None  # height, width in pixels, what lies in the padding too; None for a column
     stride: tuple[int, int] | None  # pixels from one output to the next, down and across; None: each sees all
     memory: int  # bytes of its output as float32
+    settings: str = ""  # kernel, strides, padding, activation and the like, as far as they are not the usual ones
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,31 @@ def row_of(operation, output):
         receptive_field=output.field,
         stride=output.stride,
         memory=4 * math.prod(output.shape),
+        settings=settings_of(operation),
     )
+
+
+def settings_of(layer):
+    """What, beside the shapes, one must know to write the layer again: "5x5 stride 2 same relu"."""
+    config = layer.get_config() if isinstance(layer, layers.Layer) else {}
+    size = config.get("kernel_size") or config.get("pool_size")
+    strides, usual = config.get("strides"), config.get("pool_size") or (1, 1)
+    padding, rate = config.get("padding"), config.get("rate")
+    said = [
+        sizes(size) if size else "",
+        f"stride {shortest(strides)}" if strides and tuple(strides) != tuple(usual) else "",
+        padding if padding == "same" else "",
+        f"dilation {shortest(config['dilation_rate'])}" if max(config.get("dilation_rate", (1,))) > 1 else "",
+        f"groups {config['groups']}" if config.get("groups", 1) > 1 else "",
+        "no bias" if config.get("use_bias") is False else "",
+        config.get("activation", "linear") if config.get("activation", "linear") != "linear" else "",
+        f"eps {config['epsilon']:g}" if "momentum" in config else "",
+        f"{rate:g}" if rate is not None else "",
+    ]
+    if isinstance(layer, layers.ZeroPadding2D):
+        same = len({pixels for sides in padding for pixels in sides}) == 1
+        said = [str(padding[0][0]) if same else " ".join(f"{before}+{after}" for before, after in padding)]
+    return " ".join(filter(None, said))
 
 
 def in_order(shape, layout):
@@ -286,7 +311,7 @@ def cells_of(row):
         field, stride = "all" if row.receptive_field else "", ""
     return (
         row.name,
-        row.kind,
+        f"{row.kind} {row.settings}".rstrip(),
         sizes(row.output_shape),
         f"{row.parameters:,}",
         rounded(row.multiply_adds),
@@ -302,7 +327,7 @@ def sizes(shape):
 
 def shortest(pair):
     """One number where height and width are the same."""
-    return str(pair[0]) if pair[0] == pair[1] else sizes(pair)
+    return str(pair[0]) if len(set(pair)) == 1 else sizes(pair)
 
 
 def rounded(value, unit=""):

@@ -30,12 +30,13 @@ CARD = "kerasnets.json"  # the zip entry, or the HDF5 attribute
 
 @dataclass(frozen=True)
 class Card:
-    """What a model file says of itself."""
+    """What a model file says of itself. Who uses it needs the first four; the others tell where it comes from."""
 
-    model: str  # name in MODELS
-    class_names: tuple[str, ...]
+    model: str  # name of the network
+    class_names: tuple[str, ...]  # one for each output, in their order
     input_shape: tuple[int, int, int]  # height, width, channels
-    input_kind: str = "picture"  # how a picture is prepared for it: a name in pictures.KINDS
+    input_kind: str = "picture"  # how a picture is prepared for it: "picture" resized, "mnist" one digit cut out and
+    # centred, "crop256" and "crop232" its middle as torchvision does
     dataset: str = ""  # title of the data set
     recipe: str = ""  # name in RECIPES
     accuracy: float | None = None  # on test data, as a fraction; None where the weights come from elsewhere
@@ -56,8 +57,8 @@ def save(model, path, card, scaling=None):
     scaling: (scale, offset) by which pixels 0..255 become what `model` was trained on, numbers or one per channel:
         (1 / 255, 0.0) where it was given pixels / 255. None for one that takes uint8 pixels, as those that `load`
         gives, or rows of numbers.
-    Raises ValueError for another suffix, a model that is not built, and pictures without `scaling`; OSError where the
-    file cannot be written.
+    Raises ValueError for another suffix, a model that is not built, pictures without `scaling`, and a card that says
+    something else than the model; OSError where the file cannot be written.
     """
     check_suffix(path)
     if not getattr(model, "inputs", None):
@@ -70,6 +71,7 @@ def save(model, path, card, scaling=None):
             "scaling=(1 / 255, 0.0)"
         )
     model = up_to_probabilities(model) if scaling is None else rebuild(model, scaling=scaling, probabilities=True)
+    check_card(card, model)
     card = dataclasses.replace(card, weights_sha256=digest(model))
     text = json.dumps(dataclasses.asdict(card), indent=1)
     with whole_file(path) as part, quiet_keras(), hdf5_errors_as_os_errors():
@@ -80,6 +82,19 @@ def save(model, path, card, scaling=None):
         else:
             with zipfile.ZipFile(part, "a") as archive:
                 archive.writestr(CARD, text)
+
+
+def check_card(card, model):
+    """Raise ValueError where `card` would mislead who uses the file of `model`."""
+    from kerasnets.pictures import KINDS
+
+    shape, classes = model.input_shape[1:], model.output_shape[-1]
+    if tuple(card.input_shape) != shape:
+        raise ValueError(f"the card's input_shape is {tuple(card.input_shape)}, that of {model.name} {shape}")
+    if len(card.class_names) != classes:
+        raise ValueError(f"the card names {len(card.class_names)} classes, {model.name} tells {classes} apart")
+    if card.input_kind not in KINDS:
+        raise ValueError(f"unknown input kind {card.input_kind!r}; choose one of: {', '.join(KINDS)}")
 
 
 def load(path, *, logits=False):
@@ -136,7 +151,7 @@ def load_card(path):
         ) from error
     except KeyError as error:
         raise BadInputError(
-            f"{shorten(path)} was not saved by kerasnets: it has no card with class names; train one"
+            f"{shorten(path)} was not saved by kerasnets: it has no card with class names; use kerasnets.save"
         ) from error
     try:
         fields = json.loads(text)

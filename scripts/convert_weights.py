@@ -44,7 +44,11 @@ def main():
     parser.add_argument("--mean", type=float, nargs="+", help="of pixels 0..1, as the module was trained (default: 0)")
     parser.add_argument("--std", type=float, nargs="+", help="the same; one number, or one per channel (default: 1)")
     parser.add_argument("--classes", metavar="A,B,C", help="names of the classes in their order (default: 0,1,...)")
-    parser.add_argument("--input-kind", help="how a picture is prepared: picture (default), mnist, crop256, ...")
+    parser.add_argument(
+        "--input-kind",
+        help="how a picture is prepared: picture (resized, the default), mnist (one digit cut out and centred), "
+        "crop256 or crop232 (its middle, as torchvision does)",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON, and all else on stderr")
     args = parser.parse_args()
     from_file = Path(args.model).suffix in (".keras", ".h5")

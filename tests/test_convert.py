@@ -166,6 +166,24 @@ def apart(network, module, shape):
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
+def back_under_its_own_names():
+    """Whether a module takes back what was made of it, under the names that load_torch_weights returned."""
+    import torch
+
+    import kerasnets
+
+    name, options, module, shape = tutorials()["branches of one shape"]
+    network = kerasnets.build(name, **options)
+    names = load(network, module, example=torch.rand(3, *shape))
+    state = {key: tensor.clone() for key, tensor in module.state_dict().items()}
+    back = kerasnets.torch_state_dict(network, names)
+    module.load_state_dict(back)
+    try:
+        kerasnets.torch_state_dict(network, dict(list(names.items())[1:]))
+    except ValueError as error:
+        return all(torch.equal(back[key], state[key]) for key in state), str(error)
+
+
 def trace(tutorial, layout):
     import torch
 
@@ -483,6 +501,12 @@ def test_a_module_with_our_state_dict_answers_as_the_network_does(workers):
         assert distance < 1e-5, name
 
 
+def test_a_module_takes_its_weights_back_under_its_own_names(workers):
+    same, message = workers["torch"](back_under_its_own_names)
+    assert same
+    assert message == "names lacks the layers conv1; pass what load_torch_weights returned"
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_a_module_of_16_bit_is_followed_through_its_run(workers, dtype):
     assert workers["torch"](trace_of_16_bit, dtype) == (True, f"torch.{dtype}")  # and is left as it was
@@ -797,6 +821,7 @@ FAILURES = {
     "too few names": (
         ["lenet5", "good.pth", "--out", "a.keras", "--classes", "a,b", "--num-classes", "3"], 2, "2 class names for 3"),
     "std of zero": (["lenet5", "good.pth", "--out", "a.keras", "--std", "0"], 2, "std must be above 0"),
+    "mean of 0..255": (["lenet5", "good.pth", "--out", "a.keras", "--mean", "33"], 2, "mean is of pixels 0..1, not [33"),
     "two means": (["lenet5", "good.pth", "--out", "a.keras", "--mean", "0", "1"], 2, "mean must be one number or 1"),
     "out of another kind": (["lenet5", "good.pth", "--out", "a.onnx"], 2, "a.onnx is no name for a model file"),
     "weights of another network": (["lenet5", "good.pth", "--out", "a.keras"], 3, "good.pth: no tensors fit the layer"),

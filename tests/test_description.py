@@ -246,7 +246,20 @@ def test_lenet5_by_hand(worker):
     ):
         strides = stride and (stride, stride)
         memory = 4 * int(np.prod(shape))
-        assert (ours[0], *ours[2:]) == (name, shape, parameters, 0, multiply_adds, (field, field), strides, memory)
+        assert (ours[0], *ours[2:9]) == (name, shape, parameters, 0, multiply_adds, (field, field), strides, memory)
+
+
+# As the listings and torchvision's printed modules have them.
+@pytest.mark.parametrize(("name", "expected"), [
+    ("lenet5", {"c1": "5x5 same tanh", "s2": "2x2", "c3": "5x5 tanh", "f6": "tanh", "logits": ""}),
+    ("alexnet", {"conv1": "11x11 stride 4 relu", "pool1": "3x3 stride 2", "conv2": "5x5 same groups 2 relu",
+                 "dropout6": "0.5"}),
+    ("resnet18", {"stem_conv": "7x7 stride 2 no bias", "stem_norm": "eps 1e-05", "stem_pool_pad": "1"}),
+    ("googlenet_torchvision", {"stem_conv1_norm": "eps 0.001", "stem_pool1_pad": "0+1 0+1", "dropout": "0.2"}),
+])  # fmt: skip
+def test_settings_tell_how_to_write_the_layer_again(workers, name, expected):
+    found = {row[0]: row[-1] for row in workers["torch"](rows, name)}
+    assert {layer: found[layer] for layer in expected} == expected
 
 
 def test_batch_norm_by_hand(workers):

@@ -216,6 +216,8 @@ def test_what_is_proven_in_every_run_exists():
     ("vgg16", {"input_shape": (31, 64, 3)}, "vgg16 needs pictures of at least 32x32, not 31x64"),
     ("lenet5", {"input_shape": (28, 28)}, "input_shape must be (height, width, channels) in pixels, not (28, 28)"),
     ("lenet5", {"input_shape": 28}, "input_shape must be (height, width, channels) in pixels, not 28"),
+    ("resnet18", {"input_shape": (3, 224, 224)},
+     "input_shape must be (height, width, channels), not (3, 224, 224); did you mean (224, 224, 3)?"),
     ("dnn_tabular", {"input_shape": (3, 3, 1)}, "input_shape of dnn_tabular must be (columns,), not (3, 3, 1)"),
     ("lenet5", {"num_classes": True}, "num_classes must be a whole number of at least 1, not True"),
     ("lenet5", {"num_classes": 0}, "num_classes must be a whole number of at least 1, not 0"),

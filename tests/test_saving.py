@@ -1,5 +1,6 @@
 """A model is one file that tells the same on every backend, and survives whatever happens to its writer."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -276,12 +277,17 @@ def save_trained(path, compiled):
 def save_refusal(case, path):
     import keras
 
+    card = {
+        "classes": dataclasses.replace(CARD, class_names=("cat", "dog")),
+        "shape": dataclasses.replace(CARD, input_shape=(32, 32, 3)),
+        "kind": dataclasses.replace(CARD, input_kind="mnst"),
+    }.get(case, CARD)
     models = {
         "scaled pixels": lambda: kerasnets.build("baseline_cnn", input_shape=(16, 16, 3)),
         "not built": lambda: keras.Sequential([keras.layers.Dense(2)], name="unbuilt"),
     }
     try:
-        saving.save(models[case](), path, CARD)
+        saving.save(models.get(case, small_model)(), path, card)
     except ValueError as error:
         return str(error)
 
@@ -298,6 +304,9 @@ def test_what_a_person_has_built_and_fitted_is_saved_for_every_backend(worker, w
 
 @pytest.mark.parametrize(("case", "words"), [
     ("scaled pixels", "baseline_cnn takes scaled pixels and a model file raw ones: pass the scaling it was"),
+    ("classes", "the card names 2 classes, baseline_cnn tells 3 apart"),
+    ("shape", "the card's input_shape is (32, 32, 3), that of baseline_cnn (16, 16, 3)"),
+    ("kind", "unknown input kind 'mnst'; choose one of: mnist, picture, crop256, crop232"),
     ("not built", "a model file holds a built network, not <Sequential name=unbuilt"),
 ])  # fmt: skip
 def test_what_would_make_a_wrong_file_is_not_saved(workers, tmp_path, case, words):

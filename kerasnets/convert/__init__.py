@@ -28,6 +28,7 @@ from kerasnets.convert.matching import (  # noqa: E402
 )
 from kerasnets.convert.names import torchvision_paths  # noqa: E402
 from kerasnets.convert.tracing import by_run  # noqa: E402
+from kerasnets.errors import shorten  # noqa: E402
 from kerasnets.graph import weighted_layers  # noqa: E402
 
 __all__ = [
@@ -55,6 +56,8 @@ def load_torch_weights(model, source, example=None, in_order=False):
     From float16 and bfloat16 the numbers are exact; float64 is rounded.
     Raises BadInputError where weights and network do not belong together; `model` is then as it was.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"weights are loaded into a keras.Model, as kerasnets.build gives, not into {model!r:.60}")
     if example is not None and not is_module(source):
         raise ValueError("an example goes with a torch.nn.Module, which it is run through; a state_dict has no run")
     if example is not None and in_order:
@@ -79,19 +82,26 @@ def load_torch_weights(model, source, example=None, in_order=False):
     return {name: match.path for name, match in matched.items()}
 
 
-def torch_state_dict(model):
+def torch_state_dict(model, names=None):
     """The weights of `model` as an OrderedDict of torch tensors, for `load_state_dict` of the same network in PyTorch.
 
-    Keys are torchvision's own for its networks, else "<layer name>.weight" and so on, in the order of the layers.
+    names: {layer name: name in the module}, as `load_torch_weights` returns; without it, torchvision's own for its
+        networks, else those of the layers. Keys are "<name>.weight" and so on, in the order of the layers.
+    A dense layer after a Flatten takes its inputs as PyTorch flattens them.
+    Raises ValueError where `names` lacks a layer.
     """
     torch = import_torch("a state_dict of tensors")
-    return collections.OrderedDict((name, torch.from_numpy(array)) for name, array in named_arrays(model).items())
+    arrays = named_arrays(model, names)
+    return collections.OrderedDict((name, torch.from_numpy(array)) for name, array in arrays.items())
 
 
-def named_arrays(model):
+def named_arrays(model, names=None):
     """What `torch_state_dict` gives, as NumPy arrays."""
     layers = weighted_layers(model)
-    paths = torchvision_paths(model) or {layer.name: layer.name for layer in layers}
+    paths = names or torchvision_paths(model) or {layer.name: layer.name for layer in layers}
+    lacking = [layer.name for layer in layers if layer.name not in paths]
+    if lacking:
+        raise ValueError(f"names lacks the layers {shorten(', '.join(lacking))}; pass what load_torch_weights returned")
     arrays = {}
     for layer in layers:
         for part, array in to_torch(layer).items():

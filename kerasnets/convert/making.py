@@ -30,6 +30,7 @@ class Converted:
     input_shape: tuple[int, ...]
     scale: float | list[float]
     offset: float | list[float]
+    input_kind: str
     backend: str
 
     def line(self):
@@ -37,7 +38,7 @@ class Converted:
         return (
             f"result model={self.model} source={self.source} tensors={self.tensors} parameters={self.parameters} "
             f"classes={self.classes} input={'x'.join(map(str, self.input_shape))} scale={listed(self.scale)} "
-            f"offset={listed(self.offset)} backend={self.backend} file={self.file}"
+            f"offset={listed(self.offset)} input_kind={self.input_kind} backend={self.backend} file={self.file}"
         )
 
     def json(self):
@@ -104,17 +105,18 @@ def write_model_file(network, out, scaling, card):
 
 def converted(network, out, source, scaling, card):
     arrays = convert.named_arrays(network)
-    scale, offset = ([round(float(x), 8) for x in np.atleast_1d(value)] for value in scaling)
+    scale, offset = ([round(float(x), 8) + 0.0 for x in np.atleast_1d(value)] for value in scaling)
     return Converted(
         model=card.model,
         source=source.replace(" ", "_"),
         file=str(out),
         tensors=len(arrays),
-        parameters=count(network.trainable_weights),
+        parameters=count(weight for weight in network.weights if not weight.name.startswith("moving_")),
         classes=len(card.class_names),
         input_shape=card.input_shape,
         scale=scale[0] if len(scale) == 1 else scale,
         offset=offset[0] if len(offset) == 1 else offset,
+        input_kind=card.input_kind,
         backend=keras.config.backend(),
     )
 
@@ -124,6 +126,8 @@ def scaling_of(mean, std, channels):
     for name, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, channels) or not np.isfinite(values).all():
             raise ValueError(f"{name} must be one number or {channels}, one per channel, not {shorten(list(values))}")
+    if max(map(abs, mean)) > 1:
+        raise ValueError(f"mean is of pixels 0..1, not {shorten(list(mean))}; divide one of pixels 0..255 by 255")
     if min(std) <= 0:
         raise ValueError(f"std must be above 0, not {min(std)}")
     scale = 1 / (255 * np.asarray(std, "float64"))

@@ -83,6 +83,10 @@ MODELS = {
     "densenet_bc100": partial(densenet_cifar, depth=100, bottleneck=True),
 }
 
+for builder in MODELS.values():
+    if isinstance(builder, partial):
+        builder.__doc__ = builder.func.__doc__
+
 # The smallest height and width, in pixels, that a network's convolutions and poolings leave something of; else 1.
 SMALLEST = {
     "lenet5": 28,
@@ -123,7 +127,7 @@ def build(name, *, layout="channels_last", **options):
 
     input: float32 (n, height, width, channels) in either layout; output: float32 (n, num_classes).
     layout: where the channels lie inside, "channels_last" or "channels_first"; the weights are the same.
-    options: `input_shape` (height, width, channels), `num_classes`, and what the builder documents.
+    options: `input_shape` (height, width, channels), `num_classes`, and what help(kerasnets.models.MODELS[name]) tells.
     Raises ValueError for an unknown name or option and for a picture that is too small.
     """
     if name not in MODELS:
@@ -167,6 +171,9 @@ def check_options(name, options):
         return
     if not isinstance(shape, (tuple, list)) or len(shape) != 3 or not all(map(is_count, shape)):
         raise ValueError(f"input_shape must be (height, width, channels) in pixels, not {shape!r}")
+    if shape[0] in (1, 3) and shape[1] == shape[2] > 4:
+        meant = (*shape[1:], shape[0])
+        raise ValueError(f"input_shape must be (height, width, channels), not {shape}; did you mean {meant}?")
     pixels, reason = smallest(name, options)
     if min(shape[:2]) < pixels:
         raise ValueError(f"{name}{reason} needs pictures of at least {pixels}x{pixels}, not {shape[0]}x{shape[1]}")
