@@ -821,7 +821,7 @@ FAILURES = {
     "too few names": (
         ["lenet5", "good.pth", "--out", "a.keras", "--classes", "a,b", "--num-classes", "3"], 2, "2 class names for 3"),
     "std of zero": (["lenet5", "good.pth", "--out", "a.keras", "--std", "0"], 2, "std must be above 0"),
-    "mean of 0..255": (["lenet5", "good.pth", "--out", "a.keras", "--mean", "33"], 2, "mean is of pixels 0..1, not [33"),
+    "mean of 0..255": (["lenet5", "good.pth", "--out", "a.keras", "--mean", "33"], 2, "mean is of pixels 0..1"),
     "two means": (["lenet5", "good.pth", "--out", "a.keras", "--mean", "0", "1"], 2, "mean must be one number or 1"),
     "out of another kind": (["lenet5", "good.pth", "--out", "a.onnx"], 2, "a.onnx is no name for a model file"),
     "weights of another network": (["lenet5", "good.pth", "--out", "a.keras"], 3, "good.pth: no tensors fit the layer"),

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "console": {"errors", "backends", "stopping"},
     "models": {"backends", "graph", "models", "operations"},
     "data": {"backends", "errors", "files", "pictures"},
-    "saving": {"backends", "errors", "files", "graph", "operations"},
+    "saving": {"backends", "errors", "files", "graph", "operations", "pictures"},
     "prediction": {"drawing", "errors", "pictures", "saving"},
     "description": {"backends", "errors", "graph", "models", "saving", "weights"},
     "transfer": {"backends", "graph", "models", "saving"},
