@@ -1,5 +1,6 @@
 """What a verification found, for people: lines as it goes, a table at the end."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -29,6 +30,8 @@ from kerasnets.verification import (
     versions,
 )
 
+ROWS_OF_A_PROCESS = 16  # TensorFlow and JAX keep what they have compiled: 12 GB after 60 networks in one process
+
 # quantity -> heading of its column
 HEADINGS = {"logits": "logits", "training_logits": "in training", "gradients": "gradients", "steps": STEPS_IN_WORDS}
 
@@ -43,9 +46,9 @@ def prove(rows, out=None, stream=sys.stdout):
     partial = out and Path(out).with_stem(f"{Path(out).stem}-partial")
     if out:
         check_writable(out)
-    with running_workers() as workers, Lines(rows, stream) as lines:
-        package_versions, proofs = versions(workers), []
-        for proof in verify(rows, workers):
+    proofs = []
+    with Lines(rows, stream) as lines, contextlib.closing(proofs_of(rows)) as found:
+        for proof, package_versions in found:
             lines.show(proof)
             proofs.append(proof)
             report = Report(proofs, package_versions, time.monotonic() - started)
@@ -54,6 +57,15 @@ def prove(rows, out=None, stream=sys.stdout):
     if out:
         os.replace(partial, out)
     return report
+
+
+def proofs_of(rows):
+    """Yield (Proof, versions by backend) of each row, from processes that are begun anew now and then."""
+    for first in range(0, len(rows), ROWS_OF_A_PROCESS):
+        with running_workers() as workers:
+            package_versions = versions(workers)
+            for proof in verify(rows[first : first + ROWS_OF_A_PROCESS], workers):
+                yield proof, package_versions
 
 
 class Lines:

@@ -28,7 +28,7 @@ from kerasnets.models.small import (  # noqa: E402
     sigmoid_cnn,
     small_cnn,
 )
-from kerasnets.models.vgg import vgg, vgg_cifar  # noqa: E402
+from kerasnets.models.vgg import HEADS, vgg, vgg_cifar  # noqa: E402
 
 MODELS = {
     "lenet5": lenet5,
@@ -137,9 +137,7 @@ def build(name, *, layout="channels_last", **options):
     keras.config.set_image_data_format("channels_last")  # whatever the user's keras.json says
     try:
         network = MODELS[name](**options)
-    except ValueError as error:
-        if "\n" not in str(error):  # our own words
-            raise
+    except ValueError as error:  # Keras'; ours have been told by check_options
         raise ValueError(f"{name} cannot be built with {options}; are the pictures large enough for them?") from error
     finally:
         keras.config.set_image_data_format(configured)
@@ -202,8 +200,8 @@ EXPECTED = {
     "units": (lambda value: is_count(value, least=2), "a whole number of at least 2"),
     "filters": (is_count, "a whole number of at least 1"),
     "dropout": (is_fraction, "a fraction from 0 to below 1"),
-    "head": (lambda value: isinstance(value, str), "a name"),
-    "first_padding": (lambda value: is_count(value, least=0), "a number of pixels"),
+    "head": (lambda value: value in tuple(HEADS), f"one of: {', '.join(HEADS)}"),
+    "first_padding": (lambda value: is_count(value, least=0) and value < 2, "0 or 1"),
     "small_stem": (lambda value: isinstance(value, bool), "True or False"),
     "auxiliary_heads": (lambda value: isinstance(value, bool), "True or False"),
 }
