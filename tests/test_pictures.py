@@ -271,6 +271,6 @@ def test_a_picture_too_thin_to_be_scaled_is_refused():
 
 
 def test_the_middle_of_any_picture_has_the_shape_that_was_asked_for():
-    for shape in [(1, 1), (1, 3000), (3000, 1), (223, 225, 3), (224, 224, 1)]:
+    for shape in [(1, 1), (1, 500), (500, 1), (223, 225, 3), (224, 224, 1)]:
         for wanted in [(224, 224, 3), (300, 260, 3), (32, 32, 1)]:
             assert pictures.prepare(np.zeros(shape, np.uint8), "crop256", wanted).shape == wanted
