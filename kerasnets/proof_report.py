@@ -30,7 +30,7 @@ from kerasnets.verification import (
     versions,
 )
 
-ROWS_OF_A_PROCESS = 16  # TensorFlow and JAX keep what they have compiled: 12 GB after 60 networks in one process
+ROWS_OF_A_PROCESS = 16  # TensorFlow keeps what it has compiled: its process came to 12 GB after 57 networks
 
 # quantity -> heading of its column
 HEADINGS = {"logits": "logits", "training_logits": "in training", "gradients": "gradients", "steps": STEPS_IN_WORDS}
@@ -213,5 +213,5 @@ of PyTorch's two memory formats.
 
 Proven also: one step moves every trainable weight, but for biases that a following batch norm cancels; no layer name is
 automatic. But for the full size, networks are proven at the input shown, with 10 classes, narrow dense layers and, the
-VGGs and `resnet_cifar_wide`, an eighth of the filters, so that two cores can do it.
+VGGs but `vgg_cifar`, and `resnet_cifar_wide`, an eighth of the filters, so that two cores can do it.
 """
