@@ -1,5 +1,6 @@
 """Which backend Keras runs on: KERAS_BACKEND alone decides; where it is unset, the first installed one."""
 
+import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -84,6 +85,25 @@ def versions():
     """Of Python, and of the packages that this process's figures come from; Keras is imported."""
     packages = ("kerasnets", "keras", sys.modules["keras"].backend.backend(), "numpy")
     return {"python": platform.python_version()} | {name: str(sys.modules[name].__version__) for name in packages}
+
+
+def machine():
+    """The machine in words: cores, processor, and the accelerator that the backend computes on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
+    return f"{cores} cores of {name}{accelerator()}"
+
+
+def accelerator():
+    """The graphics processor that torch or JAX finds, as " and ..."; "" without one."""
+    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
+    if torch and torch.cuda.is_available():
+        return f" and {torch.cuda.get_device_name()}"
+    if jax and jax.default_backend() != "cpu":
+        return f" and {jax.devices()[0].device_kind}"
+    return ""
 
 
 def is_installed(package):

@@ -11,37 +11,146 @@ import numpy as np
 from kerasnets.errors import shorten
 from kerasnets.files import whole_file
 
-BLUE, ORANGE, GREY = "#1f5fa8", "#d9731a", "#8a8f98"
+BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9731a", "#8a8f98", "#b9cfe6"
+MOST_POINTS = 600  # of the figures by batch that are drawn
+SHOWN = 8  # pictures of a class
+MOST_NAMED = 20  # classes whose names and numbers are written into a confusion matrix
 TOP = 5  # classes shown
 SUFFIXES = (".png", ".jpg", ".svg", ".pdf")
 
 
-def learning_curves(run, path):
-    """Draw loss and accuracy by epoch of a training.Run into the PNG file `path`, with the test figures as a line."""
+def learning_curves(run, by_batch):
+    """Draw accuracy and loss of a training.Run by epoch, and thinly by batch; return a matplotlib Figure.
+
+    by_batch: {"accuracy", "loss": list, one figure a step}.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     panels = zip(
         figure.subplots(1, 2),
-        ("Accuracy", "Loss"),
+        ("accuracy", "loss"),
         (run.accuracy, run.loss),
         (run.val_accuracy, run.val_loss),
         (run.test_accuracy, run.test_loss),
         strict=True,
     )
-    epochs = range(1, run.epochs + 1)
+    marker = dict(markersize=4) if run.epochs <= 50 else dict(markersize=0)
     for axes, title, training, validation, test in panels:
-        axes.plot(epochs, training, "o-", color=BLUE, label="training", markersize=4)
-        axes.plot(epochs, validation, "s-", color=ORANGE, label="validation", markersize=4)
+        steps, figures = thinned(by_batch[title])
+        axes.plot(np.array(steps) * run.epochs / len(by_batch[title]), figures, color=LIGHT, linewidth=0.8,
+                  label="each batch")  # fmt: skip
+        axes.plot(range(1, len(training) + 1), training, "o-", color=BLUE, label="training", **marker)
+        if validation:
+            axes.plot(range(1, len(validation) + 1), validation, "s-", color=ORANGE, label="validation", **marker)
         axes.axhline(test, color=GREY, linestyle="--", label=f"test {test:.4f}")
-        axes.set(title=title, xlabel="epoch")
+        if run.best_epoch < run.epochs:
+            axes.axvline(run.best_epoch, color=GREY, linestyle=":", label=f"kept: epoch {run.best_epoch}")
+        axes.set(title=title.capitalize(), xlabel="epoch", ylim=limits(title, figures, training + validation + [test]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, fontsize=9)
     figure.suptitle(f"{run.recipe}, {run.backend}, seed {run.seed}", fontweight="bold")
-    save_figure(figure, path)
+    return figure
+
+
+def thinned(figures):
+    """(steps from 1, figures): at most MOST_POINTS of them, each the mean of its neighbours."""
+    size = -(-len(figures) // MOST_POINTS)
+    parts = np.array_split(np.asarray(figures, float), -(-len(figures) // size))
+    return np.cumsum([len(part) for part in parts]), [part.mean() for part in parts]
+
+
+def limits(title, figures, epochs):
+    """The range of an axis: from the worst of all but the first batches, which begin by guessing, to the best."""
+    settled = figures[len(figures) // 20 :] or figures
+    low, high = min([*settled, *epochs]), max([*settled, *epochs])
+    margin = 0.05 * (high - low) or 0.05
+    return (
+        (max(0, low - margin), min(1, high + margin)) if title == "accuracy" else (max(0, low - margin), high + margin)
+    )
+
+
+def confusion(matrix, class_names):
+    """Draw how many of each class (row) were taken for each class (column); return a matplotlib Figure.
+
+    matrix: int (classes, classes). Shares of a row give the shade; numbers are written where there is room.
+    """
+    from matplotlib.figure import Figure
+
+    count = len(class_names)
+    side = min(3.2 + 0.42 * count, 12)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if count <= MOST_NAMED:
+        names = [name if len(name) <= 18 else f"{name[:17]}…" for name in class_names]
+        slanted = dict(rotation=45, ha="right", rotation_mode="anchor") if max(map(len, names)) > 2 else {}
+        axes.set_xticks(range(count), names, **slanted)
+        axes.set_yticks(range(count), names)
+        for row, column in np.argwhere(matrix):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=8, color=colour)
+    axes.set(xlabel="answer of the network", ylabel="class")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class")
+    return figure
+
+
+def grid(images, captions, columns=6, colours=None):
+    """Draw pictures with captions in rows; return a matplotlib Figure.
+
+    images: uint8 (n, height, width, 1 or 3). colours: of the captions.
+    """
+    from matplotlib.figure import Figure
+
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.5 * columns, 1.85 * rows), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for i, axes in enumerate(places):
+        if i >= len(images):
+            axes.set_visible(False)
+            continue
+        draw_pixels(axes, images[i], captions[i])
+        if colours:
+            axes.title.set_color(colours[i])
+    return figure
+
+
+def data(found, summary):
+    """Draw some pictures of each class of a data.Data, and how many there are; return a matplotlib Figure.
+
+    summary: its data.summary.Summary.
+    """
+    from matplotlib.figure import Figure
+
+    names = found.class_names[:MOST_NAMED]
+    chosen = [np.flatnonzero(found.train_labels == i)[:SHOWN] for i in range(len(names))]
+    figure = Figure(figsize=(11, 0.4 + 0.72 * max(len(names), 4)), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1.6, 1))
+    places = left.subplots(len(names), SHOWN, squeeze=False, gridspec_kw=dict(hspace=0, wspace=0))
+    for row, name, indices in zip(places, names, chosen, strict=True):
+        for i, axes in enumerate(row):
+            axes.set_axis_off()
+            if i < len(indices):
+                axes.imshow(np.squeeze(found.train_images[indices[i]]), cmap="grey", vmin=0, vmax=255)
+        row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=10)
+    axes = right.subplots()
+    if len(found.class_names) > MOST_NAMED:  # too many for a line each
+        axes.hist([summary.counts["train"], summary.counts["test"]], color=[BLUE, ORANGE], label=["train", "test"])
+        axes.set(xlabel="pictures of a class", ylabel="classes")
+    else:
+        for part, colour, shift in (("train", BLUE, -0.2), ("test", ORANGE, 0.2)):
+            axes.barh(np.arange(len(names)) + shift, summary.counts[part], 0.4, color=colour, label=part)
+        axes.set(yticks=[], ylim=(len(names) - 0.5, -0.5), xlabel="pictures")  # each beside its pictures
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    shape = "x".join(map(str, summary.image_shape))
+    mean, deviation = (", ".join(f"{v:.4f}" for v in values) for values in (summary.mean, summary.deviation))
+    figure.suptitle(f"{found.title}: {shape}, mean {mean}, deviation {deviation}", fontweight="bold")
+    return figure
 
 
 def predictions(pictures, names, results):

@@ -44,7 +44,11 @@ def read(path):
     Transparency is laid on white where the drawing is dark, on black where it is light.
     Raises BadInputError for a file that is missing, empty, damaged, no picture, or too large.
     """
-    content = read_file(Path(path))
+    return decode(read_file(Path(path)), path)
+
+
+def decode(content, path):
+    """As `read`, of a file's bytes; `path` stands for it in an error."""
     transparent = inspect(content, path)
     if transparent is not None:
         return flatten_alpha(transparent)
@@ -161,6 +165,56 @@ def to_mnist_form(picture, shape=(SIDE, SIDE, 1)):
     return grey[..., None]
 
 
+def to_padded_mnist_form(picture, shape):
+    """MNIST's form with a rim of black around it, as LeNet-5's paper pads its 28x28 to 32x32: uint8 `shape`."""
+    top, left = ((wanted - SIDE) // 2 for wanted in shape[:2])
+    bottom, right = (wanted - SIDE - before for wanted, before in zip(shape[:2], (top, left), strict=True))
+    return np.pad(to_mnist_form(picture), ((top, bottom), (left, right), (0, 0)))
+
+
+def to_permuted_mnist_form(picture, shape):
+    """MNIST's form with its pixels in an order that makes no sense, the same for every picture."""
+    return permute_pixels(to_mnist_form(picture, shape)[None])[0]
+
+
+def permute_pixels(images):
+    """Put the pixels of images (n, height, width, channels) into another order, the same for all of them."""
+    pixels = images.reshape(len(images), -1)
+    order = np.random.RandomState(0).permutation(pixels.shape[1])  # whose stream never changes
+    return pixels[:, order].reshape(images.shape)
+
+
+def to_fashion_form(picture, shape):
+    """Make of one piece of clothing what Fashion-MNIST's makers would have: uint8 `shape`, light on black, uncut.
+
+    They trimmed the picture to the piece, scaled its longer side to 28 pixels, laid it into the middle of 28x28 and
+    made it a negative (Xiao et al. 2017, arXiv:1708.07747, section 2). What has 28x28 pixels is left as it is.
+    """
+    grey = to_grey(picture)
+    if grey.shape != (SIDE, SIDE):
+        grey = centre(trim(255 - grey if is_light(grey) else grey))
+    return resize(grey, *shape[:2]).reshape(shape)
+
+
+def trim(grey):
+    """Cut a light thing out of its dark, even background: its bounding box."""
+    grey = grey.astype(np.int16) - int(np.median(rim(grey)))
+    thing = grey > 0.05 * 255  # the makers' tolerance
+    if grey.max() < MIN_CONTRAST:
+        raise BadInputError("nothing to see, it is all of one colour; take a picture with more contrast")
+    x, y, width, height = cv2.boundingRect(thing.astype(np.uint8))
+    return np.clip(grey[y : y + height, x : x + width], 0, 255).astype(np.uint8)
+
+
+def centre(grey):
+    """Scale uint8 pixels so that the longer side has 28 and lay them into the middle of 28x28."""
+    height, width = (max(1, round(side * SIDE / max(grey.shape))) for side in grey.shape)
+    field = np.zeros((SIDE, SIDE), np.uint8)
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
+    field[top : top + height, left : left + width] = resize(grey, height, width)
+    return field
+
+
 def to_size(picture, shape):
     """Resize a whole picture to `shape`, in RGB or grey as its channels say."""
     picture = to_grey(picture) if shape[2] == 1 else to_rgb(picture)
@@ -186,12 +240,20 @@ def to_centre(picture, shape, side):
     return picture[top : top + shape[0], left : left + shape[1]].reshape(shape)
 
 
+def refuse(picture, shape):
+    raise BadInputError(f"the model takes rows of {shape[0]} numbers, no pictures; give it rows, by kerasnets.load")
+
+
 # input kind, as the card of a model names it -> function (picture, shape) -> pixels
 KINDS = {
     "mnist": to_mnist_form,
+    "mnist_padded": to_padded_mnist_form,
+    "mnist_permuted": to_permuted_mnist_form,
+    "fashion": to_fashion_form,
     "picture": to_size,
     "crop256": functools.partial(to_centre, side=256),  # torchvision's, for its weights of 2014 to 2017
     "crop232": functools.partial(to_centre, side=232),  # torchvision's, for those of 2021 (IMAGENET1K_V2)
+    "row": refuse,  # of a table
 }
 
 

@@ -11,14 +11,16 @@ NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Stopped(KeyboardInterrupt):
-    """A script was asked to stop, by the signal whose number is its first argument."""
+    """A script was asked to stop, by the signal whose number is its first argument; `note` says what is kept."""
+
+    note = ""
 
     @property
     def exit_code(self):
         return 128 + self.args[0]
 
     def __str__(self):
-        return f"stopped by {NAMES[self.args[0]]}"
+        return f"stopped by {NAMES[self.args[0]]}{'; ' if self.note else ''}{self.note}"
 
 
 class Signals:

@@ -1,10 +1,9 @@
 """From a recipe to a trained model file. The only place that calls fit."""
 
 import dataclasses
-import functools
+import hashlib
 import json
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,20 +15,17 @@ backends.choose()  # before the first import of Keras
 
 import keras  # noqa: E402
 
-from kerasnets import data, drawing, models, saving, stopping  # noqa: E402
+from kerasnets import batches, checkpoints, data, evaluation, models, report, saving, stopping  # noqa: E402
+from kerasnets.callbacks import Figures, Progress, StopWhenAsked, TensorBoard  # noqa: E402
+from kerasnets.errors import BadInputError, shorten  # noqa: E402
 from kerasnets.files import check_writable  # noqa: E402
 from kerasnets.graph import copy_weights, rebuild  # noqa: E402
-from kerasnets.recipes import RECIPES  # noqa: E402
+from kerasnets.optimization import compile_for  # noqa: E402
+from kerasnets.recipes import RECIPES, Recipe, changed  # noqa: E402
 
 MODELS_SAVED = Path("models_saved")
-VALIDATION_BATCH = 500  # pictures a step where nothing is learned
 
-# name in a recipe -> optimizer of a row
-OPTIMIZERS = {
-    "adam": lambda row: keras.optimizers.Adam(row.learning_rate),
-    "rmsprop": lambda row: keras.optimizers.RMSprop(row.learning_rate),
-    "sgd": lambda row: keras.optimizers.SGD(row.learning_rate, momentum=row.momentum),
-}
+LEFT_OPEN = ("published", "goal", "goal_on", "dataset")  # of a recipe, in which a run that goes on may differ
 
 # Where the channels lie inside while training; last, where nothing stands here. In channels_last, Keras' torch backend
 # copies to NCHW and back around every convolution and pooling.
@@ -38,161 +34,245 @@ FASTEST_LAYOUT = {"torch": "channels_first"}
 
 @dataclass(frozen=True)
 class Run:
-    """What one training came to. Accuracies are fractions, losses cross-entropy in nats; lists go by epoch."""
+    """What one training came to. Accuracies are fractions, losses as the recipe has them, the test's cross-entropy."""
 
     recipe: str
     dataset: str
     backend: str
     seed: int
-    epochs: int
+    epochs: int  # that were trained; fewer than asked for where no better one came
+    best_epoch: int  # from 1: the one whose weights the file has
     test_accuracy: float
-    test_loss: float
-    accuracy: list[float]
+    test_loss: float  # nats
+    majority: float  # the accuracy of always naming the test data's most frequent class
+    accuracy: list[float]  # by epoch
     loss: list[float]
-    val_accuracy: list[float]
+    val_accuracy: list[float]  # empty where nothing was set apart
     val_loss: list[float]
-    seconds: float
+    seconds: float  # of all epochs
     files: list[str]
+    report: str  # the HTML file with all that a person looks at; figures by batch and epoch lie beside it
     versions: dict[str, str]
+    machine: str
 
     def line(self):
         """The result as one greppable line."""
+        best = self.best_epoch - 1
+        validation = f"val_accuracy={self.val_accuracy[best]:.4f} " if self.val_accuracy else ""
         return (
             f"result recipe={self.recipe} test_accuracy={self.test_accuracy:.4f} test_loss={self.test_loss:.4f} "
-            f"val_accuracy={self.val_accuracy[-1]:.4f} epochs={self.epochs} seed={self.seed} "
-            f"backend={self.backend} seconds={self.seconds:.0f} files={','.join(self.files)}"
+            f"{validation}train_accuracy={self.accuracy[best]:.4f} majority={self.majority:.4f} epochs={self.epochs} "
+            f"seed={self.seed} backend={self.backend} seconds={self.seconds:.0f} files={','.join(self.files)} "
+            f"report={self.report}"
         )
 
     def json(self):
         return json.dumps(dataclasses.asdict(self))
 
 
-def train(recipe, *, fallback=None, epochs=None, seed=0, out=None, data_dir=None):
-    """Train `recipe` (a name in RECIPES) by model.fit, judge it on the test data, save it; return the Run.
+def train(
+    recipe, *, fallback=None, arrays=None, epochs=None, batch_size=None, seed=0, out=None, data_dir=None,
+    image_size=None, weights=None, freeze=(), resume=False, tensorboard=False,
+):  # fmt: skip
+    """Train `recipe` by model.fit, judge it on the test data, save it; return the Run.
 
+    recipe: a name in RECIPES, or a Recipe, as `recipes.own` makes one of a model and a data set.
     fallback: the recipe to train where the data of `recipe` cannot be had and no `data_dir` was named; said on stderr,
         and in the file's name.
-    epochs: in place of the recipe's. seed: of split, order and initial weights; a run repeats on the same backend.
-    out: the model file to write, or several (.keras, .h5); models_saved/<recipe>.keras where None. The learning curves
-        are drawn beside the first, as <its stem>-curves.png.
-    data_dir: as in load_data.
+    arrays: a Data to train on, in place of the recipe's data set.
+    epochs, batch_size: in place of the recipe's. seed: of split, order, augmentation and initial weights; a run
+        repeats on the same backend.
+    out: the model file to write, or several (.keras, .h5); models_saved/<recipe>.keras where None. A folder beside the
+        first, of the same name, gets report.html, its pictures, epochs.csv, batches.csv and the checkpoints.
+    data_dir, image_size: as in load_data.
+    weights: a model file to begin with, with a fresh head where its classes are others; `freeze` names the layers of
+        it that are not trained, as in transfer.freeze.
+    resume: go on after the last epoch of an earlier run of the same settings, to the same result as without a stop.
+    tensorboard: whether to write logs for TensorBoard too.
     Raises ValueError for what cannot be meant, BadInputError for damaged data, ConnectionError where there are none,
     OSError for a file that cannot be written, FloatingPointError where the loss stops being a finite number.
     """
-    if recipe not in RECIPES:
-        raise ValueError(f"unknown recipe {recipe!r} (model-dataset); choose one of: {', '.join(RECIPES)}")
-    if epochs is not None and epochs < 1:
-        raise ValueError(f"epochs must be at least 1, not {epochs}")
+    row = row_of(recipe)
+    if fallback and fallback not in RECIPES:
+        fallback = None
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed must be from 0 to 2**32 - 1, not {seed}")
+    for name, value in (("epochs", epochs), ("batch size", batch_size)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
     out = [out] if isinstance(out, (str, Path)) else out or []
     for path in out:
         saving.check_suffix(path)
-    row, arrays = load_with_fallback(recipe, fallback, data_dir)
-    files = output_files(out, row, replaced=row.name != recipe)
-    if row.name != recipe:
-        print(fallback_line(RECIPES[recipe], row, files[0]), file=sys.stderr)
+    wanted = row
+    row, found = (row, arrays) if arrays is not None else load_with_fallback(row, fallback, data_dir, image_size)
+    data.check(found)
+    row = changed(row, epochs=epochs, batch_size=batch_size)
+    files = output_files(out, row, replaced=row.name != wanted.name)
+    if row.name != wanted.name:
+        print(fallback_line(wanted, row, files[0]), file=sys.stderr)
 
     keras.utils.set_random_seed(seed)
-    dataset = data.DATASETS[row.dataset]
-    network = models.build(row.model, input_shape=dataset.image_shape, num_classes=len(dataset.class_names))
+    network, scaling, input_kind = network_of(row, found, weights, freeze)
     network.summary()
-    made_with, epochs = backends.versions(), epochs or row.epochs
-    started = time.monotonic()
-    figures = fit(network, row, arrays, epochs, seed)
-    run = Run(
-        recipe=row.name,
-        dataset=dataset.title,
-        backend=keras.backend.backend(),
-        seed=seed,
-        epochs=epochs,
-        **figures,
-        seconds=round(time.monotonic() - started, 1),
-        files=[str(path) for path in files],
-        versions=made_with,
-    )
-    model = rebuild(network, scaling=row.scaling, probabilities=True)
+    job = Job(row, found, network, scaling, input_kind, seed, files, resume, tensorboard)
+    figures, judged = fit(job)
+    run = run_of(job, figures, judged)
+    model = rebuild(network, scaling=scaling, probabilities=True)
     for path in files:
-        saving.save(model, path, card_of(run, row))
-    drawing.learning_curves(run, curves_file(files[0]))
+        saving.save(model, path, card_of(run, job))
+    report.write(job.folder, run, judged, found.test_images, figures)
     return run
 
 
-def fit(network, row, arrays, epochs, seed):
-    """Train `network` in place, in the backend's fastest layout; return the figures of a Run."""
-    train, validation = data.split(arrays.train_labels, row.validation, seed)
-    trainee = rebuild(network, layout=FASTEST_LAYOUT.get(keras.backend.backend(), "channels_last"), scaling=row.scaling)
-    trainee.compile(
-        optimizer=OPTIMIZERS[row.optimizer](row),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+@dataclass(frozen=True)
+class Job:
+    """All that one training takes."""
+
+    row: Recipe
+    data: data.Data
+    network: keras.Model  # in channels_last, to logits
+    scaling: tuple | None  # None where `network` scales its pixels itself
+    input_kind: str  # how a picture of another shape is brought to the network's
+    seed: int
+    files: list[Path]
+    resume: bool
+    tensorboard: bool
+
+    @property
+    def folder(self):
+        """Where the report and the checkpoints of this training lie."""
+        return folder_of(self.files[0])
+
+
+def fit(job):
+    """Train the job's network in place, in the backend's fastest layout; return (Figures, test Evaluation)."""
+    row, found = job.row, job.data
+    layout = FASTEST_LAYOUT.get(keras.backend.backend(), "channels_last")
+    trainee = rebuild(job.network, layout=layout, scaling=job.scaling)
+    shape = job.network.input_shape[1:]
+    train, validation = split_of(row, found, job.seed)
+    images, prepare = batches.fitted(found.train_images, job.input_kind, shape)
+    plan = batches.Batches(
+        images[train], found.train_labels[train], row.batch_size, row.epochs, job.seed, 0, row.augmentation, prepare
     )
-    batches = Batches(arrays.train_images[train], arrays.train_labels[train], row.batch_size, epochs, seed)
-    with stopping.after_the_step():
-        history = trainee.fit(
-            batches,
-            steps_per_epoch=batches.steps_per_epoch,
-            validation_data=(arrays.train_images[validation], arrays.train_labels[validation]),
-            validation_batch_size=VALIDATION_BATCH,
-            epochs=epochs,
-            shuffle=False,  # Batches does, alike on every backend
-            callbacks=[keras.callbacks.TerminateOnNaN(), StopWhenAsked()],
-            verbose=1 if sys.stdout.isatty() else 2,
-        ).history
-    figures = {name: [float(value) for value in values] for name, values in history.items()}
-    if not all(np.isfinite(values).all() for values in figures.values()):
-        raise FloatingPointError(
-            f"the loss of {row.name} became NaN or infinite; try a smaller learning rate or another --seed"
-        )
-    test_loss, test_accuracy = trainee.evaluate(
-        arrays.test_images, arrays.test_labels, batch_size=VALIDATION_BATCH, verbose=0
-    )
-    copy_weights(trainee, network)
-    return {**figures, "test_loss": float(test_loss), "test_accuracy": float(test_accuracy)}
+    compile_for(trainee, row, plan.steps_per_epoch, row.epochs)
+    settings = settings_of(job)
+    place = job.folder / "checkpoints"
 
+    def save(epoch, arrays):
+        checkpoints.save(place, checkpoints.Checkpoint(epoch, settings, arrays), alone=epoch == plan.first + 1)
 
-class StopWhenAsked(keras.callbacks.Callback):
-    """Ends training or judging between two steps, after a signal."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        stopping.check()
-
-    def on_test_batch_end(self, batch, logs=None):
-        stopping.check()
-
-
-class Batches(keras.utils.PyDataset):
-    """The batches of all epochs in a row, in an order that depends on (seed, epoch) alone, not on the backend.
-
-    A batch's index says its epoch: backends differ in how often they announce an epoch, and TensorFlow reads ahead.
-    images: uint8 (n, height, width, channels); labels: (n,). The last batch of an epoch may be smaller.
-    """
-
-    def __init__(self, images, labels, batch_size, epochs, seed):
-        super().__init__()
-        self.images, self.labels, self.batch_size, self.epochs, self.seed = images, labels, batch_size, epochs, seed
-        self.steps_per_epoch = -(-len(images) // batch_size)
-        self.order = functools.lru_cache(maxsize=2)(self.order_of)
-
-    def __len__(self):
-        return self.steps_per_epoch * self.epochs
-
-    def __getitem__(self, index):
-        epoch, step = divmod(index, self.steps_per_epoch)
-        chosen = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        return self.images[chosen], self.labels[chosen]
-
-    def order_of(self, epoch):
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
-
-
-def load_with_fallback(recipe, fallback, data_dir):
-    """Return (row, Data) of `recipe`, or of `fallback` where the first's data are nowhere to be had."""
-    row = RECIPES[recipe]
+    figures = Figures(plan, row.keep_best, row.patience, save)
+    begin(job, trainee, figures, place, settings)
+    plan.first = len(figures.history.get("loss", ()))
+    watchers = [keras.callbacks.TerminateOnNaN(), StopWhenAsked(), figures]
+    watchers.append(Progress(plan.steps_per_epoch, row.epochs, plan.first))
+    if job.tensorboard:
+        watchers.append(TensorBoard(job.folder / "tensorboard", figures))
     try:
-        return row, data.load_data(row.dataset, data_dir)
+        with stopping.after_the_step():
+            if plan.first < row.epochs and not figures.is_over:
+                judge = batches.InOrder(images[validation], found.train_labels[validation], prepare=prepare)
+                trainee.fit(
+                    plan,
+                    steps_per_epoch=plan.steps_per_epoch,
+                    validation_data=judge if len(validation) else None,
+                    initial_epoch=plan.first,
+                    epochs=row.epochs,
+                    shuffle=False,  # Batches does, alike on every backend
+                    callbacks=watchers,
+                    verbose=0,  # Progress tells
+                )
+            if figures.diverged:
+                raise FloatingPointError(
+                    f"the loss of {row.name} became NaN or infinite; try a smaller learning rate or another --seed"
+                )
+            if figures.best:
+                checkpoints.assign(checkpoints.variables(trainee), figures.best)
+            images, prepare = batches.fitted(found.test_images, job.input_kind, shape)
+            judged = evaluation.evaluate(
+                trainee, images, found.test_labels, found.class_names, prepare, [StopWhenAsked()]
+            )
+    except stopping.Stopped as stopped:
+        kept = len(figures.history.get("loss", ()))
+        if kept:
+            stopped.note = f"{kept} of {row.epochs} epochs are kept in {shorten(place)}; --resume goes on with them"
+        raise
+    copy_weights(trainee, job.network)
+    return figures, judged
+
+
+def begin(job, trainee, figures, place, settings):
+    """Take up an earlier run's state where the job resumes one; else tell of one that is being left."""
+    if job.resume:
+        checkpoint = checkpoints.load(place, settings)
+        if checkpoint is None:
+            print(f"note: no checkpoint in {shorten(place)}: beginning at the first epoch", file=sys.stderr)
+            return
+        checkpoints.restore(trainee, checkpoint)
+        figures.resume(checkpoint)
+        print(f"resuming after epoch {checkpoint.epoch} of {job.row.epochs}")
+        return
+    if checkpoints.files(place):
+        print(f"note: the first epoch replaces the checkpoints in {shorten(place)}; --resume goes on with them",
+              file=sys.stderr)  # fmt: skip
+
+
+def split_of(row, found, seed):
+    """(train, validation) indices; BadInputError where the classes are too small to be split."""
+    try:
+        return data.split(found.train_labels, row.validation, seed)
+    except ValueError as error:
+        raise BadInputError(
+            f"{found.title} is too small to set {row.validation} apart for validation ({error}); add pictures to the "
+            "small classes"
+        ) from error
+
+
+def row_of(recipe):
+    """The Recipe that is meant by a name, or a Recipe itself."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe not in RECIPES:
+        raise ValueError(f"unknown recipe {recipe!r} (model-dataset); choose one of: {', '.join(RECIPES)}")
+    return RECIPES[recipe]
+
+
+def network_of(row, found, weights, freeze):
+    """Return (network to logits, scaling for its pixels, input kind): fresh, or beginning with a file's weights."""
+    num_classes = len(found.class_names)
+    if weights is None:
+        if freeze:
+            raise ValueError("freeze goes with weights: nothing is learned from layers that are frozen as drawn")
+        shape = row.image_shape or found.image_shape
+        network = models.build(row.model, input_shape=shape, num_classes=num_classes, **row.options)
+        return network, row.scaling if len(shape) == 3 else None, row.input_kind or found.input_kind
+    from kerasnets.transfer import with_classes
+
+    model, card = saving.load(weights, logits=True)
+    if card.model != row.model:
+        raise ValueError(f"{shorten(weights)} is a {card.model}, not a {row.model}; name that by --model")
+    return with_classes(model, num_classes, freeze), None, card.input_kind
+
+
+def settings_of(job):
+    """What must be the same in two runs for one to go on where the other stopped, for a checkpoint to hold."""
+    row = {name: value for name, value in dataclasses.asdict(job.row).items() if name not in LEFT_OPEN}
+    if not (job.row.schedule and job.row.schedule[0] == "cosine"):
+        del row["epochs"]  # more of them only go on
+    sha = hashlib.sha256()
+    for array in (job.data.train_images, job.data.train_labels):
+        sha.update(np.ascontiguousarray(array))
+    frozen = [layer.name for layer in job.network.layers if not layer.trainable]
+    return {**row, "seed": job.seed, "data": sha.hexdigest()[:16], "frozen": frozen}
+
+
+def load_with_fallback(row, fallback, data_dir, image_size):
+    """Return (row, Data) of `row`, or of the recipe `fallback` where the first's data are nowhere to be had."""
+    try:
+        return row, data.load_data(row.dataset, data_dir, image_size)
     except ConnectionError:
-        if fallback not in RECIPES or data_dir:  # who names a folder wants what should be in it
+        if not fallback or data_dir:  # who names a folder wants what should be in it
             raise
     return RECIPES[fallback], data.load_data(RECIPES[fallback].dataset)
 
@@ -210,27 +290,50 @@ def output_files(out, row, replaced):
     files = [Path(path) for path in out] or [MODELS_SAVED / f"{row.name}.keras"]
     if replaced:
         files = [f if f.stem.endswith(f"-{row.dataset}") else f.with_stem(f"{f.stem}-{row.dataset}") for f in files]
-    for path in [*files, curves_file(files[0])]:
+    for path in [*files, folder_of(files[0]) / "report.html"]:
         check_writable(path)
     return files
 
 
-def curves_file(path):
-    """Where the learning curves of the model file `path` are drawn."""
-    return path.with_name(f"{path.stem}-curves.png")
+def folder_of(path):
+    """The folder beside the model file `path` for all that a training leaves but the model."""
+    return path.with_suffix("")
 
 
-def card_of(run, row):
-    dataset = data.DATASETS[row.dataset]
+def run_of(job, figures, judged):
+    history = figures.history
+    return Run(
+        recipe=job.row.name,
+        dataset=job.data.title,
+        backend=keras.backend.backend(),
+        seed=job.seed,
+        epochs=len(history["loss"]),
+        best_epoch=figures.best_epoch + 1,
+        test_accuracy=judged.accuracy,
+        test_loss=judged.loss,
+        majority=judged.majority,
+        accuracy=history["accuracy"],
+        loss=history["loss"],
+        val_accuracy=history.get("val_accuracy", []),
+        val_loss=history.get("val_loss", []),
+        seconds=round(sum(history["seconds"]), 1),
+        files=[str(path) for path in job.files],
+        report=str(job.folder / "report.html"),
+        versions=backends.versions(),
+        machine=backends.machine(),
+    )
+
+
+def card_of(run, job):
     return saving.Card(
-        model=row.model,
+        model=job.row.model,
         dataset=run.dataset,
         recipe=run.recipe,
-        class_names=dataset.class_names,
-        input_kind=dataset.input_kind,
-        input_shape=dataset.image_shape,
+        class_names=job.data.class_names,
+        input_kind=job.input_kind,
+        input_shape=job.network.input_shape[1:],
         accuracy=run.test_accuracy,
-        val_accuracy=run.val_accuracy[-1],
+        val_accuracy=run.val_accuracy[run.best_epoch - 1] if run.val_accuracy else None,
         epochs=run.epochs,
         seed=run.seed,
         versions=run.versions,

@@ -1,0 +1,226 @@
+"""Own pictures: a folder, or a zip, with a folder of pictures for each class.
+
+pets/cat/001.jpg, pets/dog/001.jpg            a fifth of each class is set apart for the test
+pets/train/cat/..., pets/test/cat/...         the test part is given; "val" and "validation" do as well
+"""
+
+import sys
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from kerasnets import pictures
+from kerasnets.data.arrays import Data
+from kerasnets.data.splitting import split
+from kerasnets.errors import BadInputError, shorten
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "val", "valid", "validation")
+TEST_SHARE = 0.2  # of each class, where no test part is given
+MOST_BYTES = 16e9  # of all pixels together, which are held in memory
+
+
+def read_classes(path, shape=None, title=None):
+    """Read the pictures of a folder or zip at `path`, each resized to `shape`: a Data of them all.
+
+    shape: (height, width[, channels]); where None, the size of the pictures, which must then be one. Without channels,
+        RGB, unless all are grey. Classes are numbered in the alphabetical order of their folders.
+    Raises BadInputError for a picture that cannot be read, a class without pictures, or one class alone: it names the
+    first few, and counts them all.
+    """
+    path = Path(path)
+    source = ZipSource(path) if path.suffix.lower() == ".zip" else FolderSource(path)
+    parts = parts_of(source)
+    class_names = tuple(sorted(parts["train"]))
+    if len(class_names) < 2:
+        raise BadInputError(
+            f"{shorten(path)} holds no folders of pictures, one for each class; arrange them as cat/1.jpg, dog/1.jpg"
+        )
+    strangers = sorted(set(parts["test"]) - set(class_names))
+    missing = sorted(set(class_names) - set(parts["test"])) if parts["test"] else []
+    if strangers or missing:
+        raise BadInputError(
+            f"{shorten(path)}: class {(strangers or missing)[0]!r} is in the {'test' if strangers else 'train'} part "
+            "alone; give both parts the same class folders"
+        )
+    names = {part: [(name, i) for i, c in enumerate(class_names) for name in classes.get(c, ())]
+             for part, classes in parts.items()}  # fmt: skip
+    every = [name for part in names.values() for name, _ in part]
+    images = read_all(source, every, shape)
+    labels = np.array([label for part in names.values() for _, label in part], "int64")
+    if parts["test"]:
+        train, test = np.split(np.arange(len(every)), [len(names["train"])])
+    else:
+        train, test = test_apart(labels, class_names, path)
+    return Data(
+        images[train],
+        labels[train],
+        images[test],
+        labels[test],
+        title=title or path.stem,
+        class_names=class_names,
+        input_kind="picture",
+    )
+
+
+def test_apart(labels, class_names, path):
+    """(train, test) indices: a fifth of each class by a seed of its own, so that it is the same in every run."""
+    counts = np.bincount(labels)
+    if counts.min() < 2:
+        raise BadInputError(
+            f"{shorten(path)}: class {class_names[counts.argmin()]!r} has one picture; it needs two or more, for "
+            "training and for the test"
+        )
+    return split(labels, max(len(class_names), round(TEST_SHARE * len(labels))), seed=0)
+
+
+def parts_of(source):
+    """{"train": {class: names of pictures}, "test": {...}}; the test part is empty where none is given."""
+    found = {}
+    for name in picture_names(source):
+        *above, _ = PurePosixPath(name).parts
+        found.setdefault(tuple(above), []).append(name)
+    roots = {above[:-1] for above in found if above}
+    tops = {root[-1].lower() for root in roots if root}
+    parts = {"train": {}, "test": {}}
+    given = any(top in TRAIN_NAMES for top in tops) and any(top in TEST_NAMES for top in tops)
+    test_name = next((name for name in TEST_NAMES if name in tops), None)
+    for above, names in found.items():
+        if not above:
+            raise BadInputError(f"{source.path.name}: {names[0]} lies in no class folder; move it into one")
+        root = above[-2].lower() if len(above) > 1 else ""
+        if given and root not in (*TRAIN_NAMES, *TEST_NAMES):
+            raise BadInputError(f"{source.path.name}: {names[0]} lies in neither train nor {test_name}; move it")
+        if given and root in TEST_NAMES and root != test_name:
+            continue  # a third part, as validation beside test: the test part judges
+        part = parts["test" if given and root == test_name else "train"]
+        part.setdefault(above[-1], []).extend(sorted(names))
+    return parts
+
+
+# ---- the pictures ----
+
+
+def read_all(source, names, shape):
+    """uint8 (n, height, width, channels) of the pictures called `names`; `shape` as in `read_classes`."""
+    if shape is None:
+        shape = common_size(source, names)
+    height, width, channels = (*shape, 3)[:3]
+    if len(names) * height * width * channels > MOST_BYTES:
+        raise BadInputError(
+            f"{shorten(source.path)}: {len(names)} pictures of {height}x{width} are more than {MOST_BYTES / 1e9:.0f} "
+            "GB of pixels, and all are held in memory; take a smaller --image-size"
+        )
+    images = np.empty((len(names), height, width, channels), np.uint8)
+
+    def read_into(i, picture):
+        images[i] = pictures.prepare(picture, "picture", images.shape[1:], names[i])
+
+    for_each(source, names, read_into)
+    if len(shape) == 2 and (images[..., :1] == images).all():
+        return np.ascontiguousarray(images[..., :1])
+    return images
+
+
+def common_size(source, names):
+    """(height, width) that all pictures have."""
+    sizes = set()
+    for_each(source, names, lambda i, picture: sizes.add(picture.shape[:2]))
+    if len(sizes) > 1:
+        examples = " and ".join(f"{height}x{width}" for height, width in sorted(sizes)[:2])
+        raise BadInputError(
+            f"{shorten(source.path)}: the pictures have {len(sizes)} sizes, as {examples}; say to which to resize them "
+            "by --image-size"
+        )
+    return sizes.pop()
+
+
+def for_each(source, names, do):
+    """Call do(i, picture) for all pictures; one error for all of them that cannot be read."""
+
+    def read_one(i):
+        try:
+            do(i, source.picture(names[i]))
+        except BadInputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as threads:  # OpenCV and Pillow decode without Python's lock
+        errors = [error for error in threads.map(read_one, range(len(names))) if error]
+    if errors:
+        raise BadInputError(f"{len(errors)} of {len(names)} pictures cannot be read: {errors[0]}")
+
+
+class FolderSource:
+    """Pictures below a folder."""
+
+    def __init__(self, path):
+        self.path = path
+        if not path.is_dir():
+            raise BadInputError(f"no folder or zip {shorten(path)}; check the name")
+
+    def paths(self):
+        """Of all files and folders, relative to this one, those of folders ending in a slash."""
+        return [
+            found.relative_to(self.path).as_posix() + ("/" if found.is_dir() else "") for found in self.path.rglob("*")
+        ]
+
+    def picture(self, name):
+        return pictures.read(self.path / name)
+
+
+class ZipSource:
+    """Pictures inside a zip, read without unpacking it on disk."""
+
+    def __init__(self, path):
+        self.path = path
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except FileNotFoundError as error:
+            raise BadInputError(f"no folder or zip {shorten(path)}; check the name") from error
+        except (OSError, zipfile.BadZipFile) as error:
+            raise BadInputError(f"{shorten(path)} is damaged or no zip ({error}); copy it again") from error
+
+    def paths(self):
+        return self.archive.namelist()
+
+    def picture(self, name):
+        try:
+            if self.archive.getinfo(name).file_size > pictures.MAX_BYTES:
+                raise BadInputError(
+                    f"{shorten(name)} is larger than the {pictures.MAX_BYTES / 1e6:.0f} MB of a picture"
+                )
+            content = self.archive.read(name)
+        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+            raise BadInputError(f"{shorten(name)} cannot be unpacked: {error}; make the zip again") from error
+        return pictures.decode(content, name)
+
+
+def picture_names(source):
+    """The names of all pictures, in alphabetical order. A folder without any is refused, other files are told of."""
+    paths = [PurePosixPath(path) for path in source.paths() if not path.endswith("/")]
+    paths = [path for path in paths if not is_hidden(path)]
+    names = sorted(str(path) for path in paths if path.suffix.lower() in SUFFIXES)
+    others = sorted(str(path) for path in paths if path.suffix.lower() not in SUFFIXES)
+    if others:
+        print(
+            f"note: {source.path.name} holds {len(others)} files that are no {', '.join(SUFFIXES)}, as {others[0]}: "
+            "they are left out",
+            file=sys.stderr,
+        )
+    folders = [PurePosixPath(path) for path in source.paths() if path.endswith("/")]
+    filled = {folder for name in names for folder in PurePosixPath(name).parents}
+    for folder in folders:
+        if folder not in filled and not is_hidden(folder):
+            raise BadInputError(
+                f"{shorten(source.path)}: class folder {folder.name!r} has no pictures; fill or remove it"
+            )
+    return names
+
+
+def is_hidden(path):
+    """Whether a path leads through something hidden (macOS adds __MACOSX/._1.jpg to a zip)."""
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)

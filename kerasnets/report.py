@@ -1,0 +1,144 @@
+"""What a person looks at after a training: one HTML report, its pictures as PNG, and the figures as CSV."""
+
+import base64
+import csv
+import html
+import io
+
+from kerasnets import drawing
+from kerasnets.files import whole_file
+
+WORST = 18  # wrongly judged pictures that are shown
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+  body {{ font: 16px/1.5 system-ui, sans-serif; color: #1c2733; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
+  h1 {{ font-size: 1.6rem; margin-bottom: 0.2rem; }}
+  h2 {{ font-size: 1.15rem; margin-top: 2.2rem; }}
+  img {{ max-width: 100%; height: auto; }}
+  table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+  th, td {{ padding: 0.25rem 0.9rem; border-bottom: 1px solid #dfe5ec; text-align: right; }}
+  th:first-child, td:first-child {{ text-align: left; padding-left: 0; }}
+  .facts td {{ text-align: left; }}
+  .lead {{ font-size: 1.15rem; }}
+  .grey {{ color: #66717d; }}
+</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
+
+
+def write(folder, run, judged, test_images, figures):
+    """Write report.html, curves.png, confusion.png, mistakes.png, epochs.csv and batches.csv into `folder`.
+
+    run: training.Run; judged: the test data's evaluation.Evaluation; test_images: what was judged, as in data.Data;
+    figures: callbacks.Figures. Each file is written whole or not at all.
+    """
+    curves = drawing.learning_curves(run, figures.batches)
+    drawn = {"curves": curves, **pictures_of(judged, test_images)}
+    for name, figure in drawn.items():
+        drawing.save_figure(figure, folder / f"{name}.png")
+    write_csv(folder / "epochs.csv", "epoch", figures.history)
+    write_csv(folder / "batches.csv", "step", figures.batches)
+    body = [
+        f'<p class="lead">{lead(run.test_accuracy, judged)}</p>',
+        section("Learning curves", image(drawn["curves"])),
+        *sections_of(judged, drawn),
+        section("How it was made", facts_of(run)),
+    ]
+    write_page(folder / "report.html", f"{run.recipe} on {run.dataset}", body)
+
+
+def write_evaluation(folder, title, judged, test_images):
+    """Write report.html, confusion.png and mistakes.png of an evaluation.Evaluation into `folder`."""
+    drawn = pictures_of(judged, test_images)
+    for name, figure in drawn.items():
+        drawing.save_figure(figure, folder / f"{name}.png")
+    body = [f'<p class="lead">{lead(judged.accuracy, judged)}</p>', *sections_of(judged, drawn)]
+    write_page(folder / "report.html", title, body)
+
+
+def lead(accuracy, judged):
+    wrong = int((judged.predictions != judged.labels).sum())
+    return (
+        f"<b>{accuracy:.2%}</b> of {len(judged.labels):,} test examples are judged rightly, {wrong:,} wrongly; the "
+        f"cross-entropy is {judged.loss:.4f}. Always naming the most frequent class would be right in "
+        f"{judged.majority:.2%}."
+    )
+
+
+def pictures_of(judged, test_images):
+    """{name: figure}: the confusion matrix, and the mistakes where pictures were judged and some wrongly."""
+    drawn = {"confusion": drawing.confusion(judged.confusion(), judged.class_names)}
+    worst = judged.worst(WORST) if test_images.ndim == 4 else ()
+    if len(worst):
+        names, found = judged.class_names, judged.predictions
+        captions = [f"{names[judged.labels[i]]}\n→ {names[found[i]]}" for i in worst]
+        drawn["mistakes"] = drawing.grid(test_images[worst], captions)
+    return drawn
+
+
+def sections_of(judged, drawn):
+    """The parts of the page on an Evaluation."""
+    yield section("Each class", by_class(judged))
+    yield section("What is taken for what", image(drawn["confusion"]))
+    if "mistakes" in drawn:
+        note = "<p>Wrong answers that the network was surest of: the class, and what it answered.</p>"
+        yield section("The worst mistakes", note + image(drawn["mistakes"]))
+
+
+def by_class(judged):
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{precision:.4f}</td><td>{recall:.4f}</td><td>{f1:.4f}</td><td>{n:,}</td></tr>"
+        for name, precision, recall, f1, n in judged.by_class()
+    )
+    return f"<table><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th></tr>{rows}</table>"
+
+
+def facts_of(run):
+    kept = f", the weights are those of epoch {run.best_epoch}" if run.best_epoch < run.epochs else ""
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    facts = {
+        "recipe": run.recipe,
+        "data": run.dataset,
+        "backend": run.backend,
+        "seed": run.seed,
+        "epochs": f"{run.epochs} in {run.seconds:,.0f} s{kept}",
+        "machine": run.machine,
+        "versions": versions,
+        "model": ", ".join(run.files),
+        "figures": "epochs.csv and batches.csv beside this page",
+    }
+    rows = "".join(f"<tr><td>{name}</td><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items())
+    return f'<table class="facts">{rows}</table>'
+
+
+def section(title, content):
+    return f"<h2>{title}</h2>\n{content}"
+
+
+def image(figure):
+    """A figure inside the page itself, so that the page is one file."""
+    content = base64.b64encode(drawing.encoded(figure, "png")).decode()
+    return f'<img src="data:image/png;base64,{content}" alt="">'
+
+
+def write_page(path, title, body):
+    text = PAGE.format(title=html.escape(title), body="\n".join(body))
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_csv(path, first, columns):
+    """Write {name: list} as CSV, with a column called `first` that counts from 1."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow([first, *columns])
+    writer.writerows([i, *values] for i, values in enumerate(zip(*columns.values(), strict=True), start=1))
+    with whole_file(path) as part:
+        part.write_text(buffer.getvalue(), encoding="utf-8")

@@ -1,0 +1,214 @@
+"""Recipes run over seeds and backends, and the table of what came of it.
+
+RESULTS holds one line for each run, added when it is done; README.md and models_saved/README.md show it. What is there
+already is not run again, and a run that was stopped goes on after its last epoch.
+"""
+
+import csv
+import datetime
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from kerasnets import backends
+from kerasnets.errors import BadInputError
+from kerasnets.files import whole_file
+from kerasnets.recipes import RECIPES
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs/results.csv"
+RUNS = Path("models_saved/runs")
+COLUMNS = (
+    "recipe", "backend", "seed", "test_accuracy", "test_loss", "val_accuracy", "train_accuracy", "majority", "epochs",
+    "best_epoch", "seconds", "dataset", "machine", "versions", "commit", "date",
+)  # fmt: skip
+BEGIN, END = "<!-- results: written by scripts/reproduce.py -->", "<!-- end of results -->"
+
+
+def reproduce(names, wanted_backends, seeds, data_dir=None, results=RESULTS, runs=RUNS, tell=print):
+    """Run what is missing of the recipes called `names`, each in a process of its own; return how many failed.
+
+    After each, the line goes into `results`. What trains is written to stderr, as train.py would to stdout.
+    Raises ValueError for an unknown recipe or backend, ImportError for one that is not installed.
+    """
+    for backend in wanted_backends:
+        if backend not in backends.BACKENDS:
+            raise ValueError(f"unknown backend {backend!r}; choose from: {', '.join(backends.BACKENDS)}")
+        if not backends.is_installed(backend):
+            raise ImportError(f"{backend} is not installed: pip install {backends.PACKAGES[backend]}")
+    for name in names:
+        if name not in RECIPES:
+            raise ValueError(f"unknown recipe {name!r}; choose one of: {', '.join(RECIPES)}")
+    done = {key_of(row) for row in read(results)}
+    jobs = [(name, backend, str(seed)) for name in names for seed in seeds for backend in wanted_backends]
+    jobs = [job for job in jobs if job not in done]
+    failed = 0
+    for i, (name, backend, seed) in enumerate(jobs, start=1):
+        tell(f"{i} of {len(jobs)}: {name} on {backend}, seed {seed}")
+        row = run(name, backend, seed, data_dir, runs)
+        if row is None:
+            failed += 1
+            tell(f"{name} on {backend}, seed {seed} failed; its last line says why")
+            continue
+        append(results, row)
+        tell(f"{name} on {backend}, seed {seed}: test {float(row['test_accuracy']):.4f} in {row['seconds']} s")
+    return failed
+
+
+def run(name, backend, seed, data_dir, runs):
+    """Train one recipe in a process of its own; return its line of the results, None where it failed."""
+    out = Path(runs) / f"{name}-{backend}-{seed}.keras"
+    options = {"seed": int(seed), "out": str(out), "data_dir": data_dir, "resume": True}
+    code = (
+        "import json, sys; from kerasnets import console; from kerasnets.reproduction import train_one; "
+        "console.run(lambda: train_one(sys.argv[1], json.loads(sys.argv[2])))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, name, json.dumps(options)],
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        printed = process.communicate()[0]
+    except BaseException:  # Ctrl-C and SIGTERM: let it end after the step at hand
+        process.terminate()
+        process.wait()
+        raise
+    return json.loads(printed.splitlines()[-1]) if process.returncode == 0 else None
+
+
+def train_one(name, options):
+    """Train and print the line of the results as JSON; the main function of a run's own process."""
+    import contextlib
+
+    import kerasnets
+    from kerasnets.saving import commit
+
+    with contextlib.redirect_stdout(sys.stderr):
+        done = kerasnets.train(name, **options)
+    best = done.best_epoch - 1
+    row = {column: getattr(done, column, "") for column in COLUMNS} | {
+        "val_accuracy": done.val_accuracy[best] if done.val_accuracy else "",
+        "train_accuracy": done.accuracy[best],
+        "versions": " ".join(f"{package} {version}" for package, version in done.versions.items()),
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+    }
+    print(json.dumps(row))
+
+
+# ---- the results ----
+
+
+def read(path):
+    """The lines of the results as dicts of strings; none where there is no file."""
+    if not Path(path).is_file():
+        return []
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if rows and set(rows[0]) != set(COLUMNS):
+        raise BadInputError(f"{path} is damaged: its first line is not that of the results; take it from git again")
+    return rows
+
+
+def key_of(row):
+    return row["recipe"], row["backend"], str(row["seed"])
+
+
+def append(path, row):
+    """Add one line, the file being written whole."""
+    path = Path(path)
+    rows = [*read(path), {column: row[column] for column in COLUMNS}]
+    order = list(RECIPES)
+    rows.sort(key=lambda row: (order.index(row["recipe"]) if row["recipe"] in order else len(order),
+                               backends.BACKENDS.index(row["backend"]), int(row["seed"])))  # fmt: skip
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_tables(rows, readme=ROOT / "README.md", models_readme=ROOT / "models_saved/README.md"):
+    """Put the tables into the two pages, between their marks."""
+    for path, table in ((readme, summary_table(rows)), (models_readme, full_table(rows))):
+        text = path.read_text(encoding="utf-8")
+        before, rest = text.split(BEGIN)
+        after = rest.split(END)[1]
+        with whole_file(path) as part:
+            part.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+def summary_table(rows):
+    """Markdown: a line for each recipe, the published figure, ours as mean and deviation by backend."""
+    lines = [
+        "| recipe | published | torch | tensorflow | jax | reached |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, recipe in RECIPES.items():
+        cells = [cell(name, backend, rows) for backend in backends.BACKENDS]
+        lines.append(f"| `{name}` | {recipe.published_figure} | {' | '.join(cells)} | {verdict(name, rows)} |")
+    return "\n".join(lines)
+
+
+def figures_of(name, backend, rows):
+    """The accuracies that count for a recipe's goal, one for each seed."""
+    column = f"{RECIPES[name].goal_on}_accuracy"
+    return [float(row[column]) for row in rows if (row["recipe"], row["backend"]) == (name, backend)]
+
+
+def cell(name, backend, rows):
+    found = figures_of(name, backend, rows)
+    if not found:
+        return "not yet run"
+    mean = f"{statistics.mean(found):.4f}"
+    return f"{mean} ± {statistics.stdev(found):.4f} ({len(found)})" if len(found) > 1 else f"{mean} (1)"
+
+
+def verdict(name, rows):
+    """Whether every backend that was run reaches the goal, less one binomial standard error."""
+    goal = RECIPES[name].goal
+    if goal is None:
+        return ""
+    reached = []
+    for backend in backends.BACKENDS:
+        found = figures_of(name, backend, rows)
+        if found:
+            reached.append(statistics.mean(found) >= goal - standard_error(goal, examples(name)))
+    return "" if not reached else "yes" if all(reached) else "no"
+
+
+def standard_error(share, count):
+    """Of a share that was measured on `count` examples: binomial."""
+    return math.sqrt(share * (1 - share) / count)
+
+
+def examples(name):
+    """How many examples the goal of a recipe is measured on."""
+    from kerasnets.data import DATASETS
+
+    recipe = RECIPES[name]
+    return getattr(DATASETS[recipe.dataset], recipe.goal_on)
+
+
+def full_table(rows):
+    """Markdown: a line for each run, and below it what the machines and versions were."""
+    lines = [
+        "| recipe | backend | seed | test accuracy | test loss | validation | training | majority | epochs | time | at |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    settings = {}
+    for row in rows:
+        setting = settings.setdefault((row["machine"], row["versions"], row["dataset"]), len(settings) + 1)
+        shares = (row["test_accuracy"], row["test_loss"], row["val_accuracy"], row["train_accuracy"], row["majority"])
+        shown = " | ".join(f"{float(share):.4f}" if share != "" else "" for share in shares)
+        lines.append(
+            f"| `{row['recipe']}` | {row['backend']} | {row['seed']} | {shown} | {row['epochs']} | "
+            f"{float(row['seconds']):.0f} s | {setting} |"
+        )
+    told = [f"{i}. {dataset}; {machine}; {versions}" for (machine, versions, dataset), i in settings.items()]
+    return "\n".join([*lines, "", "Settings:", "", *told])
