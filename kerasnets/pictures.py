@@ -192,7 +192,9 @@ def to_fashion_form(picture, shape):
     """
     grey = to_grey(picture)
     if grey.shape != (SIDE, SIDE):
-        grey = centre(trim(255 - grey if is_light(grey) else grey))
+        # Not is_light, which seeks thin ink: clothing may fill the picture, but seldom its rim.
+        paper = np.median(rim(grey))
+        grey = centre(trim(255 - grey if 2 * paper > float(grey.min()) + float(grey.max()) else grey))
     return resize(grey, *shape[:2]).reshape(shape)
 
 
@@ -210,7 +212,7 @@ def centre(grey):
     """Scale uint8 pixels so that the longer side has 28 and lay them into the middle of 28x28."""
     height, width = (max(1, round(side * SIDE / max(grey.shape))) for side in grey.shape)
     field = np.zeros((SIDE, SIDE), np.uint8)
-    top, left = (SIDE - height) // 2, (SIDE - width) // 2
+    top, left = (SIDE - height + 1) // 2, (SIDE - width + 1) // 2  # an odd row goes above, as in Fashion-MNIST
     field[top : top + height, left : left + width] = resize(grey, height, width)
     return field
 

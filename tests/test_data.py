@@ -1,62 +1,25 @@
 """The data are found where they lie, are what they are called, and come in one order everywhere."""
 
-import dataclasses
-import functools
 import gzip
-import hashlib
-import http.server
-import threading
+import io
+import os
 
 import numpy as np
 import pytest
 
 from kerasnets import data
+from kerasnets.data import idx
 from kerasnets.errors import BadInputError
-
-COUNTS = (60, 20)  # pictures of the stand-in for MNIST
-
-
-def stand_in(seed=0):
-    """Four arrays like MNIST's, of random pixels and labels."""
-    rng = np.random.default_rng(seed)
-    arrays = []
-    for count in COUNTS:
-        arrays += [rng.integers(0, 256, (count, 28, 28), np.uint8), rng.integers(0, 10, count).astype(np.uint8)]
-    return arrays
-
-
-def row_of(arrays, **changes):
-    """The row of DATASETS that describes the stand-in."""
-    sums = tuple(hashlib.sha256(array.tobytes()).hexdigest() for array in arrays)
-    return dataclasses.replace(data.DATASETS["mnist"], train=COUNTS[0], test=COUNTS[1], content_sha256=sums, **changes)
-
-
-def idx_bytes(array):
-    """The IDX format, from its description at yann.lecun.com/exdb/mnist."""
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-
-
-def write_idx(folder, arrays, packed=True):
-    folder.mkdir(parents=True, exist_ok=True)
-    for array, (part, _) in zip(arrays, data.PARTS, strict=True):
-        content = idx_bytes(array)
-        (folder / f"{part}.gz").write_bytes(gzip.compress(content)) if packed else (folder / part).write_bytes(content)
-    return folder
+from kerasnets.pictures import KINDS
+from tests.stand_ins import idx_bytes, isolate, row_of, save_archive, stand_in, write_idx
 
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
-    """An empty working folder and home, the stand-in under MNIST's name, and no network but this machine's."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.delenv("KERASNETS_DATA", raising=False)
+    """An empty working folder and home, the stand-in under MNIST's name, and no network."""
+    isolate(monkeypatch, tmp_path)
     monkeypatch.setitem(data.DATASETS, "mnist", row_of(stand_in()))
-    monkeypatch.setattr(data, "download", no_download)
     return tmp_path
-
-
-def no_download(row, data_dir):
-    raise ConnectionError("no download in this test")
 
 
 # ---- where ----
@@ -78,8 +41,7 @@ def test_idx_files_are_found_and_read(nowhere, place, packed):
 
 def test_keras_cache_is_found(nowhere):
     arrays = stand_in()
-    (nowhere / "keras/datasets").mkdir(parents=True)
-    np.savez(nowhere / "keras/datasets/mnist.npz", **{key: a for (_, key), a in zip(data.PARTS, arrays, strict=True)})
+    save_archive(nowhere / "keras/datasets/mnist.npz", arrays)
     np.testing.assert_array_equal(data.load_data("mnist").test_images[..., 0], arrays[2])
 
 
@@ -93,6 +55,23 @@ def test_data_dir_goes_before_the_variable_and_the_variable_before_the_working_f
         data.load_data("mnist")
 
 
+def test_fashion_mnist_is_found_below_a_folder_of_its_own_in_torchvisions_layout(nowhere, monkeypatch):
+    arrays = stand_in(seed=3)
+    monkeypatch.setitem(data.DATASETS, "fashion_mnist", row_of(arrays, "fashion_mnist"))
+    write_idx(nowhere / "given/MNIST/raw", stand_in())
+    write_idx(nowhere / "given/FashionMNIST/raw", arrays)
+    found = data.load_data("fashion_mnist", nowhere / "given")
+    np.testing.assert_array_equal(found.train_images[..., 0], arrays[0])
+    np.testing.assert_array_equal(data.load_data("mnist", nowhere / "given").train_images[..., 0], stand_in()[0])
+
+
+def test_fashion_mnist_is_found_in_keras_cache(nowhere, monkeypatch):
+    arrays = stand_in(seed=3)
+    monkeypatch.setitem(data.DATASETS, "fashion_mnist", row_of(arrays, "fashion_mnist"))
+    write_idx(nowhere / "keras/datasets/fashion-mnist", arrays)
+    np.testing.assert_array_equal(data.load_data("fashion_mnist").test_labels, arrays[3])
+
+
 def test_real_mnist_has_its_first_labels_and_moments(mnist):
     # shared/data/README.md: first labels, mean and deviation of pixels / 255
     assert mnist.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
@@ -100,16 +79,150 @@ def test_real_mnist_has_its_first_labels_and_moments(mnist):
     assert (mnist.train_images / 255).std() == pytest.approx(0.3081, abs=5e-5)
 
 
-def test_digits_are_scikit_learns_in_mnists_form():
-    digits = data.load_data("digits")
-    assert digits.train_images.shape == (1437, 28, 28, 1)
-    assert digits.test_images.shape == (360, 28, 28, 1)
-    assert digits.train_images.dtype == np.uint8
-    counts = np.bincount(np.concatenate([digits.train_labels, digits.test_labels]))
-    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # UCI optdigits.names, test set
-    rows = np.flatnonzero((digits.test_images > 0).any((0, 2, 3)))
-    assert rows[0] >= 1
-    assert (digits.test_images > 0).any((2, 3)).sum(1).max() <= 20  # the box
+@pytest.fixture(scope="module")
+def fashion():
+    """The real Fashion-MNIST, where KERASNETS_DATA names it."""
+    if "KERASNETS_DATA" not in os.environ:
+        pytest.skip("the real Fashion-MNIST is not here: set KERASNETS_DATA to the folder that holds FashionMNIST/raw")
+    return data.load_data("fashion_mnist")
+
+
+def test_real_fashion_mnist_has_its_first_labels_moments_and_even_classes(fashion):
+    # Moments: as transforms.Normalize((0.2860,), (0.3530,)) in circulation. Labels: tensorflow.org/tutorials/keras/
+    # classification prints [9, 0, 0, ..., 3, 0, 5] and shows the first as an ankle boot. 6,000 and 1,000 of each class:
+    # Xiao et al. 2017, arXiv:1708.07747.
+    assert fashion.train_labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
+    assert fashion.train_labels[-3:].tolist() == [3, 0, 5]
+    assert fashion.class_names[fashion.train_labels[0]] == "Ankle boot"
+    assert (fashion.train_images / 255).mean() == pytest.approx(0.2860, abs=5e-5)
+    assert (fashion.train_images / 255).std() == pytest.approx(0.3530, abs=5e-5)
+    assert np.bincount(fashion.train_labels).tolist() == [6000] * 10
+    assert np.bincount(fashion.test_labels).tolist() == [1000] * 10
+
+
+def test_a_picture_of_fashion_mnist_is_left_as_it_is(fashion):
+    for picture in fashion.test_images[:300]:
+        np.testing.assert_array_equal(KINDS["fashion"](picture, (28, 28, 1)), picture)
+
+
+# ---- permuted ----
+
+
+def test_the_permuted_mnist_has_the_same_pixels_in_one_other_order(nowhere, monkeypatch):
+    """Two pictures that number the rows and the columns tell where each pixel went; all others must follow."""
+    arrays = stand_in()
+    arrays[0][0], arrays[0][1] = np.indices((28, 28))
+    monkeypatch.setitem(data.DATASETS, "mnist", row_of(arrays))
+    write_idx(nowhere / "data", arrays)
+    plain, permuted = data.load_data("mnist"), data.load_data("mnist-permuted")
+    rows, columns = permuted.train_images[:2, ..., 0]
+    assert sorted(zip(rows.ravel(), columns.ravel(), strict=True)) == [(i, j) for i in range(28) for j in range(28)]
+    assert ((rows, columns) != np.indices((28, 28))).any(axis=0).mean() > 0.95  # not one in twenty stays
+    for part in ("train", "test"):
+        images = getattr(plain, f"{part}_images")
+        np.testing.assert_array_equal(getattr(permuted, f"{part}_images"), images[:, rows, columns])
+        np.testing.assert_array_equal(getattr(permuted, f"{part}_labels"), getattr(plain, f"{part}_labels"))
+    assert permuted.title == "MNIST, pixels permuted"
+
+
+def test_a_prediction_permutes_a_picture_as_the_data_set_does(mnist):
+    permuted = data.load_data("mnist-permuted")
+    assert permuted.input_kind == "mnist_permuted"
+    for there, plain in zip(permuted.test_images[:200], mnist.test_images, strict=False):
+        np.testing.assert_array_equal(KINDS[permuted.input_kind](plain, (28, 28, 1)), there)
+        np.testing.assert_array_equal(np.sort(there, axis=None), np.sort(plain, axis=None))
+
+
+def permuted_numbers():
+    from kerasnets.pictures import permute_pixels
+
+    return permute_pixels(np.arange(784).reshape(1, 28, 28, 1))
+
+
+def test_the_order_is_the_same_on_every_backend(workers):
+    for worker in workers.values():
+        np.testing.assert_array_equal(worker(permuted_numbers), permuted_numbers())
+
+
+# ---- own archives ----
+
+
+def test_an_own_archive_is_read_under_its_own_name(nowhere):
+    arrays = stand_in()
+    save_archive(nowhere / "scans.npz", [arrays[0][..., None], arrays[1], arrays[2][..., None], arrays[3]])
+    found = data.load_data("scans.npz")
+    np.testing.assert_array_equal(found.train_images[..., 0], arrays[0])
+    np.testing.assert_array_equal(found.test_labels, arrays[3])
+    assert (found.train_labels.dtype, found.test_labels.dtype) == (np.int64, np.int64)
+    assert found.class_names == tuple("0123456789")
+    assert (found.title, found.input_kind, found.image_shape) == ("scans", "picture", (28, 28, 1))
+
+
+def test_an_own_archive_of_a_table_is_one_of_rows(nowhere):
+    rows, labels = np.random.default_rng(0).random((40, 3), "float32"), np.arange(40) % 4
+    save_archive(nowhere / "table.npz", [rows, labels, rows[:9], labels[:9]])
+    found = data.load_data(nowhere / "table.npz")
+    assert (found.input_kind, found.image_shape, found.class_names) == ("row", (3,), tuple("0123"))
+
+
+BAD_ARCHIVES = {
+    "text": (lambda path: path.write_text("text"), "own.npz is damaged"),
+    "missing": (lambda path: None, "no file own.npz; check the name"),
+    "a folder": (lambda path: path.mkdir(), "no file own.npz; check the name"),
+    "an array alone": (lambda path: path.write_bytes(npy_bytes(np.zeros(3))), "own.npz is damaged"),
+    "other names": (lambda path: np.savez(path, images=np.zeros(3)), "own.npz is damaged: 'x_train"),
+    "code": (
+        lambda path: save_archive(path, [np.array([print], object)] * 4),
+        "own.npz is damaged: Object arrays cannot be loaded",
+    ),
+    "no channels": (lambda path: save_archive(path, stand_in()), "images[..., None]"),
+    "a label of a thousand millions": (
+        lambda path: save_archive(path, own_arrays(lambda labels: np.where(labels == 1, 10**9, labels))),
+        "label 1000000000, where the 2 classes are numbered from 0 to 1",
+    ),
+    "labels of numbers with a fraction": (
+        lambda path: save_archive(path, own_arrays(lambda labels: labels / 2)),
+        "labels are float64 and not whole numbers",
+    ),
+}
+
+
+def npy_bytes(array):
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def own_arrays(change):
+    images, labels = np.zeros((8, 5, 5, 3), np.uint8), np.arange(8) % 2
+    return [images, change(labels), images, labels]
+
+
+@pytest.mark.parametrize("case", BAD_ARCHIVES)
+def test_a_bad_archive_is_refused_in_one_line_that_says_what_to_do(nowhere, case):
+    make, words = BAD_ARCHIVES[case]
+    make(nowhere / "own.npz")
+    with pytest.raises(BadInputError) as caught:
+        data.load_data("own.npz")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert ";" in str(caught.value)
+    assert "downloaded" not in str(caught.value)  # there is nowhere to have it from
+
+
+def test_a_mutated_archive_is_read_or_refused_as_bad_input(nowhere):
+    save_archive(nowhere / "good.npz", own_arrays(lambda labels: labels))
+    good, rng, refused = (nowhere / "good.npz").read_bytes(), np.random.default_rng(0), 0
+    for _ in range(300):
+        content = bytearray(good)
+        for place in rng.integers(0, len(good), rng.integers(1, 20)):
+            content[place] = rng.integers(0, 256)
+        (nowhere / "own.npz").write_bytes(content[: rng.integers(len(good) // 2, 2 * len(good))])
+        try:
+            assert data.load_data("own.npz").train_images.shape[0] == 8
+        except BadInputError:
+            refused += 1
+    assert refused > 150  # each array has a checksum in the zip
 
 
 # ---- bad data ----
@@ -164,7 +277,7 @@ BAD_DATA = {
 def test_bad_data_are_refused_in_one_line_that_names_the_file(nowhere, case):
     index, spoil, words = BAD_DATA[case]
     folder = write_idx(nowhere / "given", stand_in())
-    spoil(folder / f"{data.PARTS[index][0]}.gz")
+    spoil(folder / f"{idx.PARTS[index][0]}.gz")
     with pytest.raises(BadInputError) as caught:
         data.load_data("mnist", folder)
     assert words in str(caught.value)
@@ -185,8 +298,13 @@ def test_a_folder_that_is_not_there_is_bad_input(nowhere):
 
 
 def test_an_unknown_data_set_is_wrong_usage():
-    with pytest.raises(ValueError, match="unknown data set 'emnist'; choose one of: mnist, digits"):
+    with pytest.raises(ValueError, match="unknown data set 'emnist'; choose one of: mnist, fashion_mnist, cifar10"):
         data.load_data("emnist")
+
+
+def test_an_image_size_goes_with_own_pictures_alone():
+    with pytest.raises(ValueError, match="an image size goes with own pictures; digits has its own"):
+        data.load_data("digits", image_size=(32, 32))
 
 
 def test_test_pictures_outside_of_the_set_are_wrong_usage():
@@ -217,97 +335,3 @@ def test_the_split_is_the_same_on_every_backend(workers):
     for worker in workers.values():
         for mine, yours in zip(worker(split_of_digits, 7), here, strict=True):
             np.testing.assert_array_equal(mine, yours)
-
-
-# ---- download, from a server on the loopback address ----
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server(tmp_path):
-    """(folder, address): a web server on 127.0.0.1 for the files that a test puts into the folder."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-    thread = threading.Thread(target=running.serve_forever)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{running.server_port}/"
-    running.shutdown()
-    thread.join()
-    running.server_close()
-
-
-def download_here(row, folder, mirror):
-    """In a worker: load the stand-in, which is nowhere, into an empty working folder and home."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("KERASNETS_DATA", raising=False)
-        patch.setenv("KERAS_HOME", str(folder / "keras"))
-        patch.setitem(data.DATASETS, "mnist", row)
-        return load_twice(folder, mirror, patch)
-
-
-def load_twice(folder, mirror, patch):
-    import keras
-
-    if keras.backend.backend() == "torch":
-        from torchvision.datasets import MNIST
-
-        resources = [
-            (f"{part}.gz", hashlib.md5((folder / "served" / f"{part}.gz").read_bytes()).hexdigest())
-            for part, _ in data.PARTS
-        ]
-        patch.setattr(MNIST, "mirrors", [mirror])
-        patch.setattr(MNIST, "resources", resources)
-    try:
-        found = data.load_data("mnist")
-        return found.train_images.sum(), data.load_data("mnist").train_images.sum()
-    except (ConnectionError, BadInputError) as error:
-        return f"{type(error).__name__}: {error}"
-
-
-def serve(folder, arrays):
-    """Put the stand-in where torchvision and where Keras look for it; return the archive's SHA-256."""
-    write_idx(folder, arrays)
-    np.savez(folder / "mnist.npz", **{key: array for (_, key), array in zip(data.PARTS, arrays, strict=True)})
-    return hashlib.sha256((folder / "mnist.npz").read_bytes()).hexdigest()
-
-
-def test_mnist_is_downloaded_checked_and_found_again(worker, server, tmp_path):
-    folder, address = server
-    arrays = stand_in()
-    row = row_of(arrays, archive_url=f"{address}mnist.npz", archive_sha256=serve(folder, arrays))
-    assert worker(download_here, row, tmp_path, address) == (arrays[0].sum(),) * 2
-    left = [path.name for path in tmp_path.rglob("*") if "download" in path.name or ".part" in path.name]
-    assert left == []
-
-
-def test_a_download_joins_what_lies_in_the_folder(workers, server, tmp_path):
-    folder, address = server
-    (tmp_path / "data/MNIST/raw").mkdir(parents=True)
-    (tmp_path / "data/MNIST/raw/notes.txt").write_text("mine")
-    serve(folder, stand_in())
-    assert workers["torch"](download_here, row_of(stand_in()), tmp_path, address) == (stand_in()[0].sum(),) * 2
-    assert (tmp_path / "data/MNIST/raw/notes.txt").read_text() == "mine"
-
-
-def test_a_download_of_something_else_is_refused_and_not_kept(worker, server, tmp_path):
-    folder, address = server
-    row = row_of(stand_in(), archive_url=f"{address}mnist.npz", archive_sha256=serve(folder, stand_in(seed=1)))
-    answer = worker(download_here, row, tmp_path, address)
-    assert answer == "BadInputError: what was downloaded as MNIST is damaged; try again, or use --data-dir"
-    kept = [path for path in tmp_path.rglob("*ubyte*") if "served" not in path.parts]
-    assert kept == []
-    assert not (tmp_path / "keras/datasets/mnist.npz").exists()
-
-
-def test_without_a_network_one_line_says_what_to_do(worker, tmp_path):
-    serve(write_idx(tmp_path / "served", stand_in()), stand_in())
-    row = row_of(stand_in(), archive_url="http://127.0.0.1:9/mnist.npz")  # port 9: no one listens there
-    answer = worker(download_here, row, tmp_path, "http://127.0.0.1:9/")
-    assert answer.startswith("ConnectionError: MNIST is in no known folder and cannot be downloaded")
-    assert "--data-dir" in answer

@@ -234,7 +234,7 @@ def load_own(path, image_size):
 def is_path(name):
     """Whether the name of a data set means own data on the disk."""
     path = Path(name)
-    return path.exists() or len(path.parts) > 1 or path.suffix.lower() in (".zip", ".npz")
+    return path.exists() or not {"/", os.sep}.isdisjoint(str(name)) or path.suffix.lower() in (".zip", ".npz")
 
 
 def held_out(name, indices, data_dir=None):

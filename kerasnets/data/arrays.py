@@ -73,7 +73,7 @@ def wrong_images(images):
     if images.ndim not in (2, 4):
         return f"images are {images.shape}; give (n, height, width, channels), or (n, columns) of a table"
     if images.size == 0:
-        return f"there are no images, or they are empty: {images.shape}"
+        return f"there are no images, or they are empty: {images.shape}; put some into it"
     if images.ndim == 2:
         if images.dtype.kind != "f":
             return f"a table's rows are {images.dtype}; give float32"
@@ -97,5 +97,8 @@ def wrong_labels(labels, count, num_classes):
         return f"labels are {labels.dtype}; give whole numbers, by labels.astype('int64')"
     if labels.min() < 0 or labels.max() >= num_classes:
         worst = labels.min() if labels.min() < 0 else labels.max()
-        return f"label {worst}, where the {num_classes} classes are numbered from 0 to {num_classes - 1}"
+        return (
+            f"label {worst}, where the {num_classes} classes are numbered from 0 to {num_classes - 1}; number them so, "
+            "without gaps"
+        )
     return None

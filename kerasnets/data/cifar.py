@@ -49,7 +49,7 @@ def read_batches(contents, row):
         if hashlib.md5(content).hexdigest() != row.batches[name]:
             raise damaged(path, f"batch {name} is missing or not that of {row.title}, by MD5")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy's about the age of these pickles, which Python 2 made
+            warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of Python 2's pickles (numpy #31177)
             batch = pickle.loads(content, encoding="latin1")
         pixels = np.asarray(batch["data"], np.uint8)
         images.append(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))

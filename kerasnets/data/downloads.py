@@ -18,6 +18,7 @@ from kerasnets import backends
 from kerasnets.errors import BadInputError
 
 TIMEOUT = 20  # seconds without an answer
+PREFIX = ".kerasnets-download-"  # of the folder in which a download lies until it is whole
 ABANDONED = 24 * 3600  # seconds after which the folder that a killed download left behind is swept away
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
@@ -35,10 +36,10 @@ def download(row, read, data_dir, cache):
 
 
 def keep(row, read, fetch, target, inside):
-    """Fetch into a folder beside its place, read what lies `inside` it there, then move all into `target`."""
+    """Fetch into a folder beside its place, read there what lies `inside` it, then move all into `target`."""
     beside = next(folder for folder in (target, *target.absolute().parents) if folder.is_dir())  # on the same disk
     sweep(beside)
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".download-") as folder:
+    with tempfile.TemporaryDirectory(dir=beside, prefix=PREFIX) as folder:
         fresh = Path(folder)
         with network(row):
             fetch(row, fresh, inside)
@@ -65,7 +66,7 @@ def move(path, place):
 
 def sweep(folder):
     """Remove what downloads that were killed long ago left in `folder`."""
-    for left in folder.glob(".download-*"):
+    for left in folder.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # another process may have swept it
             if time.time() - left.stat().st_mtime > ABANDONED:
                 shutil.rmtree(left)
@@ -76,7 +77,7 @@ def by_torchvision(row, folder, inside):
     from torchvision import datasets
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy's about the age of CIFAR's pickles
+        warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of CIFAR's pickles (numpy #31177)
         getattr(datasets, row.torchvision)(folder, download=True)
 
 

@@ -4,9 +4,10 @@ pets/cat/001.jpg, pets/dog/001.jpg            a fifth of each class is set apart
 pets/train/cat/..., pets/test/cat/...         the test part is given; "val" and "validation" do as well
 """
 
+import os
 import sys
+import warnings
 import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +15,6 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.data.arrays import Data
-from kerasnets.data.splitting import split
 from kerasnets.errors import BadInputError, shorten
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -29,16 +29,17 @@ def read_classes(path, shape=None, title=None):
 
     shape: (height, width[, channels]); where None, the size of the pictures, which must then be one. Without channels,
         RGB, unless all are grey. Classes are numbered in the alphabetical order of their folders.
-    Raises BadInputError for a picture that cannot be read, a class without pictures, or one class alone: it names the
-    first few, and counts them all.
+    Raises BadInputError for pictures that cannot be read (it names the first and counts them all), a class without
+    pictures, one class alone, or an order of folders that does not tell the classes.
     """
     path = Path(path)
     source = ZipSource(path) if path.suffix.lower() == ".zip" else FolderSource(path)
     parts = parts_of(source)
     class_names = tuple(sorted(parts["train"]))
     if len(class_names) < 2:
+        there = f"one class alone, {class_names[0]!r}" if class_names else "no pictures"
         raise BadInputError(
-            f"{shorten(path)} holds no folders of pictures, one for each class; arrange them as cat/1.jpg, dog/1.jpg"
+            f"{shorten(path)} holds {there}; give each of two or more classes a folder, as cat/1.jpg, dog/1.jpg"
         )
     strangers = sorted(set(parts["test"]) - set(class_names))
     missing = sorted(set(class_names) - set(parts["test"])) if parts["test"] else []
@@ -61,21 +62,27 @@ def read_classes(path, shape=None, title=None):
         labels[train],
         images[test],
         labels[test],
-        title=title or path.stem,
+        title=title or path.resolve().name.removesuffix(".zip"),
         class_names=class_names,
         input_kind="picture",
     )
 
 
 def test_apart(labels, class_names, path):
-    """(train, test) indices: a fifth of each class by a seed of its own, so that it is the same in every run."""
+    """(train, test) indices, shuffled: of each class a fifth, one picture at least, is for the test.
+
+    By a seed of its own, so that it is the same in every run.
+    """
     counts = np.bincount(labels)
     if counts.min() < 2:
         raise BadInputError(
             f"{shorten(path)}: class {class_names[counts.argmin()]!r} has one picture; it needs two or more, for "
             "training and for the test"
         )
-    return split(labels, max(len(class_names), round(TEST_SHARE * len(labels))), seed=0)
+    shuffled = np.random.RandomState(0).permutation(len(labels))  # whose stream never changes
+    chosen = [shuffled[labels[shuffled] == i][: max(1, round(TEST_SHARE * count))] for i, count in enumerate(counts)]
+    is_test = np.isin(shuffled, np.concatenate(chosen))
+    return shuffled[~is_test], shuffled[is_test]
 
 
 def parts_of(source):
@@ -84,22 +91,41 @@ def parts_of(source):
     for name in picture_names(source):
         *above, _ = PurePosixPath(name).parts
         found.setdefault(tuple(above), []).append(name)
-    roots = {above[:-1] for above in found if above}
+    check_order(source, found)
+    roots = {above[:-1] for above in found}
     tops = {root[-1].lower() for root in roots if root}
     parts = {"train": {}, "test": {}}
     given = any(top in TRAIN_NAMES for top in tops) and any(top in TEST_NAMES for top in tops)
     test_name = next((name for name in TEST_NAMES if name in tops), None)
+    left_out = 0
     for above, names in found.items():
-        if not above:
-            raise BadInputError(f"{source.path.name}: {names[0]} lies in no class folder; move it into one")
         root = above[-2].lower() if len(above) > 1 else ""
         if given and root not in (*TRAIN_NAMES, *TEST_NAMES):
             raise BadInputError(f"{source.path.name}: {names[0]} lies in neither train nor {test_name}; move it")
         if given and root in TEST_NAMES and root != test_name:
-            continue  # a third part, as validation beside test: the test part judges
+            left_out += len(names)  # of a third part, as validation beside test: the test part judges
+            continue
         part = parts["test" if given and root == test_name else "train"]
         part.setdefault(above[-1], []).extend(sorted(names))
+    if left_out:
+        print(f"note: {left_out} pictures of {source.path.name} are in neither train nor {test_name}", file=sys.stderr)
     return parts
+
+
+def check_order(source, found):
+    """Refuse an order of folders in which it is not plain what the classes are; found: {folder: pictures in it}."""
+    if () in found:
+        raise BadInputError(f"{source.path.name}: {found[()][0]} lies in no class folder; move it into one")
+    outer = {folder[:depth] for folder in found for depth in range(len(folder))}
+    for folder in sorted(outer & set(found)):
+        raise BadInputError(
+            f"{source.path.name}: {'/'.join(folder)} holds both pictures and folders of them; make it one class"
+        )
+    if found and all(folder[-1].lower() in (*TRAIN_NAMES, *TEST_NAMES) for folder in found):
+        raise BadInputError(
+            f"{source.path.name}: the pictures lie in {min(found)[-1]!r} itself; arrange them as train/cat/1.jpg, "
+            "test/cat/1.jpg"
+        )
 
 
 # ---- the pictures ----
@@ -148,7 +174,9 @@ def for_each(source, names, do):
         except BadInputError as error:
             return str(error)
 
-    with ThreadPoolExecutor() as threads:  # OpenCV and Pillow decode without Python's lock
+    # OpenCV and Pillow decode without Python's lock. Each decoding silences warnings and then restores what it found,
+    # which in threads may be another's silence: the outer block has the last word.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor() as threads:
         errors = [error for error in threads.map(read_one, range(len(names))) if error]
     if errors:
         raise BadInputError(f"{len(errors)} of {len(names)} pictures cannot be read: {errors[0]}")
@@ -165,7 +193,10 @@ class FolderSource:
     def paths(self):
         """Of all files and folders, relative to this one, those of folders ending in a slash."""
         return [
-            found.relative_to(self.path).as_posix() + ("/" if found.is_dir() else "") for found in self.path.rglob("*")
+            (Path(folder) / name).relative_to(self.path).as_posix() + slash
+            for folder, folders, files in os.walk(self.path, followlinks=True)
+            for names, slash in ((folders, "/"), (files, ""))
+            for name in names
         ]
 
     def picture(self, name):
@@ -181,40 +212,40 @@ class ZipSource:
             self.archive = zipfile.ZipFile(path)
         except FileNotFoundError as error:
             raise BadInputError(f"no folder or zip {shorten(path)}; check the name") from error
-        except (OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # OSError, BadZipFile, NotImplementedError, ValueError, ... by where it is damaged
             raise BadInputError(f"{shorten(path)} is damaged or no zip ({error}); copy it again") from error
 
     def paths(self):
         return self.archive.namelist()
 
     def picture(self, name):
+        if self.archive.getinfo(name).file_size > pictures.MAX_BYTES:
+            raise BadInputError(
+                f"{shorten(name)} is larger than a picture may be, {pictures.MAX_BYTES / 1e6:.0f} MB; leave it out"
+            )
         try:
-            if self.archive.getinfo(name).file_size > pictures.MAX_BYTES:
-                raise BadInputError(
-                    f"{shorten(name)} is larger than the {pictures.MAX_BYTES / 1e6:.0f} MB of a picture"
-                )
             content = self.archive.read(name)
-        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:  # RuntimeError of an encrypted one, BadZipFile, zlib.error, EOFError, ...
             raise BadInputError(f"{shorten(name)} cannot be unpacked: {error}; make the zip again") from error
         return pictures.decode(content, name)
 
 
 def picture_names(source):
     """The names of all pictures, in alphabetical order. A folder without any is refused, other files are told of."""
-    paths = [PurePosixPath(path) for path in source.paths() if not path.endswith("/")]
-    paths = [path for path in paths if not is_hidden(path)]
-    names = sorted(str(path) for path in paths if path.suffix.lower() in SUFFIXES)
-    others = sorted(str(path) for path in paths if path.suffix.lower() not in SUFFIXES)
+    paths = sorted(path for path in source.paths() if not is_hidden(PurePosixPath(path)))
+    files = [path for path in paths if not path.endswith("/")]
+    names = [path for path in files if PurePosixPath(path).suffix.lower() in SUFFIXES]
+    others = [path for path in files if PurePosixPath(path).suffix.lower() not in SUFFIXES]
     if others:
         print(
-            f"note: {source.path.name} holds {len(others)} files that are no {', '.join(SUFFIXES)}, as {others[0]}: "
-            "they are left out",
+            f"note: left out of {source.path.name}, for it is no {', '.join(SUFFIXES)}: {others[0]}"
+            + (f" and {len(others) - 1} more" if others[1:] else ""),
             file=sys.stderr,
         )
-    folders = [PurePosixPath(path) for path in source.paths() if path.endswith("/")]
     filled = {folder for name in names for folder in PurePosixPath(name).parents}
-    for folder in folders:
-        if folder not in filled and not is_hidden(folder):
+    folders = {PurePosixPath(path) if path.endswith("/") else PurePosixPath(path).parent for path in paths}
+    for folder in sorted(folders - {PurePosixPath(".")}):
+        if folder not in filled:
             raise BadInputError(
                 f"{shorten(source.path)}: class folder {folder.name!r} has no pictures; fill or remove it"
             )

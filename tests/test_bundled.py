@@ -1,0 +1,69 @@
+"""The data sets that need no file are what they are called."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from kerasnets import data
+
+
+def test_digits_are_scikit_learns_in_mnists_form():
+    digits = data.load_data("digits")
+    assert digits.train_images.shape == (1437, 28, 28, 1)
+    assert digits.test_images.shape == (360, 28, 28, 1)
+    assert digits.train_images.dtype == np.uint8
+    counts = np.bincount(np.concatenate([digits.train_labels, digits.test_labels]))
+    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # UCI optdigits.names, test set
+    rows = np.flatnonzero((digits.test_images > 0).any((0, 2, 3)))
+    assert rows[0] >= 1
+    assert (digits.test_images > 0).any((2, 3)).sum(1).max() <= 20  # the box
+
+
+def test_digits_hold_each_digit_of_scikit_learn_once_under_its_label():
+    """A picture's form is made of it alone: the digits of each class, in any order, are those of scikit-learn."""
+    digits = data.load_data("digits")
+    labels = np.concatenate([digits.train_labels, digits.test_labels])
+    ink = np.concatenate([digits.train_images, digits.test_images]).mean((1, 2, 3), dtype="float64")
+    theirs = load_digits()
+    for digit in range(10):
+        ours = ink[labels == digit]
+        assert len(ours) == (theirs.target == digit).sum()
+        assert len(np.unique(ours)) > 0.9 * len(ours)  # hardly two alike: none stands for another
+
+
+def test_sum3_labels_follow_the_sums():
+    """In float64: below 1, between 1 and 2, above 2 (shared/SPEC.md, `dnn_tabular-sum3`)."""
+    found = data.load_data("sum3")
+    assert found.train_images.shape == (7000, 3)
+    assert found.test_images.shape == (3000, 3)
+    assert found.train_images.dtype == np.float32
+    for rows, labels in ((found.train_images, found.train_labels), (found.test_images, found.test_labels)):
+        sums = rows.astype("float64").sum(axis=1)
+        np.testing.assert_array_equal(labels, (sums > 1).astype(int) + (sums > 2))
+
+
+def test_sum3_has_the_shares_of_irwin_and_hall():
+    """P(S < 1) = 1/3! = 1/6 for the sum of three U(0, 1) (Irwin 1927, Hall 1927), so 2/3 between; three deviations."""
+    found = data.load_data("sum3")
+    shares = np.bincount(np.concatenate([found.train_labels, found.test_labels])) / 10_000
+    for share, expected in zip(shares, (1 / 6, 2 / 3, 1 / 6), strict=True):
+        assert share == pytest.approx(expected, abs=3 * np.sqrt(expected * (1 - expected) / 10_000))
+
+
+def test_sum3_is_drawn_evenly_from_0_to_1():
+    """U(0, 1): mean 1/2, variance 1/12, each number without regard to the others."""
+    rows = np.concatenate([data.load_data("sum3").train_images, data.load_data("sum3").test_images]).astype("float64")
+    assert rows.min() >= 0
+    assert rows.max() < 1
+    np.testing.assert_allclose(rows.mean(axis=0), 0.5, atol=3 * np.sqrt(1 / 12 / 10_000))
+    np.testing.assert_allclose(rows.var(axis=0), 1 / 12, atol=3 * np.sqrt(1 / 180 / 10_000))
+    np.testing.assert_allclose(np.corrcoef(rows.T)[np.triu_indices(3, 1)], 0, atol=3 / np.sqrt(10_000))
+
+
+def sums_of_all():
+    return [float(data.load_data(name).test_images.sum(dtype="float64")) for name in ("digits", "sum3")]
+
+
+def test_they_are_the_same_on_every_backend(workers):
+    for worker in workers.values():
+        assert worker(sums_of_all) == sums_of_all()

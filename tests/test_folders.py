@@ -1,0 +1,323 @@
+"""A folder, or a zip, with a folder of pictures for each class is read whole, or refused in one line."""
+
+import struct
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+
+from kerasnets import data, pictures
+from kerasnets.data import folders
+from kerasnets.errors import BadInputError
+from tests.stand_ins import encoded, write_folder, write_zip
+
+CLASSES = ("ant", "bee", "cow")
+FORMS = {"folder": write_folder, "zip": write_zip}
+
+
+@pytest.fixture(params=FORMS)
+def make(request, tmp_path):
+    """Makes a folder, and a zip, called pets of {name: bytes}; gives its path."""
+    return lambda contents: FORMS[request.param](
+        tmp_path / ("pets.zip" if request.param == "zip" else "pets"), contents
+    )
+
+
+def picture(seed, height=9, width=7, grey=False):
+    shape = (height, width) if grey else (height, width, 3)
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def drawn(folder, counts=(5, 10, 15), seed=0, **options):
+    """{name: pixels} of so many PNG pictures of each class."""
+    return {
+        f"{folder}{name}/{i:03}.png": picture((seed, label, i), **options)
+        for label, (name, count) in enumerate(zip(CLASSES, counts, strict=True))
+        for i in range(count)
+    }
+
+
+def files(pixels):
+    return {name: encoded(picture) for name, picture in pixels.items()}
+
+
+def label_of(name):
+    return CLASSES.index(name.split("/")[-2])
+
+
+def assert_holds(images, labels, pixels):
+    """That a part holds these pictures, each once, under its own label, in any order."""
+    found = sorted((int(label), image.tobytes()) for image, label in zip(images, labels, strict=True))
+    assert found == sorted((label_of(name), picture.tobytes()) for name, picture in pixels.items())
+
+
+# ---- what is read ----
+
+
+def test_all_pictures_are_read_with_the_classes_in_alphabetical_order(make):
+    pixels = drawn("")
+    found = data.load_data(make(files(pixels)))
+    assert found.class_names == CLASSES
+    assert (found.title, found.input_kind, found.image_shape) == ("pets", "picture", (9, 7, 3))
+    assert (found.train_images.dtype, found.train_labels.dtype) == (np.uint8, np.int64)
+    assert_holds(
+        np.concatenate([found.train_images, found.test_images]),
+        np.concatenate([found.train_labels, found.test_labels]),
+        pixels,
+    )
+
+
+def test_a_fifth_of_each_class_is_set_apart_the_same_in_every_run(make):
+    path = make(files(drawn("")))
+    found = data.load_data(path)
+    assert np.bincount(found.train_labels).tolist() == [4, 8, 12]
+    assert np.bincount(found.test_labels).tolist() == [1, 2, 3]
+    assert (np.diff(found.train_labels) < 0).any()  # shuffled
+    again = data.load_data(path)
+    np.testing.assert_array_equal(again.train_images, found.train_images)
+    np.testing.assert_array_equal(again.test_labels, found.test_labels)
+
+
+def test_a_rare_class_is_in_both_parts(make):
+    """A fifth of two pictures is less than one."""
+    found = data.load_data(make(files(drawn("", counts=(2, 60, 3), height=3, width=3))))
+    assert np.bincount(found.test_labels).tolist() == [1, 12, 1]
+    assert np.bincount(found.train_labels).tolist() == [1, 48, 2]
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Training", "validation"), ("pets/train", "pets/val")])
+def test_a_given_test_part_is_kept(make, names):
+    train, test = drawn(f"{names[0]}/"), drawn(f"{names[1]}/", counts=(2, 1, 3), seed=1)
+    found = data.load_data(make(files(train) | files(test)))
+    assert found.class_names == CLASSES
+    assert_holds(found.train_images, found.train_labels, train)
+    assert_holds(found.test_images, found.test_labels, test)
+
+
+def test_beside_a_test_part_validation_pictures_are_told_of_and_left_out(make, capsys):
+    train, test, third = (
+        drawn(f"{name}/", counts=(2, 2, 2), seed=i) for i, name in enumerate(("train", "test", "val"))
+    )
+    found = data.load_data(make(files(train) | files(test) | files(third)))
+    assert_holds(found.train_images, found.train_labels, train)
+    assert_holds(found.test_images, found.test_labels, test)
+    assert "6 pictures of pets" in capsys.readouterr().err
+
+
+def test_a_training_part_alone_is_split(make):
+    found = data.load_data(make(files(drawn("train/"))))
+    assert (len(found.train_labels), len(found.test_labels)) == (24, 6)
+
+
+def test_grey_pictures_have_one_channel(make):
+    pixels = drawn("", grey=True)
+    found = data.load_data(make(files(pixels)))
+    assert found.image_shape == (9, 7, 1)
+    assert_holds(np.concatenate([found.train_images, found.test_images]),
+                 np.concatenate([found.train_labels, found.test_labels]), pixels)  # fmt: skip
+
+
+def test_one_picture_in_colour_makes_all_rgb(make):
+    pixels = drawn("", grey=True) | {"ant/colour.png": picture(99)}
+    found = data.load_data(make(files(pixels)))
+    assert found.image_shape == (9, 7, 3)
+    rgb = {name: p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for name, p in pixels.items()}
+    assert_holds(np.concatenate([found.train_images, found.test_images]),
+                 np.concatenate([found.train_labels, found.test_labels]), rgb)  # fmt: skip
+
+
+def test_sizes_that_differ_are_refused_unless_a_size_is_given(make):
+    pixels = drawn("", height=20, width=24) | {f"ant/large{i}.png": picture(i, 50, 31) for i in range(3)}
+    path = make(files(pixels))
+    with pytest.raises(BadInputError) as caught:
+        data.load_data(path)
+    assert "the pictures have 2 sizes, as 20x24 and 50x31" in str(caught.value)
+    assert "--image-size" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    found = data.load_data(path, image_size=(16, 12))
+    resized = {name: pictures.prepare(picture, "picture", (16, 12, 3)) for name, picture in pixels.items()}
+    assert_holds(np.concatenate([found.train_images, found.test_images]),
+                 np.concatenate([found.train_labels, found.test_labels]), resized)  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".JPG", ".png", ".bmp", ".webp"])
+def test_each_kind_of_picture_is_read_as_for_a_prediction(make, tmp_path, suffix):
+    kind = ".jpg" if suffix.lower().startswith(".jp") else suffix
+    contents = {
+        f"{name}/{i}{suffix}": encoded(picture((i, ord(name[0])), 32, 32), kind) for name in CLASSES for i in "12"
+    }
+    found = data.load_data(make(contents))
+    (tmp_path / f"one{kind}").write_bytes(contents[f"bee/1{suffix}"])
+    alone = pictures.read(tmp_path / f"one{kind}")
+    assert any((image == alone).all() for image in [*found.train_images, *found.test_images])
+
+
+def test_class_folders_that_are_links_are_followed(tmp_path):
+    write_folder(tmp_path / "far", files(drawn("")))
+    (tmp_path / "pets").mkdir()
+    for name in ("ant", "cow"):
+        (tmp_path / "pets" / name).symlink_to(tmp_path / "far" / name)
+    found = data.load_data(tmp_path / "pets")
+    assert found.class_names == ("ant", "cow")
+    assert len(found.train_labels) + len(found.test_labels) == 20
+
+
+def test_a_zip_whose_names_begin_with_a_dot_and_a_slash_is_read(tmp_path):
+    found = data.load_data(write_zip(tmp_path / "pets.zip", files(drawn("./"))))
+    assert found.class_names == CLASSES
+
+
+# ---- what is left out ----
+
+
+def test_hidden_files_are_no_pictures(make, capsys):
+    hidden = {"__MACOSX/ant/._001.png": b"x", ".git/a/1.jpg": b"x", "ant/.thumb.png": b"x", "bee/.DS_Store": b"x"}
+    found = data.load_data(make(files(drawn("")) | hidden))
+    assert found.class_names == CLASSES
+    assert len(found.train_labels) + len(found.test_labels) == 30
+    assert capsys.readouterr().err == ""
+
+
+def test_other_files_are_told_of(make, capsys):
+    data.load_data(make(files(drawn("")) | {"ant/notes.txt": b"x", "readme.md": b"x", "cow/film.gif": b"x"}))
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "ant/notes.txt and 2 more" in err
+
+
+def test_warnings_are_neither_raised_nor_silenced_by_the_threads_that_decode(make):
+    """Pillow warns of a palette whose transparency is given in bytes; each decoding silences that for itself."""
+    path = make(files(drawn("", counts=(40, 40, 40), height=3, width=3)))
+    before = list(warnings.filters)
+    for _ in range(5):
+        data.load_data(path)
+        assert warnings.filters == before
+
+
+# ---- what is refused ----
+
+DAMAGED = encoded(picture(0, 40, 40))[:700]
+PAIR = files(drawn("", counts=(2, 2, 2)))
+
+BAD_FOLDERS = {
+    "an unreadable picture": (PAIR | {"bee/zebra.png": DAMAGED}, "1 of 7 pictures cannot be read:", "bee/zebra.png is"),
+    "several": (PAIR | {f"bee/{i}.jpg": b"<html>" for i in range(3)}, "3 of 9 pictures cannot be read:", "bee/0.jpg"),
+    "an empty picture": (PAIR | {"ant/a.webp": b""}, "1 of 7 pictures cannot be read:", "ant/a.webp"),
+    "an empty class": (PAIR | {"dog/": b""}, "class folder 'dog' has no pictures; fill or remove it"),
+    "a class of other files": (PAIR | {"dog/a.gif": b"GIF89a"}, "class folder 'dog' has no pictures; fill"),
+    "one class alone": (files({"ant/1.png": picture(1), "ant/2.png": picture(2)}), "one class alone, 'ant'; give each"),
+    "no pictures": ({"notes.txt": b"x"}, "holds no pictures; give each of two or more classes a folder"),
+    "nothing": ({"empty/": b""}, "class folder 'empty' has no pictures"),
+    "pictures without a class": (PAIR | {"loose.png": encoded(picture(1))}, "loose.png lies in no class folder; move"),
+    "pictures beside folders": (PAIR | {"ant/red/1.png": encoded(picture(1))}, "ant holds both pictures and folders"),
+    "parts inside the classes": (files(
+        {f"{name}/{part}/{i}.png": picture(i) for name in CLASSES for part in ("train", "test") for i in range(2)}
+    ), "arrange them as train/cat/1.jpg, test/cat/1.jpg"),
+    "parts without classes": (files({f"{part}/{i}.png": picture(i) for part in ("train", "test") for i in range(2)}),
+                              "arrange them as train/cat/1.jpg, test/cat/1.jpg"),
+    "one picture of a class": (PAIR | files({"dog/1.png": picture(1)}), "class 'dog' has one picture; it needs two"),
+    "class of the test alone": (files(drawn("train/") | drawn("test/") | {"test/dog/1.png": picture(1)}),
+                                "class 'dog' is in the test part alone; give both parts the same class folders"),
+    "class of the train alone": (files(drawn("train/") | drawn("test/") | {"train/dog/1.png": picture(1)}),
+                                 "class 'dog' is in the train part alone; give both parts the same class folders"),
+    "pictures in neither part": (files(drawn("train/") | drawn("test/") | {"more/dog/1.png": picture(1)}),
+                                 "more/dog/1.png lies in neither train nor test; move it"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_FOLDERS)
+def test_bad_folders_are_refused_in_one_line(make, case):
+    contents, *words = BAD_FOLDERS[case]
+    with pytest.raises(BadInputError) as caught:
+        data.load_data(make(contents))
+    for part in words:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert ";" in str(caught.value)
+
+
+def test_pictures_that_would_fill_the_memory_are_refused_before_they_are_read(make, monkeypatch):
+    path = make(files(drawn("")))
+    monkeypatch.setattr(folders, "MOST_BYTES", 30 * 9 * 7 * 3 - 1)
+    with pytest.raises(BadInputError, match=r"30 pictures of 9x7 are more than .* take a smaller --image-size"):
+        data.load_data(path)
+
+
+def encrypted(path):
+    """The flag of encryption: bit 0 of the general purpose bits in both headers (APPNOTE.TXT 4.4.4)."""
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        place = content.find(mark)
+        while place >= 0:
+            content[place + offset] |= 1
+            place = content.find(mark, place + 4)
+    path.write_bytes(content)
+
+
+def promises_more(path):
+    """The first picture's size in the zip's directory says 4 GB (APPNOTE.TXT 4.3.12)."""
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, content.find(b"PK\1\2") + 24, 2**32 - 2)
+    path.write_bytes(content)
+
+
+def with_flipped_bit(path):
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+
+
+BAD_ZIPS = {
+    "half": (lambda path: path.write_bytes(path.read_bytes()[:500]), "pets.zip is damaged or no zip"),
+    "empty": (lambda path: path.write_bytes(b""), "pets.zip is damaged or no zip"),
+    "text": (lambda path: path.write_text("<html>404</html>"), "pets.zip is damaged or no zip"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "pets.zip is damaged or no zip"),
+    "missing": (lambda path: path.unlink(), "no folder or zip .*pets.zip; check the name"),
+    "encrypted": (encrypted, "6 of 6 pictures cannot be read: ant/000.png cannot be unpacked: .*encrypted.*; make the"),
+    "a bit flipped": (with_flipped_bit, "1 of 6 pictures cannot be read: ant/000.png cannot be unpacked: .*CRC"),
+    "promises 4 GB": (promises_more, "1 of 6 pictures cannot be read: ant/000.png is larger than a picture may be"),
+    "no pictures": (lambda path: zipfile.ZipFile(path, "w").close(), "pets.zip holds no pictures"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ZIPS)
+def test_bad_zips_are_refused_in_one_line(tmp_path, case):
+    spoil, words = BAD_ZIPS[case]
+    path = write_zip(tmp_path / "pets.zip", PAIR)
+    spoil(path)
+    with pytest.raises(BadInputError, match=words) as caught:
+        data.load_data(path)
+    assert "\n" not in str(caught.value)
+    assert ";" in str(caught.value)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_mutated_zip_is_read_or_refused_as_bad_input(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "good.zip", "w", method) as archive:
+        for name, content in PAIR.items():
+            archive.writestr(name, content)
+    good, rng, refused = (tmp_path / "good.zip").read_bytes(), np.random.default_rng(method), 0
+    for _ in range(60):
+        content = bytearray(good)
+        for place in rng.integers(0, len(good), rng.integers(1, 9)):
+            content[place] = rng.integers(0, 256)
+        (tmp_path / "pets.zip").write_bytes(content)
+        try:
+            data.load_data(tmp_path / "pets.zip")
+        except BadInputError:
+            refused += 1
+    assert refused > 30  # each picture has a checksum in the zip
+
+
+@pytest.mark.parametrize("name", ["nowhere/pets", "pets.zip", "./pets"])
+def test_own_data_that_are_not_there_are_bad_input(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInputError, match=r"no folder or zip .*pets.*; check the name"):
+        data.load_data(name)
+
+
+def test_a_file_that_is_neither_is_bad_input(tmp_path):
+    (tmp_path / "cat.jpg").write_bytes(encoded(picture(0)))
+    with pytest.raises(BadInputError, match=r"no folder or zip .*cat\.jpg; check the name"):
+        data.load_data(tmp_path / "cat.jpg")
