@@ -1,0 +1,172 @@
+"""Every backend sees the same batches, and what is in them depends on seed and epoch alone."""
+
+import numpy as np
+import pytest
+
+from kerasnets import data
+from kerasnets.augmentation import AUGMENTATIONS
+
+PICTURES = np.random.default_rng(0).integers(1, 256, (50, 9, 7, 3), np.uint8)  # no black but that of the margin
+LABELS = np.arange(50)
+
+# name -> pixels of margin, from shared/SPEC.md section 2 for CIFAR; whether pictures are mirrored
+MARGINS = {"crop_flip": (4, True), "shift": (2, False)}
+
+
+# ---- run in the workers ----
+
+
+def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTURES):
+    """[(images, labels) of each epoch from `first` on, its batches joined], and the sizes of an epoch's batches."""
+    from kerasnets.batches import Batches
+
+    plan = Batches(pictures, LABELS, batch_size, epochs, seed, first, augmentation)
+    batches = [plan[i] for i in range(len(plan))]
+    steps = plan.steps_per_epoch
+    joined = [[np.concatenate(part) for part in zip(*batches[i : i + steps], strict=True)]
+              for i in range(0, len(batches), steps)]  # fmt: skip
+    return joined, [len(labels) for _, labels in batches[:steps]]
+
+
+def in_order(batch_size, with_labels):
+    from kerasnets.batches import InOrder
+
+    batches = InOrder(PICTURES, LABELS if with_labels else None, batch_size)
+    return [batches[i] for i in range(len(batches))]
+
+
+def fitted_by_batch(pictures, kind, shape, at_once):
+    """What `fitted` makes of pictures, all at once or batch by batch."""
+    from kerasnets import batches
+
+    usual, batches.AT_ONCE = batches.AT_ONCE, at_once
+    try:
+        images, prepare = batches.fitted(pictures, kind, shape)
+        plan = batches.InOrder(images, batch_size=7, prepare=prepare)
+        return prepare is None, np.concatenate([plan[i][0] for i in range(len(plan))])
+    finally:
+        batches.AT_ONCE = usual
+
+
+def crop_of_torchvision(pictures, shifts, mirrored, margin):
+    import torch
+    from torchvision.transforms import functional
+
+    changed = []
+    for picture, (top, left), flip in zip(torch.tensor(pictures).movedim(3, 1), shifts.tolist(), mirrored, strict=True):
+        crop = functional.crop(functional.pad(picture, margin), top, left, *picture.shape[1:])
+        changed.append(functional.hflip(crop) if flip else crop)
+    return torch.stack(changed).movedim(1, 3).numpy()
+
+
+# ---- augmentation ----
+
+
+def test_every_augmentation_is_tested():
+    assert AUGMENTATIONS.keys() == MARGINS.keys()
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_crops_and_flips_are_those_of_torchvision(workers, name):
+    change, draw = AUGMENTATIONS[name]
+    shifts, mirrored = draw(len(PICTURES), np.random.default_rng(3))
+    expected = workers["torch"](crop_of_torchvision, PICTURES, shifts, mirrored, MARGINS[name][0])
+    np.testing.assert_array_equal(change(PICTURES, shifts, mirrored), expected)
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_a_shift_of_the_margin_without_a_flip_changes_nothing(name):
+    unchanged = AUGMENTATIONS[name][0](PICTURES, np.full((50, 2), MARGINS[name][0]), np.zeros(50, bool))
+    np.testing.assert_array_equal(unchanged, PICTURES)
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_the_pictures_that_came_in_stay_as_they_are(name):
+    before = PICTURES.copy()
+    change, draw = AUGMENTATIONS[name]
+    changed = change(PICTURES, *draw(50, np.random.default_rng(0)))
+    changed[:] = 0
+    np.testing.assert_array_equal(PICTURES, before)
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_every_shift_and_flip_occurs_and_all_alike_often(name):
+    """A hundred draws for each: the deviation of a count of 100 is 10."""
+    margin, flips = MARGINS[name]
+    kinds = (2 * margin + 1) ** 2 * (1 + flips)
+    shifts, mirrored = AUGMENTATIONS[name][1](100 * kinds, np.random.default_rng(5))
+    counts = np.zeros((2 * margin + 1, 2 * margin + 1, 2), int)
+    np.add.at(counts, (shifts[:, 0], shifts[:, 1], mirrored.astype(int)), 1)
+    counts = counts if flips else counts[..., 0]
+    assert counts.sum() == 100 * kinds
+    assert counts.min() > 50
+    assert counts.max() < 150
+
+
+# ---- order ----
+
+
+@pytest.mark.parametrize("augmentation", ["", *MARGINS])
+def test_batches_are_the_same_on_every_backend(workers, augmentation):
+    first, *others = [worker(epochs_of, 8, 3, 1, 0, augmentation)[0] for worker in workers.values()]
+    for other in others:
+        np.testing.assert_equal(other, first)
+
+
+def test_every_picture_comes_once_an_epoch_with_its_label(workers):
+    epochs, sizes = workers["torch"](epochs_of, 8, 3, 1)
+    assert sizes == [8] * 6 + [2]
+    for images, labels in epochs:
+        assert sorted(labels) == LABELS.tolist()
+        np.testing.assert_array_equal(images, PICTURES[labels])
+    orders = {tuple(labels) for _, labels in epochs}
+    assert len(orders) == 3
+
+
+def test_order_and_changes_depend_on_seed_and_epoch_and_not_on_the_batch_size(workers):
+    def of(batch_size, seed):
+        return workers["torch"](epochs_of, batch_size, 2, seed, 0, "crop_flip")[0]
+
+    np.testing.assert_equal(of(8, 1), of(50, 1))
+    np.testing.assert_equal(of(8, 1), of(0, 1))  # 0: all at once
+    for (images, labels), (others, _) in zip(of(8, 1), of(8, 2), strict=True):
+        assert (images != others).any()
+        assert (images != PICTURES[labels]).any()  # they are changed
+
+
+def test_a_run_that_goes_on_sees_the_batches_that_were_still_to_come(workers):
+    whole, _ = workers["torch"](epochs_of, 8, 5, 1, 0, "crop_flip")
+    rest, _ = workers["torch"](epochs_of, 8, 5, 1, 3, "crop_flip")
+    np.testing.assert_equal(rest, whole[3:])
+
+
+def test_a_picture_is_changed_by_the_draws_of_its_own_place(workers):
+    """The documented ones: default_rng((seed, epoch)) for the order, default_rng((seed, epoch, 1)) for the changes."""
+    (margin, _), (_, draw) = MARGINS["crop_flip"], AUGMENTATIONS["crop_flip"]
+    epochs, _ = workers["jax"](epochs_of, 8, 2, 4, 0, "crop_flip")
+    for epoch, (images, labels) in enumerate(epochs):
+        order = np.random.default_rng((4, epoch)).permutation(50)
+        shifts, mirrored = draw(50, np.random.default_rng((4, epoch, 1)))
+        np.testing.assert_array_equal(labels, order)
+        for image, i in zip(images, order, strict=True):
+            padded = np.pad(PICTURES[i], ((margin, margin), (margin, margin), (0, 0)))
+            columns = range(shifts[i, 1], shifts[i, 1] + 7)
+            expected = padded[shifts[i, 0] : shifts[i, 0] + 9][:, columns[::-1] if mirrored[i] else columns]
+            np.testing.assert_array_equal(image, expected)
+
+
+def test_what_is_judged_comes_in_its_own_order(workers):
+    batches = workers["torch"](in_order, 16, True)
+    assert [len(labels) for _, labels in batches] == [16, 16, 16, 2]
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), PICTURES)
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), LABELS)
+    assert all(len(batch) == 1 for batch in workers["torch"](in_order, 16, False))
+
+
+def test_pictures_are_brought_to_the_networks_shape_alike_at_once_and_by_batch(workers):
+    digits = data.load_data("digits").test_images[:20]
+    at_once, images = workers["torch"](fitted_by_batch, digits, "mnist_padded", (32, 32, 1), 1e9)
+    by_batch, others = workers["torch"](fitted_by_batch, digits, "mnist_padded", (32, 32, 1), 0)
+    assert (at_once, by_batch) == (True, False)
+    np.testing.assert_array_equal(images, np.pad(digits, ((0, 0), (2, 2), (2, 2), (0, 0))))
+    np.testing.assert_array_equal(others, images)
