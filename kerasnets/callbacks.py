@@ -55,12 +55,11 @@ class Figures(keras.callbacks.Callback):
     @property
     def is_over(self):
         """Whether so many epochs have brought nothing better that the run ends."""
-        return bool(self.patience) and len(self.history.get("loss", ())) - 1 - self.best_epoch >= self.patience
+        epochs = len(self.history.get("loss", ()))
+        return bool(self.patience and epochs) and epochs - 1 - self.best_epoch >= self.patience
 
     def on_train_batch_begin(self, batch, logs=None):
-        if (
-            self.checkpoint
-        ):  # not before: Keras runs a batch through the network first, and PyTorch's loader draws a seed
+        if self.checkpoint:  # not before: Keras runs a batch through the network, and PyTorch's loader draws a seed
             checkpoints.restore(self.model, self.checkpoint)
             self.checkpoint = None
 
@@ -71,21 +70,23 @@ class Figures(keras.callbacks.Callback):
         self.running.append(logs)  # read when the epoch is over: to read them now would make the backend wait
 
     def on_epoch_end(self, epoch, logs=None):
-        logs = {name: float(value) for name, value in (logs or {}).items()}
-        self.diverged = not all(map(math.isfinite, logs.values()))
+        state = checkpoints.arrays_of(self.model)
+        weights = checkpoints.Checkpoint(epoch, {}, state).part("layers")
+        # The last step may have spoilt weights that no loss has seen.
+        self.diverged = not (
+            all(math.isfinite(value) for value in (logs or {}).values())
+            and all(np.isfinite(array).all() for array in weights.values())
+        )
         if self.diverged:
             self.model.stop_training = True
             return  # the last finite checkpoint stands
-        for prefix in ("", "val_"):  # the loss without what weight decay adds to it
-            if f"{prefix}data_loss" in logs:
-                logs[f"{prefix}loss"] = logs.pop(f"{prefix}data_loss")
-        for name, value in {**logs, "seconds": time.monotonic() - self.started}.items():
+        for name, value in {**without_decay(logs), "seconds": time.monotonic() - self.started}.items():
             self.history.setdefault(name, []).append(value)
         for name, values in self.batches.items():
             values.extend(self.of_batches("data_loss" if name == "loss" else name, name))
         if self.keep_best and self.best_epoch == epoch:
-            self.best = checkpoints.Checkpoint(epoch, {}, checkpoints.arrays_of(self.model)).part("layers")
-        self.save(epoch + 1, self.arrays())
+            self.best = weights
+        self.save(epoch + 1, state | self.arrays())
         if self.is_over:
             self.model.stop_training = True
 
@@ -98,10 +99,17 @@ class Figures(keras.callbacks.Callback):
         return np.diff(means * seen, prepend=0) / np.diff(seen, prepend=0)
 
     def arrays(self):
-        """What a checkpoint needs beside its epoch and settings."""
+        """What a checkpoint needs beside the state of the network."""
         parts = {"history": self.history, "batches": self.batches, "best": self.best}
-        named = {f"{part}/{name}": np.asarray(values) for part, of in parts.items() for name, values in of.items()}
-        return checkpoints.arrays_of(self.model) | named
+        return {f"{part}/{name}": np.asarray(values) for part, of in parts.items() for name, values in of.items()}
+
+
+def without_decay(logs):
+    """{name: float} of an epoch's figures as Keras gives them, its losses without what weight decay adds."""
+    logs = {name: float(value) for name, value in (logs or {}).items()}
+    for name in [name for name in logs if name.endswith("data_loss")]:
+        logs[name.replace("data_", "")] = logs.pop(name)
+    return logs
 
 
 class Progress(keras.callbacks.Callback):
@@ -130,8 +138,7 @@ class Progress(keras.callbacks.Callback):
         if now - self.epoch_begun < 1 and now - self.told < 1 and not last:
             return  # a thousand epochs of a second's part each need no thousand lines
         self.told = now
-        figures = {name: value for name, value in (logs or {}).items() if "data_loss" not in name}
-        told = "  ".join(f"{name} {float(value):.4f}" for name, value in figures.items())
+        told = "  ".join(f"{name} {value:.4f}" for name, value in without_decay(logs).items())
         seconds = duration(now - self.epoch_begun)
         self.tell(f"epoch {epoch + 1}/{self.epochs}  {told}  {seconds}{'' if last else f'  {self.left()}'}", "\n")
 

@@ -18,6 +18,9 @@ from kerasnets.files import whole_file
 
 KEPT = 2  # the last one, and the one before it in case that is damaged
 
+# What zipfile, NumPy and json raise of a damaged file. RuntimeError: a flipped bit says that it is encrypted.
+DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -38,8 +41,9 @@ def save(folder, checkpoint, alone=False):
     meta = json.dumps({"epoch": checkpoint.epoch, "settings": checkpoint.settings})
     with whole_file(path) as part, part.open("wb") as file:
         np.savez(file, meta=np.array(meta), **checkpoint.arrays)
-    for old in [file for file in files(folder) if file != path] if alone else files(folder)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    old = [file for file in files(folder) if file != path] if alone else files(folder)[:-KEPT]
+    for file in [*old, *Path(folder).glob(".epoch-*.part.npz")]:  # and what a killed run left of one
+        file.unlink(missing_ok=True)
 
 
 def files(folder):
@@ -57,7 +61,7 @@ def load(folder, settings):
     for path in reversed(found):
         try:
             checkpoint = read(path)
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        except DAMAGE as error:
             print(f"note: checkpoint {shorten(path)} is damaged ({' '.join(str(error).split())[:60]})", file=sys.stderr)
             continue
         check_settings(checkpoint.settings, settings, path)
@@ -69,6 +73,10 @@ def load(folder, settings):
 
 def read(path):
     """The Checkpoint in a file, every byte of it checked by the zip's checksums."""
+    with zipfile.ZipFile(path) as archive:  # NumPy reads no further than an array's header says, which may be damaged
+        damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"its part {damaged} fails its checksum")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     meta = json.loads(str(arrays.pop("meta")))
@@ -78,7 +86,8 @@ def read(path):
 def check_settings(made_with, settings, path):
     """Raise BadInputError where a checkpoint belongs to another run."""
     wanted = json.loads(json.dumps(settings))
-    for name in sorted(made_with.keys() | wanted.keys()):
+    both = made_with.keys() & wanted.keys()
+    for name in [*sorted(both), *sorted((made_with.keys() | wanted.keys()) - both)]:
         if made_with.get(name) != wanted.get(name):
             raise BadInputError(
                 f"the checkpoint {shorten(path, 40)} was made with {name} {made_with.get(name)}, not "
@@ -129,7 +138,13 @@ def restore(network, checkpoint):
     for name, (_, put) in generators().items():
         if name in kept:  # not where another backend, or another device, made the checkpoint
             put(kept[name])
-    assign({variable.path: variable for variable in network.optimizer.variables}, checkpoint.part("optimizer"))
+    optimizer = {variable.path: variable for variable in network.optimizer.variables}
+    assign(without_first(optimizer), without_first(checkpoint.part("optimizer")))
+
+
+def without_first(named):
+    """{name: ...} less the optimizer's own name, which begins each: a process's second one is called sgd_1."""
+    return {name.partition("/")[2]: value for name, value in named.items()}
 
 
 def assign(variables, arrays):

@@ -224,6 +224,10 @@ def open_window():
 
 def encoded(figure, suffix):
     """The bytes of a figure as png, jpg, svg or pdf."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a class or a file may be called "$5 to $9", which is no formula
     buffer = io.BytesIO()
     figure.savefig(buffer, format=suffix, dpi=110)
     return buffer.getvalue()

@@ -82,7 +82,8 @@ class Evaluation:
 def of_logits(labels, logits, class_names):
     """The Evaluation of float32 logits (n, classes)."""
     logits = np.asarray(logits, "float64")
-    logits = logits - logits.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # of infinite ones the loss is NaN, which says enough
+        logits = logits - logits.max(axis=1, keepdims=True)
     return Evaluation(labels, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), tuple(class_names))
 
 
@@ -109,8 +110,8 @@ def evaluate_file(path, data):
     model, card = saving.load(path, logits=True)
     if tuple(card.class_names) != tuple(data.class_names):
         raise BadInputError(
-            f"{shorten(path)} tells {named(card.class_names)} apart, {data.title} has {named(data.class_names)}; name "
-            "data of the same classes"
+            f"{shorten(path, 40)} knows {named(card.class_names)}, {data.title} has {named(data.class_names)}; name data "
+            "of its classes"
         )
     if len(card.input_shape) != len(data.image_shape):
         kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
@@ -121,4 +122,4 @@ def evaluate_file(path, data):
 
 def named(names):
     """Class names for a message."""
-    return f"{len(names)} classes ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+    return f"{len(names)} classes ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"

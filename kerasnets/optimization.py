@@ -34,7 +34,8 @@ def rate_of(row, steps_per_epoch, epochs):
 def in_steps(rate, steps_per_epoch, epochs, factor, boundaries):
     """Multiplied by `factor` from each of the steps in `boundaries` on."""
     rates = [rate * factor**i for i in range(len(boundaries) + 1)]
-    return keras.optimizers.schedules.PiecewiseConstantDecay(list(boundaries), rates)
+    last = [boundary - 1 for boundary in boundaries]  # Keras asks for the last step before each change, from 0
+    return keras.optimizers.schedules.PiecewiseConstantDecay(last, rates)
 
 
 def cosine(rate, steps_per_epoch, epochs, warmup):
@@ -50,8 +51,8 @@ SCHEDULES = {"steps": in_steps, "cosine": cosine}
 
 
 def cross_entropy(num_classes, row):
-    if not row.label_smoothing:
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    def plain(labels, logits):
+        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
     def smoothed(labels, logits):
         labels = ops.one_hot(ops.reshape(ops.cast(labels, "int32"), (-1,)), num_classes)
@@ -59,7 +60,7 @@ def cross_entropy(num_classes, row):
             labels, logits, from_logits=True, label_smoothing=row.label_smoothing
         )
 
-    return smoothed
+    return smoothed if row.label_smoothing else plain
 
 
 def squared_error(num_classes, row):
@@ -70,7 +71,8 @@ def squared_error(num_classes, row):
     return of_probabilities
 
 
-# name in a recipe -> function that makes the loss of whole-number labels and logits
+# name in a recipe -> function that makes the loss of whole-number labels and logits: (n,), one for each example, since
+# Keras weighs a metric of one number by batch as if all batches had one size
 LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}
 
 

@@ -33,11 +33,12 @@ PAGE = """<!doctype html>
 """
 
 
-def write(folder, run, judged, test_images, figures):
+def write(folder, run, judged, test_images, figures, permuted=None):
     """Write report.html, curves.png, confusion.png, mistakes.png, epochs.csv and batches.csv into `folder`.
 
     run: training.Run; judged: the test data's evaluation.Evaluation; test_images: what was judged, as in data.Data;
-    figures: callbacks.Figures. Each file is written whole or not at all.
+    figures: callbacks.Figures; permuted: {recipe: test accuracy} of runs with and without permuted pixels, where this
+    is one of them. Each file is written whole or not at all.
     """
     curves = drawing.learning_curves(run, figures.batches)
     drawn = {"curves": curves, **pictures_of(judged, test_images)}
@@ -48,6 +49,7 @@ def write(folder, run, judged, test_images, figures):
     body = [
         f'<p class="lead">{lead(run.test_accuracy, judged)}</p>',
         section("Learning curves", image(drawn["curves"])),
+        *([section("The order of the pixels", order_of_pixels(permuted))] if permuted else []),
         *sections_of(judged, drawn),
         section("How it was made", facts_of(run)),
     ]
@@ -90,6 +92,18 @@ def sections_of(judged, drawn):
     if "mistakes" in drawn:
         note = "<p>Wrong answers that the network was surest of: the class, and what it answered.</p>"
         yield section("The worst mistakes", note + image(drawn["mistakes"]))
+
+
+def order_of_pixels(accuracies):
+    """What it does to put the pixels of all pictures into another order: {recipe: test accuracy}."""
+    rows = "".join(f"<tr><td>{name}</td><td>{accuracy:.4f}</td></tr>" for name, accuracy in accuracies.items())
+    return (
+        "<p>In <em>-permuted</em> recipes the pixels of every picture lie in one other order, the same for all. A dense "
+        "network joins each pixel with each unit, and does not notice. A convolution looks at neighbours, and lives on "
+        "their order: it loses what made it better.</p>"
+        f"<table><tr><th>recipe</th><th>test accuracy</th></tr>{rows}</table>"
+        '<p class="grey">Of the runs whose model files lie beside this one.</p>'
+    )
 
 
 def by_class(judged):
@@ -137,7 +151,7 @@ def write_page(path, title, body):
 def write_csv(path, first, columns):
     """Write {name: list} as CSV, with a column called `first` that counts from 1."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer)
+    writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([first, *columns])
     writer.writerows([i, *values] for i, values in enumerate(zip(*columns.values(), strict=True), start=1))
     with whole_file(path) as part:

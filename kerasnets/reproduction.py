@@ -9,6 +9,7 @@ import datetime
 import json
 import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from kerasnets.recipes import RECIPES
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs/results.csv"
 RUNS = Path("models_saved/runs")
+PRETRAINED = ROOT / "models_saved/pretrained"
+SHIPPED_BYTES = 1_000_000  # of a model that ships
 COLUMNS = (
     "recipe", "backend", "seed", "test_accuracy", "test_loss", "val_accuracy", "train_accuracy", "majority", "epochs",
     "best_epoch", "seconds", "dataset", "machine", "versions", "commit", "date",
@@ -133,9 +136,48 @@ def append(path, row):
         writer.writerows(rows)
 
 
+def ship(rows, runs=RUNS, pretrained=PRETRAINED):
+    """Copy the model and the report of one run of each recipe into `pretrained`; return the files.
+
+    The best on validation data of all backends and seeds, the first listed where nothing was set apart; a model of
+    more than 1 MB stays.
+    """
+    shipped = []
+    for name in RECIPES:
+        there = [row for row in rows if row["recipe"] == name and model_file(row, runs).is_file()]
+        if not there or (Path(pretrained) / f"{name}.h5").is_file():  # what ships in both formats is of one training
+            continue
+        best = max(there, key=lambda row: float(row["val_accuracy"] or 0))
+        file = model_file(best, runs)
+        if file.stat().st_size > SHIPPED_BYTES:
+            continue
+        for source, target in ((file, f"{name}.keras"), (file.with_suffix("") / "report.html", f"{name}-report.html")):
+            with whole_file(Path(pretrained) / target) as part:
+                shutil.copyfile(source, part)
+        shipped.append(Path(pretrained) / f"{name}.keras")
+    return shipped
+
+
+def model_file(row, runs):
+    return Path(runs) / f"{row['recipe']}-{row['backend']}-{row['seed']}.keras"
+
+
+def shipped_table(pretrained=PRETRAINED):
+    """Markdown: the models that ship, by what their files say of themselves."""
+    from kerasnets.saving import load_card
+
+    lines = ["| file | test accuracy | on | trained on | seed |", "|---|---|---|---|---|"]
+    for path in sorted(Path(pretrained).glob("*.keras"), key=lambda path: list(RECIPES).index(path.stem)):
+        card = load_card(path)
+        backend = next(name for name in backends.BACKENDS if name in card.versions)
+        lines.append(f"| `pretrained/{path.name}` | {card.accuracy:.4f} | {card.dataset} | {backend} | {card.seed} |")
+    return "\n".join(lines)
+
+
 def write_tables(rows, readme=ROOT / "README.md", models_readme=ROOT / "models_saved/README.md"):
     """Put the tables into the two pages, between their marks."""
-    for path, table in ((readme, summary_table(rows)), (models_readme, full_table(rows))):
+    pages = ((readme, summary_table(rows)), (models_readme, f"{shipped_table()}\n\n{full_table(rows)}"))
+    for path, table in pages:
         text = path.read_text(encoding="utf-8")
         before, rest = text.split(BEGIN)
         after = rest.split(END)[1]

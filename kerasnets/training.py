@@ -100,6 +100,8 @@ def train(
     for name, value in (("epochs", epochs), ("batch size", batch_size)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+    if freeze and weights is None:
+        raise ValueError("freeze goes with weights: nothing is learned from layers that are frozen as drawn")
     out = [out] if isinstance(out, (str, Path)) else out or []
     for path in out:
         saving.check_suffix(path)
@@ -107,6 +109,7 @@ def train(
     row, found = (row, arrays) if arrays is not None else load_with_fallback(row, fallback, data_dir, image_size)
     data.check(found)
     row = changed(row, epochs=epochs, batch_size=batch_size)
+    check_row(row, found)
     files = output_files(out, row, replaced=row.name != wanted.name)
     if row.name != wanted.name:
         print(fallback_line(wanted, row, files[0]), file=sys.stderr)
@@ -120,7 +123,7 @@ def train(
     model = rebuild(network, scaling=scaling, probabilities=True)
     for path in files:
         saving.save(model, path, card_of(run, job))
-    report.write(job.folder, run, judged, found.test_images, figures)
+    report.write(job.folder, run, judged, found.test_images, figures, permuted_pairs(run, files[0]))
     return run
 
 
@@ -160,7 +163,7 @@ def fit(job):
     place = job.folder / "checkpoints"
 
     def save(epoch, arrays):
-        checkpoints.save(place, checkpoints.Checkpoint(epoch, settings, arrays), alone=epoch == plan.first + 1)
+        checkpoints.save(place, checkpoints.Checkpoint(epoch, settings, arrays), alone=epoch == 1)
 
     figures = Figures(plan, row.keep_best, row.patience, save)
     begin(job, trainee, figures, place, settings)
@@ -184,15 +187,15 @@ def fit(job):
                     verbose=0,  # Progress tells
                 )
             if figures.diverged:
-                raise FloatingPointError(
-                    f"the loss of {row.name} became NaN or infinite; try a smaller learning rate or another --seed"
-                )
+                raise diverged(row)
             if figures.best:
                 checkpoints.assign(checkpoints.variables(trainee), figures.best)
             images, prepare = batches.fitted(found.test_images, job.input_kind, shape)
             judged = evaluation.evaluate(
                 trainee, images, found.test_labels, found.class_names, prepare, [StopWhenAsked()]
             )
+            if not np.isfinite(judged.loss):
+                raise diverged(row)
     except stopping.Stopped as stopped:
         kept = len(figures.history.get("loss", ()))
         if kept:
@@ -202,6 +205,12 @@ def fit(job):
     return figures, judged
 
 
+def diverged(row):
+    return FloatingPointError(
+        f"the loss of {row.name} became NaN or infinite; try a smaller learning rate or another --seed"
+    )
+
+
 def begin(job, trainee, figures, place, settings):
     """Take up an earlier run's state where the job resumes one; else tell of one that is being left."""
     if job.resume:
@@ -209,6 +218,8 @@ def begin(job, trainee, figures, place, settings):
         if checkpoint is None:
             print(f"note: no checkpoint in {shorten(place)}: beginning at the first epoch", file=sys.stderr)
             return
+        if checkpoint.epoch > job.row.epochs:
+            raise ValueError(f"{checkpoint.epoch} epochs are in {shorten(place)} already, more than {job.row.epochs}")
         checkpoints.restore(trainee, checkpoint)
         figures.resume(checkpoint)
         print(f"resuming after epoch {checkpoint.epoch} of {job.row.epochs}")
@@ -229,6 +240,18 @@ def split_of(row, found, seed):
         ) from error
 
 
+def check_row(row, found):
+    """Raise ValueError for settings that cannot be meant, or not on these data."""
+    if not row.learning_rate > 0:
+        raise ValueError(f"the learning rate must be above 0, not {row.learning_rate}")
+    if row.patience < 0:
+        raise ValueError(f"patience must be at least 0, not {row.patience}")
+    if row.patience and not (row.keep_best and row.validation):
+        raise ValueError(f"{row.name} sets nothing apart for validation: patience has nothing to go by")
+    if row.augmentation and len(found.image_shape) != 3:
+        raise ValueError(f"{row.augmentation} changes pictures; {found.title} has rows of numbers")
+
+
 def row_of(recipe):
     """The Recipe that is meant by a name, or a Recipe itself."""
     if isinstance(recipe, Recipe):
@@ -242,8 +265,6 @@ def network_of(row, found, weights, freeze):
     """Return (network to logits, scaling for its pixels, input kind): fresh, or beginning with a file's weights."""
     num_classes = len(found.class_names)
     if weights is None:
-        if freeze:
-            raise ValueError("freeze goes with weights: nothing is learned from layers that are frozen as drawn")
         shape = row.image_shape or found.image_shape
         network = models.build(row.model, input_shape=shape, num_classes=num_classes, **row.options)
         return network, row.scaling if len(shape) == 3 else None, row.input_kind or found.input_kind
@@ -322,6 +343,18 @@ def run_of(job, figures, judged):
         versions=backends.versions(),
         machine=backends.machine(),
     )
+
+
+def permuted_pairs(run, path):
+    """{recipe: test accuracy} of this run and of those beside it that tell what permuted pixels do; none elsewhere."""
+    permuted = {name: row.permuted for name, row in data.DATASETS.items() if row.permuted}
+    models_of_pairs = {row.model for row in RECIPES.values() if row.dataset in permuted}
+    pairs = [name for name, row in RECIPES.items()
+             if row.model in models_of_pairs and row.dataset in {*permuted, *permuted.values()}]  # fmt: skip
+    if run.recipe not in pairs or run.recipe not in path.name:  # of another name, the others' cannot be known
+        return {}
+    found = {name: path.with_name(path.name.replace(run.recipe, name)) for name in pairs}
+    return {name: saving.load_card(file).accuracy for name, file in found.items() if file.is_file()}
 
 
 def card_of(run, job):
