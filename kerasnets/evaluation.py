@@ -110,8 +110,8 @@ def evaluate_file(path, data):
     model, card = saving.load(path, logits=True)
     if tuple(card.class_names) != tuple(data.class_names):
         raise BadInputError(
-            f"{shorten(path, 40)} knows {named(card.class_names)}, {data.title} has {named(data.class_names)}; name data "
-            "of its classes"
+            f"{shorten(path, 40)} knows {named(card.class_names)}, {data.title} has {named(data.class_names)}; name "
+            "data of its classes"
         )
     if len(card.input_shape) != len(data.image_shape):
         kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")

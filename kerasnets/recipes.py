@@ -99,7 +99,7 @@ _ROWS = (
            schedule=("cosine", 5)),
     Recipe("dnn_tabular",    "sum3",           0.0,    1.0,    "sgd",     0.01,  0.0, 0,    1000,  0,
            None,   published="0.6717, which is the share of the middle class", loss="squared_error"),
-    Recipe("dnn_tabular",    "sum3",           0.0,    1.0,    "adam",    0.01,  0.0, 100,  30,    700,
+    Recipe("dnn_tabular",    "sum3",           0.0,    1.0,    "adam",    0.02,  0.0, 100,  30,    700,
            None,   published="none", variant="learned", schedule=("cosine", 0)),
 )  # fmt: skip
 

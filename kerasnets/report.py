@@ -98,9 +98,9 @@ def order_of_pixels(accuracies):
     """What it does to put the pixels of all pictures into another order: {recipe: test accuracy}."""
     rows = "".join(f"<tr><td>{name}</td><td>{accuracy:.4f}</td></tr>" for name, accuracy in accuracies.items())
     return (
-        "<p>In <em>-permuted</em> recipes the pixels of every picture lie in one other order, the same for all. A dense "
-        "network joins each pixel with each unit, and does not notice. A convolution looks at neighbours, and lives on "
-        "their order: it loses what made it better.</p>"
+        "<p>In <em>-permuted</em> recipes the pixels of every picture lie in one other order, the same for all. A "
+        "dense network joins each pixel with each unit, and does not notice. A convolution looks at neighbours, and "
+        "lives on their order: it loses what made it better.</p>"
         f"<table><tr><th>recipe</th><th>test accuracy</th></tr>{rows}</table>"
         '<p class="grey">Of the runs whose model files lie beside this one.</p>'
     )

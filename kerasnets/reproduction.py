@@ -240,7 +240,7 @@ def examples(name):
 def full_table(rows):
     """Markdown: a line for each run, and below it what the machines and versions were."""
     lines = [
-        "| recipe | backend | seed | test accuracy | test loss | validation | training | majority | epochs | time | at |",
+        "| recipe | backend | seed | test | test loss | validation | training | majority | epochs | time | at |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     settings = {}

@@ -8,9 +8,12 @@ import signal
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
 from kerasnets.backends import BACKENDS
+from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT
 from tests.test_data import stand_in, write_idx
 
@@ -63,6 +66,18 @@ FAILURES = {
     "both": ("predict_image.py", [SHIPPED, SAMPLE, "--dataset", "digits"], 2, "after the model, name pictures, or"),
     "impossible top": ("predict_image.py", [SHIPPED, SAMPLE, "--top", "0"], 2, "--top must be at least 1, not 0"),
     "no such index": ("predict_image.py", [SHIPPED, "--dataset", "digits", "--index", "360"], 2, "there is no 360"),
+    "nothing to train": ("train.py", [], 2, "name a recipe, or a data set by --dataset with --model or --weights"),
+    "recipe and model": ("train.py", ["lenet5-mnist", "--model", "lenet5"], 2, "a recipe names its model"),
+    "unknown recipe": ("train.py", ["lenet6-mnist"], 2, "unknown recipe 'lenet6-mnist'; --list shows them"),
+    "data alone": ("train.py", ["--dataset", "digits"], 2, "--dataset goes with --model, or with --weights"),
+    "three sizes": ("train.py", ["--model", "lenet5", "--dataset", "d/", "--image-size", 1, 2, 3], 2, "takes one"),
+    "size of a known set": ("show_data.py", ["digits", "--image-size", 32], 2, "an image size goes with own pictures"),
+    "unknown data": ("show_data.py", ["svhn"], 2, "unknown data set 'svhn'; choose one of: mnist, fashion_mnist"),
+    "no such folder": ("show_data.py", ["no/pets"], 3, "no folder or zip no/pets; check the name"),
+    "no folders in it": ("train.py", ["--model", "lenet5", "--dataset", "./empty"], 3, "empty holds no pictures; give"),
+    "frozen as drawn": ("train.py", ["mnist_cnn-digits", "--freeze", "conv1"], 2, "freeze goes with weights"),
+    "no data to judge": ("evaluate.py", [SHIPPED], 2, "the following arguments are required: --dataset"),
+    "other classes": ("evaluate.py", [SHIPPED, "--dataset", "sum3"], 3, "knows 10 classes (0, 1, ...), sums of three"),
     "unknown drawing": ("predict_image.py", [SHIPPED, SAMPLE, "--save", "a.xyz"], 2, "cannot draw a.xyz: it must"),
 }  # fmt: skip
 
@@ -70,10 +85,11 @@ FAILURES = {
 @pytest.mark.parametrize("case", FAILURES)
 def test_a_failure_is_one_line_with_its_exit_code(tmp_path, case):
     script, arguments, code, words = FAILURES[case]
-    (tmp_path / "folder.keras").mkdir()
+    for folder in ("folder.keras", "empty"):
+        (tmp_path / folder).mkdir()
     (tmp_path / "file").touch()
     assert words in only_line(run(tmp_path, script, *arguments), code)
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder.keras"]
+    assert sorted(os.listdir(tmp_path)) == ["empty", "file", "folder.keras"]
 
 
 def test_a_wrong_backend_is_wrong_usage(tmp_path):
@@ -139,8 +155,8 @@ def test_without_mnist_one_line_says_that_digits_are_trained_and_every_name_says
     assert "--data-dir" in line
     result = done.stdout.splitlines()[-1]
     assert result.startswith("result recipe=mnist_cnn-digits test_accuracy=0.")
-    assert result.endswith("files=models_saved/mnist_cnn-digits.keras")
-    assert sorted(os.listdir(tmp_path / "models_saved")) == ["mnist_cnn-digits-curves.png", "mnist_cnn-digits.keras"]
+    assert result.endswith("files=models_saved/mnist_cnn-digits.keras report=models_saved/mnist_cnn-digits/report.html")
+    assert sorted(os.listdir(tmp_path / "models_saved")) == ["mnist_cnn-digits", "mnist_cnn-digits.keras"]
     assert "Output Shape" in done.stdout
     assert "93,322" in done.stdout
 
@@ -151,6 +167,36 @@ def test_a_file_that_was_meant_for_mnist_is_not_overwritten_by_digits(tmp_path):
     assert json.loads(done.stdout)["files"] == ["my_digits-digits.keras"]
     assert json.loads(done.stdout)["dataset"] == "scikit-learn's digits"
     assert (tmp_path / "my_digits.keras").read_text() == "an MNIST model"
+
+
+def test_a_person_trains_on_own_pictures_judges_the_model_and_asks_it(tmp_path):
+    """Red and blue squares of noise, told apart within two epochs."""
+    rng = np.random.default_rng(0)
+    for name, channel in (("red", 2), ("blue", 0)):  # OpenCV writes BGR
+        (tmp_path / "squares" / name).mkdir(parents=True)
+        for i in range(40):
+            picture = rng.integers(0, 60, (20 + i % 3, 24, 3), np.uint8)
+            picture[..., channel] += 150
+            cv2.imwrite(str(tmp_path / "squares" / name / f"{i}.png"), picture)
+    folder = ["--dataset", "squares"]
+    done = run(tmp_path, "train.py", "--model", "cifar_net", *folder, "--image-size", 32, "--epochs", 4, "--json")
+    trained = json.loads(done.stdout)
+    assert trained["test_accuracy"] == 1
+    assert trained["files"] == ["models_saved/cifar_net-squares.keras"]
+    done = run(tmp_path, "evaluate.py", *trained["files"], *folder, "--out", "judged", "--json")
+    assert json.loads(done.stdout)["confusion"] == [[8, 0], [0, 8]]  # a fifth of each class: blue, red
+    assert (tmp_path / "judged/report.html").is_file()
+    done = run(tmp_path, "predict_image.py", *trained["files"], "squares/blue/3.png")
+    assert done.stdout.startswith("squares/blue/3.png: blue ")
+
+
+def test_recipes_and_data_are_shown(tmp_path):
+    done = run(tmp_path, "train.py", "--list")
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == list(RECIPES)
+    assert "0.9122" in next(line for line in done.stdout.splitlines() if line.startswith("alexnet_plain-"))
+    done = run(tmp_path, "show_data.py", "digits")
+    assert 'result data="scikit-learn\'s digits" train=1437 test=360 classes=10 shape=28x28x1' in done.stdout
+    assert (tmp_path / "models_saved/digits-data.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_predictions_are_lines_or_json_and_the_good_ones_come_all_the_same(tmp_path):
@@ -195,7 +241,7 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path, unbuffered):
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and limits of a POSIX shell")
 def test_a_write_that_fails_after_training_is_one_line_and_leaves_the_old_file(tmp_path):
-    """A limit of 100 kB on files stands for a full disk: the model has 415 kB."""
+    """A limit of 100 kB on files stands for a full disk: the first checkpoint has more."""
     (tmp_path / "a.h5").write_text("the old one")
     command = (
         f"ulimit -f 100; exec {sys.executable} {ROOT}/scripts/train_mnist.py --dataset digits --epochs 1 --out a.h5"
@@ -203,9 +249,10 @@ def test_a_write_that_fails_after_training_is_one_line_and_leaves_the_old_file(t
     shell = ["bash", "-c", command]
     done = subprocess.run(shell, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     line = only_line(done, 4)
-    assert line == "error: a.h5: File too large; raise the limit on file sizes (ulimit -f), or name another place"
+    place = "a/checkpoints/epoch-00001.npz"
+    assert line == f"error: {place}: File too large; raise the limit on file sizes (ulimit -f), or name another place"
     assert (tmp_path / "a.h5").read_text() == "the old one"
-    assert os.listdir(tmp_path) == ["a.h5"]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "a.h5"]
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
@@ -235,13 +282,16 @@ def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path
         text=True,
     )
     for line in running.stdout:
-        if line.startswith("Epoch 2/"):
+        if line.startswith("epoch 2/"):
             break
     running.send_signal(number)
     _, errors = running.communicate()
-    assert (running.returncode, errors) == (code, f"{words}\n")
+    assert running.returncode == code
+    assert re.fullmatch(
+        rf"{words}; [23] of 1000 epochs are kept in a/checkpoints; --resume goes on with them\n", errors
+    )
     assert (tmp_path / "a.keras").read_text() == "the old one"
-    assert os.listdir(tmp_path) == ["a.keras"]
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".keras", ".npz"}
 
 
 SWALLOWS = """

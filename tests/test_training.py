@@ -11,11 +11,26 @@ import kerasnets
 from kerasnets import data
 from kerasnets.recipes import RECIPES
 
+CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+
 # What shared/SPEC.md section 2 sets: optimizer, learning rate, momentum, batch, epochs, mean, deviation, published
 SETTINGS = {
     "mnist_cnn-mnist": ("rmsprop", 0.001, 0.0, 128, 5, 0.0, 1.0, "0.9881"),
     "lenet5-mnist": ("sgd", 0.9, 0.0, 256, 5, 0.1307, 0.3081, "0.9852 and 0.9794"),
     "dnn_mnist-mnist": ("sgd", 0.01, 0.5, 64, 5, 0.1307, 0.3081, "0.9666"),
+    "fc2layer-mnist": ("sgd", 0.01, 0.5, 64, 1, 0.1307, 0.3081, "none"),
+    "small_cnn-mnist": ("sgd", 0.01, 0.5, 64, 1, 0.1307, 0.3081, "none"),
+    "fc2layer-mnist-permuted": ("sgd", 0.01, 0.5, 64, 1, 0.1307, 0.3081, "none"),
+    "small_cnn-mnist-permuted": ("sgd", 0.01, 0.5, 64, 1, 0.1307, 0.3081, "none"),
+    "alexnet_plain-fashion_mnist": ("sgd", 0.1, 0.0, 128, 10, 0.1307, 0.3081, "0.9122"),
+    "googlenet_mini-fashion_mnist": ("sgd", 0.1, 0.0, 128, 10, 0.1307, 0.3081, "0.8959"),
+    "resnet_mini-fashion_mnist": ("sgd", 0.1, 0.0, 128, 10, 0.1307, 0.3081, "0.9004"),
+    "fashion_cnn-fashion_mnist": ("adam", 0.01, 0.0, 100, 10, 0.0, 1.0, "0.8857 of the training data"),
+    "cifar_net-cifar10": ("adam", 0.001, 0.0, 64, 10, 0.5, 0.5, "0.63"),
+    "vgg_cifar-cifar10": ("adam", 0.001, 0.0, 128, 10, *CIFAR, "0.8287"),
+    "nin-cifar10": ("sgd", 0.1, 0.9, 128, 100, 0.5, 0.5, "0.9119, the paper's"),
+    "resnet_cifar_wide-cifar10": ("adam", 0.001, 0.0, 500, 1000, 0.0, 1.0, "none"),
+    "dnn_tabular-sum3": ("sgd", 0.01, 0.0, 0, 1000, 0.0, 1.0, "0.6717, which is the share of the middle class"),
 }
 
 
@@ -28,14 +43,14 @@ def test_mnist_cnn_keeps_48000_pictures_to_train_on_and_12000_to_validate(mnist)
 def test_recipes_are_those_of_the_specification(name):
     row = RECIPES[name]
     optimizer = (row.optimizer, row.learning_rate, row.momentum)
-    found = (*optimizer, row.batch_size, row.epochs, row.mean, row.deviation, row.published)
+    found = (*optimizer, row.batch_size, row.epochs, row.mean, row.deviation, row.published_figure)
     assert found == SETTINGS[name]
 
 
 def test_every_recipe_trains_a_model_that_exists_on_data_that_exist(workers):
     models = workers["torch"](list_models)
     for name, row in RECIPES.items():
-        assert name == f"{row.model}-{row.dataset}"
+        assert name == f"{row.model}-{row.dataset}{'-' if row.variant else ''}{row.variant}"
         assert row.model in models
         assert row.dataset in data.DATASETS
 
@@ -58,7 +73,7 @@ def slope_after_fit(pixels, targets, batch_size, epochs, seed, learning_rate):
     """Fit targets = slope * pixels by SGD from a slope of 0; return the slope."""
     import keras
 
-    from kerasnets.training import Batches
+    from kerasnets.batches import Batches
 
     batches = Batches(pixels, targets, batch_size, epochs, seed)
     inputs = keras.Input((1, 1, 1), dtype="uint8")
@@ -90,7 +105,9 @@ def train_to_nan(folder):
     """A learning rate that no network survives."""
     RECIPES["nan"] = dataclasses.replace(RECIPES["mnist_cnn-digits"], optimizer="sgd", learning_rate=1e30)
     try:
-        return train_error("nan", {"out": folder / "nan.keras", "epochs": 2}), list(folder.iterdir())
+        return train_error("nan", {"out": folder / "nan.keras", "epochs": 2}), [
+            path for path in folder.rglob("*") if path.is_file()
+        ]
     finally:
         del RECIPES["nan"]
 
@@ -131,7 +148,12 @@ def test_a_run_on_digits_reaches_0_97_and_its_file_says_so(worker, tmp_path):
     assert len(run.loss) == len(run.val_accuracy) == run.epochs == 25
     assert json.loads(as_json)["test_accuracy"] == run.test_accuracy
     assert "\n" not in line
-    assert (tmp_path / "model-curves.png").read_bytes().startswith(b"\x89PNG")
+    folder = tmp_path / "model"
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html", "curves.png", "confusion.png", "mistakes.png", "epochs.csv", "batches.csv", "checkpoints",
+    }  # fmt: skip
+    assert run.report == str(folder / "report.html")
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
 
 
 def test_a_run_repeats(worker, tmp_path):

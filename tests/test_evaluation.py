@@ -1,0 +1,167 @@
+"""How good a classifier is, against numbers made by hand and by NumPy."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import kerasnets
+from kerasnets import data, evaluation, saving
+from kerasnets.evaluation import Evaluation, of_logits
+
+# Eight examples of three classes. The likeliest class is right for five of them.
+NAMES = ("cat", "dog", "emu")
+LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 2])
+PROBABILITIES = np.array([
+    [0.7, 0.2, 0.1],  # right
+    [0.5, 0.3, 0.2],  # right
+    [0.1, 0.8, 0.1],  # wrong, at 0.8
+    [0.6, 0.2, 0.2],  # right
+    [0.2, 0.7, 0.1],  # right
+    [0.9, 0.1, 0.0],  # wrong, at 0.9
+    [0.3, 0.4, 0.3],  # right
+    [0.1, 0.6, 0.3],  # wrong, at 0.6
+])  # fmt: skip
+CONFUSION = [[3, 1, 0], [1, 2, 0], [0, 1, 0]]
+# class, precision, recall, F1, examples: of 4 answers "cat" 3 are right and of 4 cats 3 are found; of 4 answers "dog"
+# 2, of 3 dogs 2; nothing is taken for an emu
+BY_CLASS = [("cat", 3 / 4, 3 / 4, 3 / 4, 4), ("dog", 2 / 4, 2 / 3, 4 / 7, 3), ("emu", 0.0, 0.0, 0.0, 1)]
+
+
+@pytest.fixture
+def judged():
+    with np.errstate(divide="ignore"):
+        return Evaluation(LABELS, np.log(PROBABILITIES), NAMES)
+
+
+# ---- run in the workers ----
+
+
+def weighed(scale, offset, columns=12, classes=4):
+    """Weights and pixels drawn by NumPy, and the logits that it makes of them."""
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(0, 0.01, (columns, classes)).astype("float32"), rng.normal(0, 1, classes).astype("float32")]
+    images = rng.integers(0, 256, (1203, 2, 2, 3), np.uint8)  # three batches of InOrder
+    pixels = images.reshape(len(images), -1).astype(float) * scale + offset
+    return weights, images, pixels @ weights[0].astype(float) + weights[1]
+
+
+def evaluate_dense(weights, images, labels, prepare):
+    """Judge by one dense layer over the pixels; what the callbacks of predicting saw."""
+    import keras
+
+    inputs = keras.Input((2, 2, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1.0)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(4)(x))
+    model.set_weights(weights)
+    return evaluation.evaluate(model, images, labels, "abcd", prepare)
+
+
+def inverted(images):
+    return 255 - images
+
+
+def write_model(path, class_names, shape=(28, 28, 1)):
+    """A model file, untrained."""
+    columns = len(shape) == 1
+    network = kerasnets.build(
+        "dnn_tabular" if columns else "small_cnn", input_shape=shape, num_classes=len(class_names)
+    )
+    card = saving.Card(network.name, class_names, shape, "row" if columns else "mnist")
+    saving.save(network, path, card, scaling=None if columns else (1 / 255, 0.0))
+
+
+def evaluate_file(path, name):
+    """(accuracy, class names of the card), or kind and words of a refusal; and what the model itself says."""
+    found = data.load_data(name)
+    try:
+        judged, card = evaluation.evaluate_file(path, found)
+    except ValueError as error:
+        return type(error).__name__, str(error)
+    model, _ = kerasnets.load(path)
+    return judged, card, model.predict(found.test_images, verbose=0), found.test_labels
+
+
+# ---- figures ----
+
+
+def test_figures_of_a_few_examples_are_those_made_by_hand(judged):
+    assert judged.predictions.tolist() == [0, 0, 1, 0, 1, 0, 1, 1]
+    assert judged.accuracy == 5 / 8
+    assert judged.majority == 4 / 8
+    assert judged.loss == pytest.approx(-math.log(0.7 * 0.5 * 0.1 * 0.6 * 0.7 * 0.1 * 0.4 * 0.3) / 8)
+    assert judged.confusion().tolist() == CONFUSION
+    for found, expected in zip(judged.by_class(), BY_CLASS, strict=True):
+        assert found == pytest.approx(expected)
+
+
+def test_the_worst_mistakes_come_first_those_first_of_which_the_network_was_surest(judged):
+    assert judged.worst(9).tolist() == [5, 2, 7]
+    assert judged.worst(2).tolist() == [5, 2]
+    assert judged.worst(0).tolist() == []
+    right = Evaluation(judged.predictions, judged.log_probabilities, NAMES)
+    assert right.worst(9).tolist() == []
+
+
+def test_a_class_without_examples_or_answers_has_its_row_all_the_same():
+    judged = of_logits(np.array([0, 1]), np.eye(2, 4), ("a", "b", "c", "d"))
+    assert judged.confusion().tolist() == np.diag([1, 1, 0, 0]).tolist()
+    assert judged.by_class()[2:] == [("c", 0.0, 0.0, 0.0, 0), ("d", 0.0, 0.0, 0.0, 0)]
+
+
+def test_log_probabilities_stay_finite_where_probabilities_vanish():
+    judged = of_logits(np.array([1]), np.array([[1000.0, 0.0]], "float32"), ("a", "b"))
+    assert judged.loss == 1000.0
+    assert judged.accuracy == 0.0
+
+
+def test_labels_of_any_whole_type_will_do(judged):
+    for dtype in ("uint8", "int32", "int64"):
+        other = Evaluation(LABELS.astype(dtype), judged.log_probabilities, NAMES)
+        assert (other.accuracy, other.loss, other.majority) == (judged.accuracy, judged.loss, judged.majority)
+        assert other.confusion().tolist() == CONFUSION
+
+
+def test_the_result_is_a_line_and_json(judged):
+    assert judged.line() == "result test_accuracy=0.6250 test_loss=1.0803 majority=0.5000 examples=8"
+    fields = json.loads(json.dumps(judged.as_dict()))
+    assert fields["confusion"] == CONFUSION
+    assert fields["classes"][2] == {"class": "emu", "precision": 0.0, "recall": 0.0, "f1": 0.0, "examples": 1}
+
+
+# ---- of a network, of a file ----
+
+
+@pytest.mark.parametrize("prepare", [None, inverted])
+def test_a_network_is_judged_as_numpy_judges_it(worker, prepare):
+    weights, images, logits = weighed(*((1, 0) if prepare is None else (-1, 255)))
+    labels = np.random.default_rng(1).integers(0, 4, len(images))
+    judged = worker(evaluate_dense, weights, images, labels, prepare)
+    expected = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    np.testing.assert_allclose(judged.log_probabilities, expected, atol=1e-4)
+    assert judged.accuracy == (logits.argmax(1) == labels).mean()
+    assert judged.class_names == ("a", "b", "c", "d")
+
+
+def test_a_file_is_judged_by_what_it_says_itself(worker, tmp_path):
+    path = tmp_path / "model.keras"
+    worker(write_model, path, tuple("0123456789"))
+    judged, card, probabilities, labels = worker(evaluate_file, path, "digits")
+    assert card.class_names == judged.class_names
+    np.testing.assert_allclose(np.exp(judged.log_probabilities), probabilities, atol=1e-5)
+    np.testing.assert_array_equal(judged.labels, labels)
+
+
+@pytest.mark.parametrize(("class_names", "shape", "name", "words"), [
+    (("a", "b"), (28, 28, 1), "digits", "2 classes (a, b), scikit-learn's digits has 10 classes (0, 1, ...); name"),
+    (tuple("1234567890"), (28, 28, 1), "digits", "10 classes (1, 2, ...), scikit-learn's digits has 10 classes (0, 1"),
+    (data.DATASETS["sum3"].class_names, (28, 28, 1), "sum3", "takes pictures, sums of three numbers has rows of numb"),
+    (tuple("0123456789"), (3,), "digits", "takes rows of numbers, scikit-learn's digits has pictures"),
+])  # fmt: skip
+def test_a_file_of_other_classes_or_kind_is_refused(workers, tmp_path, class_names, shape, name, words):
+    path = tmp_path / "model.keras"
+    workers["torch"](write_model, path, class_names, shape)
+    kind, message = workers["torch"](evaluate_file, path, name)
+    assert kind == "BadInputError"
+    assert words in message
