@@ -191,17 +191,20 @@ def digest(model):
 
 
 def commit():
-    """The commit that kerasnets is checked out at, "-dirty" where files differ from it; "" without a checkout."""
+    """The commit that kerasnets is checked out at, "-dirty" where its code differs from it; "" without a checkout."""
     folder = Path(__file__).resolve().parent.parent
     if not (folder / ".git").exists():
         return ""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=folder, capture_output=True, text=True
-        )
+        number = git(folder, "rev-parse", "--short=12", "HEAD")
+        return number + ("-dirty" if number and git(folder, "status", "--porcelain", "kerasnets") else "")
     except FileNotFoundError:  # no git here
         return ""
-    return described.stdout.strip()
+
+
+def git(folder, *arguments):
+    """What git prints; "" where it fails."""
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True).stdout.strip()
 
 
 @contextlib.contextmanager

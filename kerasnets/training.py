@@ -1,5 +1,6 @@
 """From a recipe to a trained model file. The only place that calls fit."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -353,8 +354,11 @@ def permuted_pairs(run, path):
              if row.model in models_of_pairs and row.dataset in {*permuted, *permuted.values()}]  # fmt: skip
     if run.recipe not in pairs or run.recipe not in path.name:  # of another name, the others' cannot be known
         return {}
-    found = {name: path.with_name(path.name.replace(run.recipe, name)) for name in pairs}
-    return {name: saving.load_card(file).accuracy for name, file in found.items() if file.is_file()}
+    accuracies = {}
+    for name in pairs:
+        with contextlib.suppress(BadInputError):  # one that is missing or damaged tells nothing; this run is done
+            accuracies[name] = saving.load_card(path.with_name(path.name.replace(run.recipe, name))).accuracy
+    return accuracies
 
 
 def card_of(run, job):
