@@ -5,8 +5,8 @@ import dataclasses
 import functools
 import json
 import os
-import shutil
 import re
+import shutil
 import signal
 import subprocess
 import sys
