@@ -93,7 +93,7 @@ def machine():
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
         name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
-    return f"{cores} cores of {name}{accelerator()}"
+    return f"{cores} core{'s' if cores > 1 else ''} of {name}{accelerator()}"
 
 
 def accelerator():

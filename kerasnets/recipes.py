@@ -16,7 +16,7 @@ class Recipe:
     dataset: str
     mean: float | tuple[float, ...]  # of pixels / 255; one, or one per channel
     deviation: float | tuple[float, ...]
-    optimizer: str  # a name in training.OPTIMIZERS
+    optimizer: str  # a name in optimization.OPTIMIZERS
     learning_rate: float
     momentum: float
     batch_size: int  # pictures a step; 0 for all at once

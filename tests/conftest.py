@@ -4,7 +4,10 @@ This process imports no framework. A test gives a module-level function to a wor
 """
 
 import os
+import random
+import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -35,6 +38,22 @@ def strictly():
     warnings.simplefilter("error")
     for message in FOREIGN_WARNINGS:
         warnings.filterwarnings("ignore", message)
+
+
+def often(few, times):
+    """How often a fault is tried: `few` times in every run, as shared/SPEC.md's section 5 has it by `-m all_faults`."""
+    return [few, pytest.param(times, marks=pytest.mark.all_faults)]
+
+
+def kill_in(write, seconds):
+    """Fork a child that calls `write` again and again, and kill it at a random moment within `seconds`."""
+    child = os.fork()
+    if child == 0:
+        while True:
+            write()
+    time.sleep(random.uniform(0.001, seconds))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
-"""Small data sets in the forms of the real ones, each with a row of DATASETS that describes it."""
+"""Small data sets in the forms of the real ones, each with a row of DATASETS that describes it; a few real digits."""
 
 import dataclasses
+import functools
 import gzip
 import hashlib
 import io
@@ -28,6 +29,19 @@ def isolate(patch, folder):
 
 def no_download(row, read, data_dir, cache):
     raise ConnectionError("no download in this test")
+
+
+@functools.cache
+def few_digits():
+    """240 of scikit-learn's digits to train and validate on, 60 to test."""
+    digits = data.load_data("digits")
+    return dataclasses.replace(
+        digits,
+        train_images=digits.train_images[:240],
+        train_labels=digits.train_labels[:240],
+        test_images=digits.test_images[:60],
+        test_labels=digits.test_labels[:60],
+    )
 
 
 # ---- MNIST ----

@@ -2,16 +2,19 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
 import pytest
 
+from kerasnets import checkpoints
 from kerasnets.backends import BACKENDS
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT
@@ -265,12 +268,13 @@ def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
 # ---- stopping ----
 
 
+@pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.all_faults) for turn in range(1, 7))])
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("number", "code", "words"), [
     (signal.SIGINT, 130, "stopped by Ctrl-C"),
     (signal.SIGTERM, 143, "stopped by SIGTERM"),
 ])  # fmt: skip
-def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path, backend, number, code, words):
+def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path, backend, number, code, words, turn):
     (tmp_path / "a.keras").write_text("the old one")
     command = [sys.executable, "-u", str(ROOT / "scripts/train_mnist.py"), "--dataset", "digits", "--epochs", "1000"]
     running = subprocess.Popen(
@@ -284,10 +288,14 @@ def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path
     for line in running.stdout:
         if line.startswith("epoch "):
             break
+    time.sleep(random.uniform(0, 2))  # into whatever a training does
     running.send_signal(number)
     _, errors = running.communicate()
     assert running.returncode == code
-    assert re.fullmatch(rf"{words}; \d+ of 1000 epochs are kept in a/checkpoints; --resume goes on with them\n", errors)
+    kept = re.fullmatch(
+        rf"{words}; (\d+) of 1000 epochs are kept in a/checkpoints; --resume goes on with them\n", errors
+    )
+    assert checkpoints.read(checkpoints.files(tmp_path / "a/checkpoints")[-1]).epoch == int(kept[1])
     assert (tmp_path / "a.keras").read_text() == "the old one"
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".keras", ".npz"}
 

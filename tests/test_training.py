@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import data
+from kerasnets import data, recipes
 from kerasnets.recipes import RECIPES
+from tests.test_arrays import BAD_DATA
 
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
@@ -184,3 +185,30 @@ def test_a_loss_that_is_no_number_ends_the_run_and_writes_nothing(worker, tmp_pa
     assert kind == "FloatingPointError"
     assert "try a smaller learning rate" in message
     assert left == []
+
+
+def refusals(out):
+    """{case: (kind, words)} of training on each of BAD_DATA, where fit would be a failure of another kind."""
+    from kerasnets import training
+
+    def fit(*args):
+        raise AssertionError("fit was called")
+
+    usual, training.fit = training.fit, fit
+    try:
+        return {
+            case: train_error(recipes.own("fc2layer", "pets"), {"arrays": found, "out": out})
+            for case, (found, _) in BAD_DATA.items()
+        }
+    finally:
+        training.fit = usual
+
+
+def test_bad_arrays_are_refused_before_training_in_the_same_words_everywhere(workers, tmp_path):
+    answers = [worker(refusals, tmp_path / "a.keras") for worker in workers.values()]
+    for case, (_, words) in BAD_DATA.items():
+        kind, message = answers[0][case]
+        assert kind == "BadInputError", (case, message)
+        assert words in message, case
+    assert answers[0] == answers[1] == answers[2]
+    assert list(tmp_path.iterdir()) == []

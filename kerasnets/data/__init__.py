@@ -48,6 +48,7 @@ DIGITS = tuple("0123456789")
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 CIFAR_FILES = "https://www.cs.toronto.edu/~kriz/"
 
+# The fine label names in the order of their numbers, as the set's own file `meta` lists them.
 CIFAR100_NAMES = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel
 can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
