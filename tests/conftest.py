@@ -45,6 +45,11 @@ def often(few, times):
     return [few, pytest.param(times, marks=pytest.mark.all_faults)]
 
 
+def turns(count):
+    """The turns of a test that is repeated: the first in every run, all `count` by `-m all_faults`."""
+    return [0, *(pytest.param(turn, marks=pytest.mark.all_faults) for turn in range(1, count))]
+
+
 def kill_in(write, seconds):
     """Fork a child that calls `write` again and again, and kill it at a random moment within `seconds`."""
     child = os.fork()

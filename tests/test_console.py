@@ -17,7 +17,7 @@ import pytest
 from kerasnets import checkpoints
 from kerasnets.backends import BACKENDS
 from kerasnets.recipes import RECIPES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, turns
 from tests.test_data import stand_in, write_idx
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
@@ -268,7 +268,7 @@ def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
 # ---- stopping ----
 
 
-@pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.all_faults) for turn in range(1, 7))])
+@pytest.mark.parametrize("turn", turns(7))  # 21 of each signal
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("number", "code", "words"), [
     (signal.SIGINT, 130, "stopped by Ctrl-C"),
