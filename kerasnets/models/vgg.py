@@ -12,7 +12,7 @@ the 256 and 512 channels of their last stage; in the tutorials' listing they do 
 import keras
 from keras import layers
 
-from kerasnets.models.initializers import he_normal
+from kerasnets.models.initializers import he_normal, pytorch_uniform
 from kerasnets.models.pooling import adaptive_average_pool
 
 # depth: (kernel sizes of the convolutions, filters) of each stage. The letters are the paper's columns.
@@ -51,22 +51,24 @@ def vgg_cifar(input_shape=(32, 32, 3), num_classes=10):
     """Build column A with batch normalization and a single dense layer: 9,231,114 parameters.
 
     Source: `VGG('VGG11')` of kuangliu/pytorch-cifar.
-    Departures: global average pooling before the dense layer; at 32x32, where 1x1 is left, it changes nothing, and it
-    takes larger pictures too. Weights begin as in this file's other networks, not as PyTorch's own.
+    Departure: global average pooling before the dense layer; at 32x32, where 1x1 is left, it changes nothing, and it
+    takes larger pictures too. Weights begin as PyTorch's own do there: smaller than in this file's other networks, and
+    what batch normalization follows learns the faster for it.
     """
     inputs = keras.Input(input_shape, name="input")
-    x = conv_stages(inputs, STAGES[11], batch_norm=True, first_filters=64)
+    x = conv_stages(inputs, STAGES[11], True, 64, pytorch_uniform)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
-    return keras.Model(inputs, class_logits(x, num_classes), name="vgg_cifar")
+    x = layers.Dense(num_classes, kernel_initializer=pytorch_uniform(), name="logits")(x)
+    return keras.Model(inputs, x, name="vgg_cifar")
 
 
-def conv_stages(x, stages, batch_norm, first_filters):
+def conv_stages(x, stages, batch_norm, first_filters, first_weights=None):
     for i, (kernel_sizes, filters) in enumerate(stages, start=1):
-        x = conv_stage(x, kernel_sizes, filters // 64 * first_filters, batch_norm, name=f"stage{i}")
+        x = conv_stage(x, kernel_sizes, filters // 64 * first_filters, batch_norm, first_weights, name=f"stage{i}")
     return x
 
 
-def conv_stage(x, kernel_sizes, filters, batch_norm, name):
+def conv_stage(x, kernel_sizes, filters, batch_norm, first_weights, name):
     """Convolutions with ReLU, then half the height and width."""
     for j, kernel_size in enumerate(kernel_sizes, start=1):
         x = layers.Conv2D(
@@ -74,7 +76,7 @@ def conv_stage(x, kernel_sizes, filters, batch_norm, name):
             kernel_size,
             padding="same",
             activation=None if batch_norm else "relu",
-            kernel_initializer=he_normal("fan_out"),
+            kernel_initializer=first_weights() if first_weights else he_normal("fan_out"),
             name=f"{name}_conv{j}",
         )(x)
         if batch_norm:
