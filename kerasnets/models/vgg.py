@@ -52,8 +52,7 @@ def vgg_cifar(input_shape=(32, 32, 3), num_classes=10):
 
     Source: `VGG('VGG11')` of kuangliu/pytorch-cifar.
     Departure: global average pooling before the dense layer; at 32x32, where 1x1 is left, it changes nothing, and it
-    takes larger pictures too. Weights begin as PyTorch's own do there: smaller than in this file's other networks, and
-    what batch normalization follows learns the faster for it.
+    takes larger pictures too. Weights begin as PyTorch's own do there, not as in this file's other networks.
     """
     inputs = keras.Input(input_shape, name="input")
     x = conv_stages(inputs, STAGES[11], True, 64, pytorch_uniform)
