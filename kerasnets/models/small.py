@@ -1,11 +1,13 @@
 """The small convolutional networks of the tutorials: a few convolutions, a small dense head.
 
-Those with 5x5 convolutions differ in widths and activation alone. Their weights begin as Keras' do (glorot_uniform,
-biases 0), also where the tutorial is PyTorch's.
+Those with 5x5 convolutions differ in widths, activation and first weights alone. Weights begin as Keras' do
+(glorot_uniform, biases 0), also where the tutorial is PyTorch's, unless a docstring says otherwise.
 """
 
 import keras
 from keras import layers
+
+from kerasnets.models.initializers import pytorch_uniform
 
 
 def mnist_cnn(input_shape=(28, 28, 1), num_classes=10):
@@ -76,18 +78,25 @@ def cifar_net(input_shape=(32, 32, 3), num_classes=10):
     """Build convolutions of 6 and 16 filters and dense layers of 120 and 84: 62,006 parameters.
 
     Source: the PyTorch tutorial "Training a Classifier" (CIFAR-10).
+    Weights begin as PyTorch's do there, U(+-1/sqrt(fan_in)); biases begin at 0.
     """
-    return conv_pool_network((6, 16), (120, 84), input_shape, num_classes, name="cifar_net")
+    return conv_pool_network(
+        (6, 16), (120, 84), input_shape, num_classes, name="cifar_net", first_weights=pytorch_uniform
+    )
 
 
-def conv_pool_network(filters, units, input_shape, num_classes, name, activation="relu"):
-    """Build 5x5 convolutions of `filters`, each followed by a 2x2 max-pooling, then dense layers of `units`."""
+def conv_pool_network(filters, units, input_shape, num_classes, name, activation="relu",
+                      first_weights=keras.initializers.GlorotUniform):  # fmt: skip
+    """Build 5x5 convolutions of `filters`, each followed by a 2x2 max-pooling, then dense layers of `units`.
+
+    first_weights: a function that makes an initializer, for each layer its own.
+    """
     inputs = x = keras.Input(input_shape, name="input")
     for i, count in enumerate(filters, start=1):
-        x = layers.Conv2D(count, 5, activation=activation, name=f"conv{i}")(x)
+        x = layers.Conv2D(count, 5, activation=activation, kernel_initializer=first_weights(), name=f"conv{i}")(x)
         x = layers.MaxPooling2D(2, name=f"pool{i}")(x)
     x = layers.Flatten(name="flatten")(x)
     for i, count in enumerate(units, start=1):
-        x = layers.Dense(count, activation=activation, name=f"dense{i}")(x)
-    logits = layers.Dense(num_classes, name="logits")(x)
+        x = layers.Dense(count, activation=activation, kernel_initializer=first_weights(), name=f"dense{i}")(x)
+    logits = layers.Dense(num_classes, kernel_initializer=first_weights(), name="logits")(x)
     return keras.Model(inputs, logits, name=name)
