@@ -28,7 +28,9 @@ class Batches(keras.utils.PyDataset):
         self.plan = functools.lru_cache(maxsize=2)(self.plan_of)
 
     def __len__(self):
-        return self.steps_per_epoch * (self.epochs - self.first)
+        # An epoch more than is asked for: at the end Keras would begin anew, and PyTorch's loader draw a random number
+        # that a longer training does not draw.
+        return self.steps_per_epoch * (self.epochs - self.first + 1)
 
     def __getitem__(self, index):
         epoch, step = divmod(index, self.steps_per_epoch)
@@ -64,12 +66,13 @@ class InOrder(keras.utils.PyDataset):
         return (images,) if self.labels is None else (images, self.labels[chosen])
 
 
-def fitted(images, kind, shape):
+def fitted(images, is_kind, kind, shape):
     """Return (images, function that brings a batch of them to `shape`, or None where they have it).
 
-    As pictures.prepare does to a picture of input kind `kind`; all at once where it takes little memory.
+    As pictures.prepare does to a picture of input kind `kind`; all at once where it takes little memory. Those that
+    have the shape and are of this kind already (`is_kind`) stay as they are.
     """
-    if images.shape[1:] == tuple(shape):
+    if images.shape[1:] == tuple(shape) and is_kind == kind:
         return images, None
     prepare = functools.partial(prepare_all, kind=kind, shape=tuple(shape))
     if len(images) * np.prod(shape, dtype=float) > AT_ONCE:

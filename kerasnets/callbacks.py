@@ -47,16 +47,20 @@ class Figures(keras.callbacks.Callback):
         self.best = checkpoint.part("best")
 
     @property
+    def epochs(self):
+        """How many are done."""
+        return len(self.history.get("loss", ()))
+
+    @property
     def best_epoch(self):
         """The epoch, from 0, of the best validation accuracy, the first of several; the last where none is kept."""
         accuracies = self.history.get("val_accuracy") if self.keep_best else None
-        return int(np.argmax(accuracies)) if accuracies else len(self.history["loss"]) - 1
+        return int(np.argmax(accuracies)) if accuracies else self.epochs - 1
 
     @property
     def is_over(self):
         """Whether so many epochs have brought nothing better that the run ends."""
-        epochs = len(self.history.get("loss", ()))
-        return bool(self.patience and epochs) and epochs - 1 - self.best_epoch >= self.patience
+        return bool(self.patience and self.epochs) and self.epochs - 1 - self.best_epoch >= self.patience
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.checkpoint:  # not before: Keras runs a batch through the network, and PyTorch's loader draws a seed
@@ -67,7 +71,7 @@ class Figures(keras.callbacks.Callback):
         self.started, self.running = time.monotonic(), []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.running.append(logs)  # read when the epoch is over: to read them now would make the backend wait
+        self.running.append(logs)
 
     def on_epoch_end(self, epoch, logs=None):
         state = checkpoints.arrays_of(self.model)
@@ -175,7 +179,7 @@ class TensorBoard(keras.callbacks.Callback):
         except ImportError as error:
             raise ImportError("TensorBoard's logs need tensorboardX: pip install tensorboardX") from error
         self.writer, self.figures = SummaryWriter(str(folder)), figures
-        self.written = 0
+        self.written = len(figures.batches["loss"])  # by the run that goes on here
 
     def on_epoch_end(self, epoch, logs=None):
         for name, values in self.figures.history.items():

@@ -22,6 +22,10 @@ KEPT = 2  # the last one, and the one before it in case that is damaged
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
+# What a setting that differs is called, where its value tells a person nothing.
+IN_WORDS = {"data": "other training data", "weights": "other weights to begin with", "frozen": "other layers frozen"}
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """State after `epoch` epochs. arrays: {name: NumPy array}; settings: what the run was started with."""
@@ -89,9 +93,10 @@ def check_settings(made_with, settings, path):
     both = made_with.keys() & wanted.keys()
     for name in [*sorted(both), *sorted((made_with.keys() | wanted.keys()) - both)]:
         if made_with.get(name) != wanted.get(name):
+            how = f"{name} {made_with.get(name)}, not {wanted.get(name)}"
             raise BadInputError(
-                f"the checkpoint {shorten(path, 40)} was made with {name} {made_with.get(name)}, not "
-                f"{wanted.get(name)}; go on as it began, or start anew without --resume"
+                f"the checkpoint {shorten(path, 40)} was made with {IN_WORDS.get(name, how)}; go on as it began, or "
+                "start anew without --resume"
             )
 
 

@@ -15,6 +15,7 @@ REMEDY = 110  # of them at the end of the line, where it says what to do
 # The first row whose class fits tells the exit code.
 EXIT_CODES = (
     (BadInputError, 3),  # bad input: picture, data set, model
+    (MemoryError, 4),  # environment: memory is full
     (ImportError, 4),  # environment: missing package
     (OSError, 4),  # environment: unwritable folder, full disk, no network
     (FloatingPointError, 5),  # training diverged
@@ -30,7 +31,7 @@ REMEDIES = {
     errno.EACCES: "; name a folder that you may write to",
     errno.EROFS: "; name a folder that you may write to",
     errno.EPERM: "; name a folder that you may write to",
-    errno.EIO: "; look after the disk, or name another place",
+    errno.EIO: "; check the disk, or name another place",
     errno.ENAMETOOLONG: "; name a shorter one",
     errno.EEXIST: "; a file is where a folder should be: name another place",
     errno.ENOENT: "; name a folder that exists or can be made",
@@ -74,9 +75,17 @@ def exit_code_of(main):
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
+        if is_full_memory(error):
+            error = MemoryError("the memory is full; try a smaller --batch-size or --image-size, or a smaller network")
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
         print_error(error if code != 1 else f"internal error, please report it (--debug shows where): {error!r}")
         return code
+
+
+def is_full_memory(error):
+    """Whether Python, NumPy or a backend has found no room; torch and JAX raise a RuntimeError, TensorFlow its own."""
+    words = ("out of memory", "can't allocate memory", "not enough memory", "RESOURCE_EXHAUSTED", "OOM when allocating")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def print_error(error):

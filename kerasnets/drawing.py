@@ -94,7 +94,7 @@ def confusion(matrix, class_names):
         for row, column in np.argwhere(matrix):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=8, color=colour)
-    axes.set(xlabel="answer of the network", ylabel="class")
+    axes.set(xlabel="predicted class", ylabel="true class")
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class")
     return figure
 

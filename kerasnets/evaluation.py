@@ -6,6 +6,8 @@ import numpy as np
 
 from kerasnets.errors import BadInputError, shorten
 
+AT_ONCE = 64  # pictures that are judged in one step, by a network of unknown size
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -87,25 +89,20 @@ def of_logits(labels, logits, class_names):
     return Evaluation(labels, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), tuple(class_names))
 
 
-def evaluate(model, images, labels, class_names, prepare=None, callbacks=()):
-    """Judge labelled images by `model`, from pixels to logits; return the Evaluation.
-
-    prepare: what is done to each batch of images first, as `batches.fitted` gives it.
-    """
-    from kerasnets.batches import InOrder
-
-    logits = model.predict(InOrder(images, prepare=prepare), callbacks=list(callbacks), verbose=0)
-    return of_logits(labels, logits, class_names)
+def evaluate(model, images, labels, class_names, callbacks=()):
+    """Judge labelled images by `model`, from pixels to logits; return the Evaluation. images: a batches.InOrder."""
+    return of_logits(labels, model.predict(images, callbacks=list(callbacks), verbose=0), class_names)
 
 
 def evaluate_file(path, data):
     """Judge the test part of a data.Data by the model file at `path`; return (Evaluation, its Card).
 
-    Pictures of another size are brought to that of the model as `predict_image.py` brings a photo.
+    Pictures of another size or kind are brought to those of the model as `predict_image.py` brings a photo; own ones
+    are read by `data.load_like` to that end.
     Raises BadInputError for a bad file, or one that tells other classes apart.
     """
     from kerasnets import saving
-    from kerasnets.batches import fitted
+    from kerasnets.batches import InOrder, fitted
 
     model, card = saving.load(path, logits=True)
     if tuple(card.class_names) != tuple(data.class_names):
@@ -116,8 +113,9 @@ def evaluate_file(path, data):
     if len(card.input_shape) != len(data.image_shape):
         kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
         raise BadInputError(f"{shorten(path)} takes {kinds[0]}, {data.title} has {kinds[1]}")
-    images, prepare = fitted(data.test_images, card.input_kind, card.input_shape)
-    return evaluate(model, images, data.test_labels, data.class_names, prepare), card
+    images, prepare = fitted(data.test_images, data.input_kind, card.input_kind, card.input_shape)
+    judge = InOrder(images, batch_size=AT_ONCE, prepare=prepare)
+    return evaluate(model, judge, data.test_labels, data.class_names), card
 
 
 def named(names):

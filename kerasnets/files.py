@@ -7,6 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
+CHUNK = 2**24  # bytes
 ABANDONED = 3600  # seconds after which a part that a killed writer left behind is swept away
 
 
@@ -39,6 +40,19 @@ def check_writable(path):
     with blaming(path):
         check_folder(path)
         make_part(path).unlink()
+
+
+def reserve(path, size):
+    """Raise OSError where there is no room for a file of `size` bytes; leave `path` empty.
+
+    For those libraries that do not survive a write that fails, as HDF5 does not always.
+    """
+    with open(path, "wb") as file:
+        for start in range(0, size, CHUNK):
+            file.write(bytes(min(CHUNK, size - start)))
+        file.flush()
+        os.fsync(file.fileno())
+        file.truncate(0)
 
 
 def make_part(path):

@@ -44,8 +44,7 @@ def write(folder, run, judged, test_images, figures, permuted=None):
     drawn = {"curves": curves, **pictures_of(judged, test_images)}
     for name, figure in drawn.items():
         drawing.save_figure(figure, folder / f"{name}.png")
-    write_csv(folder / "epochs.csv", "epoch", figures.history)
-    write_csv(folder / "batches.csv", "step", figures.batches)
+    write_history(folder, figures)
     body = [
         f'<p class="lead">{lead(run.test_accuracy, judged)}</p>',
         section("Learning curves", image(drawn["curves"])),
@@ -54,6 +53,12 @@ def write(folder, run, judged, test_images, figures, permuted=None):
         section("How it was made", facts_of(run)),
     ]
     write_page(folder / "report.html", f"{run.recipe} on {run.dataset}", body)
+
+
+def write_history(folder, figures):
+    """Write epochs.csv and batches.csv into `folder`."""
+    write_csv(folder / "epochs.csv", "epoch", figures.history)
+    write_csv(folder / "batches.csv", "step", figures.batches)
 
 
 def write_evaluation(folder, title, judged, test_images):
@@ -68,9 +73,9 @@ def write_evaluation(folder, title, judged, test_images):
 def lead(accuracy, judged):
     wrong = int((judged.predictions != judged.labels).sum())
     return (
-        f"<b>{accuracy:.2%}</b> of {len(judged.labels):,} test examples are judged rightly, {wrong:,} wrongly; the "
-        f"cross-entropy is {judged.loss:.4f}. Always naming the most frequent class would be right in "
-        f"{judged.majority:.2%}."
+        f"<b>{accuracy:.2%}</b> of {len(judged.labels):,} test examples are classified correctly, {wrong:,} are not; "
+        f"the cross-entropy is {judged.loss:.4f}. Always naming the most frequent class would be right in "
+        f"{judged.majority:.2%} of cases."
     )
 
 
@@ -94,7 +99,7 @@ def sections_of(judged, drawn):
         yield section("The worst mistakes", note + image(drawn["mistakes"]))
 
 
-def order_of_pixels(accuracies):
+def order_of_pixels(accuracies, of="Of the runs whose model files lie beside this one."):
     """What it does to put the pixels of all pictures into another order: {recipe: test accuracy}."""
     rows = "".join(f"<tr><td>{name}</td><td>{accuracy:.4f}</td></tr>" for name, accuracy in accuracies.items())
     return (
@@ -102,8 +107,21 @@ def order_of_pixels(accuracies):
         "dense network joins each pixel with each unit, and does not notice. A convolution looks at neighbours, and "
         "lives on their order: it loses what made it better.</p>"
         f"<table><tr><th>recipe</th><th>test accuracy</th></tr>{rows}</table>"
-        '<p class="grey">Of the runs whose model files lie beside this one.</p>'
+        f'<p class="grey">{of}</p>'
     )
+
+
+def with_order_of_pixels(page, accuracies):
+    """A report's page, with the section on permuted pixels telling {recipe: test accuracy}, whatever it told before."""
+    title = "The order of the pixels"
+    before, found, after = page.partition(f"<h2>{title}</h2>")
+    if found:
+        after = "<h2>" + after.partition("<h2>")[2]
+    else:
+        before, _, after = page.partition("<h2>Each class")
+        after = f"<h2>Each class{after}"
+    told = section(title, order_of_pixels(accuracies, "Means of all runs that models_saved/README.md lists."))
+    return f"{before}{told}\n{after}"
 
 
 def by_class(judged):

@@ -18,7 +18,7 @@ from pathlib import Path
 from kerasnets import backends
 from kerasnets.errors import BadInputError
 from kerasnets.files import whole_file
-from kerasnets.recipes import RECIPES
+from kerasnets.recipes import RECIPES, permuted_pairs
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs/results.csv"
@@ -32,10 +32,11 @@ COLUMNS = (
 BEGIN, END = "<!-- results: written by scripts/reproduce.py -->", "<!-- end of results -->"
 
 
-def reproduce(names, wanted_backends, seeds, data_dir=None, results=RESULTS, runs=RUNS, tell=print):
+def reproduce(names, wanted_backends, seeds, data_dir=None, anew=False, results=RESULTS, runs=RUNS, tell=print):
     """Run what is missing of the recipes called `names`, each in a process of its own; return how many failed.
 
     After each, the line goes into `results`. What trains is written to stderr, as train.py would to stdout.
+    anew: run also what is there, from its first epoch; its line is replaced.
     Raises ValueError for an unknown recipe or backend, ImportError for one that is not installed.
     """
     for backend in wanted_backends:
@@ -48,11 +49,11 @@ def reproduce(names, wanted_backends, seeds, data_dir=None, results=RESULTS, run
             raise ValueError(f"unknown recipe {name!r}; choose one of: {', '.join(RECIPES)}")
     done = {key_of(row) for row in read(results)}
     jobs = [(name, backend, str(seed)) for name in names for seed in seeds for backend in wanted_backends]
-    jobs = [job for job in jobs if job not in done]
+    jobs = [job for job in jobs if anew or job not in done]
     failed = 0
     for i, (name, backend, seed) in enumerate(jobs, start=1):
         tell(f"{i} of {len(jobs)}: {name} on {backend}, seed {seed}")
-        row = run(name, backend, seed, data_dir, runs)
+        row = run(name, backend, seed, data_dir, anew, runs)
         if row is None:
             failed += 1
             tell(f"{name} on {backend}, seed {seed} failed; its last line says why")
@@ -62,10 +63,14 @@ def reproduce(names, wanted_backends, seeds, data_dir=None, results=RESULTS, run
     return failed
 
 
-def run(name, backend, seed, data_dir, runs):
-    """Train one recipe in a process of its own; return its line of the results, None where it failed."""
+def run(name, backend, seed, data_dir, anew, runs):
+    """Train one recipe in a process of its own; return its line of the results, None where it failed.
+
+    Only what was stopped goes on: of a run that is whole, another code may have made the checkpoints.
+    """
     out = Path(runs) / f"{name}-{backend}-{seed}.keras"
-    options = {"seed": int(seed), "out": str(out), "data_dir": data_dir, "resume": True}
+    begun = out.with_suffix("").is_dir() and not out.exists()
+    options = {"seed": int(seed), "out": str(out), "data_dir": data_dir, "resume": begun and not anew}
     code = (
         "import json, sys; from kerasnets import console; from kerasnets.reproduction import train_one; "
         "console.run(lambda: train_one(sys.argv[1], json.loads(sys.argv[2])))"
@@ -75,6 +80,7 @@ def run(name, backend, seed, data_dir, runs):
         env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # a terminal's Ctrl-C reaches this process alone
     )
     try:
         printed = process.communicate()[0]
@@ -124,9 +130,10 @@ def key_of(row):
 
 
 def append(path, row):
-    """Add one line, the file being written whole."""
+    """Add one line, in place of an earlier one of the same run; the file is written whole."""
     path = Path(path)
-    rows = [*read(path), {column: row[column] for column in COLUMNS}]
+    rows = [there for there in read(path) if key_of(there) != key_of(row)]
+    rows.append({column: row[column] for column in COLUMNS})
     order = list(RECIPES)
     rows.sort(key=lambda row: (order.index(row["recipe"]) if row["recipe"] in order else len(order),
                                backends.BACKENDS.index(row["backend"]), int(row["seed"])))  # fmt: skip
@@ -137,25 +144,46 @@ def append(path, row):
 
 
 def ship(rows, runs=RUNS, pretrained=PRETRAINED):
-    """Copy the model and the report of one run of each recipe into `pretrained`; return the files.
+    """Copy the model and the report of one run of each recipe into `pretrained`; return the models' files.
 
     The best on validation data of all backends and seeds, the first listed where nothing was set apart; a model of
-    more than 1 MB stays.
+    more than 1 MB stays. The reports on permuted pixels tell what all runs came to.
     """
+    from kerasnets import report
+
     shipped = []
     for name in RECIPES:
         there = [row for row in rows if row["recipe"] == name and model_file(row, runs).is_file()]
-        if not there or (Path(pretrained) / f"{name}.h5").is_file():  # what ships in both formats is of one training
+        if not there:
             continue
         best = max(there, key=lambda row: float(row["val_accuracy"] or 0))
         file = model_file(best, runs)
         if file.stat().st_size > SHIPPED_BYTES:
             continue
-        for source, target in ((file, f"{name}.keras"), (file.with_suffix("") / "report.html", f"{name}-report.html")):
-            with whole_file(Path(pretrained) / target) as part:
-                shutil.copyfile(source, part)
-        shipped.append(Path(pretrained) / f"{name}.keras")
+        target = Path(pretrained) / f"{name}.keras"
+        with whole_file(target) as part:
+            shutil.copyfile(file, part)
+        page = (file.with_suffix("") / "report.html").read_text(encoding="utf-8")
+        if name in permuted_pairs():
+            page = report.with_order_of_pixels(page, means(permuted_pairs(), rows))
+        with whole_file(Path(pretrained) / f"{name}-report.html") as part:
+            part.write_text(page, encoding="utf-8")
+        shipped.append(target)
     return shipped
+
+
+def ship_h5(shipped):
+    """Write the model file `shipped` (.keras) as .h5 beside it, with the same weights and card."""
+    from kerasnets import saving
+
+    model, card = saving.load(shipped)
+    saving.save(model, shipped.with_suffix(".h5"), card)
+
+
+def means(names, rows):
+    """{recipe: mean test accuracy over seeds and backends} of those that were run."""
+    found = {name: [float(row["test_accuracy"]) for row in rows if row["recipe"] == name] for name in names}
+    return {name: statistics.mean(accuracies) for name, accuracies in found.items() if accuracies}
 
 
 def model_file(row, runs):
@@ -204,11 +232,17 @@ def figures_of(name, backend, rows):
 
 
 def cell(name, backend, rows):
-    found = figures_of(name, backend, rows)
-    if not found:
-        return "not yet run"
-    mean = f"{statistics.mean(found):.4f}"
-    return f"{mean} ± {statistics.stdev(found):.4f} ({len(found)})" if len(found) > 1 else f"{mean} (1)"
+    """Mean, deviation and number of runs; of each data set on its own, where not all were of the recipe's."""
+    from kerasnets.data import DATASETS
+
+    cells = []
+    for dataset in dict.fromkeys(row["dataset"] for row in rows if row["recipe"] == name and row["backend"] == backend):
+        found = figures_of(name, backend, [row for row in rows if row["dataset"] == dataset])
+        mean = f"{statistics.mean(found):.4f}"
+        shown = f"{mean} ± {statistics.stdev(found):.4f} ({len(found)})" if len(found) > 1 else f"{mean} (1)"
+        usual = DATASETS[RECIPES[name].dataset].title
+        cells.append(shown if dataset == usual else f"{shown} on {dataset}")
+    return "; ".join(cells) or "not yet run"
 
 
 def verdict(name, rows):

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import subprocess
@@ -22,7 +23,7 @@ import numpy as np
 
 from kerasnets import backends
 from kerasnets.errors import BadInputError, shorten
-from kerasnets.files import whole_file
+from kerasnets.files import reserve, whole_file
 
 SUFFIXES = (".keras", ".h5")
 CARD = "kerasnets.json"  # the zip entry, or the HDF5 attribute
@@ -75,6 +76,8 @@ def save(model, path, card, scaling=None):
     card = dataclasses.replace(card, weights_sha256=digest(model))
     text = json.dumps(dataclasses.asdict(card), indent=1)
     with whole_file(path) as part, quiet_keras(), hdf5_errors_as_os_errors():
+        if part.suffix == ".h5":
+            reserve(part, size_as_h5(model))
         model.save(part)
         if part.suffix == ".h5":
             with h5py.File(part, "r+") as file:
@@ -82,6 +85,13 @@ def save(model, path, card, scaling=None):
         else:
             with zipfile.ZipFile(part, "a") as archive:
                 archive.writestr(CARD, text)
+
+
+def size_as_h5(model):
+    """Bytes of the .h5 file of `model` at most. HDF5 takes 1 to 2 kB for each array and layer beside their content."""
+    weights = model.weights
+    content = sum(math.prod(variable.shape) * 4 for variable in weights)
+    return content + 4_000 * (len(weights) + len(model.layers)) + 2 * len(model.to_json()) + 20_000
 
 
 def check_card(card, model):

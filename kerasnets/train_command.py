@@ -77,7 +77,6 @@ def recipe_of(parser, args):
         parser.error(f"unknown recipe {args.recipe!r}; --list shows them")
     if args.dataset and not (args.model or args.weights):
         parser.error("--dataset goes with --model, or with --weights")
-    size = image_size(parser, args)
     row = (
         recipes.RECIPES[args.recipe] if args.recipe else recipes.own(args.model or model_of(args.weights), args.dataset)
     )
@@ -88,9 +87,7 @@ def recipe_of(parser, args):
         keep_best=True if args.patience else None,
         augmentation=recipes.SHIFT_AND_FLIP if args.augment else None,
     )
-    if args.weights and not size:
-        size = size_of(args.weights, args.dataset)
-    return row, {"image_size": size, "weights": args.weights, "freeze": args.freeze}
+    return row, {"image_size": image_size(parser, args), "weights": args.weights, "freeze": args.freeze}
 
 
 def model_of(weights):
@@ -98,11 +95,3 @@ def model_of(weights):
     from kerasnets.saving import load_card
 
     return load_card(weights).model
-
-
-def size_of(weights, dataset):
-    """(height, width) that a model file takes, where own pictures must be brought to it."""
-    from kerasnets import data
-    from kerasnets.saving import load_card
-
-    return load_card(weights).input_shape[:2] if dataset not in data.DATASETS else None

@@ -84,7 +84,7 @@ def with_classes(model, num_classes, freeze=()):
 
     It is an uncompiled keras.Model that gives logits and shares nothing with `model`. The head, auxiliary ones too,
     begins as in a fresh network, by its own initializer. All is trainable but what `freeze` names, as in `freeze`.
-    Raises ValueError for what cannot be meant, BadInputError for a bad model file.
+    Raises ValueError for impossible settings, BadInputError for a bad model file.
     """
     if not models.is_count(num_classes):
         raise ValueError(f"num_classes must be a whole number of at least 1, not {num_classes!r}")

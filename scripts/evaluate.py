@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from kerasnets import console, train_command
+from kerasnets import console
 
 
 def main():
@@ -26,11 +26,10 @@ def main():
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, those of each class too")
     args = parser.parse_args()
 
-    from kerasnets import data, evaluation, report
+    from kerasnets import data, evaluation, report, saving
 
-    size = train_command.size_of(args.model, args.dataset)  # own pictures are brought to the model's size
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
-        found = data.load_data(args.dataset, args.data_dir, size)
+        found = data.load_like(saving.load_card(args.model), args.dataset, args.data_dir)
     judged, card = evaluation.evaluate_file(args.model, found)
     if args.out:
         title = f"{card.model} on {found.title}"

@@ -20,6 +20,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     parser.add_argument("--backends", nargs="+", metavar="NAME", help="default: all that are installed")
     parser.add_argument("--data-dir", metavar="FOLDER", help="where the data lie (default: KERASNETS_DATA, then data/)")
+    parser.add_argument("--anew", action="store_true", help="run also what stands there, in place of its line")
     parser.add_argument("--ship", action="store_true", help="copy the best model of each recipe into pretrained/")
     parser.add_argument("--list", action="store_true", help="show which runs are there")
     args = parser.parse_args()
@@ -33,10 +34,12 @@ def main():
         print(reproduction.summary_table(rows))
         return 0
     chosen = args.backends or [name for name in backends.BACKENDS if backends.is_installed(name)]
-    failed = reproduction.reproduce(names, chosen, args.seeds, args.data_dir)
+    failed = reproduction.reproduce(names, chosen, args.seeds, args.data_dir, args.anew)
     rows = reproduction.read(reproduction.RESULTS)
     if args.ship:
-        reproduction.ship(rows)
+        for file in reproduction.ship(rows):
+            if file.with_suffix(".h5").is_file():  # what ships in both formats is of one training
+                reproduction.ship_h5(file)
     reproduction.write_tables(rows)
     print(f"result runs={len(rows)} failed={failed} file={reproduction.RESULTS}")
     return 1 if failed else 0

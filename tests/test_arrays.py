@@ -75,7 +75,7 @@ BAD_DATA = {
     "pictures in a list": (good(train_images=[pixels(8, 6, 3)] * 15), "images are a list; give a NumPy array"),
     "test of another size": (good(test_images=pixels(9, 8, 8, 3)), "train pictures are (8, 6, 3), test pictures (8, 8"),
     "grey test": (good(test_images=pixels(9, 8, 6, 1)), "test pictures (8, 6, 1); give both one shape"),
-    "a class that is missing": (good(train_labels=labels() % 2), "no picture of class 'dog'; add some, or leave the"),
+    "a class that is missing": (good(train_labels=labels() % 2), "no picture of class 'dog'; add some, or leave it"),
     "a class in the middle": (good(train_labels=labels() // 2 * 2), "no picture of class 'cow'"),
     "one class": (
         good(train_labels=labels() * 0, test_labels=labels(count=9) * 0, class_names=("cat",)),

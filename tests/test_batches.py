@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasnets import data
+from kerasnets import data, pictures
 from kerasnets.augmentation import AUGMENTATIONS
 
 PICTURES = np.random.default_rng(0).integers(1, 256, (50, 9, 7, 3), np.uint8)  # no black but that of the margin
@@ -21,8 +21,9 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
     from kerasnets.batches import Batches
 
     plan = Batches(pictures, LABELS, batch_size, epochs, seed, first, augmentation)
-    batches = [plan[i] for i in range(len(plan))]
     steps = plan.steps_per_epoch
+    assert len(plan) == steps * (epochs - first + 1)  # Keras shall not come to the end
+    batches = [plan[i] for i in range(len(plan) - steps)]
     joined = [[np.concatenate(part) for part in zip(*batches[i : i + steps], strict=True)]
               for i in range(0, len(batches), steps)]  # fmt: skip
     return joined, [len(labels) for _, labels in batches[:steps]]
@@ -41,7 +42,7 @@ def fitted_by_batch(pictures, kind, shape, at_once):
 
     usual, batches.AT_ONCE = batches.AT_ONCE, at_once
     try:
-        images, prepare = batches.fitted(pictures, kind, shape)
+        images, prepare = batches.fitted(pictures, "mnist", kind, shape)
         plan = batches.InOrder(images, batch_size=7, prepare=prepare)
         return prepare is None, np.concatenate([plan[i][0] for i in range(len(plan))])
     finally:
@@ -161,6 +162,14 @@ def test_what_is_judged_comes_in_its_own_order(workers):
     np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), PICTURES)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), LABELS)
     assert all(len(batch) == 1 for batch in workers["torch"](in_order, 16, False))
+
+
+def test_pictures_of_another_kind_are_prepared_though_they_have_the_shape(workers):
+    digits = data.load_data("digits").test_images[:20]
+    _, images = workers["torch"](fitted_by_batch, digits, "mnist_permuted", (28, 28, 1), 1e9)
+    np.testing.assert_array_equal(images, pictures.permute_pixels(digits))
+    _, images = workers["torch"](fitted_by_batch, digits, "mnist", (28, 28, 1), 1e9)
+    np.testing.assert_array_equal(images, digits)
 
 
 def test_pictures_are_brought_to_the_networks_shape_alike_at_once_and_by_batch(workers):

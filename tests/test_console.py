@@ -21,6 +21,7 @@ from tests.conftest import ROOT, turns
 from tests.test_data import stand_in, write_idx
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
+ROWS = ROOT / "models_saved/pretrained/dnn_tabular-sum3.keras"
 SAMPLE = ROOT / "docs/samples/three-on-paper.jpg"
 NO_NETWORK = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
 
@@ -79,6 +80,12 @@ FAILURES = {
     "no such folder": ("show_data.py", ["no/pets"], 3, "no folder or zip no/pets; check the name"),
     "no folders in it": ("train.py", ["--model", "lenet5", "--dataset", "./empty"], 3, "empty holds no pictures; give"),
     "frozen as drawn": ("train.py", ["mnist_cnn-digits", "--freeze", "conv1"], 2, "freeze goes with weights"),
+    "unknown network": ("train.py", ["--model", "vgg12", "--dataset", "digits"], 2, "unknown model 'vgg12'; choose"),
+    "too small a picture": ("train.py", ["--model", "sigmoid_cnn", "--dataset", "digits"], 2, "sigmoid_cnn"),
+    "unknown layer": ("train.py", ["--weights", SHIPPED, "--dataset", "digits", "--freeze", "conv9"], 2, "conv9"),
+    "size beside weights": ("train.py", ["--weights", SHIPPED, "--dataset", "./empty", "--image-size", 32], 2,
+                            "an image size cannot be chosen:"),
+    "pictures for rows": ("evaluate.py", [ROWS, "--dataset", "./empty"], 3, "takes rows of numbers; name an .npz"),
     "no data to judge": ("evaluate.py", [SHIPPED], 2, "the following arguments are required: --dataset"),
     "other classes": ("evaluate.py", [SHIPPED, "--dataset", "sum3"], 3, "knows 10 classes (0, 1, ...), sums of three"),
     "unknown drawing": ("predict_image.py", [SHIPPED, SAMPLE, "--save", "a.xyz"], 2, "cannot draw a.xyz: it must"),
@@ -93,6 +100,23 @@ def test_a_failure_is_one_line_with_its_exit_code(tmp_path, case):
     (tmp_path / "file").touch()
     assert words in only_line(run(tmp_path, script, *arguments), code)
     assert sorted(os.listdir(tmp_path)) == ["empty", "file", "folder.keras"]
+
+
+FULL = {  # as Python, NumPy, torch, TensorFlow and JAX say it
+    "MemoryError()",
+    "MemoryError('Unable to allocate 9.31 TiB for an array with shape (1280000000000,) and data type float64')",
+    'RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can\'t allocate memory")',
+    "RuntimeError('CUDA out of memory. Tried to allocate 20.00 GiB.')",
+    "RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 4000000000000 bytes.')",
+    "RuntimeError('OOM when allocating tensor with shape[50000,64,224,224] and type float')",
+}
+
+
+@pytest.mark.parametrize("error", sorted(FULL))
+def test_a_full_memory_is_told_in_one_way(error):
+    code = f"from kerasnets import console\ndef main(): raise {error}\nconsole.run(main)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert "error: the memory is full; try a smaller --batch-size or --image-size" in only_line(done, 4)
 
 
 def test_a_wrong_backend_is_wrong_usage(tmp_path):
@@ -133,7 +157,7 @@ def test_opencv_without_its_system_library_names_the_remedy(tmp_path):
     assert "apt-get install libgl1 libglib2.0-0" in line
 
 
-@pytest.mark.parametrize("script", ["train_mnist.py", "predict_image.py"])
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "scripts").glob("*.py")))
 def test_help_works_without_a_framework(tmp_path, script):
     code = f"import sys, runpy; sys.argv = [{script!r}, '--help']\n"
     code += f"try: runpy.run_path({str(ROOT / 'scripts' / script)!r}, run_name='__main__')\n"
@@ -297,7 +321,8 @@ def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path
     )
     assert checkpoints.read(checkpoints.files(tmp_path / "a/checkpoints")[-1]).epoch == int(kept[1])
     assert (tmp_path / "a.keras").read_text() == "the old one"
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".keras", ".npz"}
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".keras", ".npz", ".csv"}
+    assert len((tmp_path / "a/epochs.csv").read_text().splitlines()) == 1 + int(kept[1])
 
 
 SWALLOWS = """

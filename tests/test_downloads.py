@@ -8,6 +8,7 @@ import http.server
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -268,6 +269,22 @@ def test_a_download_that_is_killed_leaves_a_whole_data_set_or_none(nowhere, name
         with pytest.raises(ConnectionError):  # as if nothing were there
             data.load_data(name)
     assert len(keep(name).train_labels) == len(data.load_data(name).train_labels)  # the next one comes through
+
+
+class BuiltForAnotherTorch:
+    """Finds torchvision as it is where a torch of another version was installed after it."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "torchvision":
+            raise RuntimeError("operator torchvision::nms does not exist")
+
+
+def test_a_torchvision_that_does_not_go_with_torch_is_told_of_and_not_used(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "meta_path", [BuiltForAnotherTorch(), *sys.meta_path])
+    assert not downloads.has_torchvision()
+    assert capsys.readouterr().err == (
+        "note: torchvision cannot be imported (operator torchvision::nms does not exist); Keras downloads instead\n"
+    )
 
 
 FAILURES = {

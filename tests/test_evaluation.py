@@ -3,12 +3,15 @@
 import json
 import math
 
+import cv2
 import numpy as np
 import pytest
 
 import kerasnets
 from kerasnets import data, evaluation, saving
+from kerasnets.errors import BadInputError
 from kerasnets.evaluation import Evaluation, of_logits
+from tests.conftest import ROOT
 
 # Eight examples of three classes. The likeliest class is right for five of them.
 NAMES = ("cat", "dog", "emu")
@@ -51,11 +54,13 @@ def evaluate_dense(weights, images, labels, prepare):
     """Judge by one dense layer over the pixels; what the callbacks of predicting saw."""
     import keras
 
+    from kerasnets.batches import InOrder
+
     inputs = keras.Input((2, 2, 3), dtype="uint8")
     x = keras.layers.Flatten()(keras.layers.Rescaling(1.0)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(4)(x))
     model.set_weights(weights)
-    return evaluation.evaluate(model, images, labels, "abcd", prepare)
+    return evaluation.evaluate(model, InOrder(images, prepare=prepare), labels, "abcd")
 
 
 def inverted(images):
@@ -151,6 +156,38 @@ def test_a_file_is_judged_by_what_it_says_itself(worker, tmp_path):
     assert card.class_names == judged.class_names
     np.testing.assert_allclose(np.exp(judged.log_probabilities), probabilities, atol=1e-5)
     np.testing.assert_array_equal(judged.labels, labels)
+
+
+def evaluate_folder(path, folder):
+    """The classes that a model file gives to the test part of own pictures, and those that it gives to the files."""
+    judged, _ = evaluation.evaluate_file(path, data.load_like(saving.load_card(path), folder))
+    files = sorted((folder / "test").rglob("*.png"))
+    answers = kerasnets.Classifier.load(path).predict(files)
+    return judged.accuracy, [judged.class_names[i] for i in judged.predictions], [answer.label for answer in answers]
+
+
+def test_own_pictures_are_judged_as_predict_image_would(workers, tmp_path):
+    """Dark digits on light paper, drawn larger: what the network was trained on is made of them first."""
+    digits = data.load_data("digits")
+    for part, images, labels in (
+        ("train", digits.train_images, digits.train_labels),
+        ("test", digits.test_images, digits.test_labels),
+    ):
+        for digit in range(10):
+            (tmp_path / f"digits/{part}/{digit}").mkdir(parents=True)
+            for i, image in enumerate(images[labels == digit][:3]):
+                paper = cv2.resize(255 - image[..., 0] // 2, (112, 112))
+                cv2.imwrite(str(tmp_path / f"digits/{part}/{digit}/{i}.png"), paper)
+    path = ROOT / "models_saved/pretrained/mnist_cnn-digits.keras"
+    accuracy, judged, predicted = workers["torch"](evaluate_folder, path, tmp_path / "digits")
+    assert judged == predicted
+    assert accuracy > 0.8
+
+
+def test_a_model_for_rows_refuses_pictures(tmp_path):
+    path = ROOT / "models_saved/pretrained/dnn_tabular-sum3.keras"
+    with pytest.raises(BadInputError, match=r"pets holds pictures, and a dnn_tabular takes rows of numbers; name an"):
+        data.load_like(saving.load_card(path), tmp_path / "pets")
 
 
 @pytest.mark.parametrize(("class_names", "shape", "name", "words"), [

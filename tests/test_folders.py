@@ -221,6 +221,12 @@ BAD_FOLDERS = {
                                 "class 'dog' is in the test part alone; give both parts the same class folders"),
     "class of the train alone": (files(drawn("train/") | drawn("test/") | {"train/dog/1.png": picture(1)}),
                                  "class 'dog' is in the train part alone; give both parts the same class folders"),
+    "folders inside the classes": (files(
+        {f"{name}/{place}/{i}.png": picture(i) for name in CLASSES for place in ("inside", "outside") for i in range(2)}
+    ), "ant/inside and bee/inside would be one class; give each class one folder"),
+    "folders inside the parts' classes": (files(
+        {f"{part}/{name}/in/{i}.png": picture(i) for part in ("train", "test") for name in CLASSES for i in range(2)}
+    ), "between the part and the class; arrange the pictures as train/cat/1.jpg"),
     "pictures in neither part": (files(drawn("train/") | drawn("test/") | {"more/dog/1.png": picture(1)}),
                                  "more/dog/1.png lies in neither train nor test; move it"),
 }  # fmt: skip

@@ -93,8 +93,8 @@ def test_it_tells_the_figures(tmp_path):
     """7 of 30 wrong: 76.67 % right. Each class has 10 examples, of which 3, 2 and 2 are taken for the next class."""
     page, _ = write(tmp_path)
     text = " ".join(page.texts)
-    assert "76.67% of 30 test examples are judged rightly, 7 wrongly" in text
-    assert "would be right in 33.33%" in text
+    assert "76.67% of 30 test examples are classified correctly, 7 are not" in text
+    assert "would be right in 33.33% of cases" in text
     cells = page.texts[page.texts.index(NAMES[0]) :]
     assert cells[:5] == [NAMES[0], "0.7778", "0.7000", "0.7368", "10"]
 

@@ -7,6 +7,7 @@ import statistics
 import pytest
 
 from kerasnets import reproduction
+from kerasnets.data import DATASETS
 from kerasnets.recipes import RECIPES
 
 FAST = "dnn_tabular-sum3-learned"
@@ -14,7 +15,7 @@ FAST = "dnn_tabular-sum3-learned"
 
 def row(recipe, backend, seed, **changes):
     """A line of the results, made up."""
-    blank = dict.fromkeys(reproduction.COLUMNS, "")
+    blank = dict.fromkeys(reproduction.COLUMNS, "") | {"dataset": DATASETS[RECIPES[recipe].dataset].title}
     figures = {"test_accuracy": 0.9, "test_loss": 0.3, "train_accuracy": 0.95, "majority": 0.1, "seconds": 12.4}
     return blank | figures | {"recipe": recipe, "backend": backend, "seed": seed, "epochs": 5} | changes
 
@@ -74,6 +75,23 @@ def test_a_goal_is_reached_down_to_one_binomial_standard_error_on_every_backend(
     assert reproduction.verdict("dnn_mnist-mnist", rows) == reached
 
 
+def test_figures_on_other_copies_of_the_data_stand_apart_and_are_marked():
+    rows = [row("cifar_net-cifar10", "torch", 0, test_accuracy=0.7)]
+    rows += [row("cifar_net-cifar10", "torch", seed, test_accuracy=0.6, dataset="CIFAR-10 (JPEG)") for seed in (1, 2)]
+    assert reproduction.cell("cifar_net-cifar10", "torch", rows) == "0.7000 (1); 0.6000 ± 0.0000 (2) on CIFAR-10 (JPEG)"
+
+
+def test_a_run_that_is_made_anew_replaces_its_line(tmp_path):
+    results, runs = tmp_path / "results.csv", tmp_path / "runs"
+    reproduction.append(results, row(FAST, "torch", 3, test_accuracy=0.1))
+    reproduction.append(results, row(FAST, "torch", 4, test_accuracy=0.2))
+    reproduction.reproduce([FAST], ["torch"], [3], anew=True, results=results, runs=runs, tell=lambda line: None)
+    found = {line["seed"]: float(line["test_accuracy"]) for line in reproduction.read(results)}
+    assert found.keys() == {"3", "4"}
+    assert found["3"] > 0.7
+    assert found["4"] == 0.2
+
+
 def test_fashion_cnn_is_judged_on_its_training_data_as_its_source_did():
     rows = [row("fashion_cnn-fashion_mnist", "torch", 0, test_accuracy=0.8, train_accuracy=0.89)]
     assert reproduction.cell("fashion_cnn-fashion_mnist", "torch", rows) == "0.8900 (1)"
@@ -88,7 +106,7 @@ def test_a_page_keeps_what_stands_around_its_table(tmp_path):
     for page in pages:
         text = page.read_text()
         assert text.startswith(f"before\n{reproduction.BEGIN}\n| ")
-        assert text.endswith(f"|\n{reproduction.END}\nafter\n") or "Settings:" in text
+        assert text.endswith(f"\n{reproduction.END}\nafter\n")
         assert "old" not in text
 
 
@@ -105,8 +123,28 @@ def test_the_best_on_validation_data_ships_and_no_large_one(tmp_path):
     assert (pretrained / "lenet5-mnist-report.html").read_text() == "report of lenet5-mnist-torch-1"
 
 
-def write_run(path, size):
+def test_the_reports_on_permuted_pixels_tell_what_all_runs_came_to(tmp_path):
+    """One was written before its neighbours were there, and one beside an older run of them."""
+    rows, page = [], "<h2>Learning curves</h2>\nc\n{}<h2>Each class</h2>\nd\n"
+    for name, accuracy, old in (
+        ("fc2layer-mnist", 0.86, ""),
+        ("fc2layer-mnist-permuted", 0.87, "<h2>The order of the pixels</h2>\n<p>0.1111</p>\n"),
+    ):
+        for seed in (0, 1):
+            rows.append(row(name, "jax", seed, test_accuracy=accuracy + seed / 100, val_accuracy=0.9 - seed))
+        write_run(tmp_path / f"runs/{name}-jax-0.keras", 10, page.format(old))
+    reproduction.ship(rows, tmp_path / "runs", tmp_path)
+    for name in ("fc2layer-mnist", "fc2layer-mnist-permuted"):
+        text = (tmp_path / f"{name}-report.html").read_text()
+        assert re.findall("<h2>(.*)</h2>", text) == ["Learning curves", "The order of the pixels", "Each class"]
+        assert "<td>fc2layer-mnist</td><td>0.8650</td>" in text
+        assert "<td>fc2layer-mnist-permuted</td><td>0.8750</td>" in text
+        assert "0.1111" not in text
+        assert text.endswith("<h2>Each class</h2>\nd\n")
+
+
+def write_run(path, size, report=None):
     """A model file of `size` bytes and its report, made up."""
     path.with_suffix("").mkdir(parents=True)
     path.write_bytes(bytes(size))
-    (path.with_suffix("") / "report.html").write_text(f"report of {path.stem}")
+    (path.with_suffix("") / "report.html").write_text(report or f"report of {path.stem}")

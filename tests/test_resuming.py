@@ -17,6 +17,7 @@ import pytest
 import kerasnets
 from kerasnets import checkpoints, data, recipes, saving
 from kerasnets.backends import BACKENDS
+from kerasnets.errors import BadInputError
 from tests.conftest import ROOT, often
 from tests.stand_ins import few_digits
 
@@ -229,6 +230,40 @@ def test_a_run_that_goes_on_keeps_the_checkpoint_that_it_began_with(workers, tmp
     assert (kind, kept) == ("Stopped", ["epoch-00002.npz", "epoch-00003.npz"])
 
 
+def finetune(weights, out, resume):
+    """The SHA-256 of the weights that come of a model file by 2 epochs more, or the words of a refusal."""
+    row = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    try:
+        run = kerasnets.train(row, arrays=few_digits(), weights=weights, out=out, resume=resume)
+    except BadInputError as error:
+        return str(error)
+    return run.recipe, saving.load_card(out).weights_sha256
+
+
+def test_a_run_that_begins_with_a_file_does_not_go_on_from_another_beginning(workers, tmp_path):
+    row = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    for seed in (0, 1):
+        workers["torch"](
+            train_few, dataclasses.replace(row, learning_rate=0.001 * (1 + seed)), tmp_path / f"{seed}.keras"
+        )
+    recipe, tuned = workers["torch"](finetune, tmp_path / "0.keras", tmp_path / "a.keras", False)
+    assert recipe == "fc2layer-digits-finetuned"  # and never takes the place of what it began with
+    (tmp_path / "a.keras").unlink()
+    assert workers["torch"](finetune, tmp_path / "0.keras", tmp_path / "a.keras", True) == (recipe, tuned)
+    refusal = workers["torch"](finetune, tmp_path / "1.keras", tmp_path / "a.keras", True)
+    assert "was made with other weights to begin with; go on as it began, or start anew" in refusal
+
+
+def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(worker, tmp_path):
+    """With dropout, whose random numbers PyTorch's loader of data draws from too."""
+    row = recipes.changed(FULL, patience=0, schedule=())
+    for name, epochs in (("a", 2), ("b", 1), ("b", 2)):
+        worker(train_few, recipes.changed(row, epochs=epochs), tmp_path / f"{name}.keras", 0, name == "b")
+    whole, longer = (state_of(tmp_path / name, 2) for name in "ab")
+    for name, array in whole.items():
+        np.testing.assert_array_equal(longer[name], array, err_msg=name, strict=True)
+
+
 @pytest.mark.parametrize(("changes", "kind", "words"), [
     ({"epochs": 1}, "ValueError", "2 epochs are in {place} already, more than 1"),
     ({"learning_rate": 0.1}, "BadInputError", "was made with learning_rate 1e-12, not 0.1; go on as it began"),
@@ -249,9 +284,11 @@ def test_a_run_of_other_settings_does_not_go_on(workers, tmp_path, changes, kind
     ({"learning_rate": 0.0}, "the learning rate must be above 0, not 0.0"),
     ({"learning_rate": float("nan")}, "the learning rate must be above 0, not nan"),
     ({"patience": -1}, "patience must be at least 0, not -1"),
-    ({"validation": 0}, "fc2layer-digits sets nothing apart for validation: patience has nothing to go by"),
+    ({"validation": 0}, "fc2layer-digits sets nothing apart for validation, by which patience would judge; leave"),
 ])  # fmt: skip
 def test_settings_that_cannot_be_meant_are_refused_before_training(workers, tmp_path, changes, words):
     row = dataclasses.replace(STUCK, **changes)
-    assert workers["torch"](train_few, row, tmp_path / "a.keras") == (None, ("ValueError", words))
+    _, (kind, message) = workers["torch"](train_few, row, tmp_path / "a.keras")
+    assert kind == "ValueError"
+    assert message.startswith(words)
     assert list(tmp_path.iterdir()) == []

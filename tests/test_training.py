@@ -31,8 +31,37 @@ SETTINGS = {
     "vgg_cifar-cifar10": ("adam", 0.001, 0.0, 128, 10, *CIFAR, "0.8287"),
     "nin-cifar10": ("sgd", 0.1, 0.9, 128, 100, 0.5, 0.5, "0.9119, the paper's"),
     "resnet_cifar_wide-cifar10": ("adam", 0.001, 0.0, 500, 1000, 0.0, 1.0, "none"),
+    "resnet20-cifar10": ("sgd", 0.1, 0.9, 128, 182, *CIFAR, "0.9125"),
     "dnn_tabular-sum3": ("sgd", 0.01, 0.0, 0, 1000, 0.0, 1.0, "0.6717, which is the share of the middle class"),
 }
+
+
+# What else it sets: crops of padding 4 and flips; PyTorch's weight decay; squared error; pictures to validate on. The
+# schedule of ResNet-20 is its paper's (arXiv:1512.03385, section 4.2: 1e-4, a tenth at 32k and 48k steps, end at 64k).
+FURTHER = {
+    "mnist_cnn-mnist": {"validation": 12_000},
+    "alexnet_plain-fashion_mnist": {"image_shape": (224, 224, 1)},
+    "lenet5_sigmoid-mnist": {"image_shape": (32, 32, 1), "input_kind": "mnist_padded", "goal": 0.992},
+    "vgg_cifar-cifar10": {"augmentation": "crop_flip", "schedule": ()},
+    "vgg_cifar-cifar10-cosine": {"augmentation": "crop_flip", "goal": 0.8287, "learning_rate": 0.001, "epochs": 10},
+    "nin-cifar10": {"augmentation": "crop_flip", "weight_decay": 5e-4},
+    "resnet_cifar_wide-cifar10": {"loss": "squared_error", "augmentation": ""},
+    "resnet20-cifar10": {"augmentation": "crop_flip", "weight_decay": 1e-4, "validation": 5_000,
+                         "schedule": ("steps", 0.1, (32_000, 48_000))},
+    "resnet18-cifar10": {"options": {"small_stem": True}, "goal": 0.9302},
+    "fashion_cnn-fashion_mnist": {"goal": 0.8857, "goal_on": "train"},  # 53,143 of 60,000
+    "dnn_tabular-sum3": {"loss": "squared_error", "validation": 0},
+}  # fmt: skip
+
+
+def test_resnet20_ends_after_the_papers_64_000_steps():
+    row = RECIPES["resnet20-cifar10"]
+    assert abs(row.epochs * -(-(50_000 - row.validation) // row.batch_size) - 64_000) < 100
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_settings_are_those_of_the_specification(name):
+    assert {field: getattr(RECIPES[name], field) for field in FURTHER[name]} == FURTHER[name]
 
 
 def test_mnist_cnn_keeps_48000_pictures_to_train_on_and_12000_to_validate(mnist):
@@ -54,6 +83,19 @@ def test_every_recipe_trains_a_model_that_exists_on_data_that_exist(workers):
         assert name == f"{row.model}-{row.dataset}{'-' if row.variant else ''}{row.variant}"
         assert row.model in models
         assert row.dataset in data.DATASETS
+
+
+@pytest.mark.parametrize(("model", "dataset", "name"), [
+    ("lenet5", "mnist", "lenet5-mnist"),
+    ("lenet5", "cifar10", "lenet5-cifar10"),
+    ("lenet5", "path/to/pets", "lenet5-pets"),
+    ("lenet5", "path/to/pets.zip", "lenet5-pets"),
+    ("lenet5", "path/to/pets/..", "lenet5-to"),
+    ("lenet5", "./mnist", "lenet5-mnist-own"),
+    ("lenet5", "path/to/mnist.npz", "lenet5-mnist-own"),
+])  # fmt: skip
+def test_own_data_are_called_by_their_folder_and_never_as_a_known_recipe(model, dataset, name):
+    assert recipes.own(model, dataset).name == name
 
 
 def test_scaling_is_that_of_torchvisions_to_tensor_and_normalize():

@@ -51,7 +51,7 @@ def make_model_file(name, weights, out, *, options=None, in_order=False, mean=(0
 
     options: of the builder. mean, std: what the module was given is (pixel / 255 - mean) / std, by channel or for all.
     class_names: "0", "1", ... where None. input_kind: how a picture is prepared, a name in pictures.KINDS.
-    Raises ValueError for what cannot be meant, BadInputError for weights that do not fit, OSError for `out`.
+    Raises ValueError for impossible settings, BadInputError for weights that do not fit, OSError for `out`.
     """
     saving.check_suffix(out)
     if input_kind not in pictures.KINDS:

@@ -14,7 +14,7 @@ from kerasnets.data.arrays import ROWS, Data, check
 from kerasnets.data.splitting import split
 from kerasnets.errors import BadInputError, shorten
 
-__all__ = ["DATASETS", "Data", "Dataset", "check", "held_out", "is_path", "load_data", "split"]
+__all__ = ["DATASETS", "Data", "Dataset", "check", "held_out", "is_path", "load_data", "load_like", "split"]
 
 
 @dataclass(frozen=True)
@@ -173,18 +173,19 @@ DATASETS["mnist-permuted"] = dataclasses.replace(
 READERS = {"idx": idx.read, "cifar": cifar.read}
 
 
-def load_data(name, data_dir=None, image_size=None):
+def load_data(name, data_dir=None, image_size=None, input_kind="picture"):
     """Return the Data called `name`: a key of DATASETS, or the path of own data.
 
     A known set is sought in `data_dir` or KERASNETS_DATA; ./data and Keras' cache; /usr/share/datasets; then
     downloaded. Own data are a folder, or a zip, with a folder of pictures for each class (see `data.folders`), or an
     .npz archive of the arrays x_train, y_train, x_test and y_test.
-    image_size: (height, width) to which own pictures are resized; where None, they must have one size.
+    image_size: (height, width[, channels]) to which own pictures are brought, in the manner of `input_kind`; where
+        None, they must have one size.
     Raises ValueError for an unknown name, BadInputError for data that are damaged or are not what they are called,
     ConnectionError where they are nowhere to be found and cannot be downloaded.
     """
     if name not in DATASETS:
-        return load_own(name, image_size)
+        return load_own(name, image_size, input_kind)
     if image_size:
         raise ValueError(f"an image size goes with own pictures; {name} has its own")
     row = DATASETS[name]
@@ -214,7 +215,16 @@ def permute(data, row):
     )
 
 
-def load_own(path, image_size):
+def load_like(card, name, data_dir=None):
+    """The Data called `name`, own pictures prepared as those that the model with `card` has learned from."""
+    if name in DATASETS or Path(name).suffix.lower() == ".npz":
+        return load_data(name, data_dir)
+    if len(card.input_shape) != 3:
+        raise BadInputError(f"{shorten(name)} holds pictures, and a {card.model} takes rows of numbers; name an .npz")
+    return load_data(name, data_dir, card.input_shape, card.input_kind)
+
+
+def load_own(path, image_size, input_kind):
     """The Data of a path: class folders, a zip of them, or an .npz archive."""
     if not is_path(path):
         raise ValueError(f"unknown data set {str(path)!r}; choose one of: {', '.join(DATASETS)}, or name a folder")
@@ -222,12 +232,14 @@ def load_own(path, image_size):
     if path.suffix.lower() == ".npz":
         if not path.is_file():
             raise BadInputError(f"no file {shorten(path)}; check the name")
+        if image_size:
+            raise ValueError(f"an image size goes with folders of pictures; the arrays in {path.name} have their own")
         arrays = idx.arrays_of(
             path, f"make it by np.savez({path.name!r}, x_train=..., y_train=..., x_test=..., y_test=...)"
         )
         data = Data(*arrays, title=path.stem, input_kind=ROWS if arrays[0].ndim == 2 else "picture")
     else:
-        data = folders.read_classes(path, image_size)
+        data = folders.read_classes(path, image_size, input_kind=input_kind)
     check(data)
     return data
 

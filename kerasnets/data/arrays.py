@@ -61,7 +61,7 @@ def check(data):
         raise BadInputError(f"{data.title} has one class alone; two at least are needed to tell apart")
     if not counts.all():
         missing = data.class_names[int(np.argmin(counts))]
-        raise BadInputError(f"{data.title}, train part: no picture of class {missing!r}; add some, or leave the class")
+        raise BadInputError(f"{data.title}, train part: no picture of class {missing!r}; add some, or leave it out")
 
 
 def wrong_images(images):

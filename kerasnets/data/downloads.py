@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import time
 import warnings
@@ -28,11 +29,24 @@ def download(row, read, data_dir, cache):
 
     They come to lie in `data_dir`, or without one in ./data as torchvision does, in `cache` as Keras does.
     """
-    if backends.choose() == "torch" and backends.is_installed("torchvision"):
+    if backends.choose() == "torch" and has_torchvision():
         return keep(row, read, by_torchvision, Path(data_dir or "data"), row.folder)
     if data_dir:
         return keep(row, read, by_keras, Path(data_dir), row.folder)
     return keep(row, read, by_keras, cache, row.keras_folder)
+
+
+def has_torchvision():
+    """Whether torchvision is there and goes with the installed torch; where not, Keras serves as well."""
+    try:
+        import torchvision  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    except Exception as error:  # RuntimeError, AttributeError, ... where it was built for another torch
+        print(f"note: torchvision cannot be imported ({' '.join(str(error).split())[:60]}); Keras downloads instead",
+              file=sys.stderr)  # fmt: skip
+        return False
+    return True
 
 
 def keep(row, read, fetch, target, inside):

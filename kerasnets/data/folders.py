@@ -24,11 +24,12 @@ TEST_SHARE = 0.2  # of each class, where no test part is given
 MOST_BYTES = 16e9  # of all pixels together, which are held in memory
 
 
-def read_classes(path, shape=None, title=None):
-    """Read the pictures of a folder or zip at `path`, each resized to `shape`: a Data of them all.
+def read_classes(path, shape=None, title=None, input_kind="picture"):
+    """Read the pictures of a folder or zip at `path`, each brought to `shape`: a Data of them all.
 
     shape: (height, width[, channels]); where None, the size of the pictures, which must then be one. Without channels,
         RGB, unless all are grey. Classes are numbered in the alphabetical order of their folders.
+    input_kind: in which manner they are brought to it, a name in pictures.KINDS.
     Raises BadInputError for pictures that cannot be read (it names the first and counts them all), a class without
     pictures, one class alone, or an order of folders that does not tell the classes.
     """
@@ -51,7 +52,7 @@ def read_classes(path, shape=None, title=None):
     names = {part: [(name, i) for i, c in enumerate(class_names) for name in classes.get(c, ())]
              for part, classes in parts.items()}  # fmt: skip
     every = [name for part in names.values() for name, _ in part]
-    images = read_all(source, every, shape)
+    images = read_all(source, every, shape, input_kind)
     labels = np.array([label for part in names.values() for _, label in part], "int64")
     if parts["test"]:
         train, test = np.split(np.arange(len(every)), [len(names["train"])])
@@ -64,7 +65,7 @@ def read_classes(path, shape=None, title=None):
         labels[test],
         title=title or path.resolve().name.removesuffix(".zip"),
         class_names=class_names,
-        input_kind="picture",
+        input_kind=input_kind,
     )
 
 
@@ -97,7 +98,7 @@ def parts_of(source):
     parts = {"train": {}, "test": {}}
     given = any(top in TRAIN_NAMES for top in tops) and any(top in TEST_NAMES for top in tops)
     test_name = next((name for name in TEST_NAMES if name in tops), None)
-    left_out = 0
+    left_out, places = 0, {}
     for above, names in found.items():
         root = above[-2].lower() if len(above) > 1 else ""
         if given and root not in (*TRAIN_NAMES, *TEST_NAMES):
@@ -105,8 +106,11 @@ def parts_of(source):
         if given and root in TEST_NAMES and root != test_name:
             left_out += len(names)  # of a third part, as validation beside test: the test part judges
             continue
-        part = parts["test" if given and root == test_name else "train"]
-        part.setdefault(above[-1], []).extend(sorted(names))
+        part = "test" if given and root == test_name else "train"
+        if places.setdefault((part, above[-1]), above) != above:
+            both = " and ".join("/".join(folder) for folder in sorted({above, places[part, above[-1]]}))
+            raise BadInputError(f"{source.path.name}: {both} would be one class; give each class one folder")
+        parts[part].setdefault(above[-1], []).extend(sorted(names))
     if left_out:
         print(f"note: {left_out} pictures of {source.path.name} are in neither train nor {test_name}", file=sys.stderr)
     return parts
@@ -121,6 +125,12 @@ def check_order(source, found):
         raise BadInputError(
             f"{source.path.name}: {'/'.join(folder)} holds both pictures and folders of them; make it one class"
         )
+    above = {name.lower() for folder in found for name in folder[:-2]}
+    if above & set(TRAIN_NAMES) and above & set(TEST_NAMES):
+        raise BadInputError(
+            f"{source.path.name}: in {'/'.join(max(found, key=len))} there is a folder between the part and the class; "
+            "arrange the pictures as train/cat/1.jpg, test/cat/1.jpg"
+        )
     if found and all(folder[-1].lower() in (*TRAIN_NAMES, *TEST_NAMES) for folder in found):
         raise BadInputError(
             f"{source.path.name}: the pictures lie in {min(found)[-1]!r} itself; arrange them as train/cat/1.jpg, "
@@ -131,7 +141,7 @@ def check_order(source, found):
 # ---- the pictures ----
 
 
-def read_all(source, names, shape):
+def read_all(source, names, shape, input_kind):
     """uint8 (n, height, width, channels) of the pictures called `names`; `shape` as in `read_classes`."""
     if shape is None:
         shape = common_size(source, names)
@@ -144,7 +154,7 @@ def read_all(source, names, shape):
     images = np.empty((len(names), height, width, channels), np.uint8)
 
     def read_into(i, picture):
-        images[i] = pictures.prepare(picture, "picture", images.shape[1:], names[i])
+        images[i] = pictures.prepare(picture, input_kind, images.shape[1:], names[i])
 
     for_each(source, names, read_into)
     if len(shape) == 2 and (images[..., :1] == images).all():

@@ -130,8 +130,7 @@ def build(name, *, layout="channels_last", **options):
     options: `input_shape` (height, width, channels), `num_classes`, and what help(kerasnets.models.MODELS[name]) tells.
     Raises ValueError for an unknown name or option and for a picture that is too small.
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(list_models())}")
+    check_name(name)
     check_options(name, options)
     configured = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")  # whatever the user's keras.json says
@@ -142,6 +141,12 @@ def build(name, *, layout="channels_last", **options):
     finally:
         keras.config.set_image_data_format(configured)
     return network if layout == "channels_last" else rebuild(network, layout=layout)
+
+
+def check_name(name):
+    """Raise ValueError where no network is called `name`."""
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(list_models())}")
 
 
 def options_of(name):

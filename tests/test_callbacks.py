@@ -1,0 +1,100 @@
+"""What a person sees of a training while it runs, and in TensorBoard afterwards."""
+
+import collections
+import types
+
+import numpy as np
+import pytest
+
+import kerasnets
+from kerasnets import recipes
+from tests.stand_ins import few_digits
+
+ROW = recipes.changed(recipes.own("fc2layer", "digits"), batch_size=32)
+
+
+# ---- run in the workers ----
+
+
+def train_with_logs(out, epochs, resume):
+    """The losses and accuracies by epoch, and those by batch as batches.csv has them."""
+    row = recipes.changed(ROW, epochs=epochs)
+    run = kerasnets.train(row, arrays=few_digits(), out=out, resume=resume, tensorboard=True)
+    batches = np.genfromtxt(out.with_suffix("") / "batches.csv", delimiter=",", names=True)
+    return run.loss, run.val_loss, batches["loss"]
+
+
+def events_of(folder):
+    """{tag: [(step, value)]} of all event files below `folder`, read by TensorFlow's own reader."""
+    import tensorflow as tf
+
+    found = collections.defaultdict(list)
+    for path in sorted(folder.rglob("events.*"), key=lambda path: path.stat().st_mtime_ns):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                found[value.tag].append((event.step, value.simple_value))
+    return dict(found)
+
+
+def told(capture):
+    """What Progress prints of two epochs of 4 steps, of 40 seconds each."""
+    from unittest import mock
+
+    from kerasnets import callbacks
+
+    lines, now = [], [0.0]
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    with (
+        mock.patch.object(callbacks, "time", clock),
+        mock.patch.object(callbacks, "print", lambda line, **how: lines.append(line), create=True),
+    ):
+        progress = callbacks.Progress(steps_per_epoch=4, epochs=2, first=0)
+        progress.is_terminal = capture
+        for epoch in range(2):
+            progress.on_epoch_begin(epoch)
+            for step in range(4):
+                now[0] += 40.0
+                progress.on_train_batch_end(step)
+            progress.on_epoch_end(epoch, {"accuracy": 0.5 + epoch / 4, "loss": 1.25})
+    return lines
+
+
+# ---- tests ----
+
+
+def test_tensorboard_gets_each_batch_and_epoch_once_also_after_a_stop(worker, workers, tmp_path):
+    worker(train_with_logs, tmp_path / "a.keras", 1, False)
+    loss, val_loss, batches = worker(train_with_logs, tmp_path / "a.keras", 3, True)
+    events = workers["tensorflow"](events_of, tmp_path / "a/tensorboard")
+    assert [step for step, _ in events["batch_loss"]] == list(range(1, len(batches) + 1))
+    np.testing.assert_allclose([value for _, value in events["batch_loss"]], batches, rtol=1e-6)
+    for tag, expected in (("epoch_loss/training", loss), ("epoch_loss/validation", val_loss)):
+        assert [step for step, _ in events[tag]] == [1, 2, 3]
+        np.testing.assert_allclose([value for _, value in events[tag]], expected, rtol=1e-6)
+
+
+def test_progress_tells_how_far_it_is_and_how_long_it_will_take(workers):
+    lines = workers["torch"](told, False)
+    assert lines[0] == "epoch 1/2  step 1/4  4 min 40 s left"  # 7 steps of 40 s
+    assert lines[2] == "epoch 1/2  step 3/4  3 min 20 s left"
+    assert lines[4] == "epoch 1/2  accuracy 0.5000  loss 1.2500  2 min 40 s  2 min 40 s left"
+    assert lines[-1] == "epoch 2/2  accuracy 0.7500  loss 1.2500  2 min 40 s"
+
+
+def test_progress_draws_over_its_own_line_on_a_terminal(workers):
+    lines = workers["torch"](told, True)
+    assert all(line.startswith("\r\033[K") for line in lines)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"),
+])  # fmt: skip
+def test_durations_are_in_words(workers, seconds, words):
+    assert workers["torch"](in_words, seconds) == words
+
+
+def in_words(seconds):
+    from kerasnets.callbacks import duration
+
+    return duration(seconds)
