@@ -53,9 +53,11 @@ class Figures(keras.callbacks.Callback):
 
     @property
     def best_epoch(self):
-        """The epoch, from 0, of the best validation accuracy, the first of several; the last where none is kept."""
-        accuracies = self.history.get("val_accuracy") if self.keep_best else None
-        return int(np.argmax(accuracies)) if accuracies else self.epochs - 1
+        """The epoch, from 0, of the best validation accuracy, of several that of the least loss; else the last."""
+        if not self.keep_best or not self.history.get("val_accuracy"):
+            return self.epochs - 1
+        accuracies, losses = self.history["val_accuracy"], self.history["val_loss"]
+        return max(range(self.epochs), key=lambda epoch: (accuracies[epoch], -losses[epoch]))
 
     @property
     def is_over(self):
@@ -138,7 +140,7 @@ class Progress(keras.callbacks.Callback):
             self.tell(f"epoch {self.epoch + 1}/{self.epochs}  step {step}/{self.steps_per_epoch}  {self.left()}", "")
 
     def on_epoch_end(self, epoch, logs=None):
-        now, last = time.monotonic(), epoch + 1 == self.epochs
+        now, last = time.monotonic(), epoch + 1 == self.epochs or self.model.stop_training
         if now - self.epoch_begun < 1 and now - self.told < 1 and not last:
             return  # a thousand epochs of a second's part each need no thousand lines
         self.told = now

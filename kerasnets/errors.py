@@ -1,5 +1,7 @@
 """What goes wrong, in words for the person who caused it."""
 
+import difflib
+
 
 class BadInputError(ValueError):
     """A picture, data set, model or checkpoint that is missing or damaged. The message names it and the remedy."""
@@ -9,3 +11,9 @@ def shorten(path, length=60):
     """`path` as text of at most `length` characters: the end of it, which tells most."""
     text = str(path)
     return text if len(text) <= length else "..." + text[3 - length :]
+
+
+def nearest_first(name, known):
+    """The names in `known` for a message, those first that are spelt much like `name`."""
+    close = difflib.get_close_matches(str(name), known)
+    return ", ".join([*close, *(other for other in known if other not in close)])

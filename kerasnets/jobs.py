@@ -14,7 +14,7 @@ backends.choose()  # before the first import of Keras
 import keras  # noqa: E402
 
 from kerasnets import data, models, saving  # noqa: E402
-from kerasnets.errors import shorten  # noqa: E402
+from kerasnets.errors import nearest_first, shorten  # noqa: E402
 from kerasnets.files import check_writable  # noqa: E402
 from kerasnets.recipes import RECIPES, Recipe  # noqa: E402
 
@@ -64,7 +64,7 @@ def row_of(recipe):
     if isinstance(recipe, Recipe):
         return recipe
     if recipe not in RECIPES:
-        raise ValueError(f"unknown recipe {recipe!r} (model-dataset); choose one of: {', '.join(RECIPES)}")
+        raise ValueError(f"unknown recipe {recipe!r} (model-dataset); choose one of: {nearest_first(recipe, RECIPES)}")
     return RECIPES[recipe]
 
 

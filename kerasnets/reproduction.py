@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from kerasnets import backends
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, nearest_first
 from kerasnets.files import whole_file
 from kerasnets.recipes import RECIPES, permuted_pairs
 
@@ -46,7 +46,7 @@ def reproduce(names, wanted_backends, seeds, data_dir=None, anew=False, results=
             raise ImportError(f"{backend} is not installed: pip install {backends.PACKAGES[backend]}")
     for name in names:
         if name not in RECIPES:
-            raise ValueError(f"unknown recipe {name!r}; choose one of: {', '.join(RECIPES)}")
+            raise ValueError(f"unknown recipe {name!r}; choose one of: {nearest_first(name, RECIPES)}")
     done = {key_of(row) for row in read(results)}
     jobs = [(name, backend, str(seed)) for name in names for seed in seeds for backend in wanted_backends]
     jobs = [job for job in jobs if anew or job not in done]

@@ -4,6 +4,7 @@ import contextlib
 import sys
 
 from kerasnets import recipes
+from kerasnets.errors import nearest_first
 
 
 def add_options(parser):
@@ -74,7 +75,7 @@ def recipe_of(parser, args):
     if args.recipe and (args.model or args.weights):
         parser.error("a recipe names its model; --model and --weights go with --dataset")
     if args.recipe and args.recipe not in recipes.RECIPES:
-        parser.error(f"unknown recipe {args.recipe!r}; --list shows them")
+        parser.error(f"unknown recipe {args.recipe!r}; choose one of: {nearest_first(args.recipe, recipes.RECIPES)}")
     if args.dataset and not (args.model or args.weights):
         parser.error("--dataset goes with --model, or with --weights")
     row = (

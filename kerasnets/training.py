@@ -59,6 +59,7 @@ class Run:
         return (
             f"result recipe={self.recipe} test_accuracy={self.test_accuracy:.4f} test_loss={self.test_loss:.4f} "
             f"{validation}train_accuracy={self.accuracy[best]:.4f} majority={self.majority:.4f} epochs={self.epochs} "
+            f"best_epoch={self.best_epoch} "
             f"seed={self.seed} backend={self.backend} seconds={self.seconds:.0f} files={','.join(self.files)} "
             f"report={self.report}"
         )
@@ -146,6 +147,9 @@ def fit(job):
                     callbacks=watchers(job, plan, figures),
                     verbose=0,  # Progress tells
                 )
+            if figures.is_over and figures.epochs < row.epochs:
+                print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
+                      f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
             judged = judge_test_part(job, trainee, figures)
     except (stopping.Stopped, FloatingPointError) as ended:
         if figures.epochs:

@@ -24,10 +24,17 @@ def main():
     parser.add_argument("--list", action="store_true", help="show the recipes and what each was published to reach")
     parser.add_argument("--model", metavar="NAME", help="a network for a data set without a recipe")
     parser.add_argument("--dataset", metavar="NAME", help="mnist, cifar10, ..., or a folder, zip or .npz of your own")
-    parser.add_argument("--learning-rate", type=float, metavar="RATE", help="in place of the recipe's")
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="in place of the recipe's; 0.001, by Adam, without one"
+    )
     train_command.add_image_size(parser)
     parser.add_argument("--augment", action="store_true", help="shift and mirror the pictures in each epoch")
-    parser.add_argument("--patience", type=int, metavar="N", help="stop after so many epochs without a better one")
+    parser.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop after N epochs of which none was better on validation data: in accuracy, or loss at an equal one",
+    )
     parser.add_argument("--weights", metavar="FILE", help="begin with a .keras or .h5 file, its head replaced")
     parser.add_argument(
         "--freeze", nargs="+", default=(), metavar="NAME", help="layers or stages of it to keep as they are"

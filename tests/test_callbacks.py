@@ -51,6 +51,7 @@ def told(capture):
     ):
         progress = callbacks.Progress(steps_per_epoch=4, epochs=2, first=0)
         progress.is_terminal = capture
+        progress.set_model(types.SimpleNamespace(stop_training=False))
         for epoch in range(2):
             progress.on_epoch_begin(epoch)
             for step in range(4):
@@ -85,6 +86,28 @@ def test_progress_tells_how_far_it_is_and_how_long_it_will_take(workers):
 def test_progress_draws_over_its_own_line_on_a_terminal(workers):
     lines = workers["torch"](told, True)
     assert all(line.startswith("\r\033[K") for line in lines)
+
+
+def best_of(accuracies, losses, patience=0):
+    """The best epoch, and whether the run is over, after epochs of these validation figures."""
+    from kerasnets.callbacks import Figures
+
+    figures = Figures(None, True, patience, None)
+    figures.history = {"loss": losses, "val_accuracy": accuracies, "val_loss": losses}
+    return figures.best_epoch, figures.is_over
+
+
+@pytest.mark.parametrize(("accuracies", "losses", "patience", "best", "over"), [
+    ([0.5, 0.7, 0.6], [0.1, 0.3, 0.2], 0, 1, False),  # accuracy decides
+    ([0.7, 0.7, 0.7], [0.3, 0.1, 0.2], 0, 1, False),  # and loss where it is equal, as on few pictures
+    ([0.7, 0.7, 0.7], [0.2, 0.2, 0.2], 2, 0, True),  # the first of equals
+    ([0.7, 0.7, 0.7], [0.3, 0.2, 0.1], 2, 2, False),
+    ([0.7, 0.6, 0.6], [0.3, 0.2, 0.1], 2, 0, True),
+])  # fmt: skip
+def test_the_best_epoch_is_that_of_the_best_accuracy_then_of_the_least_loss(
+    workers, accuracies, losses, patience, best, over
+):
+    assert workers["torch"](best_of, accuracies, losses, patience) == (best, over)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [

@@ -195,6 +195,20 @@ def test_warnings_are_neither_raised_nor_silenced_by_the_threads_that_decode(mak
         assert warnings.filters == before
 
 
+def test_classes_below_other_folders_are_told_of(make, capsys):
+    pixels = {f"{place}/{i}.png": picture(i) for place in ("cat/indoor", "dog/outdoor") for i in range(6)}
+    assert data.load_data(make(files(pixels))).class_names == ("indoor", "outdoor")
+    assert "are its innermost folders: indoor, outdoor" in capsys.readouterr().err
+
+
+def test_classes_that_lie_side_by_side_need_no_word(make, capsys):
+    pixels = {
+        f"all/{part}/{name}/{i}.png": picture(i) for part in ("train", "test") for name in CLASSES for i in range(2)
+    }
+    data.load_data(make(files(pixels)))
+    assert capsys.readouterr().err == ""
+
+
 # ---- what is refused ----
 
 DAMAGED = encoded(picture(0, 40, 40))[:700]

@@ -201,7 +201,7 @@ def test_what_is_proven_in_every_run_exists():
 
 
 @pytest.mark.parametrize(("name", "options", "words"), [
-    ("lenet6", {}, "unknown model 'lenet6'; choose one of: alexnet, alexnet_plain, alexnet_torchvision, "),
+    ("lenet6", {}, "unknown model 'lenet6'; choose one of: lenet5, "),
     ("lenet5", {"depth": 3}, "lenet5 has no option 'depth'; it takes: input_shape, num_classes"),
     ("vgg11", {"depth": 13}, "vgg11 has no option 'depth'; it takes: head, dropout, units, filters, input_shape, num"),
     ("vgg11", {"head": "big"}, "head must be one of: paper, compact, not 'big'"),

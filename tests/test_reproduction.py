@@ -35,7 +35,7 @@ def test_a_run_is_done_once_and_its_line_is_what_the_model_file_says(tmp_path):
 
 
 @pytest.mark.parametrize(("names", "backends", "words"), [
-    (["lenet5-mnits"], ["torch"], "unknown recipe 'lenet5-mnits'; choose one of: mnist_cnn-mnist, "),
+    (["lenet5-mnits"], ["torch"], "unknown recipe 'lenet5-mnits'; choose one of: lenet5-mnist, "),
     (["lenet5-mnist"], ["mxnet"], "unknown backend 'mxnet'; choose from: torch, tensorflow, jax"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_said_before_anything_runs(tmp_path, names, backends, words):

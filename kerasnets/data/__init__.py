@@ -12,7 +12,7 @@ from kerasnets import pictures
 from kerasnets.data import bundled, cifar, downloads, folders, idx
 from kerasnets.data.arrays import ROWS, Data, check
 from kerasnets.data.splitting import split
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, nearest_first, shorten
 
 __all__ = ["DATASETS", "Data", "Dataset", "check", "held_out", "is_path", "load_data", "load_like", "split"]
 
@@ -227,7 +227,9 @@ def load_like(card, name, data_dir=None):
 def load_own(path, image_size, input_kind):
     """The Data of a path: class folders, a zip of them, or an .npz archive."""
     if not is_path(path):
-        raise ValueError(f"unknown data set {str(path)!r}; choose one of: {', '.join(DATASETS)}, or name a folder")
+        raise ValueError(
+            f"unknown data set {str(path)!r}; choose one of: {nearest_first(path, DATASETS)}, or name a folder"
+        )
     path = Path(path)
     if path.suffix.lower() == ".npz":
         if not path.is_file():

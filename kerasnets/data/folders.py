@@ -111,6 +111,9 @@ def parts_of(source):
             both = " and ".join("/".join(folder) for folder in sorted({above, places[part, above[-1]]}))
             raise BadInputError(f"{source.path.name}: {both} would be one class; give each class one folder")
         parts[part].setdefault(above[-1], []).extend(sorted(names))
+    if len({above[:-1] for above in places.values()}) > (2 if given else 1):
+        names = ", ".join(sorted(parts["train"])[:3]) + ", ..." * (len(parts["train"]) > 3)
+        print(f"note: the classes of {source.path.name} are its innermost folders: {names}", file=sys.stderr)
     if left_out:
         print(f"note: {left_out} pictures of {source.path.name} are in neither train nor {test_name}", file=sys.stderr)
     return parts

@@ -12,6 +12,7 @@ backends.choose()  # before the first import of Keras
 import keras  # noqa: E402
 
 from kerasnets import operations  # noqa: E402, F401
+from kerasnets.errors import nearest_first  # noqa: E402
 from kerasnets.graph import rebuild  # noqa: E402
 from kerasnets.models.alexnet import alexnet, alexnet_plain, alexnet_torchvision  # noqa: E402
 from kerasnets.models.dense import dnn_mnist, dnn_tabular, fc2layer  # noqa: E402
@@ -146,7 +147,7 @@ def build(name, *, layout="channels_last", **options):
 def check_name(name):
     """Raise ValueError where no network is called `name`."""
     if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(list_models())}")
+        raise ValueError(f"unknown model {name!r}; choose one of: {nearest_first(name, list_models())}")
 
 
 def options_of(name):
