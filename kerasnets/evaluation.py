@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasnets import backends
 from kerasnets.errors import BadInputError, shorten
 
 AT_ONCE = 64  # pictures that are judged in one step, by a network of unknown size
@@ -101,6 +102,7 @@ def evaluate_file(path, data):
     are read by `data.load_like` to that end.
     Raises BadInputError for a bad file, or one that tells other classes apart.
     """
+    backends.choose()  # before the first import of Keras
     from kerasnets import saving
     from kerasnets.batches import InOrder, fitted
 

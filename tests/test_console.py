@@ -217,6 +217,13 @@ def test_a_person_trains_on_own_pictures_judges_the_model_and_asks_it(tmp_path):
     assert done.stdout.startswith("squares/blue/3.png: blue ")
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_judging_prints_its_result_and_none_of_the_backends_notices(tmp_path, backend):
+    done = run(tmp_path, "evaluate.py", SHIPPED, "--dataset", "digits", backend=backend)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"result test_accuracy=0\.\d+ .* examples=360 model=.*\n", done.stdout)
+
+
 def test_recipes_and_data_are_shown(tmp_path):
     done = run(tmp_path, "train.py", "--list")
     assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == list(RECIPES)

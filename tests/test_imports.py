@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "optimization": set(),
     "batches": {"augmentation", "pictures"},
     "callbacks": {"checkpoints", "stopping"},
-    "evaluation": {"batches", "errors", "saving"},
+    "evaluation": {"backends", "batches", "errors", "saving"},
     "report": {"drawing", "files"},
     "train_command": {"errors", "recipes", "saving"},
     "jobs": {"backends", "data", "errors", "files", "models", "recipes", "saving", "transfer"},
