@@ -42,6 +42,27 @@ def check_writable(path):
         make_part(path).unlink()
 
 
+@contextlib.contextmanager
+def one_at_a_time(folder):
+    """Let the block wait for those of other processes that hold `folder`, which is made as needed.
+
+    Windows has no such lock: there it does nothing.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # which gives the lock back, as the end of a killed process does
+
+
 def reserve(path, size):
     """Raise OSError where there is no room for a file of `size` bytes; leave `path` empty.
 

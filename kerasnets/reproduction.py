@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kerasnets import backends
 from kerasnets.errors import BadInputError, nearest_first
-from kerasnets.files import whole_file
+from kerasnets.files import one_at_a_time, whole_file
 from kerasnets.recipes import RECIPES, permuted_pairs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,17 +130,21 @@ def key_of(row):
 
 
 def append(path, row):
-    """Add one line, in place of an earlier one of the same run; the file is written whole."""
+    """Add one line, in place of an earlier one of the same run; the file is written whole.
+
+    Several processes may do so at once: each waits for the others.
+    """
     path = Path(path)
-    rows = [there for there in read(path) if key_of(there) != key_of(row)]
-    rows.append({column: row[column] for column in COLUMNS})
     order = list(RECIPES)
-    rows.sort(key=lambda row: (order.index(row["recipe"]) if row["recipe"] in order else len(order),
-                               backends.BACKENDS.index(row["backend"]), int(row["seed"])))  # fmt: skip
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with one_at_a_time(path.parent):
+        rows = [there for there in read(path) if key_of(there) != key_of(row)]
+        rows.append({column: row[column] for column in COLUMNS})
+        rows.sort(key=lambda row: (order.index(row["recipe"]) if row["recipe"] in order else len(order),
+                                   backends.BACKENDS.index(row["backend"]), int(row["seed"])))  # fmt: skip
+        with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def ship(rows, runs=RUNS, pretrained=PRETRAINED):

@@ -1,12 +1,15 @@
 """Results are run once, kept one line a run, and shown as they are."""
 
 import math
+import multiprocessing
+import os
 import re
 import statistics
 
 import pytest
 
 from kerasnets import reproduction
+from kerasnets.backends import BACKENDS
 from kerasnets.data import DATASETS
 from kerasnets.recipes import RECIPES
 
@@ -54,6 +57,26 @@ def test_a_line_that_is_added_leaves_the_others(tmp_path):
         ("lenet5-mnist", "torch", "10"),
         ("lenet5-mnist", "jax", "1"),
     ]
+
+
+def append_many(path, backend, seeds, all_ready):
+    all_ready.wait()
+    for seed in seeds:
+        reproduction.append(path, row("lenet5-mnist", backend, seed))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no lock on a folder")
+def test_no_line_is_lost_where_several_processes_add_theirs_at_once(tmp_path):
+    path, seeds, processes = tmp_path / "new/results.csv", range(20), multiprocessing.get_context("spawn")
+    all_ready = processes.Barrier(len(BACKENDS))
+    adding = [processes.Process(target=append_many, args=(path, name, seeds, all_ready)) for name in BACKENDS]
+    for process in adding:
+        process.start()
+    for process in adding:
+        process.join()
+    assert [process.exitcode for process in adding] == [0, 0, 0]
+    wanted = [("lenet5-mnist", backend, str(seed)) for backend in BACKENDS for seed in seeds]
+    assert [reproduction.key_of(line) for line in reproduction.read(path)] == wanted
 
 
 def test_a_cell_is_mean_and_deviation_of_the_seeds_and_a_row_without_runs_says_so():
