@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "published": set(),
     "operations": set(),
     "workers": {"backends"},
-    "pictures": {"errors"},
+    "pictures": {"errors", "pictures"},
     "drawing": {"errors", "files"},
     "console": {"errors", "backends", "stopping"},
     "models": {"backends", "errors", "graph", "models", "operations"},

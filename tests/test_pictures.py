@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_image
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
+from kerasnets.pictures import digits
 
 RED = (200, 30, 60)  # RGB
 
@@ -178,7 +179,7 @@ def test_ink_is_laid_where_mnists_makers_laid_it(mnist):
     for picture in mnist.test_images[..., 0]:
         x, y, width, height = cv2.boundingRect(picture)
         ink = picture[y : y + height, x : x + width].astype(np.float32) / 255
-        np.testing.assert_array_equal(pictures.centre_by_mass(ink), picture)
+        np.testing.assert_array_equal(digits.centre_by_mass(ink), picture)
 
 
 def bar(height=300, width=400, thickness=30, ink=20, paper=220):
