@@ -1,6 +1,7 @@
 """A folder, or a zip, with a folder of pictures for each class is read whole, or refused in one line."""
 
 import struct
+import tracemalloc
 import warnings
 import zipfile
 
@@ -116,6 +117,28 @@ def test_grey_pictures_have_one_channel(make):
     assert found.image_shape == (9, 7, 1)
     assert_holds(np.concatenate([found.train_images, found.test_images]),
                  np.concatenate([found.train_labels, found.test_labels]), pixels)  # fmt: skip
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_reading_takes_hardly_more_memory_than_the_pixels(make, monkeypatch, grey):
+    """NumPy tells tracemalloc of its arrays, those that are never written to as well."""
+    path = make(files(drawn("", counts=(60, 60, 60), height=128, width=128, grey=grey)))
+    data.load_data(path)  # what is imported for it stays in memory
+    monkeypatch.setattr(pictures, "MAX_BYTES", 100_000)  # as much is set aside for each file while it is read
+    tracemalloc.start()
+    found = data.load_data(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    pixels = found.train_images.nbytes + found.test_images.nbytes
+    assert peak < 1.4 * pixels + 3e6  # of the pictures at hand
+
+
+def test_each_picture_is_decoded_once_but_the_first_that_tells_the_size(make, monkeypatch):
+    path, decode, decoded = make(files(drawn(""))), pictures.decode, []
+    monkeypatch.setattr(pictures, "decode", lambda content, name: decoded.append(str(name)) or decode(content, name))
+    data.load_data(path)
+    assert len(decoded) == 31
+    assert len(set(decoded)) == 30
 
 
 def test_one_picture_in_colour_makes_all_rgb(make):

@@ -4,8 +4,10 @@ pets/cat/001.jpg, pets/dog/001.jpg            a fifth of each class is set apart
 pets/train/cat/..., pets/test/cat/...         the test part is given; "val" and "validation" do as well
 """
 
+import contextlib
 import os
 import sys
+import threading
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -52,16 +54,17 @@ def read_classes(path, shape=None, title=None, input_kind="picture"):
     names = {part: [(name, i) for i, c in enumerate(class_names) for name in classes.get(c, ())]
              for part, classes in parts.items()}  # fmt: skip
     every = [name for part in names.values() for name, _ in part]
-    images = read_all(source, every, shape, input_kind)
     labels = np.array([label for part in names.values() for _, label in part], "int64")
     if parts["test"]:
         train, test = np.split(np.arange(len(every)), [len(names["train"])])
     else:
         train, test = test_apart(labels, class_names, path)
+    order = np.concatenate([train, test])
+    images = read_all(source, every, np.argsort(order), shape, input_kind)
     return Data(
-        images[train],
+        images[: len(train)],
         labels[train],
-        images[test],
+        images[len(train) :],
         labels[test],
         title=title or path.resolve().name.removesuffix(".zip"),
         class_names=class_names,
@@ -144,38 +147,50 @@ def check_order(source, found):
 # ---- the pictures ----
 
 
-def read_all(source, names, shape, input_kind):
-    """uint8 (n, height, width, channels) of the pictures called `names`; `shape` as in `read_classes`."""
-    if shape is None:
-        shape = common_size(source, names)
+def read_all(source, names, places, shape, input_kind):
+    """uint8 (n, height, width, channels) of the pictures called `names`; `shape` as in `read_classes`.
+
+    places: int (n,), where each of them goes. They may fill the memory, so that nothing of their size is held beside.
+    """
+    any_size = shape is not None
+    shape = shape or first_size(source, names)
     height, width, channels = (*shape, 3)[:3]
     if len(names) * height * width * channels > MOST_BYTES:
         raise BadInputError(
             f"{shorten(source.path)}: {len(names)} pictures of {height}x{width} are more than {MOST_BYTES / 1e9:.0f} "
             "GB of pixels, and all are held in memory; take a smaller --image-size"
         )
-    images = np.empty((len(names), height, width, channels), np.uint8)
+    images = np.empty((len(names), height, width, channels if len(shape) == 3 else 1), np.uint8)
+    sizes, lock = set(), threading.Lock()
 
     def read_into(i, picture):
-        images[i] = pictures.prepare(picture, input_kind, images.shape[1:], names[i])
+        nonlocal images
+        if not any_size:
+            sizes.add(picture.shape[:2])
+        if len(sizes) > 1:
+            return  # what is told below
+        pixels = pictures.prepare(picture, input_kind, (height, width, channels), names[i])
+        with lock:
+            if images.shape[3] < channels and (pixels != pixels[..., :1]).any():  # all before it were grey
+                images = np.repeat(images, channels, axis=3)
+            images[places[i]] = pixels[..., : images.shape[3]]
 
     for_each(source, names, read_into)
-    if len(shape) == 2 and (images[..., :1] == images).all():
-        return np.ascontiguousarray(images[..., :1])
-    return images
-
-
-def common_size(source, names):
-    """(height, width) that all pictures have."""
-    sizes = set()
-    for_each(source, names, lambda i, picture: sizes.add(picture.shape[:2]))
     if len(sizes) > 1:
         examples = " and ".join(f"{height}x{width}" for height, width in sorted(sizes)[:2])
         raise BadInputError(
             f"{shorten(source.path)}: the pictures have {len(sizes)} sizes, as {examples}; say to which to resize them "
             "by --image-size"
         )
-    return sizes.pop()
+    return images
+
+
+def first_size(source, names):
+    """(height, width) of the first picture that can be read; of none, any: what is wrong with them is told later."""
+    for name in names:
+        with contextlib.suppress(BadInputError):
+            return source.picture(name).shape[:2]
+    return 1, 1
 
 
 def for_each(source, names, do):
