@@ -2,6 +2,8 @@
 
 The file is a Keras model from raw pixels to class probabilities; plain `keras.models.load_model` reads it on any
 backend. The card is an entry of our own in the zip archive, or an attribute of the HDF5 file, which Keras passes over.
+
+Modules that take long to import are imported where they are needed: a card alone is read in milliseconds.
 """
 
 import contextlib
@@ -9,24 +11,23 @@ import dataclasses
 import errno
 import hashlib
 import json
-import logging
 import math
 import os
 import re
-import subprocess
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
-import numpy as np
-
-from kerasnets import backends
 from kerasnets.errors import BadInputError, shorten
-from kerasnets.files import reserve, whole_file
 
 SUFFIXES = (".keras", ".h5")
 CARD = "kerasnets.json"  # the zip entry, or the HDF5 attribute
+
+# What is found in place of a model -> how it begins
+MISTAKEN = {
+    "a web page: download the file itself, not the page about it": (b"<!", b"<h", b"<H", b"<?"),
+    "a pointer of Git LFS: fetch the file itself by git lfs pull": (b"version https://git-lfs",),
+    "packed: unpack it before": (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!"),
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def save(model, path, card, scaling=None):
     check_suffix(path)
     if not getattr(model, "inputs", None):
         raise ValueError(f"a model file holds a built network, not {model!r:.60}; call it on pictures first")
+    from kerasnets.files import reserve, whole_file
     from kerasnets.graph import rebuild, up_to_probabilities
 
     if scaling is None and len(model.input_shape) == 4 and model.input.dtype != "uint8":
@@ -74,17 +76,43 @@ def save(model, path, card, scaling=None):
     model = up_to_probabilities(model) if scaling is None else rebuild(model, scaling=scaling, probabilities=True)
     check_card(card, model)
     card = dataclasses.replace(card, weights_sha256=digest(model))
-    text = json.dumps(dataclasses.asdict(card), indent=1)
+    text = as_json(card)
     with whole_file(path) as part, quiet_keras(), hdf5_errors_as_os_errors():
         if part.suffix == ".h5":
             reserve(part, size_as_h5(model))
         model.save(part)
         if part.suffix == ".h5":
+            import h5py
+
             with h5py.File(part, "r+") as file:
                 file.attrs[CARD] = text
         else:
+            import zipfile
+
             with zipfile.ZipFile(part, "a") as archive:
                 archive.writestr(CARD, text)
+
+
+def as_json(card):
+    return json.dumps(dataclasses.asdict(card), indent=1)
+
+
+def from_json(text, path):
+    """The Card in the JSON that `path` holds. Raises BadInputError, naming `path`, where it is none."""
+    try:
+        fields = json.loads(text)
+        for name in ("class_names", "input_shape"):
+            fields[name] = tuple(fields[name])
+        card = Card(**fields)
+        if not all(isinstance(name, str) for name in (card.model, card.input_kind, *card.class_names)):
+            raise TypeError("names that are no text")
+        if not all(type(size) is int and size > 0 for size in card.input_shape):
+            raise ValueError(f"input_shape {card.input_shape}")
+        return card
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BadInputError(
+            f"{shorten(path)} has a card that cannot be read ({error!s:.60}); train or copy it again"
+        ) from error
 
 
 def size_as_h5(model):
@@ -115,8 +143,11 @@ def load(path, *, logits=False):
     Raises BadInputError for a file that is missing, damaged, or not a model of kerasnets.
     """
     card = load_card(path)
+    from kerasnets import backends
+
     backends.choose()
     import keras
+    import numpy as np
 
     from kerasnets import operations  # noqa: F401
 
@@ -145,14 +176,9 @@ def load_card(path):
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise BadInputError(f"{shorten(path)} is not a model file; those end in {' or '.join(SUFFIXES)}")
-    if path.is_dir():
-        raise BadInputError(f"{shorten(path)} is a folder, not a model file; name the file in it")
-    if not path.is_file():
-        raise BadInputError(
-            f"no model file {shorten(path)}; check name and folder, or make one by scripts/train_mnist.py"
-        )
-    if path.stat().st_size == 0:
-        raise BadInputError(f"{shorten(path)} is empty; train or copy it again")
+    check_present(path)
+    import zipfile
+
     try:
         text = (card_of_keras if path.suffix == ".keras" else card_of_h5)(path)
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
@@ -163,18 +189,30 @@ def load_card(path):
         raise BadInputError(
             f"{shorten(path)} was not saved by kerasnets: it has no card with class names; use kerasnets.save"
         ) from error
-    try:
-        fields = json.loads(text)
-        for name in ("class_names", "input_shape"):
-            fields[name] = tuple(fields[name])
-        return Card(**fields)
-    except (ValueError, TypeError, KeyError) as error:
+    return from_json(text, path)
+
+
+def check_present(path):
+    """Refuse a model file that is missing, a folder, empty, or plainly something else."""
+    path = Path(path)
+    if path.is_dir():
+        raise BadInputError(f"{shorten(path)} is a folder, not a model file; name the file in it")
+    if not path.is_file():
         raise BadInputError(
-            f"{shorten(path)} has a card that cannot be read ({error}); train or copy it again"
-        ) from error
+            f"no model file {shorten(path)}; check name and folder, or make one by scripts/train_mnist.py"
+        )
+    with path.open("rb") as file:
+        beginning = file.read(32)
+    if not beginning:
+        raise BadInputError(f"{shorten(path)} is empty; train or copy it again")
+    for mistake, beginnings in MISTAKEN.items():
+        if beginning.startswith(beginnings):
+            raise BadInputError(f"{shorten(path)} is {mistake}")
 
 
 def card_of_keras(path):
+    import zipfile
+
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
         if damaged:
@@ -183,6 +221,8 @@ def card_of_keras(path):
 
 
 def card_of_h5(path):
+    import h5py
+
     with h5py.File(path, "r") as file:
         return file.attrs[CARD]
 
@@ -194,6 +234,8 @@ def check_suffix(path):
 
 def digest(model):
     """SHA-256 of all weights in their order: HDF5 alone would not notice a flipped bit."""
+    import numpy as np
+
     sha = hashlib.sha256()
     for weights in model.get_weights():
         sha.update(np.ascontiguousarray(weights))
@@ -214,12 +256,16 @@ def commit():
 
 def git(folder, *arguments):
     """What git prints; "" where it fails."""
+    import subprocess
+
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True).stdout.strip()
 
 
 @contextlib.contextmanager
 def quiet_keras():
     """Hold back Keras' log lines about .h5 being old: it is one of our two formats, chosen on purpose."""
+    import logging
+
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

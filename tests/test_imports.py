@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "cases": set(),
     "weights": set(),
     "published": set(),
+    "onnx_files": {"errors", "saving"},
     "operations": set(),
     "workers": {"backends"},
     "pictures": {"errors", "pictures"},
