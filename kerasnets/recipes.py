@@ -63,9 +63,9 @@ CIFAR_MEAN, CIFAR_DEVIATION = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 # Settings, and goals, which are the published figures: the tutorials' and papers', as collected in the project's
 # specification. Where those give no validation part, it is a tenth, or 1,000 pictures where they trained on all. Ours
-# are: the digits' row (models_saved/README.md says why it takes Adam), lenet5_sigmoid's, resnet18's schedule,
-# vgg_cifar's second row with a rate that falls, and the one that learns the sums. At a constant rate of 0.1 the last
-# epoch is a draw: googlenet_mini and resnet_mini keep the best on 5,000 pictures set apart.
+# are: the digits' row (models_saved/README.md says why it takes Adam), lenet5_sigmoid's, resnet18's schedule, the
+# second rows of a pair, whose rate falls to 0 (at the published constant rate the last epoch is a draw, and
+# googlenet_mini's loss became NaN with one of two seeds), and the one that learns the sums.
 _ROWS = (
     #       model             dataset           mean    dev     optimizer  rate   mom. batch epochs valid.  goal
     Recipe("mnist_cnn",      "mnist",          0.0,    1.0,    "rmsprop", 0.001, 0.0, 128,  5,     12_000, 0.9881),
@@ -83,10 +83,12 @@ _ROWS = (
     Recipe("small_cnn",      "mnist-permuted", 0.1307, 0.3081, "sgd",     0.01,  0.5, 64,   1,     6_000,  None),
     Recipe("alexnet_plain",  "fashion_mnist",  0.1307, 0.3081, "sgd",     0.1,   0.0, 128,  10,    1_000,  0.9122,
            image_shape=(224, 224, 1)),
-    Recipe("googlenet_mini", "fashion_mnist",  0.1307, 0.3081, "sgd",     0.1,   0.0, 128,  10,    5_000,  0.8959,
-           keep_best=True),
-    Recipe("resnet_mini",    "fashion_mnist",  0.1307, 0.3081, "sgd",     0.1,   0.0, 128,  10,    5_000,  0.9004,
-           keep_best=True),
+    Recipe("googlenet_mini", "fashion_mnist",  0.1307, 0.3081, "sgd",     0.1,   0.0, 128,  10,    1_000,  0.8959),
+    Recipe("googlenet_mini", "fashion_mnist",  0.1307, 0.3081, "sgd",     0.1,   0.0, 128,  10,    1_000,  0.8959,
+           published="0.8959, at a constant rate", variant="cosine", schedule=("cosine", 1)),
+    Recipe("resnet_mini",    "fashion_mnist",  0.1307, 0.3081, "sgd",     0.1,   0.0, 128,  10,    1_000,  0.9004),
+    Recipe("resnet_mini",    "fashion_mnist",  0.1307, 0.3081, "sgd",     0.1,   0.0, 128,  10,    1_000,  0.9004,
+           published="0.9004, at a constant rate", variant="cosine", schedule=("cosine", 1)),
     Recipe("fashion_cnn",    "fashion_mnist",  0.0,    1.0,    "adam",    0.01,  0.0, 100,  10,    0,
            0.8857, published="0.8857 of the training data", goal_on="train"),
     Recipe("cifar_net",      "cifar10",        0.5,    0.5,    "adam",    0.001, 0.0, 64,   10,    1_000,  0.63),
