@@ -8,8 +8,8 @@ class BadInputError(ValueError):
 
 
 def shorten(path, length=60):
-    """`path` as text of at most `length` characters: the end of it, which tells most."""
-    text = str(path)
+    """`path` as text of at most `length` characters, in one line: the end of it, which tells most."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
     return text if len(text) <= length else "..." + text[3 - length :]
 
 
