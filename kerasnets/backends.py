@@ -71,11 +71,18 @@ class KeepOut(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def import_quietly(package):
     """Import `package` without the notices that its C++ part writes to stderr before it obeys any setting."""
+    with quiet_stderr():
+        importlib.import_module(package)
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Hold back what anything in this process, C++ too, writes to stderr."""
     with tempfile.TemporaryFile() as notices:
         stderr = os.dup(2)
         os.dup2(notices.fileno(), 2)
         try:
-            importlib.import_module(package)
+            yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -32,6 +33,30 @@ def whole_file(path):
             sync_folder(path.parent)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path):
+    """As `whole_file`, of a folder: yield one beside `path` to fill.
+
+    An earlier folder steps aside and is removed when the new one stands, so that one of them is there at any moment but
+    between two renames.
+    """
+    path = Path(path)
+    with blaming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        old = part.with_name(f"{part.name}-old")
+        try:
+            yield part
+            part.chmod(0o777 & ~current_umask())
+            if path.exists():
+                path.rename(old)
+            part.rename(path)
+            sync_folder(path.parent)
+        finally:
+            for folder in (part, old):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_writable(path):

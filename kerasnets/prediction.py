@@ -1,16 +1,20 @@
-"""From picture files to class names and probabilities: OpenCV reads and prepares, a model file answers."""
+"""From pictures to class names and probabilities: prepared as the model file's card says, answered by an engine."""
 
 import dataclasses
 import functools
 import json
+import math
+import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kerasnets import pictures, saving
-from kerasnets.errors import BadInputError
+from kerasnets import cards, engines, pictures
+from kerasnets.errors import BadInputError, shorten
 
+DRAWN = 40  # pictures that are drawn into one figure at most
 DRAWN_SIDE = 500  # pixels: larger photos are shrunk to it before they are drawn
 BATCH = 64  # pictures that go through the network at once
 
@@ -40,34 +44,109 @@ class Prediction:
         """The answer as one greppable line."""
         return f"{name}: " + ", ".join(f"{label} {probability:.4f}" for label, probability in self.top(top))
 
+    def as_dict(self, top=1):
+        """The answer for a program to read."""
+        likeliest = [{"label": label, "probability": probability} for label, probability in self.top(top)]
+        return {"label": self.label, "probability": self.probability, "top": likeliest}
 
-class Classifier:
-    """A model file that answers for pictures, each prepared as the file's card says.
 
-    >>> classifier = Classifier.load("models_saved/pretrained/mnist_cnn-mnist.keras")
-    >>> classifier.predict(["docs/samples/three-on-paper.jpg"])[0].label
-    '3'
+@dataclass(frozen=True)
+class Sheet:
+    """What was read of a picture with several digits. found: (box, Prediction) of each, in reading order, by rows.
+
+    A box is (x, y, width, height) in pixels of the picture.
     """
 
-    def __init__(self, path, card):
-        self.path, self.card = path, card
+    rows: tuple[tuple[tuple[tuple[int, int, int, int], Prediction], ...], ...]
+
+    @property
+    def found(self):
+        return [each for row in self.rows for each in row]
+
+    @property
+    def text(self):
+        """What stands there: the labels of a row side by side, a space between rows."""
+        return " ".join("".join(prediction.label for _, prediction in row) for row in self.rows)
+
+    def line(self, name, top=1):
+        """What stands there as one greppable line; with `top` above 1, a line for each digit below it."""
+        lines = [f"{name}: {self.text}"]
+        if top > 1:
+            for i, (box, prediction) in enumerate(self.found, start=1):
+                lines.append("  " + prediction.line(f"{name} digit {i} at {'x'.join(map(str, box))}", top))
+        return "\n".join(lines)
+
+    def as_dict(self, top=1):
+        """What stands there for a program to read."""
+        return {"text": self.text, "digits": [{"box": box, **each.as_dict(top)} for box, each in self.found]}
+
+
+class Classifier:
+    """A model file that answers for pictures, each prepared as the file's card says. Threads may share one.
+
+    >>> classifier = Classifier.load("models_saved/pretrained/mnist_cnn-mnist.onnx")
+    >>> answer, = classifier.predict(["docs/samples/three-on-paper.jpg"])
+    >>> answer.label, round(answer.probability, 2)
+    ('3', 1.0)
+    >>> import cv2, numpy
+    >>> array = cv2.imread("docs/samples/seven-white-on-black.png")[..., ::-1]  # OpenCV's arrays are BGR
+    >>> [answer.label for answer in classifier.predict([array, numpy.flipud(array), "docs/samples/screen-5.png"])][::2]
+    ['7', '5']
+    """
+
+    def __init__(self, path, card, engine):
+        self.path, self.card, self.engine_name = Path(path), card, engine
+        self.lock = threading.Lock()
+        self.loaded = None
 
     @classmethod
-    def load(cls, path):
-        """Take the model in `path` (.keras, .h5). Keras and its backend are loaded when the first picture is judged.
+    def load(cls, path, engine=engines.AUTO):
+        """Take the model file `path`: .keras, .h5, what scripts/export.py makes of them, or another program's.
 
-        Raises BadInputError for a file that is missing, damaged, or not a model of kerasnets.
+        engine: a name in engines.ENGINES; "auto" takes the fastest that is installed and reads the file. It is loaded
+        when the first picture is judged.
+        Raises BadInputError for a file that is missing or damaged, ValueError for an engine that does not read it,
+        ImportError for one that is not installed.
         """
-        return cls(path, saving.load_card(path))
+        name = engines.choose(path, engine)
+        return cls(path, cards.load(path), name)
+
+    @property
+    def engine(self):
+        """The engines.Engine with the network in it."""
+        with self.lock:  # of threads that come together, one loads
+            if self.loaded is None:
+                self.loaded = engines.load(self.path, self.engine_name)
+        return self.loaded
 
     @functools.cached_property
-    def model(self):
-        return saving.load(self.path)[0]
+    def input_shape(self):
+        """(height, width, channels) of what the network takes, or (columns,) of a row."""
+        shape = self.card.input_shape or self.engine.shape
+        if None in shape:
+            raise BadInputError(f"{shorten(self.path)} leaves open what size its pictures have; export it with one")
+        return shape
+
+    @property
+    def note(self):
+        """What a person should know who reads the answers of another program's file; "" for our own."""
+        if self.card.class_names:
+            return ""
+        shape = "x".join(map(str, self.input_shape))
+        scaled = "0 to 255" if self.engine.dtype == "uint8" else "divided by 255"
+        return (
+            f"{shorten(self.path, 40)} is not of kerasnets and names no classes: they are numbered; pictures are "
+            f"resized to {shape}, pixels {scaled}"
+        )
 
     def predict(self, images):
-        """Return a Prediction for each image: a path, or uint8 (height, width[, 1 or 3]) 0..255, grey or RGB.
+        """Return a Prediction for each image, in any mixture of kinds and sizes.
 
-        Raises BadInputError for the first image that cannot be judged; `try_predict` answers for the others.
+        images: one image, or several in a list or an array (n, height, width[, channels]). An image is a path, the
+        bytes of a picture file, or an array (height, width[, 1 or 3]) of 0..255, grey or RGB. Floats of 0..1, as
+        tutorials divide by 255, are noticed, multiplied by 255 and warned of.
+        Raises BadInputError for the first image that cannot be judged; `try_predict` answers for the others. Raises
+        ValueError for an array that is no picture.
         """
         results = self.try_predict(images)
         for result in results:
@@ -77,55 +156,107 @@ class Classifier:
 
     def try_predict(self, images):
         """As `predict`, with a BadInputError in the place of each image that cannot be judged."""
-        if isinstance(images, (str, Path)):
-            images = [images]
-        results = [self.prepared(image) for image in images]
+        results = [self.prepared(image) for image in listed(images)]
         good = [i for i, result in enumerate(results) if not isinstance(result, BadInputError)]
         for start in range(0, len(good), BATCH):
             chosen = good[start : start + BATCH]
-            probabilities = self.model.predict_on_batch(np.stack([results[i] for i in chosen]))
-            for i, row in zip(chosen, probabilities, strict=True):
-                ranking = tuple((self.card.class_names[k], float(row[k])) for k in np.argsort(-row))
-                results[i] = Prediction(ranking, results[i])
+            probabilities = self.engine(np.stack([results[i] for i in chosen]))
+            names = self.names_of(probabilities)
+            for i, row, order in zip(chosen, probabilities.tolist(), np.argsort(-probabilities).tolist(), strict=True):
+                results[i] = Prediction(tuple((names[k], row[k]) for k in order), results[i])
         return results
 
     def prepared(self, image):
         """The pixels that the network takes for one image, or the BadInputError that says why there are none."""
+        name = image if isinstance(image, (str, Path)) else "the picture"
         try:
-            if not isinstance(image, (str, Path)):
-                return pictures.prepare(image, self.card.input_kind, self.card.input_shape)
-            return pictures.prepare(pictures.read(image), self.card.input_kind, self.card.input_shape, name=image)
+            if isinstance(image, bytes):
+                image = pictures.decode(image, name)
+            elif isinstance(image, (str, Path)):
+                image = pictures.read(image)
+            else:
+                image = as_pixels(image)
+            return pictures.prepare(image, self.card.input_kind, self.input_shape, name)
         except BadInputError as error:
             return error
+
+    def names_of(self, probabilities):
+        """The label of each column: a class name, or its number where the file names none."""
+        names, count = self.card.class_names, probabilities.shape[1]
+        if not names:
+            return [f"class {i}" for i in range(count)]
+        if len(names) != count:
+            named = f"{len(names)} classes and tells {count} apart"
+            raise BadInputError(f"{shorten(self.path)} names {named}; export it again")
+        return names
+
+
+def listed(images):
+    """`images` as a list of images."""
+    if isinstance(images, (str, Path, bytes)):
+        return [images]
+    if not isinstance(images, (list, tuple)):
+        images = np.asarray(images)
+        is_one = images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3))
+        return [images] if is_one else list(images)
+    return images
+
+
+def as_pixels(array):
+    """uint8 of an array of any type with the values 0..255, or of floats 0..1 with a warning.
+
+    Raises ValueError for other values, which are no picture's.
+    """
+    array = np.asarray(array)
+    if array.dtype == np.uint8 or not array.size:
+        return array
+    if array.dtype.kind not in "iufb":
+        raise ValueError(f"an array of {array.dtype} is no picture; pass uint8 (height, width[, 1 or 3]), 0..255")
+    low, high = float(array.min()), float(array.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise BadInputError("the picture has pixels that are not finite numbers; pass uint8, 0..255")
+    if low < 0 or high > 255:
+        raise ValueError(f"an array of {low:g} to {high:g} is no picture; pass pixels of 0..255, before any scaling")
+    if array.dtype.kind in "fb" and high <= 1:
+        warnings.warn(
+            "the pixels are 0..1: multiplied by 255; pass them as they are, 0..255, the model scales them itself",
+            stacklevel=2,
+        )
+        array = array * np.float32(255)
+    return np.rint(array).astype(np.uint8)
 
 
 def as_json(names, results, top=1):
     """The results of `try_predict` for a program to read: a JSON list, one object for each image."""
-    return json.dumps([as_dict(name, result, top) for name, result in zip(names, results, strict=True)], indent=1)
+    paired = zip(names, results, strict=True)
+    return json.dumps([{"image": name, **as_dict(result, top)} for name, result in paired], indent=1)
 
 
-def as_dict(name, result, top):
-    if isinstance(result, BadInputError):
-        return {"image": name, "error": str(result)}
-    likeliest = [{"label": label, "probability": probability} for label, probability in result.top(top)]
-    return {"image": name, "label": result.label, "probability": result.probability, "top": likeliest}
+def as_dict(result, top):
+    return {"error": str(result)} if isinstance(result, BadInputError) else result.as_dict(top)
 
 
 def draw(images, names, results, save=None, show=False):
-    """Draw every image that was answered: the picture, what the network saw, bars of the top classes.
+    """Draw the images that were answered, the first 40: the picture, what the network saw, bars of the top classes.
 
-    images: paths or arrays; names: captions; results: what `try_predict` gave. save: the file to write, by its suffix;
+    images: as in `predict`; names: captions; results: what `try_predict` gave. save: the file to write, by its suffix;
     show: open a window. Raises OSError where the file cannot be written, or where there is no screen.
     """
     from kerasnets import drawing
 
-    good = [i for i, result in enumerate(results) if isinstance(result, Prediction)]
+    good = [i for i, result in enumerate(results) if isinstance(result, Prediction)][:DRAWN]
     if not good:
         return
-    seen = [pictures.read(images[i]) if isinstance(images[i], (str, Path)) else images[i] for i in good]
-    seen = [pictures.shrink(np.squeeze(picture), DRAWN_SIDE) for picture in seen]
+    seen = [pictures.shrink(np.squeeze(picture_of(images[i])), DRAWN_SIDE) for i in good]
     figure = drawing.predictions(seen, [names[i] for i in good], [results[i] for i in good])
     if save:
         drawing.save_figure(figure, save)
     if show:
         drawing.show(figure)
+
+
+def picture_of(image):
+    """The pixels of an image as it came."""
+    if isinstance(image, bytes):
+        return pictures.decode(image, "the picture")
+    return pictures.read(image) if isinstance(image, (str, Path)) else as_pixels(image)

@@ -252,9 +252,12 @@ def is_path(name):
     return path.exists() or not {"/", os.sep}.isdisjoint(str(name)) or path.suffix.lower() in (".zip", ".npz")
 
 
-def held_out(name, indices, data_dir=None):
-    """Return (images, captions) of the test part at `indices`; ValueError for one that lies outside of it."""
-    data = load_data(name, data_dir)
+def held_out(name, indices, data_dir=None, card=None):
+    """Return (images, captions) of the test part at `indices`; ValueError for one that lies outside of it.
+
+    card: of the model that will judge them, as in `load_like`.
+    """
+    data = load_like(card, name, data_dir) if card and card.class_names else load_data(name, data_dir)
     count = len(data.test_labels)
     for index in indices:
         if not 0 <= index < count:

@@ -1,0 +1,251 @@
+"""ENGINES: what runs a model file. Each takes pixels and gives class probabilities; none but its own is loaded.
+
+By ONNX no deep-learning framework is needed: OpenCV, which reads the pictures anyway, computes the network too.
+"""
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kerasnets.backends import import_quietly, is_installed, quiet_stderr
+from kerasnets.errors import BadInputError, shorten
+
+AUTO = "auto"
+
+
+class Engine:
+    """A model file, loaded. Called with uint8 pixels (n, height, width, channels), 0..255, or float32 rows of a table
+    (n, columns), it returns float32 class probabilities (n, num_classes). Threads may share one.
+
+    shape: (height, width, channels) or (columns,) of what goes in, with None where the file takes any.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.lock = threading.Lock()
+        self.dtype, self.channels_first = "uint8", False  # what files of ours take; `read` finds out about others
+        self.read()
+
+    def __call__(self, pixels):
+        scores = np.asarray(self.compute(self.fitted(pixels)), np.float32)
+        if scores.ndim != 2 or len(scores) != len(pixels):
+            raise BadInputError(
+                f"{shorten(self.path)} gives {scores.shape}, not a score for each class; use a classifier's file"
+            )
+        if not np.isfinite(scores).all():
+            raise BadInputError(
+                f"{shorten(self.path)} gives numbers that are not finite: its weights are damaged; export or train it "
+                "again"
+            )
+        return scores if are_probabilities(scores) else softmax(scores)
+
+    def fitted(self, pixels):
+        """The pixels as a file of another program takes them, which says no more of them than their type and shape."""
+        if self.channels_first and pixels.ndim == 4:
+            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        if self.dtype == "uint8" or pixels.ndim != 4:
+            return pixels
+        return pixels.astype(self.dtype) / np.asarray(255, self.dtype)
+
+    def take(self, shape, dtype):
+        """Note what goes in: the `shape` without the number of pictures, None where it is open, and the `dtype`."""
+        self.dtype = dtype
+        self.channels_first = len(shape) == 3 and shape[0] in (1, 3)
+        self.shape = (*shape[1:], shape[0]) if self.channels_first else tuple(shape)
+
+    def take_onnx(self):
+        """The same of an ONNX file; return the input's name."""
+        from kerasnets import onnx_files
+
+        entered = onnx_files.input_of(self.path)
+        self.take(entered.shape[1:], entered.dtype)
+        return entered.name
+
+
+class OpenCV(Engine):
+    """cv2.dnn: nothing to install, and the fastest to begin."""
+
+    def read(self):
+        import cv2
+
+        self.take_onnx()
+        try:
+            self.network = cv2.dnn.readNetFromONNX(str(self.path))
+        except cv2.error as error:
+            raise unreadable(self.path, "OpenCV", error) from error
+
+    def compute(self, pixels):
+        import cv2
+
+        with self.lock:  # input and output belong to the network
+            self.network.setInput(pixels)
+            try:
+                return self.network.forward().copy()
+            except cv2.error as error:
+                raise unreadable(self.path, "OpenCV", error) from error
+
+
+class OnnxRuntime(Engine):
+    """Microsoft's onnxruntime, on the CPU."""
+
+    def read(self):
+        import onnxruntime
+
+        self.name = self.take_onnx()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what is wrong comes as an exception
+        try:
+            self.session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its own classes, which have no base but this
+            raise unreadable(self.path, "onnxruntime", error) from error
+
+    def compute(self, pixels):
+        return self.session.run(None, {self.name: pixels})[0]
+
+
+class OpenVINO(Engine):
+    """Intel's OpenVINO, on the CPU: an ONNX file, or its own form (.xml, beside which lies the .bin)."""
+
+    def read(self):
+        import openvino
+
+        try:
+            model = openvino.Core().compile_model(self.path, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+        except RuntimeError as error:
+            raise unreadable(self.path, "OpenVINO", error) from error
+        entered = model.inputs[0]
+        shape = [side.get_length() if side.is_static else None for side in entered.partial_shape][1:]
+        self.take(shape, entered.element_type.to_dtype().name)
+        self.request = model.create_infer_request()
+
+    def compute(self, pixels):
+        with self.lock:  # a request is one computation at a time
+            return self.request.infer(pixels)[0]
+
+
+class LiteRT(Engine):
+    """Google's LiteRT, which was TensorFlow Lite (.tflite)."""
+
+    def read(self):
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            with quiet_stderr():  # it tells of its delegates
+                self.interpreter = Interpreter(str(self.path))
+            self.entered = self.interpreter.get_input_details()[0]
+            self.given = self.interpreter.get_output_details()[0]
+        except (ValueError, RuntimeError) as error:
+            raise unreadable(self.path, "LiteRT", error) from error
+        shape = [int(side) if side > 0 else None for side in self.entered["shape_signature"]][1:]
+        self.take(shape, np.dtype(self.entered["dtype"]).name)
+
+    def compute(self, pixels):
+        with self.lock:
+            self.interpreter.resize_tensor_input(self.entered["index"], pixels.shape)
+            self.interpreter.allocate_tensors()
+            self.interpreter.set_tensor(self.entered["index"], pixels)
+            self.interpreter.invoke()
+            return self.interpreter.get_tensor(self.given["index"])
+
+
+class SavedModel(Engine):
+    """TensorFlow, for a SavedModel's folder."""
+
+    def read(self):
+        import_quietly("tensorflow")
+        import tensorflow
+
+        try:
+            self.model = tensorflow.saved_model.load(str(self.path))
+            entered = self.model.serve.input_signature[0]
+        except (OSError, ValueError, AttributeError, IndexError) as error:
+            raise unreadable(self.path, "TensorFlow", error) from error
+        self.take(entered.shape[1:], entered.dtype.name)
+
+    def compute(self, pixels):
+        return self.model.serve(pixels).numpy()
+
+
+class Keras(Engine):
+    """Keras on its backend, for .keras and .h5: the slowest to begin by far."""
+
+    def read(self):
+        from kerasnets import saving
+
+        self.model, _ = saving.load(self.path)
+        self.take(self.model.input_shape[1:], self.model.input.dtype)
+        self.channels_first = False  # Keras' own arrays
+        self.shape = self.model.input_shape[1:]
+        if any(layer.name.startswith(("rescaling", "normalization")) for layer in self.model.layers):
+            self.dtype = "uint8"  # it scales its pixels itself, whatever type they come in
+
+    def compute(self, pixels):
+        with self.lock:
+            return self.model.predict_on_batch(pixels)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An engine: the class that loads a file, the package that it needs, the files that it reads by their suffix."""
+
+    load: type
+    package: str
+    suffixes: tuple[str, ...]  # "" of a folder
+
+
+ENGINES = {  # of those that read a file, the first that is installed is taken
+    "opencv": Row(OpenCV, "cv2", (".onnx",)),
+    "onnxruntime": Row(OnnxRuntime, "onnxruntime", (".onnx",)),
+    "openvino": Row(OpenVINO, "openvino", (".xml", ".onnx")),
+    "litert": Row(LiteRT, "ai_edge_litert", (".tflite",)),
+    "tensorflow": Row(SavedModel, "tensorflow", ("",)),
+    "keras": Row(Keras, "keras", (".keras", ".h5")),
+}
+INSTALL = {"cv2": "opencv-python", "ai_edge_litert": "ai-edge-litert"}  # where pip has another name than import
+
+
+def choose(path, name=AUTO):
+    """The name of the engine that runs the model file `path`: `name`, or the first that is installed.
+
+    Raises ValueError for an unknown engine, or one that does not read such files; ImportError for one that is not
+    installed; BadInputError for a file that no engine reads.
+    """
+    if name not in (AUTO, *ENGINES):
+        raise ValueError(f"unknown engine {name!r}; choose one of: {', '.join((AUTO, *ENGINES))}")
+    suffix = Path(path).suffix
+    readers = [reader for reader, row in ENGINES.items() if suffix in row.suffixes]
+    if not readers:
+        known = ", ".join(sorted({s for row in ENGINES.values() for s in row.suffixes if s}))
+        raise BadInputError(f"{shorten(path)} is not a model file; those end in {known}, or are a SavedModel's folder")
+    if name != AUTO and name not in readers:
+        raise ValueError(f"{name} does not read {shorten(path)}; choose one of: {', '.join((AUTO, *readers))}")
+    for reader in readers if name == AUTO else [name]:
+        if is_installed(ENGINES[reader].package):
+            return reader
+    package = ENGINES[reader].package
+    raise ImportError(
+        f"{shorten(path)} needs {reader}, which is not installed: pip install {INSTALL.get(package, package)}"
+    )
+
+
+def load(path, name=AUTO):
+    """The Engine that has loaded the model file `path`; as in `choose`, and BadInputError for a damaged file."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it cannot read, the exception says
+    return ENGINES[choose(path, name)].load(path)
+
+
+def unreadable(path, engine, error):
+    reason = " ".join(str(error).split())
+    return BadInputError(f"{shorten(path)} cannot be run by {engine} ({reason[:60]}); export it again")
+
+
+def are_probabilities(scores):
+    return bool(scores.min() >= 0 and abs(scores.sum(axis=1) - 1).max() <= 1e-3)
+
+
+def softmax(logits):
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

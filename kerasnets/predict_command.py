@@ -1,0 +1,103 @@
+"""What predict_image.py does beyond parsing: pictures gathered, judged a batch at a time, told as they come."""
+
+import glob
+import sys
+from pathlib import Path
+
+from kerasnets import console, pictures, prediction
+from kerasnets.errors import BadInputError, shorten
+
+STANDARD_INPUT = "-"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")  # of pictures taken from a folder
+MANY = 200  # pictures from which a bar shows the progress
+
+
+def gathered(names):
+    """Return [(name, image)] of what a person names: files, folders, patterns, - for standard input.
+
+    A folder stands for the pictures in it and below it, in order; a pattern that the shell has left, for what it fits.
+    Raises BadInputError for a folder without pictures.
+    """
+    found = []
+    for name in names:
+        if name == STANDARD_INPUT:
+            found.append(("standard input", sys.stdin.buffer.read(pictures.MAX_BYTES + 1)))
+        elif Path(name).is_dir():
+            found += [(str(path), str(path)) for path in pictures_below(name)]
+        elif glob.has_magic(name) and not Path(name).exists():
+            matching = sorted(path for path in glob.glob(name, recursive=True) if Path(path).is_file())
+            if not matching:
+                raise BadInputError(f"nothing fits {shorten(name)}; check folder and pattern")
+            found += [(path, path) for path in matching]
+        else:
+            found.append((name, name))
+    return found
+
+
+def pictures_below(folder):
+    found = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not found:
+        raise BadInputError(f"no picture in {shorten(folder)}: none ends in {', '.join(SUFFIXES)}")
+    return found
+
+
+def answer(classifier, named, args):
+    """Judge [(name, image)] and print the answers as they come; return the exit code.
+
+    args: top, json, save, show, many, as predict_image.py parses them.
+    """
+    judge = sheets_of if args.many else answers_of
+    results, failed = [], 0
+    for start in steps(len(named), prediction.BATCH):
+        for name, result in judge(classifier, named[start : start + prediction.BATCH]):
+            if isinstance(result, BadInputError):
+                failed += 1
+                console.print_error(result)
+            elif not args.json:
+                print(result.line(name, args.top))
+            if args.json or args.save or args.show:
+                results.append(result)
+    if args.json:
+        print(prediction.as_json([name for name, _ in named], results, args.top))
+    if failed and len(named) > 1:
+        console.print_error(f"{failed} of {len(named)} pictures could not be answered; the others were")
+    if args.save or args.show:
+        draw = prediction.draw_sheets if args.many else prediction.draw
+        draw([image for _, image in named], [name for name, _ in named], results, args.save, args.show)
+    return 3 if failed else 0
+
+
+def answers_of(classifier, named):
+    return zip((name for name, _ in named), classifier.try_predict([image for _, image in named]), strict=True)
+
+
+def sheets_of(classifier, named):
+    for name, image in named:
+        try:
+            yield name, classifier.read_sheet(image, name)
+        except BadInputError as error:
+            yield name, error
+
+
+def steps(count, size):
+    """range(0, count, size), with a bar on a terminal's stderr where the answers go elsewhere."""
+    chosen = range(0, count, size)
+    if count < MANY or sys.stdout.isatty() or not sys.stderr.isatty():
+        return chosen
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(chosen, "pictures", console=Console(stderr=True), transient=True)
+
+
+def watch(classifier, args):
+    """Answer for a camera or a video, as parsed; return the exit code."""
+    from kerasnets import video
+
+    source = args.camera if args.camera is not None else args.video
+    told = sys.stderr if args.json else sys.stdout
+    done = video.watch(
+        classifier, source, args.save, show=args.show or not args.save, tell=lambda line: print(line, file=told)
+    )
+    print(done.json() if args.json else done.line())
+    return 0
