@@ -89,11 +89,15 @@ def load_card(path):
     Raises BadInputError for a file that is missing, damaged, or asks for more than numbers and common operators.
     """
     with reading(path) as message:
-        if is_ours(message):
+        ours = is_ours(message)
+        if ours:
             check_seal(path, message)
-            return from_json(metadata(message)[CARD], path)
-        check(message)
-        taken = input_of_graph(message)
+            text = metadata(message)[CARD]
+        else:
+            check(message)
+            taken = input_of_graph(message)
+    if ours:
+        return from_json(text, path)
     size = taken.shape[1:]
     if None in size:
         return Card("", (), ())

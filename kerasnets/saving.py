@@ -17,10 +17,12 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kerasnets import keras_files
 from kerasnets.errors import BadInputError, shorten
+from kerasnets.keras_files import CARD
 
 SUFFIXES = (".keras", ".h5")
-CARD = "kerasnets.json"  # the zip entry, or the HDF5 attribute
+MOST_NUMBERS = 2**26  # that a layer gives for one picture; the most of ours gives 3.2 million
 
 # What is found in place of a model -> how it begins
 MISTAKEN = {
@@ -86,6 +88,7 @@ def save(model, path, card, scaling=None):
 
             with h5py.File(part, "r+") as file:
                 file.attrs[CARD] = text
+            keras_files.seal(part)
         else:
             import zipfile
 
@@ -136,34 +139,36 @@ def check_card(card, model):
 
 
 def load(path, *, logits=False):
-    """Return (model, card) from a file that `save` wrote; the model is uncompiled and runs on any backend.
+    """Return (model, card) from a .keras or .h5 file; the model is uncompiled and runs on any backend.
 
     model: uint8 pixels (n, height, width, channels), 0..255 -> float32 class probabilities (n, num_classes);
-    with `logits`, up to the layer before the softmax, for features and fine-tuning.
-    Raises BadInputError for a file that is missing, damaged, or not a model of kerasnets.
+    with `logits`, up to the layer before the softmax, for features and fine-tuning. What another program has saved
+    takes and gives what it was made for, and its card has no class names.
+    Raises BadInputError for a file that is missing, damaged, or more than a network of Keras' layers.
     """
-    card = load_card(path)
+    content = read(path)
+    card = card_in(content, path)
     from kerasnets import backends
 
     backends.choose()
     import keras
-    import numpy as np
 
     from kerasnets import operations  # noqa: F401
 
     try:
-        with quiet_keras():
+        with quiet_keras(), no_more_weights_than(content.numbers):
             model = keras.models.load_model(path, compile=False)
+    except BadInputError as error:
+        raise BadInputError(f"{shorten(path)} {error}") from error
     except Exception as error:  # Keras raises whatever the damaged part led it to
+        reason = " ".join(str(error).split())[:60]
         raise BadInputError(
-            f"{shorten(path)} is damaged or was made by an incompatible Keras: {error}; train or copy it again"
+            f"{shorten(path)} is damaged or was made by an incompatible Keras ({reason}); train or copy it again"
         ) from error
-    if digest(model) != card.weights_sha256:
-        raise BadInputError(
-            f"{shorten(path)} is damaged: its weights are not those that were saved; train or copy it again"
-        )
-    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-        raise BadInputError(f"{shorten(path)} holds weights that are not finite numbers; train it again")
+    with blaming(path):
+        check_model(model, card)
+    if not card.model:
+        card = dataclasses.replace(card, model=model.name, input_shape=model.input_shape[1:])
     if not logits:
         return model, card
     if not isinstance(model.layers[-1], keras.layers.Softmax):
@@ -171,25 +176,89 @@ def load(path, *, logits=False):
     return keras.Model(model.input, model.layers[-1].input, name=model.name), card
 
 
+def check_model(model, card):
+    """Refuse a model that is not what its card says, or none for pictures or rows."""
+    import numpy as np
+
+    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
+        raise BadInputError("has not one input and one output, as a network for pictures has; make it so")
+    if len(model.output_shape) != 2 or len(model.input_shape) not in (2, 4):
+        raise BadInputError(
+            f"makes {model.output_shape} of {model.input_shape}, not (n, classes) of pictures or rows; make it so"
+        )
+    for layer in model.layers:
+        shape = layer.output.shape[1:]
+        if math.prod(size or 1 for size in shape) > MOST_NUMBERS:
+            raise BadInputError(f"makes {shape} of one picture in {layer.name}, which is too much; make it smaller")
+    weights = model.get_weights()
+    if card.weights_sha256 and digest(model) != card.weights_sha256:
+        raise BadInputError("is damaged: its weights are not those that were saved; train or copy it again")
+    if not all(np.isfinite(numbers).all() for numbers in weights):
+        raise BadInputError("holds weights that are not finite numbers; train it again")
+    if card.class_names:
+        try:
+            check_card(card, model)
+        except ValueError as error:
+            raise BadInputError(f"contradicts itself: {error}; train or copy it again") from error
+
+
 def load_card(path):
-    """Return the Card of a model file without loading a framework. Raises BadInputError as `load` does."""
-    path = Path(path)
-    if path.suffix not in SUFFIXES:
+    """Return the Card of a .keras or .h5 file without loading a framework; in another program's, one without names.
+
+    Raises BadInputError as `load` does, but for what only Keras tells.
+    """
+    return card_in(read(path), path)
+
+
+def read(path):
+    """The `keras_files.Content` of a model file. Raises BadInputError that names `path`."""
+    if Path(path).suffix not in SUFFIXES:
         raise BadInputError(f"{shorten(path)} is not a model file; those end in {' or '.join(SUFFIXES)}")
     check_present(path)
-    import zipfile
+    with blaming(path):
+        return keras_files.read(path)
 
+
+def card_in(content, path):
+    if content.card is None:
+        return Card(content.name, (), content.input_shape)
+    return from_json(content.card, path)
+
+
+@contextlib.contextmanager
+def blaming(path):
+    """Let what is wrong with a model file name it."""
     try:
-        text = (card_of_keras if path.suffix == ".keras" else card_of_h5)(path)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise BadInputError(
-            f"{shorten(path)} is damaged or not a model file ({error}); train or copy it again"
-        ) from error
-    except KeyError as error:
-        raise BadInputError(
-            f"{shorten(path)} was not saved by kerasnets: it has no card with class names; use kerasnets.save"
-        ) from error
-    return from_json(text, path)
+        yield
+    except BadInputError as error:
+        raise BadInputError(f"{shorten(path)} {error}") from error
+
+
+@contextlib.contextmanager
+def no_more_weights_than(numbers):
+    """Refuse layers that this thread makes with more weights than there are in the file, before they take memory."""
+    import threading
+    from unittest import mock
+
+    import keras
+
+    owner, left, original = threading.get_ident(), [numbers], keras.Layer.add_weight
+
+    def add_weight(layer, shape=None, *args, **options):
+        if threading.get_ident() == owner:
+            left[0] -= math.prod(shape or ())
+            if left[0] < 0:
+                raise BadInputError(too_many)
+        return original(layer, shape, *args, **options)
+
+    too_many = "is damaged: its layers need more weights than there are in it; train or copy it again"
+    with mock.patch.object(keras.Layer, "add_weight", add_weight):
+        try:
+            yield
+        except Exception as error:
+            if left[0] < 0:  # Keras may have put it into words of its own
+                raise BadInputError(too_many) from error
+            raise
 
 
 def check_present(path):
@@ -208,23 +277,6 @@ def check_present(path):
     for mistake, beginnings in MISTAKEN.items():
         if beginning.startswith(beginnings):
             raise BadInputError(f"{shorten(path)} is {mistake}")
-
-
-def card_of_keras(path):
-    import zipfile
-
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-        if damaged:
-            raise zipfile.BadZipFile(f"its part {damaged} fails its checksum")
-        return archive.read(CARD)
-
-
-def card_of_h5(path):
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return file.attrs[CARD]
 
 
 def check_suffix(path):

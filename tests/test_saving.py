@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import saving
+from kerasnets import keras_files, saving
 from kerasnets.backends import BACKENDS
 from kerasnets.cases import draw_weights
 from kerasnets.errors import BadInputError
 from kerasnets.saving import Card
-from tests.conftest import kill_in, often
+from tests.conftest import ROOT, kill_in, often
 
 CARD = Card(
     model="baseline_cnn",
@@ -249,7 +249,6 @@ BAD_FILES = {
     "text": (lambda path: path.write_text("not a model\n" * 100), "is damaged or not a model file"),
     "half": (half, "is damaged or not a model file"),
     "bit flipped": (flip, "is damaged"),
-    "no card": (without_card, "was not saved by kerasnets"),
     "folder": (lambda path: (path.unlink(), path.mkdir()), "is a folder, not a model file; name"),
 }
 
@@ -266,6 +265,54 @@ def test_a_bad_model_file_is_refused_in_one_line_that_names_it(workers, tmp_path
     assert path.name in message
     assert words in message
     assert ";" in message  # and what to do
+
+
+def save_plain(path):
+    """Save a model as a person does who has never heard of us, trained and with its optimizer."""
+    import keras
+
+    layers = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(),
+              keras.layers.Dense(3, "softmax")]  # fmt: skip
+    model = keras.Sequential(layers, name="theirs")
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(PIXELS, np.arange(len(PIXELS)) % 3, verbose=0)
+    with saving.quiet_keras():
+        model.save(path)
+    return model.predict_on_batch(PIXELS)
+
+
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_what_plain_keras_saved_is_loaded_with_a_card_that_names_no_classes(worker, workers, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    expected = worker(save_plain, path)
+    for other in workers.values():
+        found, card = other(load_and_predict, path)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert card == Card("theirs", (), (16, 16, 3)) == saving.load_card(path)
+
+
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_a_file_that_lost_its_card_is_as_another_programs(workers, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    expected = workers["torch"](save_small, path)
+    without_card(path)
+    found, card = workers["torch"](load_and_predict, path)
+    np.testing.assert_array_equal(found, expected)
+    assert card == Card("baseline_cnn", (), (16, 16, 3))
+
+
+@pytest.mark.parametrize("place", np.linspace(0.001, 0.999, 40))
+def test_a_flipped_bit_anywhere_in_an_h5_is_noticed_before_hdf5_reads_it(tmp_path, place):
+    path = tmp_path / "model.h5"
+    content = bytearray((ROOT / "models_saved/pretrained/mnist_cnn-mnist.h5").read_bytes())
+    path.write_bytes(content)
+    keras_files.seal(path)
+    assert saving.load_card(path).model == "mnist_cnn"
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match="is not what was saved; train or copy it again"):
+        saving.load_card(path)
 
 
 @pytest.mark.parametrize("suffix", saving.SUFFIXES)
