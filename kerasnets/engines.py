@@ -14,6 +14,7 @@ from kerasnets.backends import import_quietly, is_installed, quiet_stderr
 from kerasnets.errors import BadInputError, shorten
 
 AUTO = "auto"
+TAKEN = ("uint8", "float32")  # what goes in: pixels of 0..255, or of 0..1 as other programs have them; rows of a table
 
 
 class Engine:
@@ -26,12 +27,12 @@ class Engine:
     def __init__(self, path):
         self.path = Path(path)
         self.lock = threading.Lock()
-        self.dtype, self.channels_first = "uint8", False  # what files of ours take; `read` finds out about others
         self.read()
 
     def __call__(self, pixels):
-        scores = np.asarray(self.compute(self.fitted(pixels)), np.float32)
-        if scores.ndim != 2 or len(scores) != len(pixels):
+        parts = np.split(self.fitted(pixels), len(pixels)) if self.one_by_one else [self.fitted(pixels)]
+        scores = np.concatenate([np.asarray(self.compute(part), np.float32) for part in parts])
+        if scores.ndim != 2 or len(scores) != len(pixels) or scores.shape[1] < 2:
             raise BadInputError(
                 f"{shorten(self.path)} gives {scores.shape}, not a score for each class; use a classifier's file"
             )
@@ -51,8 +52,14 @@ class Engine:
         return pixels.astype(self.dtype) / np.asarray(255, self.dtype)
 
     def take(self, shape, dtype):
-        """Note what goes in: the `shape` without the number of pictures, None where it is open, and the `dtype`."""
-        self.dtype = dtype
+        """Note what goes in: the `shape`, None where it is open, with the number of pictures, and the `dtype`."""
+        count, *shape = shape
+        if count not in (None, 1) or dtype not in TAKEN:
+            raise BadInputError(
+                f"{shorten(self.path)} takes {dtype} of {count or 'any number of'} pictures at a time, not "
+                f"{' or '.join(TAKEN)} of one or any number; export it so"
+            )
+        self.dtype, self.one_by_one = dtype, count == 1
         self.channels_first = len(shape) == 3 and shape[0] in (1, 3)
         self.shape = (*shape[1:], shape[0]) if self.channels_first else tuple(shape)
 
@@ -61,7 +68,7 @@ class Engine:
         from kerasnets import onnx_files
 
         entered = onnx_files.input_of(self.path)
-        self.take(entered.shape[1:], entered.dtype)
+        self.take(entered.shape, entered.dtype)
         return entered.name
 
 
@@ -117,7 +124,7 @@ class OpenVINO(Engine):
         except RuntimeError as error:
             raise unreadable(self.path, "OpenVINO", error) from error
         entered = model.inputs[0]
-        shape = [side.get_length() if side.is_static else None for side in entered.partial_shape][1:]
+        shape = [side.get_length() if side.is_static else None for side in entered.partial_shape]
         self.take(shape, entered.element_type.to_dtype().name)
         self.request = model.create_infer_request()
 
@@ -139,7 +146,7 @@ class LiteRT(Engine):
             self.given = self.interpreter.get_output_details()[0]
         except (ValueError, RuntimeError) as error:
             raise unreadable(self.path, "LiteRT", error) from error
-        shape = [int(side) if side > 0 else None for side in self.entered["shape_signature"]][1:]
+        shape = [int(side) if side > 0 else None for side in self.entered["shape_signature"]]
         self.take(shape, np.dtype(self.entered["dtype"]).name)
 
     def compute(self, pixels):
@@ -163,7 +170,7 @@ class SavedModel(Engine):
             entered = self.model.serve.input_signature[0]
         except (OSError, ValueError, AttributeError, IndexError) as error:
             raise unreadable(self.path, "TensorFlow", error) from error
-        self.take(entered.shape[1:], entered.dtype.name)
+        self.take(entered.shape, entered.dtype.name)
 
     def compute(self, pixels):
         return self.model.serve(pixels).numpy()
@@ -176,7 +183,7 @@ class Keras(Engine):
         from kerasnets import saving
 
         self.model, _ = saving.load(self.path)
-        self.take(self.model.input_shape[1:], self.model.input.dtype)
+        self.take(self.model.input_shape, self.model.input.dtype)
         self.channels_first = False  # Keras' own arrays
         self.shape = self.model.input_shape[1:]
         if any(layer.name.startswith(("rescaling", "normalization")) for layer in self.model.layers):

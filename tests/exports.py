@@ -1,0 +1,83 @@
+"""Model files whose answers differ from picture to picture, and exports of them."""
+
+import operator
+from unittest import mock
+
+import cv2
+import numpy as np
+
+import kerasnets
+from kerasnets import exporting, saving
+from kerasnets.cases import SCALING, draw_weights
+
+DEVIATION = 2  # of each logit over the pictures: the likeliest class changes, and none is near 0 or 1
+
+
+class Lent:
+    """In place of a process of the export's own, which would import Keras anew: `run(function, *args)`."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def __call__(self, function, *args):
+        return self.run(function, *args)
+
+    def close(self):
+        """It goes on."""
+
+
+def export(path, out, workers=None):
+    """exporting.export, with Keras in the tests' workers, or in this process."""
+    with mock.patch.object(exporting, "Worker", lambda backend: Lent(workers[backend] if workers else operator.call)):
+        return exporting.export(path, out)
+
+
+def pictures(count, shape, seed):
+    """uint8 (count, *shape): clouds of colour, each picture with its own; of a table, float32 rows (count, columns)."""
+    rng = np.random.default_rng(seed)
+    if len(shape) == 1:
+        return rng.uniform(size=(count, *shape)).astype(np.float32)
+    height, width, channels = shape
+    seeds = rng.integers(0, 256, (count, 4, 4, channels), np.uint8)
+    clouds = [cv2.resize(each, (width, height), interpolation=cv2.INTER_CUBIC).reshape(shape) for each in seeds]
+    return np.stack(clouds)
+
+
+# ---- run in the workers ----
+
+
+def save_network(path, name, seed=0, **options):
+    """Write the model file of a network with weights from NumPy; return its (input shape, number of classes)."""
+    network = kerasnets.build(name, **options)
+    network.set_weights(draw_weights(network, seed))
+    shape, classes = network.input_shape[1:], network.output_shape[-1]
+    is_row = len(shape) == 1
+    images = pictures(32, shape, seed)
+    spread(network, images if is_row else (images * SCALING[0] + SCALING[1]).astype("float32"))
+    names = ("größer", '<"&">', *(f"class {i}" for i in range(2, classes)))
+    card = saving.Card(name, names, shape, "row" if is_row else "picture", "none", "a recipe", accuracy=0.5, seed=seed)
+    saving.save(network, path, card, None if is_row else SCALING)
+    return shape, classes
+
+
+def spread(network, images):
+    """Scale the head's weights so that each logit has mean 0 and deviation 2 over `images`.
+
+    Of drawn weights a deep network gives almost the same logits for any picture, or such large ones that one class has
+    it all: a wrong export would go unnoticed.
+    """
+    from kerasnets.graph import weighted_layers
+
+    head = weighted_layers(network)[-1]  # linear, if by way of an average
+    kernel, bias = head.get_weights()
+    head.set_weights([kernel, 0 * bias])
+    logits = network.predict_on_batch(images).astype(float)
+    scale = DEVIATION / logits.std(axis=0)
+    head.set_weights([kernel * scale, -logits.mean(axis=0) * scale])
+
+
+def plain_keras(path, images):
+    """The probabilities by Keras alone, which knows nothing of kerasnets."""
+    import keras
+
+    return keras.models.load_model(path).predict_on_batch(images)
