@@ -176,12 +176,15 @@ def ship(rows, runs=RUNS, pretrained=PRETRAINED):
     return shipped
 
 
-def ship_h5(shipped):
-    """Write the model file `shipped` (.keras) as .h5 beside it, with the same weights and card."""
-    from kerasnets import saving
+def ship_forms(shipped):
+    """Write the model file `shipped` (.keras) anew in each other form that lies beside it: .h5, .onnx."""
+    from kerasnets import exporting, saving
 
-    model, card = saving.load(shipped)
-    saving.save(model, shipped.with_suffix(".h5"), card)
+    if shipped.with_suffix(".h5").is_file():
+        model, card = saving.load(shipped)
+        saving.save(model, shipped.with_suffix(".h5"), card)
+    if shipped.with_suffix(".onnx").is_file():
+        exporting.export(shipped, shipped.with_suffix(".onnx"))
 
 
 def means(names, rows):

@@ -38,8 +38,7 @@ def main():
     rows = reproduction.read(reproduction.RESULTS)
     if args.ship:
         for file in reproduction.ship(rows):
-            if file.with_suffix(".h5").is_file():  # what ships in both formats is of one training
-                reproduction.ship_h5(file)
+            reproduction.ship_forms(file)
     reproduction.write_tables(rows)
     print(f"result runs={len(rows)} failed={failed} file={reproduction.RESULTS}")
     return 1 if failed else 0
