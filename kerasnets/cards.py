@@ -5,6 +5,7 @@ A file of another program has none: its card is empty, and says no more than wha
 
 import hashlib
 import json
+import mmap
 from pathlib import Path
 
 from kerasnets import onnx_files, saving
@@ -12,7 +13,8 @@ from kerasnets.errors import BadInputError, shorten
 from kerasnets.saving import Card, as_json, check_present, from_json
 
 NAME = "kerasnets.json"  # of the card, where it is a file or an entry of a zip
-SUM = "kerasnets_sha256"  # of what OpenVINO keeps in the second file
+CARD, SUM = "kerasnets", "kerasnets_sha256"  # elements of OpenVINO's .xml: the card, and a sum of all
+UNKNOWN = "#" * 64  # in the place of that sum, while it is made
 EXTRA = "assets.extra"  # a SavedModel's folder for what is not TensorFlow's (its documentation, "SavedModel format")
 
 
@@ -27,7 +29,7 @@ def load(path):
             f"{shorten(path)} is not a model file; those end in {', '.join(filter(None, FORMS))}, or are the folder of "
             "a SavedModel"
         )
-    if path.suffix:
+    if path.suffix and not is_xml(path):
         check_present(path)
     try:
         return FORMS[path.suffix][0](path)
@@ -36,6 +38,14 @@ def load(path):
     except Exception as error:  # what XML, zip and JSON of a damaged file lead to
         reason = " ".join(str(error).split())[:60]
         raise BadInputError(f"{shorten(path)} is damaged ({reason}); export or copy it again") from error
+
+
+def is_xml(path):
+    """Whether a file begins as OpenVINO's do; in the place of any other model that is a web page."""
+    if path.suffix != ".xml" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(5) == b"<?xml"
 
 
 def add(path, card):
@@ -54,14 +64,20 @@ def empty():
 def load_openvino(path):
     from xml.etree import ElementTree
 
-    kept = {}
-    for element in ElementTree.parse(path).getroot().findall("./rt_info/*"):
-        kept[element.tag] = element.get("value")
-    if "kerasnets" not in kept:
+    root = ElementTree.parse(path).getroot()
+    if root.tag != "net":
+        raise BadInputError(f"{shorten(path)} is not an OpenVINO model; export or copy it again")
+    kept = {element.tag: element.get("value", "") for element in root.findall("./rt_info/*")}
+    if kept.keys().isdisjoint({CARD, SUM}):
         return empty()
-    if sum_of(path.with_suffix(".bin")) != kept[SUM]:
-        raise BadInputError(f"{shorten(path.with_suffix('.bin'))} is damaged, or of another export; export it again")
-    return from_json(kept["kerasnets"], path)
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise BadInputError(f"no {shorten(weights)}, which holds the weights of {path.name}; copy both")
+    if kept.get(SUM) != sum_of_both(path, kept.get(SUM, "")):
+        raise BadInputError(
+            f"{shorten(path)} is damaged, or {weights.name} is, or of another export; export or copy them again"
+        )
+    return from_json(kept[CARD], path)
 
 
 def add_openvino(path, card):
@@ -71,9 +87,16 @@ def add_openvino(path, card):
     info = tree.getroot().find("rt_info")
     if info is None:
         info = ElementTree.SubElement(tree.getroot(), "rt_info")
-    for name, value in (("kerasnets", as_json(card)), (SUM, sum_of(path.with_suffix(".bin")))):
+    for name, value in ((CARD, as_json(card)), (SUM, UNKNOWN)):
         ElementTree.SubElement(info, name, value=value)
     tree.write(path, encoding="utf-8", xml_declaration=True)
+    path.write_bytes(path.read_bytes().replace(UNKNOWN.encode(), sum_of_both(path, UNKNOWN).encode()))
+
+
+def sum_of_both(path, known):
+    """SHA-256 of an .xml, in which the sum `known` is not known yet, and of its .bin."""
+    described = path.read_bytes().replace(known.encode(), UNKNOWN.encode())
+    return hashlib.sha256(described + sum_of(path.with_suffix(".bin")).encode()).hexdigest()
 
 
 def sum_of(path):
@@ -87,14 +110,12 @@ def sum_of(path):
 def load_litert(path):
     import zipfile
 
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            if file.read(8)[4:] != b"TFL3":  # the identifier of its flatbuffer schema
-                raise BadInputError(f"{shorten(path)} is not a LiteRT model, or damaged; export or copy it again")
-        return empty()
-    with zipfile.ZipFile(path) as archive:
-        if NAME not in archive.namelist():
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content[4:8] != b"TFL3":  # the identifier of its flatbuffer schema
+            raise BadInputError(f"{shorten(path)} is not a LiteRT model, or damaged; export or copy it again")
+        if content.rfind(NAME.encode()) < 0:  # which a zip has twice: one is left where the other is damaged
             return empty()
+    with zipfile.ZipFile(path) as archive:
         kept = json.loads(archive.read(NAME))
     with path.open("rb") as file:
         model = file.read(kept["bytes"])
@@ -125,14 +146,20 @@ def load_saved_model(path):
     for name, wanted in kept["sha256"].items():
         if not (path / name).is_file() or sum_of(path / name) != wanted:
             raise BadInputError(f"{shorten(path)} is damaged in {name}; export or copy it again")
+    if sha256(kept["card"]) != kept["card_sha256"]:
+        raise BadInputError(f"{shorten(path)} is damaged in its card; export or copy it again")
     return from_json(kept["card"], path)
 
 
 def add_saved_model(path, card):
     sums = {str(file.relative_to(path)): sum_of(file) for file in sorted(path.rglob("*")) if file.is_file()}
     (path / EXTRA).mkdir(exist_ok=True)
-    kept = json.dumps({"card": as_json(card), "sha256": sums})
-    (path / EXTRA / NAME).write_text(kept, encoding="utf-8")
+    kept = {"card": as_json(card), "card_sha256": sha256(as_json(card)), "sha256": sums}
+    (path / EXTRA / NAME).write_text(json.dumps(kept), encoding="utf-8")
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # form, by the suffix of its name -> (how its card is read, how it is put in, which Keras' own files do themselves)

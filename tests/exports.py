@@ -46,9 +46,12 @@ def pictures(count, shape, seed):
 # ---- run in the workers ----
 
 
-def save_network(path, name, seed=0, **options):
-    """Write the model file of a network with weights from NumPy; return its (input shape, number of classes)."""
-    network = kerasnets.build(name, **options)
+def save_network(path, name, options, seed=0):
+    """Write the model file of a network with weights from NumPy; return its input shape."""
+    from kerasnets.weights import drawing_nothing
+
+    with drawing_nothing():
+        network = kerasnets.build(name, **options)
     network.set_weights(draw_weights(network, seed))
     shape, classes = network.input_shape[1:], network.output_shape[-1]
     is_row = len(shape) == 1
@@ -57,7 +60,7 @@ def save_network(path, name, seed=0, **options):
     names = ("größer", '<"&">', *(f"class {i}" for i in range(2, classes)))
     card = saving.Card(name, names, shape, "row" if is_row else "picture", "none", "a recipe", accuracy=0.5, seed=seed)
     saving.save(network, path, card, None if is_row else SCALING)
-    return shape, classes
+    return shape
 
 
 def spread(network, images):

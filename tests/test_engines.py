@@ -24,7 +24,7 @@ IN_TENSORFLOW = {"tensorflow": "", "keras": ".keras"}
 def files(workers, tmp_path_factory):
     """suffix -> one network with batch norm and dropout, as a model file and in every form."""
     folder = tmp_path_factory.mktemp("files")
-    workers["tensorflow"](save_network, folder / "small.keras", "baseline_cnn", input_shape=SHAPE)
+    workers["tensorflow"](save_network, folder / "small.keras", "baseline_cnn", {"input_shape": SHAPE})
     for suffix in (".onnx", ".xml", ".tflite"):
         export(folder / "small.keras", folder / f"small{suffix}", workers)
     workers["tensorflow"](export, folder / "small.keras", folder / "small")
