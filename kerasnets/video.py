@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import cv2
 
+from kerasnets.backends import quiet_stderr
 from kerasnets.errors import BadInputError, shorten
 from kerasnets.files import whole_file
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # suffix of a video that is written -> FOURCC of its codec
 USUAL_RATE = 25.0  # frames a second of a source that does not tell its own, as many cameras do not
 KEY_TO_LEAVE = "q"
+WHOLE = 0.9  # of the frames that a video declares; some forms only estimate them
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,17 @@ def watch(classifier, source, save=None, show=False, tell=lambda line: None):
 
     save: the video file to write, with what was answered drawn on each frame. show: open a window.
     tell: is told a line for each frame.
-    Raises BadInputError for a camera or file that gives no frame, ValueError for a suffix that cannot be written,
-    OSError where the file cannot be written or there is no screen.
+    Raises BadInputError for a camera or file that gives no frame, and at the end of a video that breaks off; ValueError
+    for a suffix that cannot be written, OSError where the file cannot be written or there is no screen.
     """
     if save and Path(save).suffix not in CODECS:
         raise ValueError(f"cannot write {shorten(save)}: a video's name ends in {', '.join(CODECS)}")
-    if show:
-        check_screen()
     name = f"camera {source}" if isinstance(source, int) else Path(source).name
-    answered, times = 0, []
+    answered, times, left = 0, [], False
     with opened(source) as capture, written(save, capture) as writer:
+        if show:
+            check_screen()
+        declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # of a camera, 0 or below
         for i, frame in enumerate(frames(capture)):
             begun = time.perf_counter()
             (result,) = classifier.try_predict([frame[..., ::-1]])  # OpenCV's colours are BGR
@@ -62,10 +66,13 @@ def watch(classifier, source, save=None, show=False, tell=lambda line: None):
             draw(frame, f"{label}  {times[-1]:.1f} ms")
             if writer:
                 writer.write(frame)
-            if show and not shown(name, frame):
+            left = show and not shown(name, frame)
+            if left:
                 break
-    if not times:
-        raise BadInputError(f"{words(source)} gives no picture; check that it is whole, or not in use elsewhere")
+        if not times:
+            raise BadInputError(f"{words(source)} gives no picture; check that it is whole, or not in use elsewhere")
+    if not left and len(times) < WHOLE * declared:
+        raise BadInputError(f"{words(source)} breaks off after {len(times)} of {declared:.0f} frames; copy it again")
     return Watched(len(times), answered, statistics.median(times))
 
 
@@ -74,7 +81,9 @@ def opened(source):
     """A cv2.VideoCapture of `source`."""
     if not isinstance(source, int) and not Path(source).is_file():
         raise BadInputError(f"no video {shorten(source)}; check the name")
-    capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's AV_LOG_QUIET: what is wrong, we say
+    with quiet_stderr():  # OpenCV's own reader of .avi prints what it misses
+        capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     try:
         if not capture.isOpened():
             raise BadInputError(f"{words(source)} cannot be opened by OpenCV; check that it is there and whole")
