@@ -73,35 +73,22 @@ class Content:
     """What a model file holds. card: its text, or None in another program's file."""
 
     card: str | None
-    config: dict
+    name: str  # of the network
+    input_shape: tuple[int, ...]  # (height, width, channels) or (columns,); () where the file leaves one open
     numbers: int  # of all weights
-
-    @property
-    def name(self):
-        """The network's, "" where it has none."""
-        return str(self.config["config"].get("name", ""))
-
-    @property
-    def input_shape(self):
-        """(height, width, channels) or (columns,) of the first input layer; () where that leaves one open."""
-        for layer in self.config["config"].get("layers", ()):
-            if layer.get("class_name") == "InputLayer":
-                settings = layer["config"]
-                shape = settings.get("batch_shape") or settings.get("batch_input_shape") or [None, None]
-                return () if None in shape[1:] else tuple(shape[1:])
-        return ()
 
 
 def read(path):
     """Return the Content of a .keras or .h5 file.
 
     Raises BadInputError, whose words leave out the file's name, for one that is damaged, or holds code, links to other
-    files, weights that are no numbers, or more than its size explains.
+    files, arrays that are no numbers, or more than its size explains.
     """
     try:
         with (keras_parts if Path(path).suffix == ".keras" else h5_parts)(Path(path)) as (card, config, weights):
             numbers = count(weights, UNPACKED * Path(path).stat().st_size + SPARE)
-            return Content(card, checked_config(config), numbers)
+            config = checked_config(config)
+            return Content(card, str(config.get("name", "")), input_shape(config), numbers)
     except (BadInputError, MemoryError):
         raise
     except Exception as error:  # whatever the damaged part led zipfile, HDF5 or json to
@@ -269,7 +256,7 @@ def check_array(array, name):
 
 
 def checked_config(text):
-    """The config of a model, from JSON; BadInputError where it names code, or sizes without sense."""
+    """The settings of a model, from JSON; BadInputError where they name code, or sizes without sense."""
     config = json.loads(text)
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
         raise damaged("its config is none of a model")
@@ -290,26 +277,31 @@ def checked_config(text):
             waiting += [(value, depth + 1) for value in part]
     if classes > 8 * MOST_LAYERS:  # a layer with its initializers, regularizers, constraints
         raise BadInputError(f"has more than {MOST_LAYERS:,} layers; make it of fewer")
-    return config
+    return config["config"]
 
 
 def check_class(part):
     """Refuse code, and names that Keras would look for outside of itself, in what may be the config of an object."""
-    name, module = part.get("class_name"), part.get("module")
     if "class_name" not in part:
         return
+    name, module = part["class_name"], part.get("module")
     if name in CODE or part.get("function_type") == "lambda":
         raise BadInputError(
             f"holds {name}, which is code or reads other files, and was not run; make it of other layers"
         )
-    for settings in (part.get("config"), part):
-        shape = settings.get("batch_shape") if isinstance(settings, dict) else None
-        if shape and math.prod(size or 1 for size in shape) > MOST_INPUT:
-            raise BadInputError(f"takes pictures of {shape!s:.40}, more than any picture has; make it for smaller ones")
     if isinstance(module, str) and module not in MODULES and not is_registered(part):
         raise BadInputError(
             f"asks for {name!r:.40} of {module!r:.40}, code that is not in it and was not run; make it of Keras' layers"
         )
+
+
+def input_shape(config):
+    """(height, width, channels) or (columns,) of the first input layer; () where it leaves one open."""
+    inputs = [layer["config"] for layer in config.get("layers", ()) if layer["class_name"] == "InputLayer"]
+    shape = (inputs[0].get("batch_shape") or inputs[0].get("batch_input_shape"))[1:] if inputs else [None]
+    if math.prod(size or 1 for size in shape) > MOST_INPUT:
+        raise BadInputError(f"takes pictures of {shape!s:.40}, more than any picture has; make it for smaller ones")
+    return () if None in shape else tuple(shape)
 
 
 def is_registered(part):

@@ -186,6 +186,8 @@ def check_model(model, card):
         raise BadInputError(
             f"makes {model.output_shape} of {model.input_shape}, not (n, classes) of pictures or rows; make it so"
         )
+    if len(model.input_shape) == 4 and model.input_shape[1] in (1, 3) and model.input_shape[3] not in (1, 3):
+        raise BadInputError(f"takes {model.input_shape}, its channels first; make it with channels last")
     for layer in model.layers:
         shape = layer.output.shape[1:]
         if math.prod(size or 1 for size in shape) > MOST_NUMBERS:
@@ -315,14 +317,17 @@ def git(folder, *arguments):
 
 @contextlib.contextmanager
 def quiet_keras():
-    """Hold back Keras' log lines about .h5 being old: it is one of our two formats, chosen on purpose."""
+    """Hold back Keras' log lines about .h5 being old, one of our two formats, and of parts that it does not find."""
     import logging
+    import warnings
 
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Skipping nested container")  # an exception tells what lacks
+            yield
     finally:
         logger.setLevel(level)
 
