@@ -29,7 +29,8 @@ class StopWhenAsked(keras.callbacks.Callback):
 class Figures(keras.callbacks.Callback):
     """Keeps the figures of each batch and epoch, and the best epoch's weights; ends a run that gets no better.
 
-    history: {name: list by epoch}, among them "seconds"; batches: {"loss", "accuracy": list by step}.
+    history: {name: list by epoch}, among them "seconds"; batches: {"loss", "accuracy": list by step}; kept: how many
+    epochs a checkpoint holds, one less than are done where its disk was full.
     After each epoch, `save(arrays)` is called with all that a checkpoint needs.
     """
 
@@ -37,11 +38,11 @@ class Figures(keras.callbacks.Callback):
         super().__init__()
         self.plan, self.keep_best, self.patience, self.save = batches, keep_best, patience, save
         self.history, self.batches, self.best = {}, {"loss": [], "accuracy": []}, {}
-        self.diverged, self.checkpoint = False, None
+        self.diverged, self.checkpoint, self.kept = False, None, 0
 
     def resume(self, checkpoint):
         """Take up the figures, and the best weights, of a checkpoint."""
-        self.checkpoint = checkpoint
+        self.checkpoint, self.kept = checkpoint, checkpoint.epoch
         self.history = {name: list(array) for name, array in checkpoint.part("history").items()}
         self.batches = {name: list(array) for name, array in checkpoint.part("batches").items()}
         self.best = checkpoint.part("best")
@@ -93,6 +94,7 @@ class Figures(keras.callbacks.Callback):
         if self.keep_best and self.best_epoch == epoch:
             self.best = weights
         self.save(epoch + 1, state | self.arrays())
+        self.kept = epoch + 1
         if self.is_over:
             self.model.stop_training = True
 

@@ -92,6 +92,7 @@ def print_error(error):
     """Print an error as one line of at most 200 characters on stderr; the middle of a longer one is left out."""
     if isinstance(error, OSError) and error.errno:
         name = shorten(error.filename) if error.filename else "the output"
-        error = f"{name}: {os.strerror(error.errno)}{REMEDIES.get(error.errno, '')}"
+        note = getattr(error, "note", "")  # what a training has kept
+        error = f"{name}: {os.strerror(error.errno)}{REMEDIES.get(error.errno, '')}{'; ' if note else ''}{note}"
     line = " ".join(f"error: {error}".split())
     print(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}", file=sys.stderr)

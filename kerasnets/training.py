@@ -109,9 +109,10 @@ def train(
     figures, judged = fit(job)
     run = run_of(job, figures, judged)
     model = rebuild(network, scaling=scaling, probabilities=True)
-    for path in files:
-        saving.save(model, path, card_of(run, job))
-    report.write(job.folder, run, judged, arrays.test_images, figures, beside(run, files[0]))
+    with telling_what_is_kept(job, figures):
+        for path in files:
+            saving.save(model, path, card_of(run, job))
+        report.write(job.folder, run, judged, arrays.test_images, figures, beside(run, files[0]))
     return run
 
 
@@ -134,31 +135,38 @@ def fit(job):
     figures = Figures(plan, row.keep_best, row.patience, save)
     begin(job, trainee, figures, settings)
     plan.first = figures.epochs
-    try:
-        with stopping.after_the_step():
-            if plan.first < row.epochs and not figures.is_over:
-                trainee.fit(
-                    plan,
-                    steps_per_epoch=plan.steps_per_epoch,
-                    validation_data=judge if len(validation) else None,
-                    initial_epoch=plan.first,
-                    epochs=row.epochs,
-                    shuffle=False,  # Batches does, alike on every backend
-                    callbacks=watchers(job, plan, figures),
-                    verbose=0,  # Progress tells
-                )
-            if figures.is_over and figures.epochs < row.epochs:
-                print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
-                      f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
-            judged = judge_test_part(job, trainee, figures)
-    except (stopping.Stopped, FloatingPointError) as ended:
-        if figures.epochs:
-            report.write_history(job.folder, figures)
-            kept = f"{figures.epochs} of {row.epochs} epochs are kept in {shorten(job.checkpoints)}"
-            ended.note = f"{kept}; --resume goes on with them"  # read of Stopped
-        raise
+    with telling_what_is_kept(job, figures), stopping.after_the_step():
+        if plan.first < row.epochs and not figures.is_over:
+            trainee.fit(
+                plan,
+                steps_per_epoch=plan.steps_per_epoch,
+                validation_data=judge if len(validation) else None,
+                initial_epoch=plan.first,
+                epochs=row.epochs,
+                shuffle=False,  # Batches does, alike on every backend
+                callbacks=watchers(job, plan, figures),
+                verbose=0,  # Progress tells
+            )
+        if figures.is_over and figures.epochs < row.epochs:
+            print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
+                  f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
+        judged = judge_test_part(job, trainee, figures)
     copy_weights(trainee, job.network)
     return figures, judged
+
+
+@contextlib.contextmanager
+def telling_what_is_kept(job, figures):
+    """Let what ends the job's training within the block say how many epochs are kept, and leave their figures."""
+    try:
+        yield
+    except (stopping.Stopped, FloatingPointError, OSError) as ended:
+        if figures.kept:
+            with contextlib.suppress(OSError):  # of a full disk; the checkpoint has them too
+                report.write_history(job.folder, figures)
+            place = "" if isinstance(ended, OSError) else f" in {shorten(job.checkpoints)}"  # it names a file itself
+            ended.note = f"{figures.kept} of {job.row.epochs} epochs are kept{place}; --resume goes on with them"
+        raise
 
 
 def judged_at_once(row):

@@ -289,6 +289,25 @@ def test_a_write_that_fails_after_training_is_one_line_and_leaves_the_old_file(t
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "a.h5"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes and limits of a POSIX shell")
+def test_a_full_disk_in_training_names_the_epochs_that_are_kept_and_how_to_go_on(tmp_path):
+    """A checkpoint grows by the figures of an epoch: under a limit of whole kB above the first, a later one fails."""
+    training = f"{ROOT}/scripts/train_mnist.py --dataset digits --out a.keras --epochs"
+    assert run(tmp_path, *training.removeprefix(f"{ROOT}/scripts/").split(), 1).returncode == 0
+    limit = -(-(tmp_path / "a/checkpoints/epoch-00001.npz").stat().st_size // 1024)
+    shell = ["bash", "-c", f"ulimit -f {limit}; exec {sys.executable} {training} 9 --resume"]
+    done = subprocess.run(shell, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    kept = len((tmp_path / "a/epochs.csv").read_text().splitlines()) - 2  # a line of names; the epoch that was lost
+    assert 1 <= kept < 9
+    assert only_line(done, 4) == (
+        f"error: a/checkpoints/epoch-{kept + 1:05}.npz: File too large; raise the limit on file sizes (ulimit -f), or "
+        f"name another place; {kept} of 9 epochs are kept; --resume goes on with them"
+    )
+    done = run(tmp_path, *training.removeprefix(f"{ROOT}/scripts/").split(), 9, "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"resuming after epoch {kept} of 9" in done.stdout
+
+
 def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
     shutil.copy(SAMPLE, tmp_path / "手写.jpg")
     done = run(tmp_path, "predict_image.py", SHIPPED, "手写.jpg", PYTHONIOENCODING="cp1252")
