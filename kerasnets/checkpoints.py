@@ -5,6 +5,7 @@ optimizer's variables by name, the figures so far, and the settings, which must 
 """
 
 import json
+import shutil
 import sys
 import zipfile
 import zlib
@@ -73,6 +74,42 @@ def load(folder, settings):
     if found:
         raise BadInputError(f"all checkpoints in {shorten(folder)} are damaged; start anew, without --resume")
     return None
+
+
+def are_unfinished(folder, last_written):
+    """Whether `folder` holds checkpoints, and of a run that did not come to write the file `last_written`."""
+    found = files(folder)
+    if not found or not last_written.is_file():
+        return bool(found)
+    return found[-1].stat().st_mtime > last_written.stat().st_mtime
+
+
+def aside(folder):
+    """Where the checkpoints in `folder` are kept while another run has their place."""
+    return Path(folder).with_name(f"{Path(folder).name}-before")
+
+
+def set_aside(folder):
+    """Put all that is in `folder` aside, in place of what lay there; return where.
+
+    In one step, so that a kill -9 leaves them here or there.
+    """
+    place = aside(folder)
+    if place.exists():
+        shutil.rmtree(place)
+    Path(folder).rename(place)
+    return place
+
+
+def take_back(folder):
+    """Put what was set aside from `folder` back, where no checkpoint has taken its place; return whether."""
+    place = aside(folder)
+    if files(folder) or not files(place):
+        return False
+    if Path(folder).exists():
+        shutil.rmtree(folder)  # where a killed run may have left a part of one
+    place.rename(folder)
+    return True
 
 
 def read(path):

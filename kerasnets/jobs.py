@@ -47,6 +47,11 @@ class Job:
     def checkpoints(self):
         return self.folder / "checkpoints"
 
+    @property
+    def report(self):
+        """What the training writes last."""
+        return self.folder / "report.html"
+
     def settings(self):
         """What must be the same in two runs for one to go on where the other stopped, for a checkpoint to hold."""
         row = {name: value for name, value in dataclasses.asdict(self.row).items() if name not in LEFT_OPEN}

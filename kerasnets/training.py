@@ -209,10 +209,10 @@ def begin(job, trainee, figures, settings):
     """Take up an earlier run's state where the job resumes one; else tell of one that is being left."""
     place = job.checkpoints
     if not job.resume:
-        if checkpoints.files(place):
-            note = f"the first epoch replaces the checkpoints in {shorten(place)}; --resume goes on with them"
-            print(f"note: {note}", file=sys.stderr)
+        leave(place, job.report)
         return
+    if checkpoints.take_back(place):
+        print(f"note: the checkpoints that were set aside are in {shorten(place)} again", file=sys.stderr)
     checkpoint = checkpoints.load(place, settings)
     if checkpoint is None:
         print(f"note: no checkpoint in {shorten(place)}: beginning at the first epoch", file=sys.stderr)
@@ -222,6 +222,19 @@ def begin(job, trainee, figures, settings):
     checkpoints.restore(trainee, checkpoint)  # and again when the first step begins, for the random numbers' sake
     figures.resume(checkpoint)
     print(f"resuming after epoch {checkpoint.epoch} of {job.row.epochs}")
+
+
+def leave(place, report):
+    """Tell of the checkpoints in `place`, if any, and set them aside where their run was not finished by a `report`."""
+    if checkpoints.are_unfinished(place, report):
+        print(
+            f"note: the checkpoints of an unfinished run are in {shorten(checkpoints.set_aside(place))} now; to go on "
+            f"with them, remove the folder {place.name} beside it and add --resume",
+            file=sys.stderr,
+        )
+    elif checkpoints.files(place):
+        note = f"the first epoch replaces the checkpoints in {shorten(place)}; --resume goes on with them"
+        print(f"note: {note}", file=sys.stderr)
 
 
 def split_of(row, found, seed):
@@ -254,7 +267,7 @@ def run_of(job, figures, judged):
         val_loss=history.get("val_loss", []),
         seconds=round(sum(history["seconds"]), 1),
         files=[str(path) for path in job.files],
-        report=str(job.folder / "report.html"),
+        report=str(job.report),
         versions=backends.versions(),
         machine=backends.machine(),
     )

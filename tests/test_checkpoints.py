@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import zipfile
 
 import numpy as np
@@ -74,6 +75,33 @@ def test_what_a_killed_run_left_of_one_goes_with_the_next(tmp_path):
     (tmp_path / ".epoch-00002-abc.part.npz").write_bytes(b"half")
     assert checkpoints.load(saved(tmp_path, 1), SETTINGS).epoch == 1
     assert paths(tmp_path) == ["epoch-00001.npz"]
+
+
+def test_what_is_set_aside_comes_back_where_nothing_has_taken_its_place(tmp_path):
+    place = saved(tmp_path / "checkpoints", 1, 2)
+    (place / ".epoch-00003-abc.part.npz").write_bytes(b"half")
+    assert not checkpoints.take_back(place)
+    assert checkpoints.set_aside(place) == tmp_path / "checkpoints-before"
+    assert paths(tmp_path) == ["checkpoints-before"]
+    saved(place, 1)
+    assert not checkpoints.take_back(place)
+    (place / "epoch-00001.npz").rename(place / ".epoch-00001-abc.part.npz")  # all that a killed run leaves
+    assert checkpoints.take_back(place)
+    assert paths(tmp_path) == ["checkpoints"]
+    assert checkpoints.load(place, SETTINGS).epoch == 2
+    assert not checkpoints.take_back(place)
+
+
+def test_a_run_is_unfinished_until_its_report_is_newer_than_its_checkpoints(tmp_path):
+    place, report = tmp_path / "checkpoints", tmp_path / "report.html"
+    assert not checkpoints.are_unfinished(place, report)
+    saved(place, 1, 2)
+    assert checkpoints.are_unfinished(place, report)
+    report.touch()
+    for seconds, expected in ((-1, True), (0, False), (1, False)):
+        written = (place / "epoch-00002.npz").stat().st_mtime + seconds
+        os.utime(report, (written, written))
+        assert checkpoints.are_unfinished(place, report) == expected
 
 
 DAMAGES = {
@@ -189,6 +217,33 @@ def kill_while_saving(folder, kills):
         np.testing.assert_array_equal(whole.arrays["layers/a/0"], large(whole.epoch).arrays["layers/a/0"])
         epochs.append(whole.epoch)
     return epochs
+
+
+def kill_while_setting_aside(folder, kills):
+    """Kill children that save one epoch after the other and set each aside, telling of what is saved in a file."""
+    place, told, epochs = folder / "checkpoints", folder / "told", iter(range(1, 10**9))
+
+    def write():
+        epoch = next(epochs)
+        checkpoints.save(place, made(epoch))
+        with told.open("a") as file:
+            file.write(f"{epoch}\n")
+        checkpoints.set_aside(place)
+
+    for _ in range(kills):
+        kill_in(write, 0.03)
+        checkpoints.take_back(place)
+        last = int(told.read_text().split()[-1]) if told.exists() else 0
+        found = checkpoints.load(place, SETTINGS)
+        assert (found.epoch if found else 0) in (last, last + 1)
+        for left in (place, checkpoints.aside(place)):
+            shutil.rmtree(left, ignore_errors=True)
+        told.unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the test forks; Windows cannot")
+def test_kill_9_while_checkpoints_are_set_aside_loses_none(workers, tmp_path):
+    workers["torch"](kill_while_setting_aside, tmp_path, 30)
 
 
 def large(epoch):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import os
 import re
 import shutil
@@ -228,6 +229,42 @@ def test_a_run_that_goes_on_keeps_the_checkpoint_that_it_began_with(workers, tmp
     _, (kind, _) = workers["torch"](train_few, STUCK, tmp_path / "a.keras", 3, True)
     kept = sorted(os.listdir(tmp_path / "a/checkpoints"))
     assert (kind, kept) == ("Stopped", ["epoch-00002.npz", "epoch-00003.npz"])
+
+
+def train_told(*arguments):
+    """What train_few returns, and what it tells on stderr."""
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        return train_few(*arguments), told.getvalue()
+
+
+def test_where_resume_was_forgotten_the_unfinished_runs_checkpoints_are_set_aside(workers, tmp_path):
+    worker, out, place = workers["torch"], tmp_path / "a.keras", tmp_path / "a/checkpoints"
+    worker(train_few, STUCK, out, 3)
+    (_, (kind, _)), told = worker(train_told, STUCK, out, 1)
+    assert kind == "Stopped"
+    before = saving.shorten(tmp_path / "a/checkpoints-before")
+    assert told == (
+        f"note: the checkpoints of an unfinished run are in {before} now; to go on with them, remove the folder "
+        "checkpoints beside it and add --resume\n"
+    )
+    assert [sorted(os.listdir(tmp_path / "a" / name)) for name in ("checkpoints", "checkpoints-before")] == [
+        ["epoch-00001.npz"], ["epoch-00002.npz", "epoch-00003.npz"],
+    ]  # fmt: skip
+    shutil.rmtree(place)
+    (run, failure), told = worker(train_told, STUCK, out, 0, True)
+    assert (run["epochs"], failure) == (4, None)
+    assert told == f"note: the checkpoints that were set aside are in {saving.shorten(place)} again\n"
+    assert not (tmp_path / "a/checkpoints-before").exists()
+
+
+def test_a_finished_runs_checkpoints_are_replaced_as_told(workers, tmp_path):
+    row = recipes.changed(STUCK, epochs=1)
+    workers["torch"](train_few, row, tmp_path / "a.keras")
+    (tmp_path / "a/report.html").touch()  # which train_few leaves out
+    _, told = workers["torch"](train_told, row, tmp_path / "a.keras")
+    place = saving.shorten(tmp_path / "a/checkpoints")
+    assert told == f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n"
+    assert not (tmp_path / "a/checkpoints-before").exists()
 
 
 def finetune(weights, out, resume):
