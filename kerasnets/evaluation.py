@@ -41,6 +41,11 @@ class Evaluation:
         """The accuracy of always naming the most frequent class: what any classifier must beat."""
         return float(np.bincount(self.labels).max() / len(self.labels))
 
+    @property
+    def beats_majority(self):
+        """Whether anything was learned: more is right than by always naming the most frequent class."""
+        return self.accuracy > self.majority
+
     def confusion(self):
         """int64 (classes, classes): how many of each class (row) were taken for each class (column)."""
         from sklearn.metrics import confusion_matrix

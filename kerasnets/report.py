@@ -72,10 +72,11 @@ def write_evaluation(folder, title, judged, test_images):
 
 def lead(accuracy, judged):
     wrong = int((judged.predictions != judged.labels).sum())
+    nothing = " The model is <b>no better than that</b>; try a smaller learning rate or more epochs."
     return (
         f"<b>{accuracy:.2%}</b> of {len(judged.labels):,} test examples are classified correctly, {wrong:,} are not; "
         f"the cross-entropy is {judged.loss:.4f}. Always naming the most frequent class would be right in "
-        f"{judged.majority:.2%} of cases."
+        f"{judged.majority:.2%} of cases.{'' if judged.beats_majority else nothing}"
     )
 
 

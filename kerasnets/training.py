@@ -113,6 +113,12 @@ def train(
         for path in files:
             saving.save(model, path, card_of(run, job))
         report.write(job.folder, run, judged, arrays.test_images, figures, beside(run, files[0]))
+    if not judged.beats_majority:
+        print(
+            f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
+            "data); try a smaller learning rate (train.py --learning-rate) or more --epochs",
+            file=sys.stderr,
+        )
     return run
 
 

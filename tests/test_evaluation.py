@@ -95,10 +95,15 @@ def test_figures_of_a_few_examples_are_those_made_by_hand(judged):
     assert judged.predictions.tolist() == [0, 0, 1, 0, 1, 0, 1, 1]
     assert judged.accuracy == 5 / 8
     assert judged.majority == 4 / 8
+    assert judged.beats_majority
     assert judged.loss == pytest.approx(-math.log(0.7 * 0.5 * 0.1 * 0.6 * 0.7 * 0.1 * 0.4 * 0.3) / 8)
     assert judged.confusion().tolist() == CONFUSION
     for found, expected in zip(judged.by_class(), BY_CLASS, strict=True):
         assert found == pytest.approx(expected)
+
+
+def test_who_always_names_the_most_frequent_class_does_not_beat_it():
+    assert not of_logits(LABELS, np.tile([1.0, 0.0, 0.0], (8, 1)), NAMES).beats_majority
 
 
 def test_the_worst_mistakes_come_first_those_first_of_which_the_network_was_surest(judged):

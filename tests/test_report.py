@@ -99,6 +99,13 @@ def test_it_tells_the_figures(tmp_path):
     assert cells[:5] == [NAMES[0], "0.7778", "0.7000", "0.7368", "10"]
 
 
+@pytest.mark.parametrize(("wrong", "told"), [(19, False), (20, True), (21, True)])
+def test_where_nothing_was_learned_it_says_so(tmp_path, wrong, told):
+    """Each class has 10 of the 30 examples: always naming one of them is right in 10."""
+    page, _ = write(tmp_path, wrong=wrong)
+    assert ("try a smaller learning rate or more epochs" in " ".join(page.texts)) == told
+
+
 def test_csv_has_a_row_an_epoch_and_a_step(tmp_path):
     _, figures = write(tmp_path)
     for name, first, columns in (("epochs", "epoch", figures.history), ("batches", "step", figures.batches)):

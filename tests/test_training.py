@@ -1,6 +1,8 @@
 """Training repeats, sees its data in one order on every backend, and says in its files what it did."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import types
 
@@ -144,6 +146,13 @@ def train_error(recipe, options):
         return type(error).__name__, str(error)
 
 
+def train_in_vain(out, name, changes):
+    """The Run of a recipe with changes, and what it tells on stderr."""
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        run = kerasnets.train(recipes.changed(RECIPES[name], **changes), out=out)
+    return dataclasses.asdict(run), told.getvalue()
+
+
 def train_to_nan(folder):
     """A learning rate that no network survives."""
     RECIPES["nan"] = dataclasses.replace(RECIPES["mnist_cnn-digits"], optimizer="sgd", learning_rate=1e30)
@@ -227,6 +236,20 @@ def test_a_loss_that_is_no_number_ends_the_run_and_writes_nothing(worker, tmp_pa
     assert kind == "FloatingPointError"
     assert "try a smaller learning rate" in message
     assert left == []
+
+
+@pytest.mark.parametrize(("name", "changes"), [
+    ("dnn_tabular-sum3", {"epochs": 20}),  # nor after its 1,000, when it names the middle class
+    ("mnist_cnn-digits", {"epochs": 1, "learning_rate": 50.0}),
+])  # fmt: skip
+def test_a_run_that_learned_nothing_says_so_and_what_to_try(workers, tmp_path, name, changes):
+    run, told = workers["torch"](train_in_vain, tmp_path / "a.keras", name, changes)
+    assert run["test_accuracy"] <= run["majority"]
+    assert told == (
+        f"note: the model is no better than always naming the most frequent class ({run['majority']:.4f} of the test "
+        "data); try a smaller learning rate (train.py --learning-rate) or more --epochs\n"
+    )
+    assert "no better than that" in (tmp_path / "a/report.html").read_text()
 
 
 def refusals(out):
