@@ -17,6 +17,7 @@ from kerasnets import data, models, saving  # noqa: E402
 from kerasnets.errors import nearest_first, shorten  # noqa: E402
 from kerasnets.files import check_writable  # noqa: E402
 from kerasnets.recipes import RECIPES, Recipe  # noqa: E402
+from kerasnets.weights import count  # noqa: E402
 
 MODELS_SAVED = Path("models_saved")
 
@@ -33,6 +34,7 @@ class Job:
     scaling: tuple | None  # None where `network` scales its pixels itself
     input_kind: str  # how a picture of another shape or kind is brought to the network's
     begun_with: str  # SHA-256 of the weights of the model file that it began with; "" of fresh ones
+    weights: str | Path | None  # that file
     seed: int
     files: list[Path]
     resume: bool
@@ -52,6 +54,16 @@ class Job:
         """What the training writes last."""
         return self.folder / "report.html"
 
+    @property
+    def frozen(self):
+        """The names of the layers that are not trained."""
+        return [layer.name for layer in self.network.layers if not layer.trainable]
+
+    @property
+    def parameters(self):
+        """How many numbers are trained."""
+        return count(self.network.trainable_weights)
+
     def settings(self):
         """What must be the same in two runs for one to go on where the other stopped, for a checkpoint to hold."""
         row = {name: value for name, value in dataclasses.asdict(self.row).items() if name not in LEFT_OPEN}
@@ -60,8 +72,8 @@ class Job:
         sha = hashlib.sha256()
         for array in (self.data.train_images, self.data.train_labels):
             sha.update(np.ascontiguousarray(array))
-        frozen = [layer.name for layer in self.network.layers if not layer.trainable]
-        return {**row, "seed": self.seed, "data": sha.hexdigest()[:16], "frozen": frozen, "weights": self.begun_with}
+        data = sha.hexdigest()[:16]
+        return {**row, "seed": self.seed, "data": data, "frozen": self.frozen, "weights": self.begun_with}
 
 
 def row_of(recipe):

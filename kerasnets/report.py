@@ -9,6 +9,19 @@ from kerasnets import drawing
 from kerasnets.files import whole_file
 
 WORST = 18  # wrongly judged pictures that are shown
+MOST_NAMED = 3  # layers that are frozen
+
+# Of the names in a recipe, in words.
+AUGMENTATIONS = {
+    "": "",
+    "crop_flip": "moved by up to 4 pixels, half of them mirrored",
+    "shift": "moved by up to 2 pixels",
+}
+LOSSES = {"cross_entropy": "cross-entropy", "squared_error": "squared error of the probabilities"}
+SCHEDULES = {
+    "steps": lambda factor, steps: f", times {factor:g} from step {' and '.join(f'{step:,}' for step in steps)} on",
+    "cosine": lambda warmup: f", reached in {warmup} epochs" * (warmup > 0) + ", falling to 0 in half a cosine",
+}
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -33,15 +46,15 @@ PAGE = """<!doctype html>
 """
 
 
-def write(folder, run, judged, test_images, figures, permuted=None):
-    """Write report.html, curves.png, confusion.png, mistakes.png, epochs.csv and batches.csv into `folder`.
+def write(job, run, judged, figures, permuted=None):
+    """Write report.html, curves.png, confusion.png, mistakes.png, epochs.csv and batches.csv into the job's folder.
 
-    run: training.Run; judged: the test data's evaluation.Evaluation; test_images: what was judged, as in data.Data;
-    figures: callbacks.Figures; permuted: {recipe: test accuracy} of runs with and without permuted pixels, where this
-    is one of them. Each file is written whole or not at all.
+    job: jobs.Job; run: training.Run; judged: the test data's evaluation.Evaluation; figures: callbacks.Figures;
+    permuted: {recipe: test accuracy} of runs with and without permuted pixels, where this is one of them. Each file is
+    written whole or not at all.
     """
-    curves = drawing.learning_curves(run, figures.batches)
-    drawn = {"curves": curves, **pictures_of(judged, test_images)}
+    folder, curves = job.folder, drawing.learning_curves(run, figures.batches)
+    drawn = {"curves": curves, **pictures_of(judged, job.data.test_images)}
     for name, figure in drawn.items():
         drawing.save_figure(figure, folder / f"{name}.png")
     write_history(folder, figures)
@@ -50,9 +63,9 @@ def write(folder, run, judged, test_images, figures, permuted=None):
         section("Learning curves", image(drawn["curves"])),
         *([section("The order of the pixels", order_of_pixels(permuted))] if permuted else []),
         *sections_of(judged, drawn),
-        section("How it was made", facts_of(run)),
+        section("How it was made", table_of(facts_of(job, run, len(figures.plan.images)))),
     ]
-    write_page(folder / "report.html", f"{run.recipe} on {run.dataset}", body)
+    write_page(job.report, f"{run.recipe} on {run.dataset}", body)
 
 
 def write_history(folder, figures):
@@ -133,21 +146,60 @@ def by_class(judged):
     return f"<table><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th></tr>{rows}</table>"
 
 
-def facts_of(run):
+def facts_of(job, run, trained_on):
+    """{what: how} of a run whose training part, less what validates, has `trained_on` examples; "" for what is not."""
+    shape, examples = "x".join(map(str, job.network.input_shape[1:])), len(job.data.train_labels)
     kept = f", the weights are those of epoch {run.best_epoch}" if run.best_epoch < run.epochs else ""
-    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    facts = {
+    return {
         "recipe": run.recipe,
         "data": run.dataset,
-        "backend": run.backend,
-        "seed": run.seed,
+        "examples": f"{trained_on:,} to train on, {examples - trained_on:,} to validate on, "
+                    f"{len(job.data.test_labels):,} to test on",
+        "network": f"{job.row.model} for {shape}, {job.parameters:,} trained parameters",
+        "first weights": str(job.weights or ""),
+        "frozen layers": frozen(job.frozen),
+        "scaling": scaling(job),
+        **settings_of(job.row),
         "epochs": f"{run.epochs} in {run.seconds:,.0f} s{kept}",
+        "seed": str(run.seed),
+        "backend": run.backend,
         "machine": run.machine,
-        "versions": versions,
+        "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
+        "commit": run.commit,
         "model": ", ".join(run.files),
         "figures": "epochs.csv and batches.csv beside this page",
+    }  # fmt: skip
+
+
+def settings_of(row):
+    """{what: how} of a recipe's settings of the training; "" for what it leaves out."""
+    momentum = f", momentum {row.momentum:g}" if row.momentum else ""
+    schedule = SCHEDULES[row.schedule[0]](*row.schedule[1:]) if row.schedule else ""
+    return {
+        "augmentation": AUGMENTATIONS[row.augmentation],
+        "batch size": str(row.batch_size or "all at once"),
+        "optimizer": f"{row.optimizer}{momentum}",
+        "learning rate": f"{row.learning_rate:g}{schedule}",
+        "loss": LOSSES[row.loss],
+        "weight decay": f"{row.weight_decay:g}" if row.weight_decay else "",
+        "label smoothing": f"{row.label_smoothing:g}" if row.label_smoothing else "",
     }
-    rows = "".join(f"<tr><td>{name}</td><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items())
+
+
+def scaling(job):
+    """How pixels were scaled; "" of rows of numbers, which are not."""
+    if job.scaling:
+        return f"mean {job.row.mean}, deviation {job.row.deviation} of pixels / 255"
+    return "as the first weights have it" if job.weights else ""
+
+
+def frozen(names):
+    """The first names of layers, and how many there are."""
+    return ", ".join(names[:MOST_NAMED]) + (f", ... ({len(names)} layers)" if len(names) > MOST_NAMED else "")
+
+
+def table_of(facts):
+    rows = "".join(f"<tr><td>{name}</td><td>{html.escape(value)}</td></tr>" for name, value in facts.items() if value)
     return f'<table class="facts">{rows}</table>'
 
 

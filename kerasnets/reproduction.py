@@ -96,7 +96,6 @@ def train_one(name, options):
     import contextlib
 
     import kerasnets
-    from kerasnets.saving import commit
 
     with contextlib.redirect_stdout(sys.stderr):
         done = kerasnets.train(name, **options)
@@ -105,7 +104,6 @@ def train_one(name, options):
         "val_accuracy": done.val_accuracy[best] if done.val_accuracy else "",
         "train_accuracy": done.accuracy[best],
         "versions": " ".join(f"{package} {version}" for package, version in done.versions.items()),
-        "commit": commit(),
         "date": datetime.date.today().isoformat(),
     }
     print(json.dumps(row))

@@ -51,6 +51,7 @@ class Run:
     report: str  # the HTML file with all that a person looks at; figures by batch and epoch lie beside it
     versions: dict[str, str]
     machine: str
+    commit: str  # of kerasnets; "" where it is not a checkout
 
     def line(self):
         """The result as one greppable line."""
@@ -105,14 +106,14 @@ def train(
     if row.dataset != wanted.dataset:
         print(jobs.fallback_line(wanted, row, files[0]), file=sys.stderr)
     network.summary()
-    job = jobs.Job(row, arrays, network, scaling, input_kind, begun_with, seed, files, resume, tensorboard)
+    job = jobs.Job(row, arrays, network, scaling, input_kind, begun_with, weights, seed, files, resume, tensorboard)
     figures, judged = fit(job)
     run = run_of(job, figures, judged)
     model = rebuild(network, scaling=scaling, probabilities=True)
     with telling_what_is_kept(job, figures):
         for path in files:
             saving.save(model, path, card_of(run, job))
-        report.write(job.folder, run, judged, arrays.test_images, figures, beside(run, files[0]))
+        report.write(job, run, judged, figures, beside(run, files[0]))
     if not judged.beats_majority:
         print(
             f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
@@ -276,6 +277,7 @@ def run_of(job, figures, judged):
         report=str(job.report),
         versions=backends.versions(),
         machine=backends.machine(),
+        commit=saving.commit(),
     )
 
 
@@ -304,5 +306,5 @@ def card_of(run, job):
         epochs=run.epochs,
         seed=run.seed,
         versions=run.versions,
-        commit=saving.commit(),
+        commit=run.commit,
     )

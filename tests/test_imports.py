@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "evaluation": {"backends", "batches", "errors", "saving"},
     "report": {"drawing", "files"},
     "train_command": {"errors", "recipes", "saving"},
-    "jobs": {"backends", "data", "errors", "files", "models", "recipes", "saving", "transfer"},
+    "jobs": {"backends", "data", "errors", "files", "models", "recipes", "saving", "transfer", "weights"},
     "reproduction": {"backends", "data", "errors", "files", "recipes", "report", "saving"},
     "files": set(),
     "keras_files": {"errors"},

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from kerasnets import report
+from kerasnets.data.arrays import Data
 from kerasnets.evaluation import of_logits
+from kerasnets.recipes import RECIPES
 
 # HTML; what matplotlib would take for a formula, and a wrong one; what str.format would fill in
 NAMES = ('<b>cat</b> & "dog"', "$\\nosuch$ 5", "emu's {0}")
@@ -46,8 +48,8 @@ def judged(wrong, count=30):
     return of_logits(labels, 3.0 * np.eye(3)[answers], NAMES)
 
 
-def run_of(evaluation, epochs=4, validation=True):
-    """What training.Run and callbacks.Figures have for a report."""
+def made(folder, evaluation, images, epochs=4, validation=True, **changes):
+    """What jobs.Job, training.Run and callbacks.Figures have for a report."""
     history = {"accuracy": [0.25 * (i + 1) for i in range(epochs)], "loss": [1 / (i + 1) for i in range(epochs)]}
     if validation:
         history |= {"val_accuracy": history["accuracy"], "val_loss": history["loss"]}
@@ -56,17 +58,30 @@ def run_of(evaluation, epochs=4, validation=True):
         recipe="cnn-<i>mine</i>", dataset="cats & dogs {x}", backend="torch", seed=3, epochs=epochs, best_epoch=2,
         test_accuracy=evaluation.accuracy, test_loss=evaluation.loss, majority=evaluation.majority,
         val_accuracy=[], val_loss=[], seconds=12.5, machine="2 cores of <something>", versions={"keras": "3.15.1"},
-        files=["a<b>.keras", "a.h5"],
+        files=["a<b>.keras", "a.h5"], commit="0123456789ab",
     )  # fmt: skip
     vars(run).update(history)
-    return run, types.SimpleNamespace(history=history | {"seconds": [1.0] * epochs}, batches=batches)
+    job = types.SimpleNamespace(
+        folder=folder, report=folder / "report.html", row=RECIPES["resnet18-cifar10"], data=data_of(evaluation, images),
+        network=types.SimpleNamespace(input_shape=(None, 8, 8, 3)), parameters=1234567, frozen=[], scaling=(1.0, 0.0),
+        weights=None,
+    )  # fmt: skip
+    vars(job).update(changes)
+    plan = types.SimpleNamespace(images=np.zeros((1100, 1)))
+    return job, run, types.SimpleNamespace(history=history | {"seconds": [1.0] * epochs}, batches=batches, plan=plan)
+
+
+def data_of(evaluation, images, **changes):
+    """A data.Data of 1,200 pictures to learn from, and the judged ones."""
+    labels = np.arange(1200) % 3
+    return Data(np.zeros((1200, *images.shape[1:]), images.dtype), labels, images, evaluation.labels, **changes)
 
 
 def write(folder, wrong=7, images=None, **options):
     evaluation = judged(wrong)
     images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), np.uint8) if images is None else images
-    run, figures = run_of(evaluation, **options)
-    report.write(folder, run, evaluation, images, figures)
+    job, run, figures = made(folder, evaluation, images, **options)
+    report.write(job, run, evaluation, figures)
     return Page((folder / "report.html").read_text("utf-8")), figures
 
 
@@ -97,6 +112,50 @@ def test_it_tells_the_figures(tmp_path):
     assert "would be right in 33.33% of cases" in text
     cells = page.texts[page.texts.index(NAMES[0]) :]
     assert cells[:5] == [NAMES[0], "0.7778", "0.7000", "0.7368", "10"]
+
+
+def facts(page):
+    """{what: how} of the section on how it was made."""
+    cells = page.texts[page.texts.index("How it was made") + 1 :]
+    return dict(zip(cells[::2], cells[1::2], strict=True))
+
+
+def test_it_tells_all_settings(tmp_path):
+    """Those of resnet18-cifar10 as shared/SPEC.md's section 2 and recipes.py have them."""
+    page, _ = write(tmp_path)
+    expected = {
+        "examples": "1,100 to train on, 100 to validate on, 30 to test on",
+        "network": "resnet18 for 8x8x3, 1,234,567 trained parameters",
+        "scaling": "mean (0.4914, 0.4822, 0.4465), deviation (0.2023, 0.1994, 0.201) of pixels / 255",
+        "augmentation": "moved by up to 4 pixels, half of them mirrored",
+        "batch size": "128",
+        "optimizer": "sgd, momentum 0.9",
+        "learning rate": "0.1, reached in 5 epochs, falling to 0 in half a cosine",
+        "loss": "cross-entropy",
+        "weight decay": "0.0005",
+        "label smoothing": "0.1",
+        "commit": "0123456789ab",
+    }
+    found = facts(page)
+    assert {name: found.get(name) for name in expected} == expected
+    assert not {"first weights", "frozen layers"} & found.keys()
+
+
+def test_it_tells_the_file_that_a_run_began_with_and_what_was_frozen(tmp_path):
+    names = [f"stage1_<{i}>" for i in range(5)]
+    page, _ = write(tmp_path, weights="pets/first.keras", frozen=names, scaling=None, row=RECIPES["lenet5-mnist"])
+    found = facts(page)
+    assert found["first weights"] == "pets/first.keras"
+    assert found["frozen layers"] == "stage1_<0>, stage1_<1>, stage1_<2>, ... (5 layers)"
+    assert found["scaling"] == "as the first weights have it"
+    assert found["optimizer"] == "sgd"
+    assert found["learning rate"] == "0.9"
+    assert not {"augmentation", "weight decay", "label smoothing"} & found.keys()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_recipes_settings_have_words(name):
+    assert report.settings_of(RECIPES[name])["learning rate"].startswith(f"{RECIPES[name].learning_rate:g}")
 
 
 @pytest.mark.parametrize(("wrong", "told"), [(19, False), (20, True), (21, True)])
@@ -132,7 +191,8 @@ def test_a_report_is_written_of_any_run(tmp_path, options, pictures):
 
 
 def test_an_evaluation_has_a_report_of_its_own(tmp_path):
-    report.write_evaluation(tmp_path, "<title> & more", judged(7), np.zeros((30, 8, 8, 1), np.uint8))
+    evaluation, images = judged(7), np.zeros((30, 8, 8, 1), np.uint8)
+    report.write_evaluation(tmp_path, "<title> & more", evaluation, images)
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     assert page.texts.count("<title> & more") == 2
     assert {path.name for path in tmp_path.iterdir()} == {"report.html", "confusion.png", "mistakes.png"}
