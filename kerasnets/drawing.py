@@ -15,6 +15,7 @@ BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9731a", "#8a8f98", "#b9cfe6"
 MOST_POINTS = 600  # of the figures by batch that are drawn
 SHOWN = 8  # pictures of a class
 MOST_NAMED = 20  # classes whose names and numbers are written into a confusion matrix
+LONGEST_NAME = 26  # characters of a picture's, below it
 TOP = 5  # classes shown
 SUFFIXES = (".png", ".jpg", ".svg", ".pdf")
 
@@ -87,7 +88,7 @@ def confusion(matrix, class_names):
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if count <= MOST_NAMED:
-        names = [name if len(name) <= 18 else f"{name[:17]}…" for name in class_names]
+        names = [cut(name, 18) for name in class_names]
         slanted = dict(rotation=45, ha="right", rotation_mode="anchor") if max(map(len, names)) > 2 else {}
         axes.set_xticks(range(count), names, **slanted)
         axes.set_yticks(range(count), names)
@@ -99,23 +100,23 @@ def confusion(matrix, class_names):
     return figure
 
 
-def grid(images, captions, columns=6, colours=None):
-    """Draw pictures with captions in rows; return a matplotlib Figure.
+def grid(images, captions, names, columns=6):
+    """Draw pictures in rows, a caption above and a name below each; return a matplotlib Figure.
 
-    images: uint8 (n, height, width, 1 or 3). colours: of the captions.
+    images: uint8 (n, height, width, 1 or 3).
     """
     from matplotlib.figure import Figure
 
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.5 * columns, 1.85 * rows), layout="constrained")
+    figure = Figure(figsize=(1.6 * columns, 2.1 * rows), layout="constrained")
     places = figure.subplots(rows, columns, squeeze=False).ravel()
     for i, axes in enumerate(places):
         if i >= len(images):
             axes.set_visible(False)
             continue
         draw_pixels(axes, images[i], captions[i])
-        if colours:
-            axes.title.set_color(colours[i])
+        axes.title.set_fontsize(8)
+        axes.set_xlabel(shorten(names[i], LONGEST_NAME), fontsize=7, color=GREY)
     return figure
 
 
@@ -175,6 +176,11 @@ def predictions(pictures, names, results):
         bars.tick_params(length=0)
         bars.spines[["top", "right", "bottom"]].set_visible(False)
     return figure
+
+
+def cut(name, length):
+    """The beginning of a class' name, in at most `length` characters."""
+    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def draw_pixels(axes, pixels, title):

@@ -27,6 +27,11 @@ class Evaluation:
         return self.log_probabilities.argmax(axis=1)
 
     @property
+    def sureness(self):
+        """float64 (n,): the probability that was given to the likeliest class of each."""
+        return np.exp(self.log_probabilities.max(axis=1))
+
+    @property
     def accuracy(self):
         """The share that was judged rightly."""
         return float((self.predictions == self.labels).mean())

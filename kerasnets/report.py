@@ -54,7 +54,7 @@ def write(job, run, judged, figures, permuted=None):
     written whole or not at all.
     """
     folder, curves = job.folder, drawing.learning_curves(run, figures.batches)
-    drawn = {"curves": curves, **pictures_of(judged, job.data.test_images)}
+    drawn = {"curves": curves, **pictures_of(judged, job.data)}
     for name, figure in drawn.items():
         drawing.save_figure(figure, folder / f"{name}.png")
     write_history(folder, figures)
@@ -74,9 +74,9 @@ def write_history(folder, figures):
     write_csv(folder / "batches.csv", "step", figures.batches)
 
 
-def write_evaluation(folder, title, judged, test_images):
-    """Write report.html, confusion.png and mistakes.png of an evaluation.Evaluation into `folder`."""
-    drawn = pictures_of(judged, test_images)
+def write_evaluation(folder, title, judged, data):
+    """Write report.html, confusion.png and mistakes.png of an evaluation.Evaluation of a data.Data into `folder`."""
+    drawn = pictures_of(judged, data)
     for name, figure in drawn.items():
         drawing.save_figure(figure, folder / f"{name}.png")
     body = [f'<p class="lead">{lead(judged.accuracy, judged)}</p>', *sections_of(judged, drawn)]
@@ -93,15 +93,20 @@ def lead(accuracy, judged):
     )
 
 
-def pictures_of(judged, test_images):
+def pictures_of(judged, data):
     """{name: figure}: the confusion matrix, and the mistakes where pictures were judged and some wrongly."""
     drawn = {"confusion": drawing.confusion(judged.confusion(), judged.class_names)}
-    worst = judged.worst(WORST) if test_images.ndim == 4 else ()
+    worst = judged.worst(WORST) if data.test_images.ndim == 4 else ()
     if len(worst):
-        names, found = judged.class_names, judged.predictions
-        captions = [f"{names[judged.labels[i]]}\n→ {names[found[i]]}" for i in worst]
-        drawn["mistakes"] = drawing.grid(test_images[worst], captions)
+        captions = [caption(judged, i) for i in worst]
+        drawn["mistakes"] = drawing.grid(data.test_images[worst], captions, [data.name_of(i) for i in worst])
     return drawn
+
+
+def caption(judged, i):
+    """The class of the i-th picture and, in the line below, what it was taken for and how surely."""
+    name, answer = (judged.class_names[found[i]] for found in (judged.labels, judged.predictions))
+    return f"{drawing.cut(name, 22)}\n→ {drawing.cut(answer, 14)}  {judged.sureness[i]:.1%}"
 
 
 def sections_of(judged, drawn):
@@ -109,7 +114,10 @@ def sections_of(judged, drawn):
     yield section("Each class", by_class(judged))
     yield section("What is taken for what", image(drawn["confusion"]))
     if "mistakes" in drawn:
-        note = "<p>Wrong answers that the network was surest of: the class, and what it answered.</p>"
+        note = (
+            "<p>Wrong answers that the network was surest of: the class, what it answered, with which probability, and "
+            "which picture of the test data it is.</p>"
+        )
         yield section("The worst mistakes", note + image(drawn["mistakes"]))
 
 

@@ -33,7 +33,7 @@ def main():
     judged, card = evaluation.evaluate_file(args.model, found)
     if args.out:
         title = f"{card.model} on {found.title}"
-        report.write_evaluation(Path(args.out), title, judged, found.test_images)
+        report.write_evaluation(Path(args.out), title, judged, found)
     print(json.dumps(judged.as_dict()) if args.json else f"{judged.line()} model={args.model} data={found.title!r}")
 
 

@@ -96,6 +96,7 @@ def test_figures_of_a_few_examples_are_those_made_by_hand(judged):
     assert judged.accuracy == 5 / 8
     assert judged.majority == 4 / 8
     assert judged.beats_majority
+    assert judged.sureness == pytest.approx([0.7, 0.5, 0.8, 0.6, 0.7, 0.9, 0.4, 0.6])
     assert judged.loss == pytest.approx(-math.log(0.7 * 0.5 * 0.1 * 0.6 * 0.7 * 0.1 * 0.4 * 0.3) / 8)
     assert judged.confusion().tolist() == CONFUSION
     for found, expected in zip(judged.by_class(), BY_CLASS, strict=True):

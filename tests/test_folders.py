@@ -96,6 +96,16 @@ def test_a_given_test_part_is_kept(make, names):
     assert_holds(found.test_images, found.test_labels, test)
 
 
+@pytest.mark.parametrize("part", ["", "train/"])
+def test_the_files_of_the_test_part_are_known(make, part):
+    pixels = drawn(part) | (drawn("test/", seed=1) if part else {})
+    found = data.load_data(make(files(pixels)))
+    assert len(found.test_files) == len(found.test_labels)
+    for i, name in enumerate(found.test_files):
+        np.testing.assert_array_equal(found.test_images[i], pixels[name])
+        assert found.name_of(i) == name.split("/")[-1]
+
+
 def test_beside_a_test_part_validation_pictures_are_told_of_and_left_out(make, capsys):
     train, test, third = (
         drawn(f"{name}/", counts=(2, 2, 2), seed=i) for i, name in enumerate(("train", "test", "val"))

@@ -165,6 +165,22 @@ def test_where_nothing_was_learned_it_says_so(tmp_path, wrong, told):
     assert ("try a smaller learning rate or more epochs" in " ".join(page.texts)) == told
 
 
+def drawn_texts(figure):
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def test_a_mistake_is_shown_with_what_it_was_taken_for_how_surely_and_where_it_lies():
+    """Logits of 3, 0 and 0: the answer has e^3 / (e^3 + 2), which is 0.909."""
+    evaluation, images = judged(2), np.zeros((30, 8, 8, 3), np.uint8)
+    first, second = ('<b>cat</b> & "dog"\n→ $\\nosuch$ 5  90.9%', "$\\nosuch$ 5\n→ emu's {0}  90.9%")
+    files = tuple(f"test/cat/{i:03}.jpg" for i in range(30))
+    for changes, names in (({}, ("test 0", "test 1")), ({"test_files": files}, ("000.jpg", "001.jpg"))):
+        figure = report.pictures_of(evaluation, data_of(evaluation, images, **changes))["mistakes"]
+        assert drawn_texts(figure) == [names[0], first, names[1], second]
+
+
 def test_csv_has_a_row_an_epoch_and_a_step(tmp_path):
     _, figures = write(tmp_path)
     for name, first, columns in (("epochs", "epoch", figures.history), ("batches", "step", figures.batches)):
@@ -192,7 +208,7 @@ def test_a_report_is_written_of_any_run(tmp_path, options, pictures):
 
 def test_an_evaluation_has_a_report_of_its_own(tmp_path):
     evaluation, images = judged(7), np.zeros((30, 8, 8, 1), np.uint8)
-    report.write_evaluation(tmp_path, "<title> & more", evaluation, images)
+    report.write_evaluation(tmp_path, "<title> & more", evaluation, data_of(evaluation, images))
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     assert page.texts.count("<title> & more") == 2
     assert {path.name for path in tmp_path.iterdir()} == {"report.html", "confusion.png", "mistakes.png"}

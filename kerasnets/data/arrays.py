@@ -24,6 +24,7 @@ class Data:
     title: str = "these data"  # in messages, reports and model files
     class_names: tuple[str, ...] = ()  # "0", "1", ... where none are given
     input_kind: str = "picture"  # how a picture becomes one like those in the set: a name in pictures.KINDS
+    test_files: tuple[str, ...] = ()  # the test pictures' own files, below the folder or zip; () where they have none
 
     def __post_init__(self):
         for part in ("train_labels", "test_labels"):
@@ -38,6 +39,10 @@ class Data:
     def image_shape(self):
         """(height, width, channels), or (columns,)."""
         return tuple(self.train_images.shape[1:])
+
+    def name_of(self, index):
+        """What a person finds the picture of the test part at `index` by: the name of its file, else that index."""
+        return self.test_files[index].rpartition("/")[2] if self.test_files else f"test {index}"
 
 
 def is_whole(labels):

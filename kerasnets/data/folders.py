@@ -69,6 +69,7 @@ def read_classes(path, shape=None, title=None, input_kind="picture"):
         title=title or path.resolve().name.removesuffix(".zip"),
         class_names=class_names,
         input_kind=input_kind,
+        test_files=tuple(every[i] for i in test),
     )
 
 
