@@ -197,7 +197,7 @@ def listed(images):
         return [images]
     if not isinstance(images, (list, tuple)):
         images = np.asarray(images)
-        is_one = images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3))
+        is_one = images.ndim in (0, 2) or (images.ndim == 3 and images.shape[2] <= 4)  # which `prepare` may refuse
         return [images] if is_one else list(images)
     return images
 

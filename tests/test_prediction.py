@@ -1,6 +1,7 @@
-"""The shipped model reads pictures of digits that it has never seen, from any source."""
+"""The shipped model reads pictures of digits that it has never seen, from any source, as whatever is passed."""
 
 import doctest
+import warnings
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import data, prediction, saving
+from kerasnets import cards, data, engines, prediction, saving
+from kerasnets.data import folders
 from kerasnets.errors import BadInputError
 from tests.conftest import ROOT
 
@@ -44,13 +46,6 @@ def raised(path, image):
         kerasnets.Classifier.load(path).predict([image])
     except BadInputError as error:
         return str(error)
-
-
-def run_doctest():
-    import os
-
-    os.chdir(ROOT)
-    return doctest.testmod(prediction).failed, doctest.testmod(prediction).attempted
 
 
 def colour_model(path):
@@ -89,6 +84,17 @@ def test_both_shipped_files_are_the_same_model_on_every_backend(workers):
     np.testing.assert_allclose(rows, [rows[0]] * 6, rtol=0, atol=1e-5)
 
 
+def test_the_shipped_onnx_says_what_the_model_file_says(workers):
+    """In this process, which has no framework."""
+    images = [SAMPLES / name for name in SHOWN]
+    expected = workers["torch"](answers, SHIPPED / "mnist_cnn-mnist.keras", images)
+    found = answers(SHIPPED / "mnist_cnn-mnist.onnx", images)
+    for (label, _, one), (_, _, other) in zip(expected, found, strict=True):
+        assert other[0][0] == label
+        assert dict(other) == pytest.approx(dict(one), abs=1e-5)
+    assert cards.load(SHIPPED / "mnist_cnn-mnist.onnx") == cards.load(SHIPPED / "mnist_cnn-mnist.keras")
+
+
 def test_the_shipped_model_is_as_good_as_its_card_says(workers, mnist):
     card = saving.load_card(SHIPPED / "mnist_cnn-mnist.keras")
     found = workers["torch"](accuracy, SHIPPED / "mnist_cnn-mnist.keras", list(mnist.test_images), mnist.test_labels)
@@ -98,7 +104,7 @@ def test_the_shipped_model_is_as_good_as_its_card_says(workers, mnist):
 
 def test_shipped_files_are_small():
     sizes = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
-    assert {"mnist_cnn-mnist.keras", "mnist_cnn-mnist.h5"} <= set(sizes)
+    assert {"mnist_cnn-mnist.keras", "mnist_cnn-mnist.h5", "mnist_cnn-mnist.onnx"} <= set(sizes)
     assert max(sizes.values()) < 1_000_000
 
 
@@ -158,8 +164,11 @@ def test_red_is_red_and_blue_is_blue_from_a_file_and_from_an_array(worker, tmp_p
     assert labels == ["red", "red", "green", "green", "blue", "blue"]
 
 
-def test_the_example_in_the_docstring_runs(workers):
-    assert workers["torch"](run_doctest) == (0, 2)
+def test_the_example_in_the_docstring_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    done = doctest.testmod(prediction)
+    assert done.failed == 0
+    assert done.attempted > 1
 
 
 def test_the_drawing_holds_every_answer(workers, tmp_path):
@@ -176,3 +185,139 @@ def draw_samples(path):
     images = [SAMPLES / "screen-4.png", SAMPLES / "three-on-paper.jpg"]
     results = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.keras").try_predict(images)
     prediction.draw(images, ["four", "three"], results, save=path)
+
+
+# ---- what may be passed ----
+
+RNG = np.random.default_rng(0)
+GREY, COLOUR = RNG.integers(0, 256, (9, 7), np.uint8), RNG.integers(0, 256, (5, 8, 3), np.uint8)
+
+# what is passed -> the images in it
+PASSED = {
+    "grey": (GREY, [GREY]),
+    "grey with its channel": (GREY[..., None], [GREY[..., None]]),
+    "colour": (COLOUR, [COLOUR]),
+    "batch of grey": (np.stack([GREY, GREY + 1]), [GREY, GREY + 1]),
+    "batch of grey with its channel": (np.stack([GREY, GREY + 1])[..., None], [GREY[..., None], GREY[..., None] + 1]),
+    "batch of colour": (np.stack([COLOUR, COLOUR + 1]), [COLOUR, COLOUR + 1]),
+    "batch of one": (COLOUR[None], [COLOUR]),
+    "empty batch": (np.zeros((0, 9, 7, 3), np.uint8), []),
+    "list of sizes": ([GREY, COLOUR], [GREY, COLOUR]),
+    "tuple": ((COLOUR, GREY), [COLOUR, GREY]),
+    "empty list": ([], []),
+    "name": ("a.png", ["a.png"]),
+    "path": (Path("a.png"), [Path("a.png")]),
+    "bytes": (b"\x89PNG", [b"\x89PNG"]),
+    "mixture": ([GREY, "a.png", b"\x89PNG"], [GREY, "a.png", b"\x89PNG"]),
+}
+
+
+@pytest.mark.parametrize("case", PASSED)
+def test_one_image_or_several_are_told_apart(case):
+    passed, expected = PASSED[case]
+    found = list(prediction.listed(passed))
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert type(one) is type(other)
+        assert np.array_equal(one, other) if isinstance(other, np.ndarray) else one == other
+
+
+BYTES = np.array([[0, 1, 127, 128, 254, 255]], np.uint8)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64", "float16", "float32", "float64"])
+def test_pixels_of_0_to_255_are_taken_in_any_type(dtype):
+    found = prediction.as_pixels(BYTES.astype(dtype))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, BYTES)
+
+
+def test_fractions_of_a_level_are_rounded():
+    np.testing.assert_array_equal(prediction.as_pixels(np.array([[0.4, 0.6, 254.6, 255.0]])), [[0, 1, 255, 255]])
+
+
+@pytest.mark.parametrize("array", [BYTES / 255, (BYTES / 255).astype("float32"), BYTES.astype("float32") / 255])
+def test_pixels_of_0_to_1_are_warned_of_and_right_all_the_same(array):
+    """Tutorials divide by 255."""
+    with pytest.warns(UserWarning, match=r"the pixels are 0\.\.1: multiplied by 255; pass them as they are, 0\.\.255"):
+        found = prediction.as_pixels(array)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, BYTES)
+
+
+def test_a_mask_is_black_and_white():
+    with pytest.warns(UserWarning, match=r"multiplied by 255"):
+        found = prediction.as_pixels(BYTES > 127)
+    np.testing.assert_array_equal(found, [[0, 0, 0, 255, 255, 255]])
+
+
+@pytest.mark.parametrize(("array", "kind", "words"), [
+    (np.array([[0.5, np.nan]]), BadInputError, "the picture has pixels that are not finite numbers; pass uint8, 0..2"),
+    (np.array([[0.5, np.inf]]), BadInputError, "the picture has pixels that are not finite numbers; pass uint8, 0..2"),
+    (np.array([[-1.0, 1.0]]), ValueError, "an array of -1 to 1 is no picture; pass pixels of 0..255, before any scal"),
+    (np.array([[0, 65535]], np.uint16), ValueError, "an array of 0 to 65535 is no picture; pass pixels of 0..255, be"),
+    (np.array([["a", "b"]]), ValueError, "an array of <U1 is no picture; pass uint8 (height, width[, 1 or 3]), 0..255"),
+    (np.array([[None]]), ValueError, "an array of object is no picture; pass uint8 (height, width[, 1 or 3]), 0..255"),
+    (np.array([[1j]]), ValueError, "an array of complex128 is no picture; pass uint8 (height, width[, 1 or 3]), 0.."),
+])  # fmt: skip
+def test_numbers_that_are_no_pixels_are_refused(array, kind, words):
+    with pytest.raises(kind) as caught:
+        prediction.as_pixels(array)
+    assert str(caught.value).startswith(words)
+    with pytest.raises(kind):
+        kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx").predict(array)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3, 4, 5), (1, 2, 9, 7, 3), (9, 7, 4), (0, 7), (9, 0, 3)])
+def test_an_array_of_another_shape_is_refused(shape):
+    """Also one with transparency, which is no batch of grey pictures that are four pixels wide."""
+    with pytest.raises(ValueError, match="a picture is uint8") as caught:
+        kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx").predict(np.zeros(shape, np.uint8))
+    assert "a picture is uint8 (height, width) or (height, width, 1 or 3)" in str(caught.value)
+
+
+def test_what_is_passed_in_any_form_is_answered_the_same(tmp_path):
+    """A photo as a path, its bytes, an array, floats of either scaling, alone and among others."""
+    path = SAMPLES / "screen-5.png"
+    array = cv2.imread(str(path))[..., ::-1]
+    classifier = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx")
+    [expected] = classifier.predict(path)
+    assert expected.label == "5"
+    images = [str(path), path.read_bytes(), array, array.astype("float32"), array / 255, array[..., 0], array[..., :1]]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert classifier.predict(images) == [expected] * len(images)
+    assert [str(each.message)[:20] for each in caught] == ["the pixels are 0..1:"]
+    assert classifier.predict(np.stack([array] * 3)) == [expected] * 3
+    assert classifier.predict([]) == []
+
+
+def test_more_pictures_than_go_through_at_once_are_answered_in_their_order():
+    names = list(SHOWN) * 10
+    assert len(names) > 2 * prediction.BATCH
+    found = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx").predict([SAMPLES / name for name in names])
+    assert [each.label for each in found] == [SHOWN[name] for name in names]
+
+
+@pytest.mark.parametrize("engine", ["opencv", "onnxruntime", "openvino"])
+def test_a_digit_reaches_the_network_as_it_does_in_training(tmp_path, monkeypatch, engine):
+    """A photo, through the reading of folders to train on, and through the answer of each engine."""
+    photo = (SAMPLES / "three-on-paper.jpg").read_bytes()
+    for name in ("three/1.jpg", "three/2.jpg", "other/1.jpg", "other/2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(photo)
+    trained_on = folders.read_classes(tmp_path, (28, 28, 1), input_kind="mnist").train_images
+    seen = seen_by(monkeypatch, engine)
+    [answer] = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx", engine).predict([tmp_path / "three/1.jpg"])
+    for pixels in (seen[0][0], answer.pixels):
+        assert pixels.dtype == np.uint8
+        np.testing.assert_array_equal(pixels, trained_on[0])
+    assert 0.05 < (answer.pixels > 127).mean() < 0.3  # white ink on black
+
+
+def seen_by(monkeypatch, engine):
+    """The batches that an engine computes from now on."""
+    kind, seen = engines.ENGINES[engine].load, []
+    compute = kind.compute
+    monkeypatch.setattr(kind, "compute", lambda self, pixels: seen.append(pixels) or compute(self, pixels))
+    return seen
