@@ -72,8 +72,8 @@ class Job:
         sha = hashlib.sha256()
         for array in (self.data.train_images, self.data.train_labels):
             sha.update(np.ascontiguousarray(array))
-        data = sha.hexdigest()[:16]
-        return {**row, "seed": self.seed, "data": data, "frozen": self.frozen, "weights": self.begun_with}
+        pixels = sha.hexdigest()[:16]
+        return {**row, "seed": self.seed, "data": pixels, "frozen": self.frozen, "weights": self.begun_with}
 
 
 def row_of(recipe):

@@ -164,6 +164,7 @@ def facts_of(job, run, trained_on):
         "examples": f"{trained_on:,} to train on, {examples - trained_on:,} to validate on, "
                     f"{len(job.data.test_labels):,} to test on",
         "network": f"{job.row.model} for {shape}, {job.parameters:,} trained parameters",
+        "options": ", ".join(f"{name} {value}" for name, value in job.row.options.items()),
         "first weights": str(job.weights or ""),
         "frozen layers": frozen(job.frozen),
         "scaling": scaling(job),

@@ -126,6 +126,7 @@ def test_it_tells_all_settings(tmp_path):
     expected = {
         "examples": "1,100 to train on, 100 to validate on, 30 to test on",
         "network": "resnet18 for 8x8x3, 1,234,567 trained parameters",
+        "options": "small_stem True",
         "scaling": "mean (0.4914, 0.4822, 0.4465), deviation (0.2023, 0.1994, 0.201) of pixels / 255",
         "augmentation": "moved by up to 4 pixels, half of them mirrored",
         "batch size": "128",
