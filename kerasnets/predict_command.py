@@ -16,22 +16,35 @@ def gathered(names):
     """Return [(name, image)] of what a person names: files, folders, patterns, - for standard input.
 
     A folder stands for the pictures in it and below it, in order; a pattern that the shell has left, for what it fits.
-    Raises BadInputError for a folder without pictures.
+    In the place of an image that cannot be had stands the BadInputError that says why.
     """
     found = []
     for name in names:
-        if name == STANDARD_INPUT:
-            found.append(("standard input", sys.stdin.buffer.read(pictures.MAX_BYTES + 1)))
-        elif Path(name).is_dir():
-            found += [(str(path), str(path)) for path in pictures_below(name)]
-        elif glob.has_magic(name) and not Path(name).exists():
-            matching = sorted(path for path in glob.glob(name, recursive=True) if Path(path).is_file())
-            if not matching:
-                raise BadInputError(f"nothing fits {shorten(name)}; check folder and pattern")
-            found += [(path, path) for path in matching]
-        else:
-            found.append((name, name))
+        try:
+            found += named_by(name)
+        except BadInputError as error:
+            found.append((name, error))
     return found
+
+
+def named_by(name):
+    if name == STANDARD_INPUT:
+        return [("standard input", from_standard_input())]
+    if Path(name).is_dir():
+        return [(str(path), str(path)) for path in pictures_below(name)]
+    if glob.has_magic(name) and not Path(name).exists():
+        matching = sorted(path for path in glob.glob(name, recursive=True) if Path(path).is_file())
+        if not matching:
+            raise BadInputError(f"nothing fits {shorten(name)}; check folder and pattern")
+        return [(path, path) for path in matching]
+    return [(name, name)]
+
+
+def from_standard_input():
+    content = sys.stdin.buffer.read(pictures.MAX_BYTES + 1)
+    if len(content) > pictures.MAX_BYTES:
+        raise BadInputError(f"standard input does not end; a picture may have {pictures.MAX_BYTES / 1e6:.0f} MB")
+    return pictures.decode(content, "standard input")
 
 
 def pictures_below(folder):
@@ -68,13 +81,15 @@ def answer(classifier, named, args):
 
 
 def answers_of(classifier, named):
-    return zip((name for name, _ in named), classifier.try_predict([image for _, image in named]), strict=True)
+    results = iter(classifier.try_predict([image for _, image in named if not isinstance(image, BadInputError)]))
+    for name, image in named:
+        yield name, image if isinstance(image, BadInputError) else next(results)
 
 
 def sheets_of(classifier, named):
     for name, image in named:
         try:
-            yield name, classifier.read_sheet(image, name)
+            yield name, image if isinstance(image, BadInputError) else classifier.read_sheet(image, name)
         except BadInputError as error:
             yield name, error
 
