@@ -70,6 +70,9 @@ FORMS = {
     "huge": cv2.resize(bar(), (4000, 3000), interpolation=cv2.INTER_LINEAR),
     "thin pen": bar(thickness=2),
     "grain": np.clip(bar() + np.random.default_rng(0).normal(0, 8, (300, 400)), 0, 255).astype(np.uint8),
+    "cropped to its stroke": bar()[70:230, 165:245],
+    "thick": bar(thickness=60),
+    "under a shadow": (bar() * np.where(np.add.outer(np.arange(300), np.arange(400)) < 260, 0.6, 1)).astype(np.uint8),
     "lit from one side": (bar() * np.linspace(0.35, 1, 400)).astype(np.uint8),
     "lit from above": (bar() * np.linspace(1, 0.4, 300)[:, None]).astype(np.uint8),
 }

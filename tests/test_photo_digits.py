@@ -1,0 +1,38 @@
+"""The shipped model reads digits from photos as a phone takes them, drawn by tests/photo_digits.py."""
+
+import pytest
+
+from kerasnets import pictures
+from tests import photo_digits
+from tests.conftest import ROOT
+
+MODEL = str(ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras")
+SEEDS = (1, 2, 3)  # the preparation was made on photos of seeds 101 to 104
+
+
+def labels_of(images):
+    """What the shipped model reads in images: paths or arrays."""
+    from kerasnets.prediction import Classifier
+
+    return [result.label for result in Classifier.load(MODEL).predict(images)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_at_least_95_of_100_photos_are_read(workers, seed):
+    photos = photo_digits.photos(100, seed)
+    read = workers["jax"](labels_of, [pictures.decode(content, "photo.jpg") for content, _ in photos])
+    wrong = [
+        f"photo {i}: {digit} read as {label}"
+        for i, ((_, digit), label) in enumerate(zip(photos, read, strict=True))
+        if label != str(digit)
+    ]
+    print(wrong)
+    assert len(wrong) <= 5, wrong
+
+
+def test_the_photos_are_no_easy_ones():
+    """A digit of a photo is anywhere, of any size, in uneven light."""
+    pixels = [pictures.to_grey(pictures.decode(content, "")) for content, _ in photo_digits.photos(100, SEEDS[0])]
+    uneven = [abs(float(grey[:, :50].mean()) - float(grey[:, -50:].mean())) > 25 for grey in pixels]
+    assert sum(uneven) >= 40
+    assert len({grey.shape for grey in pixels}) >= 5
