@@ -36,6 +36,7 @@ def main():
     cv2.imwrite(str(HERE / "two-transparent.png"), transparent(2, 160, 0.1))
     for digit in STROKES:
         cv2.imwrite(str(HERE / f"screen-{digit}.png"), 255 - drawn(digit, 120, 0.1))
+    cv2.imwrite(str(HERE / "sheet.jpg"), sheet(("2026", "314159", "8707"), rng), [cv2.IMWRITE_JPEG_QUALITY, 82])
 
 
 def drawn(digit, side, pen):
@@ -66,6 +67,23 @@ def photo(digit, ink, pen, rng):
     light = 0.95 - 0.35 * x / 640 - 0.15 * y / 480
     paper = np.array((205, 222, 230)) * light[..., None]
     picture = paper * (1 - mask) + np.array(ink) * light[..., None] * mask
+    return np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+
+
+def sheet(rows, rng):
+    """Rows of digits on one sheet, under a shadow's edge, tilted by 2 degrees. uint8 BGR (720, 960, 3)."""
+    mask = np.zeros((720, 960), np.float32)
+    for row, digits in enumerate(rows):
+        for column, digit in enumerate(digits):
+            side = int(rng.uniform(140, 190))
+            left, top = 40 + 145 * column + int(rng.uniform(0, 20)), 20 + 225 * row + int(rng.uniform(0, 30))
+            there = mask[top : top + side, left : left + side]
+            np.maximum(there, drawn(int(digit), side, 0.08) / 255.0, out=there)
+    mask = cv2.warpAffine(mask, cv2.getRotationMatrix2D((480, 360), 2, 1), (960, 720))
+    mask = cv2.GaussianBlur(mask, (0, 0), 1)[..., None]
+    y, x = np.mgrid[0:720, 0:960]
+    light = (0.97 - 0.2 * x / 960) * (1 - 0.3 / (1 + np.exp((700 - x - 0.6 * y) / 12)))
+    picture = (np.array((215, 228, 232)) * (1 - mask) + np.array((120, 50, 35)) * mask) * light[..., None]
     return np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
 
 

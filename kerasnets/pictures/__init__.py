@@ -20,13 +20,17 @@ except ImportError as error:
 from kerasnets.pictures.clothing import to_fashion_form
 from kerasnets.pictures.digits import permute_pixels, to_mnist_form, to_padded_mnist_form, to_permuted_mnist_form
 from kerasnets.pictures.reading import MAX_BYTES, MAX_PIXELS, decode, read, read_file
+from kerasnets.pictures.sheets import Digit, draw_boxes, find_digits
 from kerasnets.pictures.sizes import shrink, to_centre, to_grey, to_rgb, to_size
 
 __all__ = [
     "KINDS",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "Digit",
     "decode",
+    "draw_boxes",
+    "find_digits",
     "permute_pixels",
     "prepare",
     "read",
@@ -56,8 +60,8 @@ def prepare(picture, kind, shape, name="the picture"):
         )
     try:
         return KINDS[kind](picture, shape)
-    except (BadInputError, cv2.error) as error:
-        raise BadInputError(f"{shorten(name)}: {error}") from error
+    except (BadInputError, cv2.error) as error:  # OpenCV's whole message has several lines
+        raise BadInputError(f"{shorten(name)}: {getattr(error, 'err', error)}") from error
 
 
 def refuse(picture, shape):
