@@ -17,7 +17,7 @@ import numpy as np
 
 from kerasnets import backends, cards, engines, saving
 from kerasnets.errors import BadInputError, shorten
-from kerasnets.files import check_writable, whole_file, whole_folder
+from kerasnets.files import check_writable, sweep, whole_file, whole_folder
 from kerasnets.workers import Worker
 
 ALLOWED = 1e-4  # difference of a probability from Keras'
@@ -88,7 +88,8 @@ def export(path, out, tell=lambda line: None):
                     f"{judge} differs by {difference:.1e} from Keras on {shorten(path)}, where {ALLOWED:g} is allowed: "
                     "nothing is left behind; please report it"
                 )
-        size = sum(file.stat().st_size for file in [*part.parent.glob(f"{part.stem}.*"), *part.rglob("*")])
+        files = [part, part.with_suffix(".bin"), *part.rglob("*")]
+        size = sum(file.stat().st_size for file in files if file.is_file())
     return Export(str(out), form.title, size, backend, differences)
 
 
@@ -105,9 +106,11 @@ def route_of(suffix):
     wanted = os.environ.get("KERAS_BACKEND")
     able = [backend for backend, needed in form.routes.items() if all(map(backends.is_installed, (backend, *needed)))]
     if not able:
+        there = any(map(backends.is_installed, form.routes))
+        extras = [form.extra] if there else dict.fromkeys([next(iter(form.routes)), form.extra])
         raise ImportError(
             f"no installed backend can write {form.title}; {' or '.join(form.routes)} can: "
-            f'pip install "kerasnets[{form.extra}]"'
+            f'pip install "kerasnets[{",".join(extras)}]"'
         )
     return wanted if wanted in able else able[0]
 
@@ -135,6 +138,7 @@ def check_target(out):
 @contextlib.contextmanager
 def second_file(part, out):
     """Move the .bin that OpenVINO writes beside an .xml to its place, or remove it."""
+    sweep(out.with_suffix(".bin"))
     second = part.with_suffix(".bin")
     try:
         yield

@@ -88,6 +88,17 @@ FAILURES = {
     "pictures for rows": ("evaluate.py", [ROWS, "--dataset", "./empty"], 3, "takes rows of numbers; name an .npz"),
     "no data to judge": ("evaluate.py", [SHIPPED], 2, "the following arguments are required: --dataset"),
     "other classes": ("evaluate.py", [SHIPPED, "--dataset", "sum3"], 3, "knows 10 classes (0, 1, ...), sums of three"),
+    "unknown engine": ("predict_image.py", [SHIPPED, SAMPLE, "--engine", "cuda"], 2, "'cuda'; choose one of: auto, op"),
+    "another's engine": ("predict_image.py", [SHIPPED, SAMPLE, "--engine", "opencv"], 2, "opencv does not read "),
+    "no video": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--save", "a.mp4"], 3, "no video no.mp4; check"),
+    "video drawn": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--save", "a.png"], 2, "cannot write a.png: a"),
+    "no export": ("export.py", [SHIPPED], 2, "the following arguments are required: --out"),
+    "unknown form": ("export.py", [SHIPPED, "--out", "a.onx"], 2, "cannot export to a.onx: name a file that ends in"),
+    "export of none": ("export.py", ["no.keras", "--out", "a.onnx"], 3, "no model file no.keras; check name and"),
+    "export of a picture": ("export.py", [SAMPLE, "--out", "a.onnx"], 3, "is not a model file; those end in .keras or"),
+    "unwritable export": ("export.py", [SHIPPED, "--out", "/proc/a.onnx"], 4, "/proc/a.onnx: "),
+    "export to a folder": ("export.py", [SHIPPED, "--out", "folder.keras/../empty"], 4, "empty: File exists; a file"),
+    "export below a file": ("export.py", [SHIPPED, "--out", "file/a.onnx"], 4, "file/a.onnx: "),
     "unknown drawing": ("predict_image.py", [SHIPPED, SAMPLE, "--save", "a.xyz"], 2, "cannot draw a.xyz: it must"),
 }  # fmt: skip
 
@@ -235,7 +246,9 @@ def test_recipes_and_data_are_shown(tmp_path):
 
 def test_predictions_are_lines_or_json_and_the_good_ones_come_all_the_same(tmp_path):
     done = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "no.png", "--top", 2)
-    assert "no picture no.png" in only_line(done, 3)
+    error, count = done.stderr.splitlines()
+    assert (done.returncode, error[:24]) == (3, "error: no picture no.png")
+    assert count == "error: 1 of 2 pictures could not be answered; the others were"
     assert re.fullmatch(rf"{re.escape(str(SAMPLE))}: 3 [01]\.\d{{4}}, \d 0\.\d{{4}}\n", done.stdout)
 
     done = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "no.png", "--json", "--save", "drawn.png")

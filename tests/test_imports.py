@@ -35,9 +35,15 @@ MAY_IMPORT = {
     "report": {"drawing", "files"},
     "train_command": {"errors", "recipes", "saving"},
     "jobs": {"backends", "data", "errors", "files", "models", "recipes", "saving", "transfer", "weights"},
-    "reproduction": {"backends", "data", "errors", "files", "recipes", "report", "saving"},
+    "reproduction": {"backends", "data", "errors", "exporting", "files", "recipes", "report", "saving"},
     "files": set(),
     "keras_files": {"errors"},
+    "cards": {"errors", "onnx_files", "saving"},
+    "engines": {"backends", "errors", "onnx_files", "saving"},
+    "exporting": {"backends", "cards", "engines", "errors", "files", "graph", "pictures", "saving", "workers"},
+    "benchmark": {"backends", "data", "engines", "exporting", "files", "prediction", "workers"},
+    "video": {"backends", "errors", "files"},
+    "predict_command": {"console", "errors", "pictures", "prediction", "video"},
     "graph": {"backends"},
     "cases": set(),
     "weights": set(),
@@ -52,7 +58,7 @@ MAY_IMPORT = {
     "data": {"backends", "data", "errors", "pictures"},
     "saving": {"backends", "errors", "files", "graph", "keras_files", "operations", "pictures"},
     "trials": {"engines", "errors"},
-    "prediction": {"drawing", "errors", "pictures", "saving"},
+    "prediction": {"cards", "drawing", "engines", "errors", "pictures", "trials"},
     "description": {"backends", "errors", "graph", "models", "saving", "weights"},
     "transfer": {"backends", "graph", "models", "saving"},
     "convert": {"backends", "convert", "errors", "files", "graph", "models", "pictures", "saving", "weights"},
@@ -126,6 +132,9 @@ def test_nothing_imports_a_script():
     "import kerasnets",
     "import kerasnets; kerasnets.RECIPES; kerasnets.DATASETS; kerasnets.load_data('digits')",
     "import kerasnets; kerasnets.Classifier.load('models_saved/pretrained/mnist_cnn-mnist.keras')",
+    "import kerasnets.exporting, kerasnets.engines, kerasnets.cards, kerasnets.predict_command, kerasnets.video",
+    "import kerasnets; kerasnets.Classifier.load('models_saved/pretrained/mnist_cnn-mnist.onnx')"
+    ".predict('docs/samples/screen-1.png')",
     "import kerasnets.prediction, kerasnets.pictures; kerasnets.pictures.read('docs/samples/screen-1.png')",
 ])  # fmt: skip
 def test_no_framework_is_loaded_until_one_is_needed(statement):
@@ -159,11 +168,21 @@ def script(environment, *arguments):
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_without_a_backend_one_line_says_what_to_install(tmp_path):
-    done = script(alone(None, tmp_path), "scripts/predict_image.py", "models_saved/pretrained/mnist_cnn-mnist.keras",
-                  "docs/samples/screen-0.png")  # fmt: skip
+def test_without_a_backend_an_onnx_file_answers_and_else_one_line_says_what_to_install(tmp_path):
+    environment = alone(None, tmp_path)
+    model, out = "models_saved/pretrained/mnist_cnn-mnist.keras", ["--out", tmp_path / "a.onnx"]
+    done = script(environment, "scripts/predict_image.py", model, "docs/samples/screen-0.png")
     assert done.returncode == 4
     assert done.stderr == "error: no backend is installed; choose one, as by: pip install torch torchvision\n"
+    done = script(environment, "scripts/export.py", model, *out)
+    assert done.returncode == 4
+    words = 'no installed backend can write ONNX; torch or tensorflow can: pip install "kerasnets[torch,onnx]"'
+    assert done.stderr == f"error: {words}\n"
+    done = script(
+        environment, "scripts/predict_image.py", Path(model).with_suffix(".onnx"), "docs/samples/screen-0.png"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("docs/samples/screen-0.png: 0 ")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
