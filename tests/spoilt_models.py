@@ -477,7 +477,7 @@ NEEDS_KERAS = {
     "unknown class of Keras": (
         KERAS, partial(layer, "pool1", partial(of, "keras.layers", "Nonsense")), "is damaged or was made by an"),
     "units": (KERAS, partial(layer, "dense1", partial(settings, units=10**9)), "need more weights than there are"),
-    "upsampling": (KERAS, partial(layer, "pool1", upsampling), "need more weights than there are in it"),
+    "upsampling": (KERAS, partial(layer, "pool1", upsampling), "is damaged"),
     "two outputs": (
         KERAS, lambda path: two_outputs(path), "has not one input and one output"),
     "another shape": (

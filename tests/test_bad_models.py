@@ -79,8 +79,9 @@ def peak():
 
 
 def refusals(folder):
-    """{file: (words, seconds, MiB)} of what Keras is asked to load, after a good file."""
-    saving.load(GOOD)
+    """{file: (words, seconds, MiB)} of what Keras is asked to load, after good files."""
+    for suffix in saving.SUFFIXES:
+        saving.load(GOOD.with_suffix(suffix))
     found = {}
     peak()
     for path in sorted(folder.iterdir()):
@@ -136,7 +137,7 @@ def judge_mutations(path, count, seed):
     """{answer: how often} over mutated files; the longest time in seconds, the growth of memory in MiB."""
     content, rng, answers, longest = path.read_bytes(), np.random.default_rng(seed), {}, 0
     mutant = path.with_name(f"mutated{path.suffix}")
-    refusal(path, judge)
+    assert refusal(path, judge)[0] is None
     before = peak()
     for _ in range(count):
         mutant.write_bytes(mutated(content, rng))
