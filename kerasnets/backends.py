@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
@@ -49,7 +48,7 @@ def choose():
     return backend
 
 
-class KeepOut(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class KeepOut:
     """Makes the import of `packages` fail as if they were not installed.
 
     Keras imports TensorFlow and JAX under any backend where they are installed, to save, to load and to set a seed:

@@ -248,8 +248,8 @@ def write_page(figures, path):
     lines = [
         "# How fast a prediction is",
         "",
-        "Written by `python scripts/bench.py predict --out docs/prediction.md`: medians of several processes, engines in "
-        "turn.",
+        "Written by `python scripts/bench.py predict --out docs/prediction.md`: medians of several processes, engines "
+        "in turn.",
         "",
         f"{backends.machine()}, {datetime.date.today().isoformat()}; {versions()}.",
         "",

@@ -178,6 +178,21 @@ def predictions(pictures, names, results):
     return figure
 
 
+def sheets(pictures, captions):
+    """Draw pictures below each other, each as wide as the page; return a matplotlib Figure.
+
+    pictures: uint8 arrays (height, width, 3) RGB.
+    """
+    from matplotlib.figure import Figure
+
+    heights = [picture.shape[0] / picture.shape[1] for picture in pictures]
+    figure = Figure(figsize=(8.5, sum(8.5 * height + 0.4 for height in heights)), layout="constrained")
+    rows = figure.subplots(len(pictures), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, picture, caption in zip(rows, pictures, captions, strict=True):
+        draw_pixels(axes, picture, caption if len(caption) <= 90 else f"{caption[:87]}...")
+    return figure
+
+
 def cut(name, length):
     """The beginning of a class' name, in at most `length` characters."""
     return name if len(name) <= length else f"{name[: length - 1]}…"

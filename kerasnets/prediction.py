@@ -52,12 +52,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What was read of a picture with several digits. found: (box, Prediction) of each, in reading order, by rows.
+    """What was read of a picture with several digits. rows: (pictures.Digit, Prediction) of each, in reading order."""
 
-    A box is (x, y, width, height) in pixels of the picture.
-    """
-
-    rows: tuple[tuple[tuple[tuple[int, int, int, int], Prediction], ...], ...]
+    rows: tuple[tuple[tuple[pictures.Digit, Prediction], ...], ...]
 
     @property
     def found(self):
@@ -72,13 +69,13 @@ class Sheet:
         """What stands there as one greppable line; with `top` above 1, a line for each digit below it."""
         lines = [f"{name}: {self.text}"]
         if top > 1:
-            for i, (box, prediction) in enumerate(self.found, start=1):
-                lines.append("  " + prediction.line(f"{name} digit {i} at {'x'.join(map(str, box))}", top))
+            for i, (digit, prediction) in enumerate(self.found, start=1):
+                lines.append("  " + prediction.line(f"{name} digit {i} at {','.join(map(str, digit.box))}", top))
         return "\n".join(lines)
 
     def as_dict(self, top=1):
         """What stands there for a program to read."""
-        return {"text": self.text, "digits": [{"box": box, **each.as_dict(top)} for box, each in self.found]}
+        return {"text": self.text, "digits": [{"box": digit.box, **each.as_dict(top)} for digit, each in self.found]}
 
 
 class Classifier:
@@ -116,6 +113,10 @@ class Classifier:
         """The engines.Engine with the network in it."""
         with self.lock:  # of threads that come together, one loads
             if self.loaded is None:
+                if not self.card.class_names and self.engine_name != "keras":  # without our checksum
+                    from kerasnets.trials import try_out
+
+                    try_out(self.path, self.engine_name)
                 self.loaded = engines.load(self.path, self.engine_name)
         return self.loaded
 
@@ -166,17 +167,27 @@ class Classifier:
                 results[i] = Prediction(tuple((names[k], row[k]) for k in order), results[i])
         return results
 
+    def read_sheet(self, image, name="the picture"):
+        """Return the Sheet of one image, as in `predict`, that shows several digits.
+
+        name: stands for an array or bytes in an error. Raises BadInputError where there is no digit, or the model reads
+        other things.
+        """
+        if not self.card.input_kind.startswith("mnist"):
+            raise BadInputError(f"{shorten(self.path)} does not read digits; take one that was trained on MNIST")
+        picture = picture_of(image, name)
+        try:
+            digits = pictures.find_digits(picture)
+        except BadInputError as error:
+            raise BadInputError(f"{shorten(name)}: {error}") from error
+        answers = self.predict([digit.pixels for digit in digits])
+        return Sheet(tuple(rows_of(digits, answers)))
+
     def prepared(self, image):
         """The pixels that the network takes for one image, or the BadInputError that says why there are none."""
         name = image if isinstance(image, (str, Path)) else "the picture"
         try:
-            if isinstance(image, bytes):
-                image = pictures.decode(image, name)
-            elif isinstance(image, (str, Path)):
-                image = pictures.read(image)
-            else:
-                image = as_pixels(image)
-            return pictures.prepare(image, self.card.input_kind, self.input_shape, name)
+            return pictures.prepare(picture_of(image, name), self.card.input_kind, self.input_shape, name)
         except BadInputError as error:
             return error
 
@@ -189,6 +200,29 @@ class Classifier:
             named = f"{len(names)} classes and tells {count} apart"
             raise BadInputError(f"{shorten(self.path)} names {named}; export it again")
         return names
+
+
+def picture_of(image, name="the picture"):
+    """The pixels of an image: uint8 (height, width[, 1 or 3])."""
+    if isinstance(image, bytes):
+        return pictures.decode(image, name)
+    return pictures.read(image) if isinstance(image, (str, Path)) else as_pixels(image)
+
+
+def rows_of(digits, answers):
+    """Yield the rows of a sheet, each a tuple of (digit, answer), from what is in reading order."""
+    row = []
+    for digit, answer in zip(digits, answers, strict=True):
+        if row and begins_row(digit.box, row[-1][0].box):
+            yield tuple(row)
+            row = []
+        row.append((digit, answer))
+    yield tuple(row)
+
+
+def begins_row(box, before):
+    """Whether a box (x, y, width, height) lies to the left of the one before it, or wholly below."""
+    return box[0] < before[0] or box[1] >= before[1] + before[3]
 
 
 def listed(images):
@@ -255,8 +289,19 @@ def draw(images, names, results, save=None, show=False):
         drawing.show(figure)
 
 
-def picture_of(image):
-    """The pixels of an image as it came."""
-    if isinstance(image, bytes):
-        return pictures.decode(image, "the picture")
-    return pictures.read(image) if isinstance(image, (str, Path)) else as_pixels(image)
+def draw_sheets(images, names, results, save=None, show=False):
+    """Draw the images in which digits were found, the first 40, each digit in its box; otherwise as `draw`."""
+    from kerasnets import drawing
+
+    good = [i for i, result in enumerate(results) if isinstance(result, Sheet)][:DRAWN]
+    if not good:
+        return
+    drawn = []
+    for i in good:
+        digits, answers = zip(*results[i].found, strict=True)
+        drawn.append(pictures.draw_boxes(picture_of(images[i]), digits, [answer.label for answer in answers]))
+    figure = drawing.sheets(drawn, [f"{names[i]}: {results[i].text}" for i in good])
+    if save:
+        drawing.save_figure(figure, save)
+    if show:
+        drawing.show(figure)
