@@ -183,7 +183,7 @@ class Keras(Engine):
         from kerasnets import saving
 
         self.model, _ = saving.load(self.path)
-        self.take(self.model.input_shape, self.model.input.dtype)
+        self.take(self.model.input_shape, self.model.inputs[0].dtype)  # of a Sequential too
         self.channels_first = False  # Keras' own arrays
         self.shape = self.model.input_shape[1:]
         if any(layer.name.startswith(("rescaling", "normalization")) for layer in self.model.layers):

@@ -3,11 +3,14 @@
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
+import cv2
 import numpy as np
 import pytest
 
 from kerasnets import engines
+from kerasnets.data import folders
 from kerasnets.errors import BadInputError
 from kerasnets.prediction import Classifier
 from tests.exports import export, pictures, save_network
@@ -104,6 +107,35 @@ def test_threads_that_share_a_classifier_get_the_answers_of_one(files, case):
 @pytest.mark.parametrize("engine", IN_TENSORFLOW)
 def test_threads_that_share_a_framework_get_the_answers_of_one(workers, files, engine):
     assert workers["tensorflow"](apart_in_threads, files[IN_TENSORFLOW[engine]], engine) < 1e-6
+
+
+# ---- one preprocessing ----
+
+
+def pixels_by(path, engine, photo):
+    """What reaches the network for one picture file, and what the answer says has."""
+    kind, seen = engines.ENGINES[engine].load, []
+    compute = kind.compute
+    with mock.patch.object(kind, "compute", lambda self, pixels: seen.append(pixels) or compute(self, pixels)):
+        [answer] = Classifier.load(path, engine).predict([photo])
+    return seen[0][0], answer.pixels
+
+
+def test_a_photo_reaches_every_engine_with_the_pixels_of_training(workers, files, tmp_path):
+    """Which are those of OpenCV's INTER_AREA, in the order red, green, blue."""
+    photo = pictures(1, (123, 157, 3), seed=5)[0]
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), photo[..., ::-1])
+    expected = cv2.resize(photo, SHAPE[:2], interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(folders.read_classes(tmp_path, SHAPE).train_images[0], expected)
+    found = {case: pixels_by(files[suffix], case.split()[0], tmp_path / "cat/1.png") for case, suffix in HERE.items()}
+    for engine, suffix in IN_TENSORFLOW.items():
+        found[engine] = workers["tensorflow"](pixels_by, files[suffix], engine, tmp_path / "cat/1.png")
+    for engine, both in found.items():
+        for pixels in both:
+            assert pixels.dtype == np.uint8, engine
+            np.testing.assert_array_equal(pixels, expected, err_msg=engine)
 
 
 # ---- other programs' files ----
