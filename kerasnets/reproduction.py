@@ -155,13 +155,13 @@ def ship(rows, runs=RUNS, pretrained=PRETRAINED):
 
     shipped = []
     for name in RECIPES:
-        there = [row for row in rows if row["recipe"] == name and model_file(row, runs).is_file()]
-        if not there:
+        listed = [row for row in rows if row["recipe"] == name]
+        if not listed:
             continue
-        best = max(there, key=lambda row: float(row["val_accuracy"] or 0))
+        best = max(listed, key=lambda row: float(row["val_accuracy"] or 0))
         file = model_file(best, runs)
-        if file.stat().st_size > SHIPPED_BYTES:
-            continue
+        if not file.is_file() or file.stat().st_size > SHIPPED_BYTES:
+            continue  # the best one was run elsewhere: what ships is it already
         target = Path(pretrained) / f"{name}.keras"
         with whole_file(target) as part:
             shutil.copyfile(file, part)
