@@ -1,0 +1,75 @@
+"""Every network of the registry says the same as ONNX, in OpenCV and in onnxruntime, as in Keras."""
+
+import cv2
+import numpy as np
+import pytest
+
+from kerasnets.published import MAIN
+from tests.exports import export, pictures, plain_keras, save_network
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+# In every run, at sizes that take seconds: one of each family, and of each kind of layer.
+SMALL = {
+    "lenet5": {},
+    "mnist_cnn": {},
+    "baseline_cnn": {},
+    "sigmoid_cnn": {},
+    "cifar_net": {},
+    "dnn_tabular": {},
+    "fc2layer": {},
+    "alexnet": {"input_shape": (67, 67, 3), "num_classes": 10, "units": 32},
+    "alexnet_torchvision": {"input_shape": (63, 63, 3), "num_classes": 10, "units": 32},
+    "vgg7_bn": {"input_shape": (32, 32, 3), "num_classes": 10, "units": 32, "filters": 16},
+    "vgg16_1x1": {"input_shape": (32, 40, 3), "num_classes": 10, "units": 32, "filters": 8},
+    "nin": {},
+    "googlenet": {"input_shape": (32, 32, 3), "num_classes": 10},
+    "googlenet_torchvision": {"input_shape": (32, 32, 3), "num_classes": 10},
+    "googlenet_mini": {},
+    "resnet18": {"input_shape": (32, 32, 3), "num_classes": 10},
+    "resnet20": {},
+    "resnet_mini": {},
+    "densenet40": {},
+}
+COUNT = 6  # pictures
+
+
+def by_opencv(path, images):
+    network = cv2.dnn.readNetFromONNX(str(path))
+    network.setInput(images)
+    return network.forward().copy()
+
+
+def by_onnxruntime(path, images):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+def check(workers, folder, name, options):
+    """Fail where the ONNX file of the network, its weights drawn by NumPy, differs from what Keras says."""
+    model, exported = folder / f"{name}.keras", folder / f"{name}.onnx"
+    try:
+        shape = workers["torch"](save_network, model, name, options)
+        export(model, exported, workers)
+        images = pictures(COUNT, shape, seed=1)
+        expected = workers["torch"](plain_keras, model, images)
+        assert len(set(expected.argmax(axis=1))) > 1  # the pictures are told apart,
+        assert 0.01 < np.median(expected.max(axis=1)) < 0.999  # none beyond doubt
+        for judge in (by_opencv, by_onnxruntime):
+            found = judge(exported, images)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4, err_msg=judge.__name__)
+            np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1), judge.__name__)
+    finally:
+        for path in (model, exported):  # half a GB each
+            path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_network_says_the_same_as_onnx(workers, tmp_path, name):
+    check(workers, tmp_path, name, SMALL[name])
+
+
+@pytest.mark.whole_registry
+@pytest.mark.parametrize("name", [name for name in MAIN if SMALL.get(name) != {}])
+def test_every_network_says_the_same_as_onnx_at_full_size(workers, tmp_path, name):
+    check(workers, tmp_path, name, {})
