@@ -17,10 +17,11 @@ import numpy as np
 
 from kerasnets import backends, cards, engines, saving
 from kerasnets.errors import BadInputError, shorten
-from kerasnets.files import check_writable, sweep, whole_file, whole_folder
+from kerasnets.files import check_writable, reserve, sweep, whole_file, whole_folder
 from kerasnets.workers import Worker
 
 ALLOWED = 1e-4  # difference of a probability from Keras'
+BESIDE_WEIGHTS = 2**22  # bytes of a file at most
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,11 @@ def write(path, part, pixels):
     wanted = model.predict_on_batch(pixels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporters' own ways
-        FORMS[part.suffix].write(model, part)
+        try:
+            FORMS[part.suffix].write(model, part)
+        except Exception as error:  # each library has its own for a full disk, some without words
+            reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error  # which any process can read
     return wanted
 
 
