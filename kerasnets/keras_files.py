@@ -26,6 +26,7 @@ DEEPEST = 60  # groups in groups, lists in lists
 MOST_INPUT = 150_000_000  # numbers: 50 million pixels in colour
 UNPACKED = 4  # times the size of the file, beside 64 MiB: Keras packs nothing, and others gain little on weights
 SPARE = 2**26  # bytes
+TEXTS, THREAD = 2**28, 2**25  # bytes for all texts of an .h5, and for each thread that NumPy may keep waiting
 
 # Where classes of a config may be from: Keras' own layers and what these are made of.
 MODULES = (
@@ -176,15 +177,12 @@ def h5_parts(path):
     """The same of an .h5."""
     import h5py
 
-    check_seal(path)
+    if not is_sealed(path):
+        check_texts(path)
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs or "model_weights" not in file:
             raise BadInputError("is an HDF5 file without a Keras model in it; save the whole model, not its weights")
-        for name in ("model_config", CARD):
-            if name in file.attrs and file.attrs.get_id(name).get_storage_size() > MOST_CONFIG:
-                raise BadInputError(
-                    f"has a config of more than {MOST_CONFIG:,} bytes, unlike any model; train it again"
-                )
+        check_attributes(file)
         yield file.attrs.get(CARD), file.attrs["model_config"], file
 
 
@@ -196,13 +194,13 @@ def seal(path):
         file.write(SEAL + checksum.encode())
 
 
-def check_seal(path):
-    """Refuse an .h5 that is not what its checksum is of; older ones, and those of others, have none."""
+def is_sealed(path):
+    """Whether an .h5 has a checksum; older ones, and those of others, have none. BadInputError where it differs."""
     size = path.stat().st_size - len(SEAL) - 64
     with path.open("rb") as file:
         file.seek(max(0, size))
         if file.read(len(SEAL)) != SEAL:
-            return
+            return False
         wanted = file.read()
         file.seek(0)
         sha = hashlib.sha256()
@@ -210,6 +208,39 @@ def check_seal(path):
             sha.update(file.read(min(2**20, size - start)))
     if sha.hexdigest().encode() != wanted:
         raise BadInputError("is damaged: it is not what was saved; train or copy it again")
+    return True
+
+
+def check_texts(path):
+    """Let a process of limited memory read the texts in an .h5: HDF5 makes room for as long a one as is declared."""
+    import os
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-c", "from kerasnets.keras_files import read_texts; read_texts()", str(path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise damaged(done.stderr.strip().rpartition("\n")[2] or "HDF5 fails on it")
+
+
+def read_texts():
+    """Read every attribute of the .h5 that the command line names, within TEXTS bytes of memory, where that can be."""
+    import os
+    import sys
+
+    import h5py
+
+    with contextlib.suppress(ImportError):  # Windows
+        import resource
+
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + TEXTS + THREAD * os.cpu_count()
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    with h5py.File(sys.argv[1], "r") as file:
+        parts = []
+        file.visititems(lambda name, part: parts.append(part))
+        for part in [file, *parts]:
+            dict(part.attrs)
 
 
 # ---- weights ----
@@ -220,6 +251,7 @@ def count(file, most):
     import h5py
 
     waiting, seen, numbers, size = [(file, 0)], set(), 0, 0
+    check_attributes(file)
     while waiting:
         group, depth = waiting.pop()
         if len(group) + len(seen) > MOST_PARTS or depth > DEEPEST:
@@ -232,6 +264,7 @@ def count(file, most):
             if address in seen:
                 raise BadInputError(f"has {name!r:.40} in it twice; train or copy it again")
             seen.add(address)
+            check_attributes(part)
             if isinstance(part, h5py.Group):
                 waiting.append((part, depth + 1))
                 continue
@@ -241,6 +274,15 @@ def count(file, most):
             if size > most:
                 raise BadInputError("unpacks to far more than its size, as no model does; train or copy it again")
     return numbers
+
+
+def check_attributes(part):
+    """Refuse what h5py would make room for, as large as it is declared, before it finds that nothing is there."""
+    for name in part.attrs:
+        attribute = part.attrs.get_id(name)
+        count = math.prod(attribute.shape or ())
+        if count > MOST_PARTS or count * attribute.dtype.itemsize > MOST_CONFIG:
+            raise BadInputError(f"has an attribute {name!r:.40} larger than in any model; train or copy it again")
 
 
 def check_array(array, name):

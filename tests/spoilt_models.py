@@ -6,7 +6,6 @@ import gzip
 import json
 import marshal
 import pickle
-import shutil
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 
 from kerasnets import onnx_files, saving
-from kerasnets.keras_files import seal
+from kerasnets.keras_files import SEAL, seal
 from tests.conftest import ROOT
 from tests.test_onnx_files import CARD, onnx, tiny
 
@@ -31,12 +30,12 @@ def load_card(path):
 
 
 def good(path):
-    """A good file: those that ship, and a network by onnx's own helpers."""
+    """A good file: those that ship, the .h5 without its checksum; and a network by onnx's own helpers."""
     if path.suffix == ".onnx":
         onnx.save(tiny(), path)
         onnx_files.add_card(path, CARD)
     else:
-        shutil.copy(GOOD.with_suffix(path.suffix), path)
+        path.write_bytes(GOOD.with_suffix(path.suffix).read_bytes().partition(SEAL)[0])
 
 
 def written(content, path):
@@ -275,6 +274,20 @@ def attribute_of_number(file, name):
     file.attrs["model_config"] = 5
 
 
+def long_attribute(file, name):
+    """More names of weights than there are parts."""
+    file.attrs.create("layer_names", np.zeros(60_000, "u1"))
+
+
+def long_text(path):
+    """Declare the name of a layer as 3.5 GB long: HDF5 makes room for that before it looks for it."""
+    content = bytearray(path.read_bytes())
+    lengths = b"\6\0\0\0", b"\x09\0\0\0"  # of "pixels" and "rescaling", each before an address and an index
+    place = next(i for i in range(len(content)) if (content[i : i + 4], content[i + 16 : i + 20]) == lengths)
+    content[place + 3] = 0xD0
+    path.write_bytes(content)
+
+
 def weights_alone(path):
     with h5py.File(path, "r+") as file:
         del file.attrs["model_config"]
@@ -430,6 +443,8 @@ BAD_FILES = {
         KERAS, partial(in_weights, partial(as_dataset, data=np.zeros(10**8, "u1"), compression="gzip")), HOLLOW),
     "texts": (KERAS, partial(in_weights, partial(replaced_by, ["a", "b"])), "is no array of numbers"),
     "loop": (KERAS, partial(in_weights, loop), "in it twice"),
+    "long text": (H5, long_text, DAMAGED),
+    "long attribute": (H5, partial(in_weights, long_attribute), "larger than in any model"),
     "deep groups": (KERAS, partial(in_weights, deep), "has more parts, or deeper ones"),
     "weights alone": (H5, weights_alone, "without a Keras model in it; save the whole"),
     "config of a number": (H5, partial(in_weights, attribute_of_number), DAMAGED),

@@ -140,7 +140,9 @@ def judge_mutations(path, count, seed):
     assert refusal(path, judge)[0] is None
     before = peak()
     for _ in range(count):
-        mutant.write_bytes(mutated(content, rng))
+        while (changed := mutated(content, rng)) == content:
+            pass
+        mutant.write_bytes(changed)
         words, seconds = refusal(mutant, judge)
         if words and ("\n" in words or mutant.name not in words):
             return words
