@@ -19,6 +19,7 @@ GAP = 0.1  # of a usual digit's longer side: parts nearer than that belong to on
 SMALLEST = 0.3  # of a usual digit's longer side: what is smaller is a speck
 PALEST = 0.3  # of the usual ink: what is paler is a ruled line, a fold or the rest of a shadow
 WIDEST = 2.5  # of its height: what is wider is a line
+MOST = 500  # digits of a sheet
 OVERLAP = 0.3  # of the lower one's height, that two neighbours in a row have in common
 MARGIN = 0.5  # of a digit's longer side, around its pixels
 RED = (220, 40, 40)  # RGB, of the boxes
@@ -38,6 +39,8 @@ class Digit:
 def find_digits(picture):
     """Return the Digits of a sheet in reading order: rows from top to bottom, in each from left to right.
 
+    None that touches the picture's rim.
+
     picture: uint8 (height, width[, 1 or 3]), 0..255, grey or RGB, dark ink on light paper or light on dark.
     Raises BadInputError where there is none.
     """
@@ -45,11 +48,11 @@ def find_digits(picture):
     working = shrink(255 - grey if is_light(grey) else grey, SHEET_SIDE)
     ink = ink_of(working)
     parts, boxes = parts_of_sheet(ink)
-    if not len(boxes):
+    if not boxes:
         raise BadInputError("no digit to see on the sheet; take a sharper or nearer picture of it")
     scale = max(grey.shape) / max(working.shape)
     return [
-        Digit(tuple(round(float(side) * scale) for side in boxes[i]), cut_out(ink, parts == label, boxes[i]))
+        Digit(tuple(round(float(side) * scale) for side in boxes[i]), cut_out(ink, parts, label, boxes[i]))
         for i, label in reading_order(boxes)
     ]
 
@@ -59,24 +62,34 @@ def parts_of_sheet(ink):
     levels = np.clip(ink * (255 / np.percentile(ink, 99.9)), 0, 255).astype(np.uint8)
     _, mask = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
-    usual = usual_side(stats[1:])
+    usual = usual_side(stats[~at_rim(*stats[:, :4].T, ink.shape)])
     reach = max(1, round(GAP * usual)) | 1
     near = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    count, parts = cv2.connectedComponents(near)
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(near)
     parts[mask == 0] = 0
-    kept, boxes, strengths = [], [], []
-    for label in range(1, count):
-        part = (parts == label).astype(np.uint8)
-        x, y, width, height = cv2.boundingRect(part)
-        at_rim = x == 0 or y == 0 or x + width == ink.shape[1] or y + height == ink.shape[0]
-        if max(width, height) >= SMALLEST * usual and width <= WIDEST * height and not at_rim:
-            kept.append(label)
-            boxes.append((x, y, width, height))
-            strengths.append(float(ink[part > 0].mean()))
-    strong = np.array(strengths) >= PALEST * np.median(strengths) if strengths else []
+    large = 1 + np.flatnonzero(stats[1:, 2:4].max(axis=1) >= SMALLEST * usual)
+    if len(large) > MOST:
+        raise BadInputError(f"{len(large)} parts are no sheet, which has {MOST} digits at most; take a sharper picture")
+    found = []  # (label, box, how strong the ink is)
+    for label in large:
+        left, top, wide, tall = stats[label, :4]
+        window = np.s_[top : top + tall, left : left + wide]
+        part = parts[window] == label
+        x, y, width, height = cv2.boundingRect(part.astype(np.uint8))
+        box = (left + x, top + y, width, height)
+        is_digit = max(width, height) >= SMALLEST * usual and width <= WIDEST * height
+        if is_digit and not at_rim(*box, ink.shape):
+            found.append((label, box, ink[window][part].mean()))
+    usual_ink = np.median([strength for _, _, strength in found]) if found else 0
+    found = [(label, box) for label, box, strength in found if strength >= PALEST * usual_ink]
     numbers = np.zeros(count, np.int32)
-    numbers[[label for label, is_strong in zip(kept, strong, strict=True) if is_strong]] = 1 + np.arange(sum(strong))
-    return numbers[parts], np.array([box for box, is_strong in zip(boxes, strong, strict=True) if is_strong])
+    numbers[[label for label, _ in found]] = 1 + np.arange(len(found))
+    return numbers[parts], [box for _, box in found]
+
+
+def at_rim(x, y, width, height, shape):
+    """Whether boxes touch the rim of a picture of `shape`, as do the table, the paper, and a shadow's rest."""
+    return (x == 0) | (y == 0) | (x + width == shape[1]) | (y + height == shape[0])
 
 
 def usual_side(stats):
@@ -111,11 +124,12 @@ def reading_order(boxes):
     return [(i, i + 1) for i in sorted(range(len(boxes)), key=lambda i: (heights[row[i]], middle[i]))]
 
 
-def cut_out(ink, mask, box):
+def cut_out(ink, parts, label, box):
     """The ink of one digit, with nothing of its neighbours: uint8, white on black, a margin around it."""
     x, y, width, height = box
-    halo = cv2.dilate(mask[y : y + height, x : x + width].astype(np.uint8), np.ones((3, 3), np.uint8))
-    digit = ink[y : y + height, x : x + width] * halo
+    window = np.s_[y : y + height, x : x + width]
+    halo = cv2.dilate((parts[window] == label).astype(np.uint8), np.ones((3, 3), np.uint8))
+    digit = ink[window] * halo
     white = np.percentile(digit[halo > 0], 90)
     margin = round(MARGIN * max(width, height)) + 1
     return np.pad(np.clip(digit * (255 / white), 0, 255).astype(np.uint8), margin)
