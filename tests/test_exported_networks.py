@@ -24,7 +24,6 @@ SMALL = {
     "vgg16_1x1": {"input_shape": (32, 40, 3), "num_classes": 10, "units": 32, "filters": 8},
     "nin": {},
     "googlenet": {"input_shape": (32, 32, 3), "num_classes": 10},
-    "googlenet_torchvision": {"input_shape": (32, 32, 3), "num_classes": 10},
     "googlenet_mini": {},
     "resnet18": {"input_shape": (32, 32, 3), "num_classes": 10},
     "resnet20": {},
