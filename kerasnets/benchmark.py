@@ -113,17 +113,26 @@ def in_turn(runs, jobs, measure):
     return found
 
 
+# Prints seconds and KiB of a command. By a process of its own, since Linux counts what a process had before it became
+# the command, which is this one's memory.
+TIMED = """
+import os, subprocess, sys, time
+begun = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - begun, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def fresh_process(path, engine):
     """(seconds, MiB at most) of predict_image.py on one photo, as the shell would run it."""
     command = [sys.executable, str(ROOT / "scripts/predict_image.py"), str(path), str(PHOTO), "--engine", engine]
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"predict_image.py by {engine} ended with exit code {process.returncode}")
-    return seconds, usage.ru_maxrss / 1024
+    done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"predict_image.py by {engine} failed: {done.stderr.strip().splitlines()[-1]}")
+    seconds, kibibytes = done.stdout.split()
+    return float(seconds), int(kibibytes) / 1024
 
 
 def warm_figures(name, chosen, runs, repeats):

@@ -59,6 +59,10 @@ def answer(classifier, named, args):
 
     args: top, json, save, show, many, as predict_image.py parses them.
     """
+    if args.save:
+        from kerasnets import drawing
+
+        drawing.check_suffix(args.save)
     judge = sheets_of if args.many else answers_of
     results, failed = [], 0
     for start in steps(len(named), prediction.BATCH):

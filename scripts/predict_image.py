@@ -46,15 +46,13 @@ def main():
     if args.top < 1:
         parser.error(f"--top must be at least 1, not {args.top}")
 
-    from kerasnets import drawing, predict_command, prediction
+    from kerasnets import predict_command, prediction
 
     classifier = prediction.Classifier.load(args.model, args.engine)
     if classifier.note:
         print(f"note: {classifier.note}", file=sys.stderr)
     if args.video or args.camera is not None:
         return predict_command.watch(classifier, args)
-    if args.save:
-        drawing.check_suffix(args.save)
     if args.dataset:
         from kerasnets import data
 

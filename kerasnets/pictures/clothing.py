@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.digits import MIN_CONTRAST, SIDE, rim
+from kerasnets.pictures.digits import MIN_CONTRAST, SIDE, quantile, rim
 from kerasnets.pictures.sizes import resize, to_grey
 
 
@@ -17,14 +17,14 @@ def to_fashion_form(picture, shape):
     grey = to_grey(picture)
     if grey.shape != (SIDE, SIDE):
         # Not is_light, which seeks thin ink: clothing may fill the picture, but seldom its rim.
-        paper = np.median(rim(grey))
+        paper = quantile(rim(grey), 0.5)
         grey = centre(trim(255 - grey if 2 * paper > float(grey.min()) + float(grey.max()) else grey))
     return resize(grey, *shape[:2]).reshape(shape)
 
 
 def trim(grey):
     """Cut a light thing out of its dark, even background: its bounding box."""
-    grey = grey.astype(np.int16) - int(np.median(rim(grey)))
+    grey = grey.astype(np.int16) - int(quantile(rim(grey), 0.5))
     thing = grey > 0.05 * 255  # the makers' tolerance
     if grey.max() < MIN_CONTRAST:
         raise BadInputError("nothing to see, it is all of one colour; take a picture with more contrast")

@@ -1,5 +1,7 @@
 """From a picture of one digit to MNIST's form: its ink found, cut out, scaled and centred."""
 
+import math
+
 import cv2
 import numpy as np
 
@@ -61,7 +63,7 @@ def is_light(grey):
     """Whether the paper is lighter than the ink: its rim, evenly lit, is nearer to the lightest than to the darkest."""
     small = shrink(grey, 100).astype(np.float32)
     even = small - lighting(small)
-    return float(np.median(rim(even))) > (even.min() + even.max()) / 2
+    return quantile(rim(even), 0.5) > (even.min() + even.max()) / 2
 
 
 def is_mnist_form(grey):
@@ -89,7 +91,7 @@ def cut_out_ink(grey):
     """From white ink on dark, unevenly lit paper: the ink alone, float32 0..1, cut to its bounding box."""
     ink = ink_of(shrink(grey, WORKING_SIDE))
     mask = parts_of_digit(ink)
-    ink = np.clip(ink / np.percentile(ink[mask], 75), 0, 1)  # the inside of a stroke is white, its edge fades
+    ink = np.clip(ink / quantile(ink[mask], 0.75), 0, 1)  # the inside of a stroke is white, its edge fades
     halo = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     ink[~halo] = 0
     x, y, width, height = cv2.boundingRect((ink > 0.1).astype(np.uint8))
@@ -126,6 +128,18 @@ def rim(grey):
     return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
 
 
+def quantile(values, share):
+    """The value that `share` (0..1) of all lie below, between two neighbours in a line.
+
+    As numpy.quantile, which takes 60 to 150 microseconds where this takes 5, and imports numpy.ma: a tenth of all that
+    a prediction in a fresh process takes.
+    """
+    place = share * (values.size - 1)
+    around = math.floor(place), math.ceil(place)
+    low, high = np.partition(values, around, axis=None)[[*around]].tolist()
+    return low + (place % 1) * (high - low)
+
+
 def lighting(grey):
     """How the paper would look without ink, float32 as `grey`: the surface of second degree that most pixels lie on.
 
@@ -133,27 +147,23 @@ def lighting(grey):
     """
     height, width = grey.shape
     if min(height, width) < PHOTO_SIDE:
-        return np.full((height, width), np.median(rim(grey)), np.float32)
+        return np.full((height, width), quantile(rim(grey), 0.5), np.float32)
     sample = resize(grey, 32, 32).astype(np.float32).ravel()
-    terms = surface(32, 32)
+    terms = np.stack([np.broadcast_to(term, (32, 32)).ravel() for term in surface(32, 32)], axis=1)
     weights = np.ones_like(sample)
     for _ in range(10):  # least squares, in which what lies off the surface counts less each time
         fitted = terms @ np.linalg.lstsq(terms * weights[:, None], sample * weights, rcond=None)[0]
         off = np.abs(sample - fitted)
-        weights = 1 / (1 + (off / max(float(np.median(off)), 1)) ** 2)
+        weights = 1 / (1 + (off / max(quantile(off, 0.5), 1)) ** 2)
     coefficients = np.linalg.lstsq(terms * weights[:, None], sample * weights, rcond=None)[0]
-    return (surface(height, width) @ coefficients).reshape(height, width)
+    return sum(coefficient * term for coefficient, term in zip(coefficients, surface(height, width), strict=True))
 
 
 def surface(height, width):
-    """The terms 1, x, y, x^2, xy, y^2 at the middle of every pixel, over -1..1: float32 (height * width, 6)."""
-    y, x = np.meshgrid(
-        (np.arange(height, dtype=np.float32) + 0.5) * 2 / height - 1,
-        (np.arange(width, dtype=np.float32) + 0.5) * 2 / width - 1,
-        indexing="ij",
-    )
-    x, y = x.ravel(), y.ravel()
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    """The terms 1, x, y, x^2, xy, y^2 at the middle of every pixel, over -1..1: float32, alike in shape when added."""
+    y = ((np.arange(height, dtype=np.float32) + 0.5) * 2 / height - 1)[:, None]
+    x = (np.arange(width, dtype=np.float32) + 0.5) * 2 / width - 1
+    return np.float32(1), x, y, x * x, x * y, y * y
 
 
 def parts_of_digit(ink):
