@@ -7,7 +7,7 @@ import sys
 import traceback
 
 from kerasnets import backends, stopping
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, DisagreementError, shorten
 
 LINE = 200  # characters of an error line at most
 REMEDY = 110  # of them at the end of the line, where it says what to do
@@ -19,6 +19,7 @@ EXIT_CODES = (
     (ImportError, 4),  # environment: missing package
     (OSError, 4),  # environment: unwritable folder, full disk, no network
     (FloatingPointError, 5),  # training diverged
+    (DisagreementError, 1),  # an export differs from Keras
     (ValueError, 2),  # wrong usage
 )
 
@@ -77,9 +78,9 @@ def exit_code_of(main):
             traceback.print_exc()
         if is_full_memory(error):
             error = MemoryError("the memory is full; try a smaller --batch-size or --image-size, or a smaller network")
-        code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
-        print_error(error if code != 1 else f"internal error, please report it (--debug shows where): {error!r}")
-        return code
+        code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), None)
+        print_error(f"internal error, please report it (--debug shows where): {error!r}" if code is None else error)
+        return 1 if code is None else code
 
 
 def is_full_memory(error):

@@ -7,6 +7,10 @@ class BadInputError(ValueError):
     """A picture, data set, model or checkpoint that is missing or damaged. The message names it and the remedy."""
 
 
+class DisagreementError(ArithmeticError):
+    """What was exported does not give the numbers that Keras gives. The message says by how much."""
+
+
 def shorten(path, length=60):
     """`path` as text of at most `length` characters, in one line: the end of it, which tells most."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))

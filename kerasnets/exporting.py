@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets import backends, cards, engines, saving
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, DisagreementError, shorten
 from kerasnets.files import check_writable, reserve, sweep, whole_file, whole_folder
 from kerasnets.workers import Worker
 
@@ -63,7 +63,7 @@ def export(path, out, tell=lambda line: None):
     Keras runs on KERAS_BACKEND where that has a route to the form, else on the first installed one that has, in a
     process of its own: a model file belongs to no backend.
     Raises BadInputError for a bad model file, ValueError for an unknown suffix, ImportError where no installed backend
-    has a route or no engine is there to judge, ArithmeticError where one disagrees, OSError where `out` cannot be
+    has a route or no engine is there to judge, DisagreementError where one disagrees, OSError where `out` cannot be
     written.
     """
     path, out = Path(path), Path(out)
@@ -85,7 +85,7 @@ def export(path, out, tell=lambda line: None):
         differences = {judge: float(abs(engines.load(part, judge)(pixels) - wanted).max()) for judge in judges}
         for judge, difference in differences.items():
             if not difference <= ALLOWED:
-                raise ArithmeticError(
+                raise DisagreementError(
                     f"{judge} differs by {difference:.1e} from Keras on {shorten(path)}, where {ALLOWED:g} is allowed: "
                     "nothing is left behind; please report it"
                 )
