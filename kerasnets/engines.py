@@ -203,7 +203,7 @@ class Row:
     suffixes: tuple[str, ...]  # "" of a folder
 
 
-ENGINES = {  # of those that read a file, the first that is installed is taken
+ENGINES = {  # of those that read a file, in the order of choice
     "opencv": Row(OpenCV, "cv2", (".onnx",)),
     "onnxruntime": Row(OnnxRuntime, "onnxruntime", (".onnx",)),
     "openvino": Row(OpenVINO, "openvino", (".xml", ".onnx")),
@@ -211,11 +211,13 @@ ENGINES = {  # of those that read a file, the first that is installed is taken
     "tensorflow": Row(SavedModel, "tensorflow", ("",)),
     "keras": Row(Keras, "keras", (".keras", ".h5")),
 }
+LARGE = 5_000_000  # bytes of a file, from which computing takes longer than beginning
+FOR_LARGE = ("onnxruntime", "openvino")  # 1.4 to 1.8 times as fast as OpenCV on VGG-16 and ResNet-50 (docs/prediction.md)
 INSTALL = {"cv2": "opencv-python", "ai_edge_litert": "ai-edge-litert"}  # where pip has another name than import
 
 
 def choose(path, name=AUTO):
-    """The name of the engine that runs the model file `path`: `name`, or the first that is installed.
+    """The name of the engine that runs the model file `path`: `name`, or the fastest that is installed.
 
     Raises ValueError for an unknown engine, or one that does not read such files; ImportError for one that is not
     installed; BadInputError for a file that no engine reads.
@@ -227,6 +229,8 @@ def choose(path, name=AUTO):
     if not readers:
         known = ", ".join(sorted({s for row in ENGINES.values() for s in row.suffixes if s}))
         raise BadInputError(f"{shorten(path)} is not a model file; those end in {known}, or are a SavedModel's folder")
+    if name == AUTO and Path(path).is_file() and Path(path).stat().st_size > LARGE:
+        readers.sort(key=lambda reader: reader not in FOR_LARGE)
     if name != AUTO and name not in readers:
         raise ValueError(f"{name} does not read {shorten(path)}; choose one of: {', '.join((AUTO, *readers))}")
     for reader in readers if name == AUTO else [name]:
