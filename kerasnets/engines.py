@@ -212,7 +212,7 @@ ENGINES = {  # of those that read a file, in the order of choice
     "keras": Row(Keras, "keras", (".keras", ".h5")),
 }
 LARGE = 5_000_000  # bytes of a file, from which computing takes longer than beginning
-FOR_LARGE = ("onnxruntime", "openvino")  # 1.4 to 1.8 times as fast as OpenCV on VGG-16 and ResNet-50 (docs/prediction.md)
+FOR_LARGE = ("onnxruntime", "openvino")  # 1.4 to 1.8 times as fast as OpenCV on ResNet-50 (docs/prediction.md)
 INSTALL = {"cv2": "opencv-python", "ai_edge_litert": "ai-edge-litert"}  # where pip has another name than import
 
 
