@@ -41,6 +41,9 @@ def choose():
         raise ValueError(f"unknown KERAS_BACKEND {backend!r}; choose one of: {', '.join(BACKENDS)}")
     if not is_installed(backend):
         raise ImportError(f"KERAS_BACKEND is {backend}, which is not installed: pip install {PACKAGES[backend]}")
+    if backend == "tensorflow":
+        # Its own kernels have no convolution in channels_first on a CPU; oneDNN has, which it leaves out without AVX-512.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if _process_is_ours:
         sys.meta_path.insert(0, KeepOut(set(BACKENDS) - {backend}))
         if backend == "tensorflow":
