@@ -42,7 +42,7 @@ def choose():
     if not is_installed(backend):
         raise ImportError(f"KERAS_BACKEND is {backend}, which is not installed: pip install {PACKAGES[backend]}")
     if backend == "tensorflow":
-        # Its own kernels have no convolution in channels_first on a CPU; oneDNN has, which it leaves out without AVX-512.
+        # Its own kernels have no channels_first on a CPU; oneDNN has, which it leaves out without AVX-512.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if _process_is_ours:
         sys.meta_path.insert(0, KeepOut(set(BACKENDS) - {backend}))
