@@ -152,7 +152,7 @@ def load_saved_model(path):
 
 
 def add_saved_model(path, card):
-    sums = {str(file.relative_to(path)): sum_of(file) for file in sorted(path.rglob("*")) if file.is_file()}
+    sums = {file.relative_to(path).as_posix(): sum_of(file) for file in sorted(path.rglob("*")) if file.is_file()}
     (path / EXTRA).mkdir(exist_ok=True)
     kept = {"card": as_json(card), "card_sha256": sha256(as_json(card)), "sha256": sums}
     (path / EXTRA / NAME).write_text(json.dumps(kept), encoding="utf-8")

@@ -186,7 +186,7 @@ class Keras(Engine):
         self.take(self.model.input_shape, self.model.inputs[0].dtype)  # of a Sequential too
         self.channels_first = False  # Keras' own arrays
         self.shape = self.model.input_shape[1:]
-        if any(layer.name.startswith(("rescaling", "normalization")) for layer in self.model.layers):
+        if any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in layers_of(self.model)):
             self.dtype = "uint8"  # it scales its pixels itself, whatever type they come in
 
     def compute(self, pixels):
@@ -248,13 +248,20 @@ def load(path, name=AUTO):
     return ENGINES[choose(path, name)].load(path)
 
 
+def layers_of(model):
+    """The layers of a Keras model, those of the models in it too."""
+    for layer in model.layers:
+        yield from layers_of(layer) if hasattr(layer, "layers") else (layer,)
+
+
 def unreadable(path, engine, error):
     reason = " ".join(str(error).split())
     return BadInputError(f"{shorten(path)} cannot be run by {engine} ({reason[:60]}); export it again")
 
 
 def are_probabilities(scores):
-    return bool(scores.min() >= 0 and abs(scores.sum(axis=1) - 1).max() <= 1e-3)
+    """Whether rows are shares that add up to 1, as far as a quantized network tells them."""
+    return bool(scores.min() >= 0 and scores.max() <= 1 and abs(scores.sum(axis=1) - 1).max() <= 0.02)
 
 
 def softmax(logits):

@@ -62,9 +62,9 @@ def export(path, out, tell=lambda line: None):
     tell: is told what begins.
     Keras runs on KERAS_BACKEND where that has a route to the form, else on the first installed one that has, in a
     process of its own: a model file belongs to no backend.
-    Raises BadInputError for a bad model file, ValueError for an unknown suffix, ImportError where no installed backend
-    has a route or no engine is there to judge, DisagreementError where one disagrees, OSError where `out` cannot be
-    written.
+    Raises BadInputError for a bad model file, ValueError for an unknown suffix or another folder, ImportError where no
+    installed backend has a route or no engine is there to judge, DisagreementError where one disagrees, OSError where
+    `out` cannot be written.
     """
     path, out = Path(path), Path(out)
     form = form_of(out)
@@ -129,11 +129,13 @@ def judges_of(suffix):
 
 
 def check_target(out):
-    """Raise OSError now rather than after the work where `out` cannot be written, or is no SavedModel's folder."""
+    """Raise now rather than after the work: OSError where `out` cannot be written, ValueError for another folder."""
     if out.suffix:
         return check_writable(out)
     if out.exists() and not (out / "saved_model.pb").is_file():
-        raise FileExistsError(17, "is there, and no SavedModel", str(out))
+        raise ValueError(
+            f"{shorten(out)} is there and no SavedModel, which an export would replace; name another place"
+        )
 
 
 @contextlib.contextmanager

@@ -55,6 +55,8 @@ def whole_folder(path):
             part.rename(path)
             sync_folder(path.parent)
         finally:
+            if old.exists() and not path.exists():  # stopped between the two
+                old.rename(path)
             for folder in (part, old):
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -110,12 +110,6 @@ def input_of(path):
         return input_of_graph(message)
 
 
-def has_seal(path):
-    """Whether an ONNX file is from `add_card`: `load_card` then answers for every bit of it."""
-    with reading(path) as message:
-        return is_ours(message)
-
-
 # ---- the file ----
 
 

@@ -24,6 +24,8 @@ def gathered(names):
             found += named_by(name)
         except BadInputError as error:
             found.append((name, error))
+        except OSError as error:  # a name too long, a folder that may not be looked into
+            found.append((name, BadInputError(f"no picture {shorten(name)}: {error.strerror}; check the name")))
     return found
 
 
@@ -115,8 +117,7 @@ def watch(classifier, args):
 
     source = args.camera if args.camera is not None else args.video
     told = sys.stderr if args.json else sys.stdout
-    done = video.watch(
-        classifier, source, args.save, show=args.show or not args.save, tell=lambda line: print(line, file=told)
-    )
+    show = args.show or not args.save or args.camera is not None  # by whose window a camera is left
+    done = video.watch(classifier, source, args.save, show, tell=lambda line: print(line, file=told))
     print(done.json() if args.json else done.line())
     return 0

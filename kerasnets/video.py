@@ -50,27 +50,34 @@ def watch(classifier, source, save=None, show=False, tell=lambda line: None):
     if save and Path(save).suffix not in CODECS:
         raise ValueError(f"cannot write {shorten(save)}: a video's name ends in {', '.join(CODECS)}")
     name = f"camera {source}" if isinstance(source, int) else Path(source).name
-    answered, times, left = 0, [], False
+    answered, times, left, stopped = 0, [], False, None
     with opened(source) as capture, written(save, capture) as writer:
         if show:
             check_screen()
         declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # of a camera, 0 or below
-        for i, frame in enumerate(frames(capture)):
-            begun = time.perf_counter()
-            (result,) = classifier.try_predict([frame[..., ::-1]])  # OpenCV's colours are BGR
-            times.append(1000 * (time.perf_counter() - begun))
-            failed = isinstance(result, BadInputError)
-            answered += not failed
-            label = "-" if failed else f"{result.label} {result.probability:.0%}"
-            tell(f"{name} {i}: {'-' if failed else f'{result.label} {result.probability:.4f}'}")
-            draw(frame, f"{label}  {times[-1]:.1f} ms")
-            if writer:
-                writer.write(frame)
-            left = show and not shown(name, frame)
-            if left:
-                break
+        try:
+            for i, frame in enumerate(frames(capture)):
+                begun = time.perf_counter()
+                (result,) = classifier.try_predict([frame[..., ::-1]])  # OpenCV's colours are BGR
+                times.append(1000 * (time.perf_counter() - begun))
+                failed = isinstance(result, BadInputError)
+                answered += not failed
+                label = "-" if failed else f"{result.label} {result.probability:.0%}"
+                tell(f"{name} {i}: {'-' if failed else f'{result.label} {result.probability:.4f}'}")
+                draw(frame, f"{label}  {times[-1]:.1f} ms")
+                if writer:
+                    writer.write(frame)
+                left = show and not shown(name, frame)
+                if left:
+                    break
+        except KeyboardInterrupt as asked:
+            if not isinstance(source, int) or not times:
+                raise
+            stopped = asked  # what a camera saw so far is kept
         if not times:
             raise BadInputError(f"{words(source)} gives no picture; check that it is whole, or not in use elsewhere")
+    if stopped:
+        raise stopped
     if not left and len(times) < WHOLE * declared:
         raise BadInputError(f"{words(source)} breaks off after {len(times)} of {declared:.0f} frames; copy it again")
     return Watched(len(times), answered, statistics.median(times))

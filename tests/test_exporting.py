@@ -236,8 +236,8 @@ def test_what_is_no_place_or_no_model_is_refused_and_nothing_touched(tabular, tm
     (tmp_path / "folder.onnx").mkdir()
     for name, kind, words in (
         ("network.pb", ValueError, r"a file that ends in \.onnx \(ONNX\), \.xml \(OpenVINO\), \.tflite \(LiteRT\)"),
-        ("pets", FileExistsError, "is there, and no SavedModel"),
-        ("file", FileExistsError, "is there, and no SavedModel"),
+        ("pets", ValueError, "is there and no SavedModel"),
+        ("file", ValueError, "is there and no SavedModel"),
         ("folder.onnx", IsADirectoryError, "Is a directory"),
         ("file/network.onnx", (FileExistsError, NotADirectoryError), None),
         ("/proc/network.onnx", OSError, None),

@@ -59,7 +59,7 @@ def prepare(picture, kind, shape, name="the picture"):
             f"a picture is uint8 (height, width) or (height, width, 1 or 3), not {picture.dtype} {picture.shape}"
         )
     try:
-        return KINDS[kind](picture, shape)
+        return (KINDS[kind] if len(shape) == 3 else refuse)(picture, shape)
     except (BadInputError, cv2.error) as error:  # OpenCV's whole message has several lines
         raise BadInputError(f"{shorten(name)}: {getattr(error, 'err', error)}") from error
 

@@ -26,7 +26,7 @@ def trim(grey):
     """Cut a light thing out of its dark, even background: its bounding box."""
     grey = grey.astype(np.int16) - int(quantile(rim(grey), 0.5))
     thing = grey > 0.05 * 255  # the makers' tolerance
-    if grey.max() < MIN_CONTRAST:
+    if grey.max() < MIN_CONTRAST or not thing.any():
         raise BadInputError("nothing to see, it is all of one colour; take a picture with more contrast")
     x, y, width, height = cv2.boundingRect(thing.astype(np.uint8))
     return np.clip(grey[y : y + height, x : x + width], 0, 255).astype(np.uint8)
