@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "exporting": {"backends", "cards", "engines", "errors", "files", "graph", "pictures", "saving", "workers"},
     "benchmark": {"backends", "data", "engines", "exporting", "files", "prediction", "workers"},
     "video": {"backends", "errors", "files"},
-    "predict_command": {"console", "errors", "pictures", "prediction", "video"},
+    "predict_command": {"console", "drawing", "errors", "pictures", "prediction", "video"},
     "graph": {"backends"},
     "cases": set(),
     "weights": set(),
