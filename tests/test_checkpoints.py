@@ -231,14 +231,14 @@ def kill_while_setting_aside(folder, kills):
         checkpoints.set_aside(place)
 
     for _ in range(kills):
+        told.write_text("0\n")
         kill_in(write, 0.03)
         checkpoints.take_back(place)
-        last = int(told.read_text().split()[-1]) if told.exists() else 0
+        last = int(told.read_text().split()[-1])
         found = checkpoints.load(place, SETTINGS)
         assert (found.epoch if found else 0) in (last, last + 1)
         for left in (place, checkpoints.aside(place)):
             shutil.rmtree(left, ignore_errors=True)
-        told.unlink(missing_ok=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the test forks; Windows cannot")
