@@ -90,6 +90,11 @@ def quiet_stderr():
             os.close(stderr)
 
 
+def environment(**more):
+    """The environment of a Python process that finds what this one finds; `more` variables are set there."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
+
+
 def versions():
     """Of Python, and of the packages that this process's figures come from; Keras is imported."""
     packages = ("kerasnets", "keras", sys.modules["keras"].backend.backend(), "numpy")

@@ -7,7 +7,6 @@ all of them. Medians are quoted, with the smallest and the largest.
 import dataclasses
 import datetime
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -130,7 +129,7 @@ def fresh_process(path, engine):
     command = [sys.executable, str(ROOT / "scripts/predict_image.py"), str(path), str(PHOTO), "--engine", engine]
     done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"predict_image.py by {engine} failed: {done.stderr.strip().splitlines()[-1]}")
+        raise RuntimeError(f"predict_image.py by {engine} failed: {last_line(done.stderr)}")
     seconds, kibibytes = done.stdout.split()
     return float(seconds), int(kibibytes) / 1024
 
@@ -156,13 +155,17 @@ def in_process(function, path, engine, argument):
     code = "import sys; from kerasnets import benchmark as b; print(getattr(b, sys.argv[1])(*sys.argv[2:]))"
     process = subprocess.run(
         [sys.executable, "-c", code, function, str(path), engine, str(argument)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        env=backends.environment(),
         capture_output=True,
         text=True,
     )
     if process.returncode:
-        raise RuntimeError(f"{function} by {engine} failed: {process.stderr.strip().splitlines()[-1]}")
-    return float(process.stdout.splitlines()[-1])
+        raise RuntimeError(f"{function} by {engine} failed: {last_line(process.stderr)}")
+    return float(last_line(process.stdout))
+
+
+def last_line(text):
+    return text.strip().rpartition("\n")[2]
 
 
 # ---- run in processes of their own ----

@@ -24,20 +24,35 @@ def load(path):
     Raises BadInputError for a file that is missing or damaged, or of no form that is known.
     """
     path = Path(path)
-    if path.suffix not in FORMS:
+    suffix = suffix_of(path)
+    if suffix not in FORMS:
         raise BadInputError(
             f"{shorten(path)} is not a model file; those end in {', '.join(filter(None, FORMS))}, or are the folder of "
             "a SavedModel"
         )
-    if path.suffix and not is_xml(path):
+    if suffix and not is_xml(path):
         check_present(path)
     try:
-        return FORMS[path.suffix][0](path)
+        return FORMS[suffix][0](path)
     except BadInputError:
         raise
     except Exception as error:  # what XML, zip and JSON of a damaged file lead to
         reason = " ".join(str(error).split())[:60]
         raise BadInputError(f"{shorten(path)} is damaged ({reason}); export or copy it again") from error
+
+
+def suffix_of(path):
+    """The suffix that tells a model file's form; "" of a folder, whose name may have a dot."""
+    return "" if Path(path).is_dir() else Path(path).suffix
+
+
+def files_of(path):
+    """The files that a model file consists of: itself, OpenVINO's .bin beside it, all that is in a SavedModel."""
+    path = Path(path)
+    if path.is_dir():
+        return [file for file in sorted(path.rglob("*")) if file.is_file()]
+    weights = path.with_suffix(".bin")
+    return [path, weights] if path.suffix == ".xml" and weights.is_file() else [path]
 
 
 def is_xml(path):
@@ -152,7 +167,7 @@ def load_saved_model(path):
 
 
 def add_saved_model(path, card):
-    sums = {file.relative_to(path).as_posix(): sum_of(file) for file in sorted(path.rglob("*")) if file.is_file()}
+    sums = {file.relative_to(path).as_posix(): sum_of(file) for file in files_of(path)}
     (path / EXTRA).mkdir(exist_ok=True)
     kept = {"card": as_json(card), "card_sha256": sha256(as_json(card)), "sha256": sums}
     (path / EXTRA / NAME).write_text(json.dumps(kept), encoding="utf-8")

@@ -7,7 +7,7 @@ import sys
 import traceback
 
 from kerasnets import backends, stopping
-from kerasnets.errors import BadInputError, DisagreementError, shorten
+from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten
 
 LINE = 200  # characters of an error line at most
 REMEDY = 110  # of them at the end of the line, where it says what to do
@@ -81,12 +81,6 @@ def exit_code_of(main):
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), None)
         print_error(f"internal error, please report it (--debug shows where): {error!r}" if code is None else error)
         return 1 if code is None else code
-
-
-def is_full_memory(error):
-    """Whether Python, NumPy or a backend has found no room; torch and JAX raise a RuntimeError, TensorFlow its own."""
-    words = ("out of memory", "can't allocate memory", "not enough memory", "RESOURCE_EXHAUSTED", "OOM when allocating")
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def print_error(error):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasnets.errors import shorten
+from kerasnets.errors import no_window, shorten
 from kerasnets.files import whole_file
 
 BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9731a", "#8a8f98", "#b9cfe6"
@@ -228,7 +228,7 @@ def show(figure):
     command = [sys.executable, "-c", "from kerasnets.drawing import open_window; open_window()"]
     window = subprocess.run(command, input=encoded(figure, "png"), capture_output=True)
     if window.returncode:
-        raise OSError("no window can be shown: there is no screen, or OpenCV is the headless one; use --save FILE")
+        raise no_window()
 
 
 def open_window():

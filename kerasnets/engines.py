@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets.backends import import_quietly, is_installed, quiet_stderr
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.cards import suffix_of
+from kerasnets.errors import BadInputError, is_full_memory, shorten
 
 AUTO = "auto"
 TAKEN = ("uint8", "float32")  # what goes in: pixels of 0..255, or of 0..1 as other programs have them; rows of a table
@@ -31,7 +32,12 @@ class Engine:
 
     def __call__(self, pixels):
         parts = np.split(self.fitted(pixels), len(pixels)) if self.one_by_one else [self.fitted(pixels)]
-        scores = np.concatenate([np.asarray(self.compute(part), np.float32) for part in parts])
+        try:
+            scores = np.concatenate([np.asarray(self.compute(part), np.float32) for part in parts])
+        except Exception as error:  # onnxruntime's own have no base but this
+            if is_full_memory(error):
+                raise
+            raise unreadable(self.path, type(self).__name__, error) from error
         if scores.ndim != 2 or len(scores) != len(pixels) or scores.shape[1] < 2:
             raise BadInputError(
                 f"{shorten(self.path)} gives {scores.shape}, not a score for each class; use a classifier's file"
@@ -85,14 +91,9 @@ class OpenCV(Engine):
             raise unreadable(self.path, "OpenCV", error) from error
 
     def compute(self, pixels):
-        import cv2
-
         with self.lock:  # input and output belong to the network
             self.network.setInput(pixels)
-            try:
-                return self.network.forward().copy()
-            except cv2.error as error:
-                raise unreadable(self.path, "OpenCV", error) from error
+            return self.network.forward().copy()
 
 
 class OnnxRuntime(Engine):
@@ -147,15 +148,16 @@ class LiteRT(Engine):
         except (ValueError, RuntimeError) as error:
             raise unreadable(self.path, "LiteRT", error) from error
         shape = [int(side) if side > 0 else None for side in self.entered["shape_signature"]]
-        self.take(shape, np.dtype(self.entered["dtype"]).name)
+        is_scaled = self.entered["quantization"][0] > 0  # integers in the place of 0..1
+        self.take(shape, "float32" if is_scaled else np.dtype(self.entered["dtype"]).name)
 
     def compute(self, pixels):
         with self.lock:
             self.interpreter.resize_tensor_input(self.entered["index"], pixels.shape)
             self.interpreter.allocate_tensors()
-            self.interpreter.set_tensor(self.entered["index"], pixels)
+            self.interpreter.set_tensor(self.entered["index"], quantized(pixels, self.entered))
             self.interpreter.invoke()
-            return self.interpreter.get_tensor(self.given["index"])
+            return dequantized(self.interpreter.get_tensor(self.given["index"]), self.given)
 
 
 class SavedModel(Engine):
@@ -166,14 +168,18 @@ class SavedModel(Engine):
         import tensorflow
 
         try:
-            self.model = tensorflow.saved_model.load(str(self.path))
-            entered = self.model.serve.input_signature[0]
-        except (OSError, ValueError, AttributeError, IndexError) as error:
+            self.model = tensorflow.saved_model.load(str(self.path))  # which its signatures live by
+            self.serve = self.model.signatures["serving_default"]
+            ((self.name, entered),) = self.serve.structured_input_signature[1].items()
+            (self.given,) = self.serve.structured_outputs
+        except (OSError, ValueError, AttributeError, KeyError) as error:
             raise unreadable(self.path, "TensorFlow", error) from error
         self.take(entered.shape, entered.dtype.name)
 
     def compute(self, pixels):
-        return self.model.serve(pixels).numpy()
+        import tensorflow
+
+        return self.serve(**{self.name: tensorflow.constant(pixels)})[self.given].numpy()
 
 
 class Keras(Engine):
@@ -224,7 +230,7 @@ def choose(path, name=AUTO):
     """
     if name not in (AUTO, *ENGINES):
         raise ValueError(f"unknown engine {name!r}; choose one of: {', '.join((AUTO, *ENGINES))}")
-    suffix = Path(path).suffix
+    suffix = suffix_of(path)
     readers = [reader for reader, row in ENGINES.items() if suffix in row.suffixes]
     if not readers:
         known = ", ".join(sorted({s for row in ENGINES.values() for s in row.suffixes if s}))
@@ -246,6 +252,20 @@ def load(path, name=AUTO):
     """The Engine that has loaded the model file `path`; as in `choose`, and BadInputError for a damaged file."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it cannot read, the exception says
     return ENGINES[choose(path, name)].load(path)
+
+
+def quantized(numbers, tensor):
+    """Numbers as integers q of a LiteRT `tensor`, where it has such: number = scale * (q - zero point)."""
+    scale, zero_point = tensor["quantization"]
+    if not scale:
+        return numbers
+    limits = np.iinfo(tensor["dtype"])
+    return np.clip(np.rint(numbers / scale) + zero_point, limits.min, limits.max).astype(tensor["dtype"])
+
+
+def dequantized(integers, tensor):
+    scale, zero_point = tensor["quantization"]
+    return (integers.astype(np.float32) - zero_point) * np.float32(scale) if scale else integers
 
 
 def layers_of(model):

@@ -17,7 +17,7 @@ import numpy as np
 
 from kerasnets import backends, cards, engines, saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
-from kerasnets.files import check_writable, reserve, sweep, whole_file, whole_folder
+from kerasnets.files import check_writable, flush, reserve, sweep, whole_file, whole_folder
 from kerasnets.workers import Worker
 
 ALLOWED = 1e-4  # difference of a probability from Keras'
@@ -79,19 +79,28 @@ def export(path, out, tell=lambda line: None):
         worker = Worker(backend)
         try:
             wanted = worker(write, path, part, pixels)
-        finally:
-            worker.close()
+        except BaseException:  # Ctrl-C too, for which the process does not wait
+            worker.kill()
+            raise
+        worker.close()
         cards.add(part, card)
-        differences = {judge: float(abs(engines.load(part, judge)(pixels) - wanted).max()) for judge in judges}
-        for judge, difference in differences.items():
-            if not difference <= ALLOWED:
-                raise DisagreementError(
-                    f"{judge} differs by {difference:.1e} from Keras on {shorten(path)}, where {ALLOWED:g} is allowed: "
-                    "nothing is left behind; please report it"
-                )
-        files = [part, part.with_suffix(".bin"), *part.rglob("*")]
-        size = sum(file.stat().st_size for file in files if file.is_file())
+        differences = {judge: difference(part, judge, pixels, wanted, out) for judge in judges}
+        size = sum(file.stat().st_size for file in cards.files_of(part))
     return Export(str(out), form.title, size, backend, differences)
+
+
+def difference(part, judge, pixels, wanted, out):
+    """The largest difference of a probability by an engine from what Keras `wanted`; DisagreementError above 1e-4."""
+    try:
+        found = float(abs(engines.load(part, judge)(pixels) - wanted).max())
+    except BadInputError as error:
+        raise DisagreementError(f"{judge} cannot run {shorten(out)}; nothing is left behind ({error})") from error
+    if not found <= ALLOWED:
+        raise DisagreementError(
+            f"{judge} differs by {found:.1e} from Keras on {shorten(out)}, where {ALLOWED:g} is allowed: nothing is "
+            "left behind; please report it"
+        )
+    return found
 
 
 def form_of(out):
@@ -130,6 +139,9 @@ def judges_of(suffix):
 
 def check_target(out):
     """Raise now rather than after the work: OSError where `out` cannot be written, ValueError for another folder."""
+    if out.suffix == ".xml" and not out.exists() and out.with_suffix(".bin").exists():
+        weights = out.with_suffix(".bin").name
+        raise ValueError(f"{weights} is there without {shorten(out)}, and would be overwritten; name another place")
     if out.suffix:
         return check_writable(out)
     if out.exists() and not (out / "saved_model.pb").is_file():
@@ -140,12 +152,17 @@ def check_target(out):
 
 @contextlib.contextmanager
 def second_file(part, out):
-    """Move the .bin that OpenVINO writes beside an .xml to its place, or remove it."""
-    sweep(out.with_suffix(".bin"))
+    """Move the .bin that OpenVINO writes beside an .xml to its place, or remove it.
+
+    Stopped between the two, the .xml of an earlier export is refused, since its checksum is of the earlier .bin.
+    """
+    for suffix in (".bin", ".onnx"):  # by way of which it is written
+        sweep(out.with_suffix(suffix))
     second = part.with_suffix(".bin")
     try:
         yield
         if second.is_file():
+            flush(second)
             os.replace(second, out.with_suffix(".bin"))
     finally:
         second.unlink(missing_ok=True)

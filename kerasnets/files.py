@@ -26,8 +26,7 @@ def whole_file(path):
         part = make_part(path)
         try:
             yield part
-            with part.open("rb+") as written:
-                os.fsync(written.fileno())
+            flush(part)
             part.chmod(0o666 & ~current_umask())  # mkstemp makes files that only their owner can read
             os.replace(part, path)
             sync_folder(path.parent)
@@ -140,6 +139,12 @@ def current_umask():
     umask = os.umask(0)
     os.umask(umask)
     return umask
+
+
+def flush(path):
+    """Make what was written to a file survive a power cut."""
+    with path.open("rb+") as written:
+        os.fsync(written.fileno())
 
 
 def sync_folder(folder):

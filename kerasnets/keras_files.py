@@ -213,13 +213,13 @@ def is_sealed(path):
 
 def check_texts(path):
     """Let a process of limited memory read the texts in an .h5: HDF5 makes room for as long a one as is declared."""
-    import os
     import subprocess
     import sys
 
+    from kerasnets.backends import environment
+
     command = [sys.executable, "-c", "from kerasnets.keras_files import read_texts; read_texts()", str(path)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     if done.returncode:
         raise damaged(done.stderr.strip().rpartition("\n")[2] or "HDF5 fails on it")
 

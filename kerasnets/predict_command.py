@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kerasnets import console, pictures, prediction
 from kerasnets.errors import BadInputError, shorten
+from kerasnets.files import check_writable
 
 STANDARD_INPUT = "-"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")  # of pictures taken from a folder
@@ -32,6 +33,8 @@ def gathered(names):
 def named_by(name):
     if name == STANDARD_INPUT:
         return [("standard input", from_standard_input())]
+    if Path(name).is_fifo():  # which can be read once, and a picture is drawn too
+        return [(name, pictures.read(name))]
     if Path(name).is_dir():
         return [(str(path), str(path)) for path in pictures_below(name)]
     if glob.has_magic(name) and not Path(name).exists():
@@ -65,6 +68,7 @@ def answer(classifier, named, args):
         from kerasnets import drawing
 
         drawing.check_suffix(args.save)
+        check_writable(args.save)
     judge = sheets_of if args.many else answers_of
     results, failed = [], 0
     for start in steps(len(named), prediction.BATCH):
@@ -82,6 +86,8 @@ def answer(classifier, named, args):
         console.print_error(f"{failed} of {len(named)} pictures could not be answered; the others were")
     if args.save or args.show:
         draw = prediction.draw_sheets if args.many else prediction.draw
+        if len(named) - failed > prediction.DRAWN:
+            print(f"note: of {len(named) - failed} pictures, the first {prediction.DRAWN} are drawn", file=sys.stderr)
         draw([image for _, image in named], [name for name, _ in named], results, args.save, args.show)
     return 3 if failed else 0
 
@@ -117,7 +123,7 @@ def watch(classifier, args):
 
     source = args.camera if args.camera is not None else args.video
     told = sys.stderr if args.json else sys.stdout
-    show = args.show or not args.save or args.camera is not None  # by whose window a camera is left
+    show = args.show or args.camera is not None or not (args.save or args.json)  # by its window a camera is left
     done = video.watch(classifier, source, args.save, show, tell=lambda line: print(line, file=told))
     print(done.json() if args.json else done.line())
     return 0

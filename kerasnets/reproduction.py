@@ -8,7 +8,6 @@ import csv
 import datetime
 import json
 import math
-import os
 import shutil
 import statistics
 import subprocess
@@ -77,7 +76,7 @@ def run(name, backend, seed, data_dir, anew, runs):
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, name, json.dumps(options)],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        env=backends.environment(KERAS_BACKEND=backend),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a terminal's Ctrl-C reaches this process alone

@@ -9,8 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
+from kerasnets import cards
+from kerasnets.backends import environment
 from kerasnets.errors import BadInputError, shorten
 
 SECONDS = 5  # of computing on each core, beside those for the size of the file
@@ -27,10 +28,9 @@ BAD_INPUT = 3  # exit code of a trial that ended in a BadInputError
 def try_out(path, engine):
     """Raise BadInputError where the model file `path`, run by `engine`, ends its process or takes too much of it."""
     command = [sys.executable, "-m", "kerasnets.trials", str(path), engine]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    patience = PATIENCE + Path(path).stat().st_size / BYTES_A_SECOND
+    patience = PATIENCE + size_of(path) / BYTES_A_SECOND
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=patience)
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=patience)
     except subprocess.TimeoutExpired as error:
         raise BadInputError(f"{shorten(path)} takes {engine} too long; export it again") from error
     if done.returncode == BAD_INPUT:
@@ -43,19 +43,23 @@ def try_out(path, engine):
 
 
 def main(path, engine):
-    """Run a model file here, on black pictures, within limits."""
+    """Run a model file here, on two black pictures, within limits."""
     import numpy as np
 
     from kerasnets import engines
 
-    limit(Path(path).stat().st_size)
+    limit(size_of(path))
     try:
         network = engines.load(path, engine)
         shape = [size or OPEN_SIZE for size in network.shape]
-        network(np.zeros((1, *shape), np.uint8 if len(shape) == 3 else np.float32))
+        network(np.zeros((2, *shape), np.uint8 if len(shape) == 3 else np.float32))
     except BadInputError as error:
         print(error)
         return BAD_INPUT
+
+
+def size_of(path):
+    return sum(file.stat().st_size for file in cards.files_of(path))
 
 
 def limit(size):

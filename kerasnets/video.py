@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 
 from kerasnets.backends import quiet_stderr
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, no_window, shorten
 from kerasnets.files import whole_file
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # suffix of a video that is written -> FOURCC of its codec
@@ -51,7 +51,7 @@ def watch(classifier, source, save=None, show=False, tell=lambda line: None):
         raise ValueError(f"cannot write {shorten(save)}: a video's name ends in {', '.join(CODECS)}")
     name = f"camera {source}" if isinstance(source, int) else Path(source).name
     answered, times, left, stopped = 0, [], False, None
-    with opened(source) as capture, written(save, capture) as writer:
+    with opened(source) as capture, written(save, capture) as write:
         if show:
             check_screen()
         declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # of a camera, 0 or below
@@ -65,8 +65,8 @@ def watch(classifier, source, save=None, show=False, tell=lambda line: None):
                 label = "-" if failed else f"{result.label} {result.probability:.0%}"
                 tell(f"{name} {i}: {'-' if failed else f'{result.label} {result.probability:.4f}'}")
                 draw(frame, f"{label}  {times[-1]:.1f} ms")
-                if writer:
-                    writer.write(frame)
+                if write:
+                    write(frame)
                 left = show and not shown(name, frame)
                 if left:
                     break
@@ -103,20 +103,44 @@ def opened(source):
 
 @contextlib.contextmanager
 def written(save, capture):
-    """A cv2.VideoWriter like `capture` to the file `save`, written whole or not at all; None without `save`."""
+    """A function that writes a frame to the video file `save`, like `capture`; None without `save`.
+
+    The file is written whole or not at all. OpenCV tells neither of a full disk nor of a frame of another size, which
+    it leaves out.
+    """
     if not save:
         yield None
         return
     size = tuple(int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    rate, count = capture.get(cv2.CAP_PROP_FPS), 0
     with whole_file(save) as part:
         codec = cv2.VideoWriter.fourcc(*CODECS[Path(save).suffix])
-        writer = cv2.VideoWriter(str(part), codec, capture.get(cv2.CAP_PROP_FPS) or USUAL_RATE, size)
+        writer = cv2.VideoWriter(str(part), codec, rate if rate > 0 else USUAL_RATE, size)
         try:
             if not writer.isOpened():
                 raise OSError(f"OpenCV cannot write {shorten(save)} here; try a name that ends in .avi")
-            yield writer
+
+            def write(frame):
+                nonlocal count
+                count += 1
+                writer.write(frame if frame.shape[1::-1] == size else cv2.resize(frame, size))
+
+            yield write
         finally:
             writer.release()
+        if frames_in(part) < count:
+            raise OSError(f"{shorten(save)} could not be written to its end; free some space, or name another place")
+
+
+def frames_in(path):
+    """How many frames can be had of a video; what it declares is right in one that is not whole too."""
+    with quiet_stderr():
+        capture = cv2.VideoCapture(str(path))
+    count = 0
+    while capture.grab():
+        count += 1
+    capture.release()
+    return count
 
 
 def frames(capture):
@@ -148,7 +172,7 @@ def check_screen():
     """Raise OSError where no window can be opened; asked in a process of its own, which Qt ends without a screen."""
     code = "import cv2; cv2.namedWindow('kerasnets'); cv2.waitKey(1)"
     if subprocess.run([sys.executable, "-c", code], capture_output=True).returncode:
-        raise OSError("no window can be shown: there is no screen, or OpenCV is the headless one; use --save FILE")
+        raise no_window()
 
 
 def words(source):

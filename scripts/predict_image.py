@@ -43,6 +43,10 @@ def main():
         parser.error("after the model, name pictures, or one of --dataset, --camera, --video")
     if args.index and not args.dataset:
         parser.error("--index goes with --dataset")
+    if args.data_dir and not args.dataset:
+        parser.error("--data-dir goes with --dataset")
+    if (args.video or args.camera is not None) and (args.many or args.top > 1):
+        parser.error("--many and --top go with pictures, not with a video or camera")
     if args.top < 1:
         parser.error(f"--top must be at least 1, not {args.top}")
 

@@ -112,6 +112,32 @@ def test_what_is_no_video_is_refused_and_an_earlier_result_stays(clip, tmp_path,
         assert (tmp_path / "answered.avi").read_text() == "the old one"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+@pytest.mark.parametrize("suffix", video.CODECS)
+def test_a_full_disk_is_told_and_an_earlier_result_stays(clip, tmp_path, suffix):
+    import resource
+
+    out = tmp_path / f"answered{suffix}"
+    out.write_text("the old one")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"answered.* could not be written to its end; free some space, or name"):
+            video.watch(Classifier.load(MODEL), str(clip), save=str(out))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert out.read_text() == "the old one"
+    assert set(os.listdir(tmp_path)) == {"clip.avi", out.name}
+
+
+def test_a_frame_of_another_size_is_written_in_that_of_the_video(clip, tmp_path):
+    """As a camera gives them that is turned; OpenCV would leave it out."""
+    with video.opened(str(clip)) as capture, video.written(str(tmp_path / "a.avi"), capture) as write:
+        write(frame_of(3))
+        write(cv2.resize(frame_of(4), (200, 100)))
+    assert [frame.shape for frame in frames_of(tmp_path / "a.avi")] == [(SIDE, SIDE, 3)] * 2
+
+
 def test_an_impossible_name_for_the_result_is_wrong_usage(clip, tmp_path):
     with pytest.raises(ValueError, match=r"cannot write .*a\.gif: a video's name ends in \.mp4, \.avi, \.mkv"):
         video.watch(Classifier.load(MODEL), str(clip), save=str(tmp_path / "a.gif"))
