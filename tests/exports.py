@@ -25,6 +25,9 @@ class Lent:
     def close(self):
         """It goes on."""
 
+    def kill(self):
+        """It goes on."""
+
 
 def export(path, out, workers=None):
     """exporting.export, with Keras in the tests' workers, or in this process."""

@@ -244,6 +244,61 @@ def test_pixels_as_they_are_where_the_file_takes_bytes(tmp_path, engine):
     assert [each.label for each in answers] == [f"class {k}" for k in (THEIRS.reshape(5, 60) @ WEIGHTS).argmax(1)]
 
 
+def their_function():
+    """Their network as TensorFlow has it, without Keras."""
+    import tensorflow
+
+    @tensorflow.function(input_signature=[tensorflow.TensorSpec((None, 4, 5, 3), tensorflow.float32)])
+    def classify(image):
+        return tensorflow.nn.softmax(tensorflow.reshape(image, (-1, 60)) @ WEIGHTS)
+
+    return classify
+
+
+def their_saved_model(path):
+    import tensorflow
+
+    module = tensorflow.Module()
+    module.classify = their_function()
+    tensorflow.saved_model.save(module, str(path), signatures=module.classify)
+
+
+def their_litert(path, dtype):
+    """LiteRT's form by its own converter; of integers alone as its documentation quantizes a network after training."""
+    import tensorflow
+
+    classify = their_function()
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([classify.get_concrete_function()])
+    if dtype != "float32":
+        converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            [each[None] / np.float32(255)] for each in pictures(99, (4, 5, 3), 3)
+        )
+        converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tensorflow.as_dtype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it speaks of its older way to quantize
+        path.write_bytes(converter.convert())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8", "uint8"])
+def test_another_programs_litert_works_of_integers_too(workers, tmp_path, dtype):
+    """Whose 256 steps are those of each pixel, weight and probability."""
+    workers["tensorflow"](their_litert, tmp_path / "theirs.tflite", dtype)
+    classifier = Classifier.load(tmp_path / "theirs.tflite")
+    assert "pictures are resized to 4x5x3, pixels divided by 255" in classifier.note
+    expected = their_probabilities(channels_first=False)
+    found = probabilities(classifier.predict(THEIRS))
+    np.testing.assert_allclose(found, expected, atol=1e-5 if dtype == "float32" else 0.05)
+
+
+def test_another_programs_saved_model_works_in_a_folder_with_a_dot(workers, tmp_path):
+    workers["tensorflow"](their_saved_model, tmp_path / "theirs.v2")
+    note, found = workers["tensorflow"](note_and_answers, tmp_path / "theirs.v2")
+    assert "theirs.v2 is not of kerasnets and names no classes" in note
+    np.testing.assert_allclose(found, their_probabilities(channels_first=False), atol=1e-5)
+
+
 def save_plain_keras(path, rescaling):
     """A network that Keras alone has made, flat pixels times a matrix; with `rescaling` it divides by 255 itself."""
     import keras
