@@ -2,6 +2,7 @@
 
 import os
 import resource
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -146,16 +147,25 @@ def judge_mutations(path, count, seed):
         words, seconds = refusal(mutant, judge)
         if words and ("\n" in words or mutant.name not in words):
             return words
+        if not words and path.name == "own.keras":  # the zip archive has fields of no meaning, without a checksum
+            assert parts_of(mutant) == parts_of(path)
         answer = "refused" if words else "taken"
         answers[answer] = answers.get(answer, 0) + 1
         longest = max(longest, seconds)
     return answers, longest, peak() - before
 
 
+def parts_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 @pytest.mark.parametrize("seed", turns(10))
 @pytest.mark.parametrize("name", MUTATED)
 def test_mutated_files_are_refused_quickly(workers, tmp_path, name, seed):
-    """Those of others have no checksum, so that a small change of a weight goes unnoticed in them; none is a crash."""
+    """Those of others have no checksum, so that a small change of a weight goes unnoticed in them; none is a crash.
+
+    Of ours what is taken holds what it held."""
     assert sum(MUTATED.values()) == MUTATIONS
     path = tmp_path / name
     good(path)
