@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import tempfile
+import threading
 
 BACKENDS = ("torch", "tensorflow", "jax")  # in the order of choice; each is also the package's name
 LAYOUTS = ("channels_last", "channels_first")  # where the channels lie inside a network
@@ -15,6 +16,7 @@ LAYOUTS = ("channels_last", "channels_first")  # where the channels lie inside a
 PACKAGES = {"torch": "torch torchvision", "tensorflow": "tensorflow", "jax": "jax"}  # what pip installs for each
 
 _process_is_ours = False
+_quiet = threading.RLock()
 
 
 def own_process():
@@ -79,8 +81,8 @@ def import_quietly(package):
 
 @contextlib.contextmanager
 def quiet_stderr():
-    """Hold back what anything in this process, C++ too, writes to stderr."""
-    with tempfile.TemporaryFile() as notices:
+    """Hold back what anything in this process, C++ too, writes to stderr. Of several threads, one at a time."""
+    with _quiet, tempfile.TemporaryFile() as notices:
         stderr = os.dup(2)
         os.dup2(notices.fileno(), 2)
         try:
@@ -91,8 +93,12 @@ def quiet_stderr():
 
 
 def environment(**more):
-    """The environment of a Python process that finds what this one finds; `more` variables are set there."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
+    """The environment of a Python process that finds what this one finds, and no more; `more` variables are set there.
+
+    Of itself it would look into the working directory first, where a person's numpy.py may lie.
+    """
+    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", **more}
 
 
 def versions():

@@ -9,7 +9,7 @@ import mmap
 from pathlib import Path
 
 from kerasnets import onnx_files, saving
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, in_one_line, shorten
 from kerasnets.saving import Card, as_json, check_present, from_json
 
 NAME = "kerasnets.json"  # of the card, where it is a file or an entry of a zip
@@ -37,8 +37,7 @@ def load(path):
     except BadInputError:
         raise
     except Exception as error:  # what XML, zip and JSON of a damaged file lead to
-        reason = " ".join(str(error).split())[:60]
-        raise BadInputError(f"{shorten(path)} is damaged ({reason}); export or copy it again") from error
+        raise BadInputError(f"{shorten(path)} is damaged ({in_one_line(error)}); export or copy it again") from error
 
 
 def suffix_of(path):
@@ -65,7 +64,7 @@ def is_xml(path):
 
 def add(path, card):
     """Put `card` into a file that was just exported, which no one else reads yet."""
-    FORMS[Path(path).suffix][1](Path(path), card)
+    FORMS[suffix_of(path)][1](Path(path), card)
 
 
 def empty():

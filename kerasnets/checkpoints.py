@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, in_one_line, shorten
 from kerasnets.files import whole_file
 
 KEPT = 2  # the last one, and the one before it in case that is damaged
@@ -67,7 +67,7 @@ def load(folder, settings):
         try:
             checkpoint = read(path)
         except DAMAGE as error:
-            print(f"note: checkpoint {shorten(path)} is damaged ({' '.join(str(error).split())[:60]})", file=sys.stderr)
+            print(f"note: checkpoint {shorten(path)} is damaged ({in_one_line(error)})", file=sys.stderr)
             continue
         check_settings(checkpoint.settings, settings, path)
         return checkpoint

@@ -77,7 +77,9 @@ def exit_code_of(main):
         if "--debug" in sys.argv:
             traceback.print_exc()
         if is_full_memory(error):
-            error = MemoryError("the memory is full; try a smaller --batch-size or --image-size, or a smaller network")
+            error = MemoryError(
+                "the memory is full; try smaller pictures or a smaller network, in training a smaller --batch-size"
+            )
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), None)
         print_error(f"internal error, please report it (--debug shows where): {error!r}" if code is None else error)
         return 1 if code is None else code

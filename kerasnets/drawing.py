@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasnets.backends import environment
 from kerasnets.errors import no_window, shorten
 from kerasnets.files import whole_file
 
@@ -17,6 +18,7 @@ SHOWN = 8  # pictures of a class
 MOST_NAMED = 20  # classes whose names and numbers are written into a confusion matrix
 LONGEST_NAME = 26  # characters of a picture's, below it
 TOP = 5  # classes shown
+TALLEST = 1.5  # of its width, that a sheet is given: 40 of them fit into a JPEG, which has 65,500 pixels at most
 SUFFIXES = (".png", ".jpg", ".svg", ".pdf")
 
 
@@ -179,13 +181,13 @@ def predictions(pictures, names, results):
 
 
 def sheets(pictures, captions):
-    """Draw pictures below each other, each as wide as the page; return a matplotlib Figure.
+    """Draw pictures below each other, each as wide as the page or, if tall, narrower; return a matplotlib Figure.
 
     pictures: uint8 arrays (height, width, 3) RGB.
     """
     from matplotlib.figure import Figure
 
-    heights = [picture.shape[0] / picture.shape[1] for picture in pictures]
+    heights = [min(picture.shape[0] / picture.shape[1], TALLEST) for picture in pictures]
     figure = Figure(figsize=(8.5, sum(8.5 * height + 0.4 for height in heights)), layout="constrained")
     rows = figure.subplots(len(pictures), 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, picture, caption in zip(rows, pictures, captions, strict=True):
@@ -226,7 +228,7 @@ def show(figure):
     Raises OSError where there is no screen, or where OpenCV was built without windows.
     """
     command = [sys.executable, "-c", "from kerasnets.drawing import open_window; open_window()"]
-    window = subprocess.run(command, input=encoded(figure, "png"), capture_output=True)
+    window = subprocess.run(command, input=encoded(figure, "png"), env=environment(), capture_output=True)
     if window.returncode:
         raise no_window()
 

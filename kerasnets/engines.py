@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasnets.backends import import_quietly, is_installed, quiet_stderr
 from kerasnets.cards import suffix_of
-from kerasnets.errors import BadInputError, is_full_memory, shorten
+from kerasnets.errors import BadInputError, in_one_line, is_full_memory, shorten
 
 AUTO = "auto"
 TAKEN = ("uint8", "float32")  # what goes in: pixels of 0..255, or of 0..1 as other programs have them; rows of a table
@@ -23,7 +23,10 @@ class Engine:
     (n, columns), it returns float32 class probabilities (n, num_classes). Threads may share one.
 
     shape: (height, width, channels) or (columns,) of what goes in, with None where the file takes any.
+    step: between two scores that can be told apart, where the file gives integers; else 0.
     """
+
+    step = 0.0
 
     def __init__(self, path):
         self.path = Path(path)
@@ -47,7 +50,7 @@ class Engine:
                 f"{shorten(self.path)} gives numbers that are not finite: its weights are damaged; export or train it "
                 "again"
             )
-        return scores if are_probabilities(scores) else softmax(scores)
+        return scores if are_probabilities(scores, self.step) else softmax(scores)
 
     def fitted(self, pixels):
         """The pixels as a file of another program takes them, which says no more of them than their type and shape."""
@@ -148,8 +151,8 @@ class LiteRT(Engine):
         except (ValueError, RuntimeError) as error:
             raise unreadable(self.path, "LiteRT", error) from error
         shape = [int(side) if side > 0 else None for side in self.entered["shape_signature"]]
-        is_scaled = self.entered["quantization"][0] > 0  # integers in the place of 0..1
-        self.take(shape, "float32" if is_scaled else np.dtype(self.entered["dtype"]).name)
+        self.take(shape, meant(self.entered))
+        self.step = self.given["quantization"][0]
 
     def compute(self, pixels):
         with self.lock:
@@ -161,7 +164,7 @@ class LiteRT(Engine):
 
 
 class SavedModel(Engine):
-    """TensorFlow, for a SavedModel's folder."""
+    """TensorFlow, for a SavedModel's folder, which is a program that it runs."""
 
     def read(self):
         import_quietly("tensorflow")
@@ -217,6 +220,7 @@ ENGINES = {  # of those that read a file, in the order of choice
     "tensorflow": Row(SavedModel, "tensorflow", ("",)),
     "keras": Row(Keras, "keras", (".keras", ".h5")),
 }
+HALF_WAY = 16  # between 1 and 255, the largest of pixels that are divided by 255 and of those that are not
 LARGE = 5_000_000  # bytes of a file, from which computing takes longer than beginning
 FOR_LARGE = ("onnxruntime", "openvino")  # 1.4 to 1.8 times as fast as OpenCV on ResNet-50 (docs/prediction.md)
 INSTALL = {"cv2": "opencv-python", "ai_edge_litert": "ai-edge-litert"}  # where pip has another name than import
@@ -254,6 +258,17 @@ def load(path, name=AUTO):
     return ENGINES[choose(path, name)].load(path)
 
 
+def meant(tensor):
+    """The dtype of the numbers that go into a LiteRT `tensor`; of integers that stand for others, that of those.
+
+    Of pixels divided by 255 the largest is 1, of pixels as they are 255.
+    """
+    scale, zero_point = tensor["quantization"]
+    if not scale:
+        return np.dtype(tensor["dtype"]).name
+    return "uint8" if scale * (np.iinfo(tensor["dtype"]).max - zero_point) > HALF_WAY else "float32"
+
+
 def quantized(numbers, tensor):
     """Numbers as integers q of a LiteRT `tensor`, where it has such: number = scale * (q - zero point)."""
     scale, zero_point = tensor["quantization"]
@@ -275,13 +290,13 @@ def layers_of(model):
 
 
 def unreadable(path, engine, error):
-    reason = " ".join(str(error).split())
-    return BadInputError(f"{shorten(path)} cannot be run by {engine} ({reason[:60]}); export it again")
+    return BadInputError(f"{shorten(path)} cannot be run by {engine} ({in_one_line(error)}); export it again")
 
 
-def are_probabilities(scores):
-    """Whether rows are shares that add up to 1, as far as a quantized network tells them."""
-    return bool(scores.min() >= 0 and scores.max() <= 1 and abs(scores.sum(axis=1) - 1).max() <= 0.02)
+def are_probabilities(scores, step=0.0):
+    """Whether rows are shares that add up to 1, as far as scores in steps of `step` tell them."""
+    off = 0.02 + step * scores.shape[1] / 2
+    return bool(scores.min() >= 0 and scores.max() <= 1 and abs(scores.sum(axis=1) - 1).max() <= off)
 
 
 def softmax(logits):

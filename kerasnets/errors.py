@@ -17,16 +17,34 @@ def shorten(path, length=60):
     return text if len(text) <= length else "..." + text[3 - length :]
 
 
+def in_one_line(error, length=60):
+    """What an error of somebody else's says, as text of at most `length` characters, in one line: its beginning."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
 def nearest_first(name, known):
     """The names in `known` for a message, those first that are spelt much like `name`."""
     close = difflib.get_close_matches(str(name), known)
     return ", ".join([*close, *(other for other in known if other not in close)])
 
 
+# How torch, JAX, TensorFlow, OpenCV and C++ say it, in errors of other kinds
+FULL_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "RESOURCE_EXHAUSTED",
+    "OOM when allocating",
+    "Insufficient memory",
+    "bad_alloc",
+    "bad allocation",
+)
+
+
 def is_full_memory(error):
-    """Whether Python, NumPy or a backend has found no room; torch and JAX raise a RuntimeError, TensorFlow its own."""
-    words = ("out of memory", "can't allocate memory", "not enough memory", "RESOURCE_EXHAUSTED", "OOM when allocating")
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+    """Whether Python, NumPy, a backend or an engine has found no room."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in FULL_MEMORY)
 
 
 def no_window():

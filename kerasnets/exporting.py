@@ -156,16 +156,19 @@ def second_file(part, out):
 
     Stopped between the two, the .xml of an earlier export is refused, since its checksum is of the earlier .bin.
     """
-    for suffix in (".bin", ".onnx"):  # by way of which it is written
+    others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # by way of ONNX it is written
+    for suffix in others:
         sweep(out.with_suffix(suffix))
     second = part.with_suffix(".bin")
     try:
         yield
         if second.is_file():
+            flush(part)  # while a full disk loses nothing yet
             flush(second)
             os.replace(second, out.with_suffix(".bin"))
     finally:
-        second.unlink(missing_ok=True)
+        for suffix in others:
+            part.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def examples(shape):
@@ -195,7 +198,7 @@ def write(path, part, pixels):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporters' own ways
         try:
-            FORMS[part.suffix].write(model, part)
+            FORMS[cards.suffix_of(part)].write(model, part)
         except Exception as error:  # each library has its own for a full disk, some without words
             reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # which any process can read

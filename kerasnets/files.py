@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -44,10 +45,14 @@ def whole_folder(path):
     path = Path(path)
     with blaming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        sweep_folders(path)
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent))
         old = part.with_name(f"{part.name}-old")
         try:
             yield part
+            for file in part.rglob("*"):
+                if file.is_file():
+                    flush(file)
             part.chmod(0o777 & ~current_umask())
             if path.exists():
                 path.rename(old)
@@ -129,10 +134,22 @@ def check_folder(path):
 
 def sweep(path):
     """Remove parts of `path` that a killed writer left long ago."""
-    for part in path.parent.glob(f".{path.stem}-*.part{path.suffix}"):
+    for part in path.parent.glob(f"{glob.escape(f'.{path.stem}-')}*.part{glob.escape(path.suffix)}"):
         with contextlib.suppress(OSError):  # another process may have swept it
             if time.time() - part.stat().st_mtime > ABANDONED:
                 part.unlink()
+
+
+def sweep_folders(path):
+    """The same of a folder; one that had stepped aside for a writer that was killed takes its place again."""
+    name = glob.escape(f".{path.name}-")
+    for old in path.parent.glob(f"{name}*.part-old"):
+        if not path.exists():
+            old.rename(path)
+    for part in [*path.parent.glob(f"{name}*.part"), *path.parent.glob(f"{name}*.part-old")]:
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                shutil.rmtree(part)
 
 
 def current_umask():

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, in_one_line
 
 CARD = "kerasnets.json"  # the zip entry, or the HDF5 attribute
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"  # Keras' entries
@@ -97,9 +97,7 @@ def read(path):
 
 
 def damaged(reason):
-    return BadInputError(
-        f"is damaged or not a model file ({' '.join(str(reason).split()):.60}); train or copy it again"
-    )
+    return BadInputError(f"is damaged or not a model file ({in_one_line(reason)}); train or copy it again")
 
 
 @contextlib.contextmanager

@@ -69,6 +69,7 @@ def answer(classifier, named, args):
 
         drawing.check_suffix(args.save)
         check_writable(args.save)
+        check_other(args.save, [image for _, image in named if isinstance(image, (str, Path))])
     judge = sheets_of if args.many else answers_of
     results, failed = [], 0
     for start in steps(len(named), prediction.BATCH):
@@ -90,6 +91,12 @@ def answer(classifier, named, args):
             print(f"note: of {len(named) - failed} pictures, the first {prediction.DRAWN} are drawn", file=sys.stderr)
         draw([image for _, image in named], [name for name, _ in named], results, args.save, args.show)
     return 3 if failed else 0
+
+
+def check_other(save, sources):
+    """Raise ValueError where a result would take the place of what it is made of."""
+    if any(Path(source).exists() and Path(save).exists() and Path(save).samefile(source) for source in sources):
+        raise ValueError(f"--save {shorten(save)} is what was named to be read; choose another name")
 
 
 def answers_of(classifier, named):
@@ -122,6 +129,8 @@ def watch(classifier, args):
     from kerasnets import video
 
     source = args.camera if args.camera is not None else args.video
+    if args.video and args.save:
+        check_other(args.save, [args.video])
     told = sys.stderr if args.json else sys.stdout
     show = args.show or args.camera is not None or not (args.save or args.json)  # by its window a camera is left
     done = video.watch(classifier, source, args.save, show, tell=lambda line: print(line, file=told))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 import threading
@@ -15,7 +16,7 @@ from kerasnets import cards, engines, pictures
 from kerasnets.errors import BadInputError, shorten
 
 DRAWN = 40  # pictures that are drawn into one figure at most
-DRAWN_SIDE = 500  # pixels: larger photos are shrunk to it before they are drawn
+DRAWN_SIDE, DRAWN_SHEET = 500, 1500  # pixels: larger photos, and sheets, are shrunk to it before they are drawn
 BATCH = 64  # pictures that go through the network at once
 
 
@@ -105,8 +106,8 @@ class Classifier:
         Raises BadInputError for a file that is missing or damaged, ValueError for an engine that does not read it,
         ImportError for one that is not installed.
         """
-        name = engines.choose(path, engine)
-        return cls(path, cards.load(path), name)
+        card = cards.load(path)
+        return cls(path, card, engines.choose(path, engine))
 
     @property
     def engine(self):
@@ -157,7 +158,10 @@ class Classifier:
 
     def try_predict(self, images):
         """As `predict`, with a BadInputError in the place of each image that cannot be judged."""
-        results = [self.prepared(image) for image in listed(images)]
+        images = listed(images)
+        if images:
+            _ = self.input_shape  # which a file that cannot be run does not tell of any image
+        results = [self.prepared(image) for image in images]
         good = [i for i, result in enumerate(results) if not isinstance(result, BadInputError)]
         for start in range(0, len(good), BATCH):
             chosen = good[start : start + BATCH]
@@ -181,7 +185,8 @@ class Classifier:
         except BadInputError as error:
             raise BadInputError(f"{shorten(name)}: {error}") from error
         answers = self.predict([digit.pixels for digit in digits])
-        return Sheet(tuple(rows_of(digits, answers)))
+        found = zip(digits, answers, strict=True)
+        return Sheet(tuple(tuple(row) for _, row in itertools.groupby(found, key=lambda each: each[0].row)))
 
     def prepared(self, image):
         """The pixels that the network takes for one image, or the BadInputError that says why there are none."""
@@ -207,22 +212,6 @@ def picture_of(image, name="the picture"):
     if isinstance(image, bytes):
         return pictures.decode(image, name)
     return pictures.read(image) if isinstance(image, (str, Path)) else as_pixels(image)
-
-
-def rows_of(digits, answers):
-    """Yield the rows of a sheet, each a tuple of (digit, answer), from what is in reading order."""
-    row = []
-    for digit, answer in zip(digits, answers, strict=True):
-        if row and begins_row(digit.box, row[-1][0].box):
-            yield tuple(row)
-            row = []
-        row.append((digit, answer))
-    yield tuple(row)
-
-
-def begins_row(box, before):
-    """Whether a box (x, y, width, height) lies to the left of the one before it, or wholly below."""
-    return box[0] < before[0] or box[1] >= before[1] + before[3]
 
 
 def listed(images):
@@ -299,7 +288,8 @@ def draw_sheets(images, names, results, save=None, show=False):
     drawn = []
     for i in good:
         digits, answers = zip(*results[i].found, strict=True)
-        drawn.append(pictures.draw_boxes(picture_of(images[i]), digits, [answer.label for answer in answers]))
+        boxed = pictures.draw_boxes(picture_of(images[i]), digits, [answer.label for answer in answers])
+        drawn.append(pictures.shrink(boxed, DRAWN_SHEET))
     figure = drawing.sheets(drawn, [f"{names[i]}: {results[i].text}" for i in good])
     if save:
         drawing.save_figure(figure, save)

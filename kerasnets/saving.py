@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasnets import keras_files
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, in_one_line, shorten
 from kerasnets.keras_files import CARD
 
 SUFFIXES = (".keras", ".h5")
@@ -161,9 +161,9 @@ def load(path, *, logits=False):
     except BadInputError as error:
         raise BadInputError(f"{shorten(path)} {error}") from error
     except Exception as error:  # Keras raises whatever the damaged part led it to
-        reason = " ".join(str(error).split())[:60]
         raise BadInputError(
-            f"{shorten(path)} is damaged or was made by an incompatible Keras ({reason}); train or copy it again"
+            f"{shorten(path)} is damaged or was made by an incompatible Keras ({in_one_line(error)}); train or copy it "
+            "again"
         ) from error
     with blaming(path):
         check_model(model, card)

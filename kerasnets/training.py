@@ -126,14 +126,12 @@ def train(
 def fit(job):
     """Train the job's network in place, in the backend's fastest layout; return (Figures, test Evaluation)."""
     row, labels, shape = job.row, job.data.train_labels, job.network.input_shape[1:]
-    layout = FASTEST_LAYOUT.get(keras.backend.backend(), "channels_last")
-    trainee = rebuild(job.network, layout=layout, scaling=job.scaling)
     train, validation = split_of(row, job.data, job.seed)
     images, prepare = batches.fitted(job.data.train_images, job.data.input_kind, job.input_kind, shape)
     plan = batches.Batches(images[train], labels[train], row.batch_size, row.epochs, job.seed,
                            augmentation=row.augmentation, prepare=prepare)  # fmt: skip
     judge = batches.InOrder(images[validation], labels[validation], judged_at_once(row), prepare)
-    compile_for(trainee, row, plan.steps_per_epoch, row.epochs)
+    trainee = trainee_of(job.network, row, job.scaling, plan.steps_per_epoch)
     settings = job.settings()
 
     def save(epoch, arrays):
@@ -160,6 +158,14 @@ def fit(job):
         judged = judge_test_part(job, trainee, figures)
     copy_weights(trainee, job.network)
     return figures, judged
+
+
+def trainee_of(network, row, scaling, steps_per_epoch):
+    """A copy of `network` from raw pixels to logits in the backend's fastest layout, compiled for `row`."""
+    layout = FASTEST_LAYOUT.get(keras.backend.backend(), "channels_last")
+    trainee = rebuild(network, layout=layout, scaling=scaling)
+    compile_for(trainee, row, steps_per_epoch, row.epochs)
+    return trainee
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from kerasnets import cards
-from kerasnets.backends import environment
+from kerasnets.backends import environment, import_quietly
 from kerasnets.errors import BadInputError, shorten
 
 SECONDS = 5  # of computing on each core, beside those for the size of the file
@@ -48,6 +48,7 @@ def main(path, engine):
 
     from kerasnets import engines
 
+    import_quietly(engines.ENGINES[engine].package)  # which for TensorFlow takes seconds
     limit(size_of(path))
     try:
         network = engines.load(path, engine)

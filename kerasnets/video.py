@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 
-from kerasnets.backends import quiet_stderr
+from kerasnets.backends import environment, quiet_stderr
 from kerasnets.errors import BadInputError, no_window, shorten
 from kerasnets.files import whole_file
 
@@ -171,7 +171,7 @@ def shown(name, frame):
 def check_screen():
     """Raise OSError where no window can be opened; asked in a process of its own, which Qt ends without a screen."""
     code = "import cv2; cv2.namedWindow('kerasnets'); cv2.waitKey(1)"
-    if subprocess.run([sys.executable, "-c", code], capture_output=True).returncode:
+    if subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True).returncode:
         raise no_window()
 
 

@@ -33,6 +33,7 @@ class Worker:
         """End the process now."""
         for process in list((self.pool._processes or {}).values()):
             process.kill()
+            process.join()
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,10 +1,15 @@
-"""Measure how long kerasnets takes, and how much memory, on this machine.
+"""Measure how long kerasnets takes on this machine, beside what a person would write by hand.
 
     python scripts/bench.py predict
-    python scripts/bench.py predict --runs 9 --large vgg16 --out docs/prediction.md
+    python scripts/bench.py predict --runs 9 --networks vgg16 --out docs/prediction.md
+    python scripts/bench.py train --networks mnist_cnn lenet5
 
-predict: one picture in a fresh process and warm, and a folder of 1,000, by every installed engine in turn. Leave the
-machine alone meanwhile. A line for each figure, with the goal where there is one.
+predict: one picture in a fresh process and warm, and a folder of 1,000, by each installed engine that reads .keras or
+ONNX; --networks are those that are measured at 224x224 beside the small one.
+train: epochs of fit, a plain PyTorch loop in both memory layouts, the tutorials' DataLoader loop and a tf.function loop
+in turn, and the ratio of kerasnets to each.
+
+Leave the machine alone meanwhile. A line for each figure, with the goal where there is one.
 """
 
 import sys
@@ -14,9 +19,9 @@ from kerasnets import console
 
 def main():
     parser = console.Parser(__doc__)
-    parser.add_argument("what", choices=["predict"], help="what to measure")
-    parser.add_argument("--runs", type=int, default=5, metavar="N", help="processes of each kind (default: 5)")
-    parser.add_argument("--large", nargs="*", metavar="NETWORK", help="measured at 224x224 (default: vgg16 resnet50)")
+    parser.add_argument("what", choices=["predict", "train"], help="what to measure")
+    parser.add_argument("--runs", type=int, default=7, metavar="N", help="how often (default: 7)")
+    parser.add_argument("--networks", nargs="+", metavar="NAME", help="which of them (default: all that it knows)")
     parser.add_argument("--out", metavar="FILE", help="write a page of Markdown with machine, versions and date")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     args = parser.parse_args()
@@ -25,12 +30,9 @@ def main():
 
     from kerasnets import benchmark
 
-    large = benchmark.LARGE if args.large is None else args.large
-    figures = benchmark.predict(
-        args.runs, large, lambda line: print(line, file=sys.stderr if args.json else sys.stdout)
+    figures = benchmark.run(
+        args.what, args.runs, args.networks, args.out, lambda line: print(line, file=sys.stderr if args.json else None)
     )
-    if args.out:
-        benchmark.write_page(figures, args.out)
     if args.json:
         print(benchmark.as_json(figures))
 

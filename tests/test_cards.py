@@ -160,7 +160,7 @@ def test_what_is_no_model_is_refused(tmp_path, suffix, content, words):
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
     (tmp_path / "tiny.xml").mkdir()
-    assert "tiny.xml is a folder, not a model file" in refusal(tmp_path / "tiny.xml")
+    assert "tiny.xml is no model file, and no SavedModel's folder" in refusal(tmp_path / "tiny.xml")
     (tmp_path / "tiny").mkdir()
     assert "tiny is no model file, and no SavedModel's folder" in refusal(tmp_path / "tiny")
     assert "nowhere is no model file, and no SavedModel's folder" in refusal(tmp_path / "nowhere")

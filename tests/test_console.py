@@ -92,6 +92,7 @@ FAILURES = {
     "another's engine": ("predict_image.py", [SHIPPED, SAMPLE, "--engine", "opencv"], 2, "opencv does not read "),
     "folder of no data set": ("predict_image.py", [SHIPPED, SAMPLE, "--data-dir", "."], 2, "--data-dir goes with --"),
     "sheets in a video": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--many"], 2, "--many and --top go with"),
+    "drawn over its picture": ("predict_image.py", [SHIPPED, "a.png", "--save", "empty/../a.png"], 2, "what was named"),
     "no place to draw": ("predict_image.py", [SHIPPED, SAMPLE, "--save", "/proc/a.png"], 4, "/proc/a.png: "),
     "no video": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--save", "a.mp4"], 3, "no video no.mp4; check"),
     "video drawn": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--save", "a.png"], 2, "cannot write a.png: a"),
@@ -111,13 +112,15 @@ def test_a_failure_is_one_line_with_its_exit_code(tmp_path, case):
     script, arguments, code, words = FAILURES[case]
     for folder in ("folder.keras", "empty"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "file").touch()
+    for file in ("file", "a.png"):
+        (tmp_path / file).touch()
     assert words in only_line(run(tmp_path, script, *arguments), code)
-    assert sorted(os.listdir(tmp_path)) == ["empty", "file", "folder.keras"]
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "empty", "file", "folder.keras"]
 
 
 FULL = {  # as Python, NumPy, torch, TensorFlow and JAX say it
     "MemoryError()",
+    'RuntimeError("OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9437184 bytes")',
     "MemoryError('Unable to allocate 9.31 TiB for an array with shape (1280000000000,) and data type float64')",
     'RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can\'t allocate memory")',
     "RuntimeError('CUDA out of memory. Tried to allocate 20.00 GiB.')",
@@ -130,7 +133,9 @@ FULL = {  # as Python, NumPy, torch, TensorFlow and JAX say it
 def test_a_full_memory_is_told_in_one_way(error):
     code = f"from kerasnets import console\ndef main(): raise {error}\nconsole.run(main)"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
-    assert "error: the memory is full; try a smaller --batch-size or --image-size" in only_line(done, 4)
+    assert "error: the memory is full; try smaller pictures or a smaller network, in training a smaller" in only_line(
+        done, 4
+    )
 
 
 def test_a_wrong_backend_is_wrong_usage(tmp_path):

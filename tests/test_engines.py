@@ -244,13 +244,13 @@ def test_pixels_as_they_are_where_the_file_takes_bytes(tmp_path, engine):
     assert [each.label for each in answers] == [f"class {k}" for k in (THEIRS.reshape(5, 60) @ WEIGHTS).argmax(1)]
 
 
-def their_function():
-    """Their network as TensorFlow has it, without Keras."""
+def their_function(scale=1.0):
+    """Their network as TensorFlow has it, without Keras, of pixels times `scale`."""
     import tensorflow
 
     @tensorflow.function(input_signature=[tensorflow.TensorSpec((None, 4, 5, 3), tensorflow.float32)])
     def classify(image):
-        return tensorflow.nn.softmax(tensorflow.reshape(image, (-1, 60)) @ WEIGHTS)
+        return tensorflow.nn.softmax(tensorflow.reshape(image * scale, (-1, 60)) @ WEIGHTS)
 
     return classify
 
@@ -263,17 +263,16 @@ def their_saved_model(path):
     tensorflow.saved_model.save(module, str(path), signatures=module.classify)
 
 
-def their_litert(path, dtype):
+def their_litert(path, dtype, raw):
     """LiteRT's form by its own converter; of integers alone as its documentation quantizes a network after training."""
     import tensorflow
 
-    classify = their_function()
+    classify = their_function(1 / 255 if raw else 1.0)
     converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([classify.get_concrete_function()])
     if dtype != "float32":
         converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: (
-            [each[None] / np.float32(255)] for each in pictures(99, (4, 5, 3), 3)
-        )
+        examples = pictures(99, (4, 5, 3), seed=3) / np.float32(1 if raw else 255)
+        converter.representative_dataset = lambda: ([each[None]] for each in examples)
         converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tensorflow.as_dtype(dtype)
     with warnings.catch_warnings():
@@ -281,15 +280,22 @@ def their_litert(path, dtype):
         path.write_bytes(converter.convert())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8", "uint8"])
-def test_another_programs_litert_works_of_integers_too(workers, tmp_path, dtype):
-    """Whose 256 steps are those of each pixel, weight and probability."""
-    workers["tensorflow"](their_litert, tmp_path / "theirs.tflite", dtype)
+@pytest.mark.parametrize(("dtype", "raw"), [("float32", False), ("int8", False), ("uint8", False), ("uint8", True)])
+def test_another_programs_litert_works_of_integers_too(workers, tmp_path, dtype, raw):
+    """Whose 256 steps are those of each pixel, weight and probability. raw: it takes pixels as they are."""
+    workers["tensorflow"](their_litert, tmp_path / "theirs.tflite", dtype, raw)
     classifier = Classifier.load(tmp_path / "theirs.tflite")
-    assert "pictures are resized to 4x5x3, pixels divided by 255" in classifier.note
+    assert f"to 4x5x3, pixels {'0 to 255' if raw else 'divided by 255'}" in classifier.note
     expected = their_probabilities(channels_first=False)
     found = probabilities(classifier.predict(THEIRS))
     np.testing.assert_allclose(found, expected, atol=1e-5 if dtype == "float32" else 0.05)
+
+
+def test_probabilities_in_256_steps_are_known_as_such():
+    """As a network of integers gives them for a thousand classes: of most nothing is left, and the rest is no 1."""
+    shares = softmax(np.random.default_rng(0).normal(0, 3, (64, 1000)))
+    assert engines.are_probabilities(np.rint(shares * 256) / 256, step=1 / 256)
+    assert not engines.are_probabilities(shares[:, :50] / shares.max(), step=1 / 256)  # whose sums are far from 1
 
 
 def test_another_programs_saved_model_works_in_a_folder_with_a_dot(workers, tmp_path):

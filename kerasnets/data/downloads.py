@@ -16,7 +16,7 @@ import warnings
 from pathlib import Path
 
 from kerasnets import backends
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, in_one_line
 
 TIMEOUT = 20  # seconds without an answer
 PREFIX = ".kerasnets-download-"  # of the folder in which a download lies until it is whole
@@ -43,7 +43,7 @@ def has_torchvision():
     except ModuleNotFoundError:
         return False
     except Exception as error:  # RuntimeError, AttributeError, ... where it was built for another torch
-        print(f"note: torchvision cannot be imported ({' '.join(str(error).split())[:60]}); Keras downloads instead",
+        print(f"note: torchvision cannot be imported ({in_one_line(error)}); Keras downloads instead",
               file=sys.stderr)  # fmt: skip
         return False
     return True

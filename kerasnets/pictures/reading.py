@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, in_one_line, shorten
 
 MAX_BYTES = 64_000_000  # of a file
 MAX_PIXELS = 50_000_000  # of a picture, refused before it is decoded
@@ -172,7 +172,7 @@ def by_pillow(content, name):
         except BadInputError:
             raise
         except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ... by format
-            raise BadInputError(f"{name} is damaged: {in_one_line(error)}; save or copy it again") from error
+            raise BadInputError(f"{name} is damaged: {in_one_line(error, 80)}; save or copy it again") from error
     return np.array(UPRIGHT[orientation](pixels), order="C")
 
 
@@ -185,11 +185,6 @@ def orientation_of(image):
     except Exception:  # the notes of a camera are damaged, not its picture
         return 1
     return orientation if orientation in UPRIGHT else 1
-
-
-def in_one_line(error, length=80):
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 # ---- to 8 bits of red, green and blue --------------------------------------------------------------------------------

@@ -27,12 +27,13 @@ RED = (220, 40, 40)  # RGB, of the boxes
 
 @dataclass(frozen=True)
 class Digit:
-    """One digit of a sheet. box: (x, y, width, height) in pixels of the picture.
+    """One digit of a sheet. box: (x, y, width, height) in pixels of the picture; row: from the top, beginning with 0.
 
     pixels: uint8 (height, width) grey, 0..255, white ink on black with a margin: for pictures.prepare(kind="mnist").
     """
 
     box: tuple[int, int, int, int]
+    row: int
     pixels: np.ndarray = field(repr=False, compare=False)
 
 
@@ -52,8 +53,8 @@ def find_digits(picture):
         raise BadInputError("no digit to see on the sheet; take a sharper or nearer picture of it")
     scale = max(grey.shape) / max(working.shape)
     return [
-        Digit(tuple(round(float(side) * scale) for side in boxes[i]), cut_out(ink, parts, label, boxes[i]))
-        for i, label in reading_order(boxes)
+        Digit(tuple(round(float(side) * scale) for side in boxes[i]), row, cut_out(ink, parts, i + 1, boxes[i]))
+        for i, row in reading_order(boxes)
     ]
 
 
@@ -103,7 +104,7 @@ def usual_side(stats):
 
 
 def reading_order(boxes):
-    """[(index, label)] of boxes (n, 4) in reading order, label being index + 1.
+    """[(index, row)] of boxes (n, 4) in reading order, rows counted from the top.
 
     A row is a chain of neighbours: from each digit to the nearest one at its right that is about as high up. So a row
     may rise or fall over the sheet, as in a photo that is tilted.
@@ -120,8 +121,9 @@ def reading_order(boxes):
             slopes.append((centre[j] - centre[i]) / (middle[j] - middle[i]))
             row[row == row[j]] = row[i]
     level = centre - np.median(slopes) * middle
-    heights = {number: level[row == number].mean() for number in row}
-    return [(i, i + 1) for i in sorted(range(len(boxes)), key=lambda i: (heights[row[i]], middle[i]))]
+    from_top = sorted(set(row.tolist()), key=lambda number: level[row == number].mean())
+    rows = [from_top.index(number) for number in row]
+    return sorted(enumerate(rows), key=lambda each: (each[1], middle[each[0]]))
 
 
 def cut_out(ink, parts, label, box):

@@ -1,31 +1,25 @@
 """How long a prediction takes and how much memory: in a fresh process, warm, and over a folder.
 
-Each figure is of processes that do nothing else, engines in turn, so that a machine that grows slow or quick does so to
-all of them. Medians are quoted, with the smallest and the largest.
+Each figure is of processes that do nothing else.
 """
 
-import dataclasses
-import datetime
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kerasnets import backends, engines
-from kerasnets.files import whole_file
+from kerasnets.benchmark import ROOT, Figure, in_turn, last_line
 
-ROOT = Path(__file__).resolve().parent.parent
 MNIST = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
 PHOTO = ROOT / "docs/samples/three-on-paper.jpg"
-LARGE = ("vgg16", "resnet50")  # with fresh weights, which take as long as trained ones
+NETWORKS = ("vgg16", "resnet50")  # with fresh weights, which take as long as trained ones
 FOLDER = 1000  # pictures
-# The specification's section 6: what is to be reached
+# What is to be reached at most
 GOALS = {
     ("mnist_cnn, fresh process", "seconds"): 0.25,
     ("mnist_cnn, fresh process", "MiB"): 80,
@@ -35,63 +29,44 @@ GOALS = {
 }
 
 
-@dataclass(frozen=True)
-class Figure:
-    """What was measured of one engine: `values` in `unit`, one a run."""
+def measure(runs, networks=NETWORKS, tell=print):
+    """Measure predictions by each installed engine that reads .keras or ONNX; return the Figures.
 
-    what: str
-    engine: str
-    unit: str
-    values: tuple[float, ...]
-
-    @property
-    def median(self):
-        return statistics.median(self.values)
-
-    @property
-    def goal(self):
-        return GOALS.get((self.what, self.unit))
-
-    def line(self):
-        goal = "" if self.goal is None else f" goal={self.goal:g}"
-        return (
-            f"{self.what}: engine={self.engine} {self.unit}={self.median:.4g} "
-            f"({min(self.values):.4g} to {max(self.values):.4g}){goal}"
-        )
-
-
-def predict(runs=5, large=LARGE, tell=print):
-    """Measure predictions by every installed engine; return the Figures. `tell` is told a line for each.
-
-    runs: processes of each kind; large: networks at 224x224 to measure warm.
+    runs: processes of each kind; networks: those to measure warm at their usual size; `tell` is told a line for each.
     """
     figures = []
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        mnist = [MNIST, *exported(MNIST, folder)]
+        mnist = [MNIST, exported(MNIST, folder)]
         chosen = engines_of(mnist)
         found = in_turn(runs, {engine: (path, engine) for engine, path in chosen.items()}, fresh_process)
         for engine, measured in found.items():
-            figures.append(Figure("mnist_cnn, fresh process", engine, "seconds", tuple(m[0] for m in measured)))
-            figures.append(Figure("mnist_cnn, fresh process", engine, "MiB", tuple(m[1] for m in measured)))
+            for unit, values in zip(("seconds", "MiB"), zip(*measured, strict=True), strict=True):
+                figures.append(figure("mnist_cnn, fresh process", engine, unit, values))
         figures += warm_figures("mnist_cnn", chosen, runs, 200)
         figures += folder_figures(chosen, folder, runs)
-        for figure in figures:
-            tell(figure.line())
-        for name in large:
+        for each in figures:
+            tell(each.line())
+        for name in networks:
             keras_file = fresh_weights(name, folder)
-            measured = warm_figures(name, engines_of([keras_file, *exported(keras_file, folder)]), runs, 10)
-            for figure in measured:
-                tell(figure.line())
+            measured = warm_figures(name, engines_of([keras_file, exported(keras_file, folder)]), runs, 10)
+            for each in measured:
+                tell(each.line())
             figures += measured
     return figures
+
+
+def check_name(name):
+    from kerasnets import models
+
+    models.check_name(name)
 
 
 def exported(path, folder):
     """The ONNX file made of a model file, in `folder`."""
     from kerasnets.exporting import export
 
-    return [Path(export(path, folder / f"{path.stem}.onnx").file)]
+    return Path(export(path, folder / f"{path.stem}.onnx").file)
 
 
 def engines_of(paths):
@@ -101,15 +76,6 @@ def engines_of(paths):
         for name, row in engines.ENGINES.items()
         if backends.is_installed(row.package) and any(path.suffix in row.suffixes for path in paths)
     }
-
-
-def in_turn(runs, jobs, measure):
-    """{name: [measure(*arguments), one for each run]} of {name: arguments}, A B C A B C ..."""
-    found = {name: [] for name in jobs}
-    for _ in range(runs):
-        for name, arguments in jobs.items():
-            found[name].append(measure(*arguments))
-    return found
 
 
 # Prints seconds and KiB of a command. By a process of its own, since Linux counts what a process had before it became
@@ -137,7 +103,7 @@ def fresh_process(path, engine):
 def warm_figures(name, chosen, runs, repeats):
     jobs = {engine: ("one_warm", path, engine, repeats) for engine, path in chosen.items()}
     found = in_turn(runs, jobs, in_process)
-    return [Figure(f"{name}, warm", engine, "ms", tuple(measured)) for engine, measured in found.items()]
+    return [figure(f"{name}, warm", engine, "ms", measured) for engine, measured in found.items()]
 
 
 def folder_figures(chosen, folder, runs):
@@ -147,12 +113,16 @@ def folder_figures(chosen, folder, runs):
     jobs = {engine: ("folder_of", path, engine, place) for engine, path in chosen.items()}
     jobs["none"] = ("decoding_of", next(iter(chosen.values())), next(iter(chosen)), place)
     found = in_turn(runs, jobs, in_process)
-    return [Figure(f"{FOLDER} PNGs of 28x28", engine, "pictures/s", tuple(them)) for engine, them in found.items()]
+    return [figure(f"{FOLDER} PNGs of 28x28", engine, "pictures/s", them) for engine, them in found.items()]
+
+
+def figure(what, engine, unit, values):
+    return Figure(what, engine, unit, tuple(values), GOALS.get((what, unit)))
 
 
 def in_process(function, path, engine, argument):
     """What `function` of this module returns, in a process of its own."""
-    code = "import sys; from kerasnets import benchmark as b; print(getattr(b, sys.argv[1])(*sys.argv[2:]))"
+    code = "import sys; from kerasnets.benchmark import predict as b; print(getattr(b, sys.argv[1])(*sys.argv[2:]))"
     process = subprocess.run(
         [sys.executable, "-c", code, function, str(path), engine, str(argument)],
         env=backends.environment(),
@@ -162,10 +132,6 @@ def in_process(function, path, engine, argument):
     if process.returncode:
         raise RuntimeError(f"{function} by {engine} failed: {last_line(process.stderr)}")
     return float(last_line(process.stdout))
-
-
-def last_line(text):
-    return text.strip().rpartition("\n")[2]
 
 
 # ---- run in processes of their own ----
@@ -246,45 +212,3 @@ def write_fresh(name, path):
     network = kerasnets.build(name)
     names = tuple(f"class {i}" for i in range(network.output_shape[-1]))
     kerasnets.save(network, path, kerasnets.Card(name, names, network.input_shape[1:]), scaling=(1 / 255, 0.0))
-
-
-# ---- told ----
-
-
-def as_json(figures):
-    return json.dumps([{**dataclasses.asdict(f), "median": f.median, "goal": f.goal} for f in figures], indent=1)
-
-
-def write_page(figures, path):
-    """Write the figures as a page of Markdown, with machine, versions and date."""
-    lines = [
-        "# How fast a prediction is",
-        "",
-        "Written by `python scripts/bench.py predict --out docs/prediction.md`: medians of several processes, engines "
-        "in turn.",
-        "",
-        f"{backends.machine()}, {datetime.date.today().isoformat()}; {versions()}.",
-        "",
-        "| what | engine | median | spread | goal |",
-        "|---|---|---|---|---|",
-    ]
-    for f in figures:
-        goal = "" if f.goal is None else f"{f.goal:g} {f.unit}: {'reached' if f.median <= f.goal else 'missed'}"
-        spread = f"{min(f.values):.3g} to {max(f.values):.3g}"
-        lines.append(f"| {f.what} | {f.engine} | {f.median:.3g} {f.unit} | {spread} | {goal} |")
-    with whole_file(path) as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def versions():
-    """The versions of what was measured, as installed."""
-    from importlib import metadata
-
-    packages = ("keras", "torch", "tensorflow", "jax", "opencv-python", "onnxruntime", "openvino", "numpy")
-    found = []
-    for package in packages:
-        try:
-            found.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ", ".join(found)

@@ -1,0 +1,136 @@
+"""How long kerasnets takes, and how much memory, beside what a person would write by hand.
+
+What is compared runs in turn, so that a machine that grows slow or quick does so to all. Medians are quoted, with the
+smallest and the largest.
+"""
+
+import dataclasses
+import datetime
+import importlib
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasnets import backends
+from kerasnets.files import check_writable, whole_file
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+# what is measured -> (title of its page, what was done, in words)
+PAGES = {
+    "predict": ("How fast a prediction is", "Medians of several processes, engines in turn."),
+    "train": (
+        "How fast a training is",
+        "Medians of epochs that each side trained in turn, in one process, on the same batches from the same weights; "
+        "a ratio is kerasnets' time by the other's in the same turn: below 1, kerasnets is faster.",
+    ),
+}
+
+
+def run(what, runs, networks=None, out=None, tell=print):
+    """Measure `what`, a name in PAGES; return the Figures, and write the page `out`.
+
+    networks: names, or None for all that are known; tell: is told a line for each figure.
+    Raises ValueError for an unknown network, OSError where `out` cannot be written: before anything is measured.
+    """
+    topic = importlib.import_module(f"kerasnets.benchmark.{what}")
+    networks = topic.NETWORKS if networks is None else networks
+    for name in networks:
+        topic.check_name(name)
+    if out:
+        check_writable(out)
+    figures = topic.measure(runs, networks, tell)
+    if out:
+        write_page(figures, out, what)
+    return figures
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured: `values` in `unit`, one a run. goal: what the median is to be at most; None without one.
+
+    at_least: whether the goal is what it is to be at least.
+    """
+
+    what: str
+    by: str
+    unit: str
+    values: tuple[float, ...]
+    goal: float | None = None
+    at_least: bool = False
+
+    @property
+    def median(self):
+        return statistics.median(self.values)
+
+    @property
+    def is_reached(self):
+        return self.median >= self.goal if self.at_least else self.median <= self.goal
+
+    def line(self):
+        """The figure as one greppable line."""
+        goal = "" if self.goal is None else f" goal={self.goal:g}"
+        return (
+            f"{self.what}: by={self.by} {self.unit}={self.median:.4g} "
+            f"({min(self.values):.4g} to {max(self.values):.4g}){goal}"
+        )
+
+    def row(self):
+        """The figure as a line of a table in Markdown."""
+        goal = "" if self.goal is None else f"{self.goal:g} {self.unit}: {'reached' if self.is_reached else 'missed'}"
+        spread = f"{min(self.values):.3g} to {max(self.values):.3g}"
+        return f"| {self.what} | {self.by} | {self.median:.3g} {self.unit} | {spread} | {goal} |"
+
+
+def in_turn(runs, jobs, measure):
+    """{name: [measure(*arguments), one for each run]} of {name: arguments}, A B C A B C ..."""
+    found = {name: [] for name in jobs}
+    for _ in range(runs):
+        for name, arguments in jobs.items():
+            found[name].append(measure(*arguments))
+    return found
+
+
+def last_line(text):
+    return text.strip().rpartition("\n")[2]
+
+
+# ---- told ----
+
+
+def as_json(figures):
+    return json.dumps([{**dataclasses.asdict(f), "median": f.median} for f in figures], indent=1)
+
+
+def write_page(figures, path, what):
+    """Write the figures as a page of Markdown, with machine, versions and date."""
+    title, how = PAGES[what]
+    lines = [
+        f"# {title}",
+        "",
+        f"Written by `python scripts/bench.py {what} --out docs/{Path(path).name}`. {how}",
+        "",
+        f"{backends.machine()}, {datetime.date.today().isoformat()}; {versions()}.",
+        "",
+        "| what | by | median | spread | goal |",
+        "|---|---|---|---|---|",
+        *(figure.row() for figure in figures),
+    ]
+    with whole_file(path) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def versions():
+    """The versions of what is measured, as installed."""
+    from importlib import metadata
+
+    packages = ("keras", "torch", "tensorflow", "jax", "opencv-python", "onnxruntime", "openvino", "numpy")
+    found = []
+    for package in packages:
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
