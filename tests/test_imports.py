@@ -53,6 +53,7 @@ MAY_IMPORT = {
         "graph",
         "judging",
         "models",
+        "optimization",
         "prediction",
         "recipes",
         "training",

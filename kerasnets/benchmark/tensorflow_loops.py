@@ -1,17 +1,11 @@
 """The rival in TensorFlow: a step compiled by tf.function, on tensors in memory."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasnets import models
 from kerasnets.graph import copy_weights
-
-OPTIMIZERS = {
-    "adam": lambda row: keras.optimizers.Adam(row.learning_rate),
-    "rmsprop": lambda row: keras.optimizers.RMSprop(row.learning_rate),
-    "sgd": lambda row: keras.optimizers.SGD(row.learning_rate, momentum=row.momentum),
-}
+from kerasnets.optimization import OPTIMIZERS
 
 
 def rivals(network, row, pixels, labels):
@@ -23,7 +17,7 @@ def rivals(network, row, pixels, labels):
     scale, offset = (np.float32(each) for each in row.scaling)
     images = tf.constant(pixels * scale + offset, tf.float32)
     labels = tf.constant(labels)
-    optimizer = OPTIMIZERS[row.optimizer](row)
+    optimizer = OPTIMIZERS[row.optimizer](row, row.learning_rate)
     optimizer.build(twin.trainable_variables)
 
     @tf.function

@@ -142,11 +142,11 @@ def sides(name, epochs):
     return plan, trainee, loops.rivals(network, row, pixels, labels)
 
 
-def fit(trainee, plan, epochs, taking_turns):
+def fit(trainee, plan, epochs, *taking_turns):
     """As training.fit does, but for validation and checkpoints."""
     from kerasnets.callbacks import Figures, StopWhenAsked
 
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
     trainee.fit(plan, steps_per_epoch=plan.steps_per_epoch, epochs=epochs, shuffle=False, verbose=0,
-                callbacks=[taking_turns, StopWhenAsked(), figures])  # fmt: skip
+                callbacks=[*taking_turns, StopWhenAsked(), figures])  # fmt: skip
     return figures
