@@ -90,7 +90,8 @@ class Figures(keras.callbacks.Callback):
         for name, value in {**without_decay(logs), "seconds": time.monotonic() - self.started}.items():
             self.history.setdefault(name, []).append(value)
         for name, values in self.batches.items():
-            values.extend(self.of_batches("data_loss" if name == "loss" else name, name))
+            found = self.of_batches("data_loss" if name == "loss" else name, name)
+            values.extend(np.clip(found, 0, 1) if name == "accuracy" else found)  # rounding leads a little beyond
         if self.keep_best and self.best_epoch == epoch:
             self.best = weights
         self.save(epoch + 1, state | self.arrays())

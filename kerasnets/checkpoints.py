@@ -130,11 +130,15 @@ def check_settings(made_with, settings, path):
     both = made_with.keys() & wanted.keys()
     for name in [*sorted(both), *sorted((made_with.keys() | wanted.keys()) - both)]:
         if made_with.get(name) != wanted.get(name):
-            how = f"{name} {made_with.get(name) or 'none'}, not {wanted.get(name) or 'none'}"
+            how = f"{name} {in_words(made_with.get(name))}, not {in_words(wanted.get(name))}"
             raise BadInputError(
                 f"the checkpoint {shorten(path, 40)} was made with {IN_WORDS.get(name, how)}; go on as it began, or "
                 "start anew without --resume"
             )
+
+
+def in_words(setting):
+    return setting if setting or isinstance(setting, int) else "none"
 
 
 # ---- of a network ----

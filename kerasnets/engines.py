@@ -146,6 +146,7 @@ class LiteRT(Engine):
         try:
             with quiet_stderr():  # it tells of its delegates
                 self.interpreter = Interpreter(str(self.path))
+                self.interpreter.allocate_tensors()
             self.entered = self.interpreter.get_input_details()[0]
             self.given = self.interpreter.get_output_details()[0]
         except (ValueError, RuntimeError) as error:

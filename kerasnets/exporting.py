@@ -114,14 +114,17 @@ def route_of(suffix):
     """The backend that writes the form; ImportError where none that is installed can."""
     form = FORMS[suffix]
     wanted = os.environ.get("KERAS_BACKEND")
+    if wanted and wanted not in backends.BACKENDS:
+        raise ValueError(f"unknown KERAS_BACKEND {wanted!r}; choose one of: {', '.join(backends.BACKENDS)}")
     able = [backend for backend, needed in form.routes.items() if all(map(backends.is_installed, (backend, *needed)))]
     if not able:
-        there = any(map(backends.is_installed, form.routes))
+        there = [backend for backend in form.routes if backends.is_installed(backend)]
         extras = [form.extra] if there else dict.fromkeys([next(iter(form.routes)), form.extra])
-        raise ImportError(
-            f"no installed backend can write {form.title}; {' or '.join(form.routes)} can: "
-            f'pip install "kerasnets[{",".join(extras)}]"'
-        )
+        lacking = f"no installed backend can write {form.title}; {' or '.join(form.routes)} can"
+        if there:
+            needed = [package for package in form.routes[there[0]] if not backends.is_installed(package)]
+            lacking = f"{there[0]} needs {' and '.join(needed)} to write {form.title}"
+        raise ImportError(f'{lacking}: pip install "kerasnets[{",".join(extras)}]"')
     return wanted if wanted in able else able[0]
 
 

@@ -217,7 +217,7 @@ def check_texts(path):
     from kerasnets.backends import environment
 
     command = [sys.executable, "-c", "from kerasnets.keras_files import read_texts; read_texts()", str(path)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, errors="replace")
     if done.returncode:
         raise damaged(done.stderr.strip().rpartition("\n")[2] or "HDF5 fails on it")
 

@@ -132,7 +132,7 @@ def watch(classifier, args):
     if args.video and args.save:
         check_other(args.save, [args.video])
     told = sys.stderr if args.json else sys.stdout
-    show = args.show or args.camera is not None or not (args.save or args.json)  # by its window a camera is left
+    show = args.show or args.camera is not None  # by its window a camera is left
     done = video.watch(classifier, source, args.save, show, tell=lambda line: print(line, file=told))
     print(done.json() if args.json else done.line())
     return 0

@@ -255,7 +255,8 @@ def as_json(names, results, top=1):
     return json.dumps([{"image": name, **as_dict(result, top)} for name, result in paired], indent=1)
 
 
-def as_dict(result, top):
+def as_dict(result, top=1):
+    """A Prediction, a Sheet, or the BadInputError in its place, for a program to read."""
     return {"error": str(result)} if isinstance(result, BadInputError) else result.as_dict(top)
 
 

@@ -30,7 +30,9 @@ def try_out(path, engine):
     command = [sys.executable, "-m", "kerasnets.trials", str(path), engine]
     patience = PATIENCE + size_of(path) / BYTES_A_SECOND
     try:
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=patience)
+        done = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, errors="replace", timeout=patience
+        )
     except subprocess.TimeoutExpired as error:
         raise BadInputError(f"{shorten(path)} takes {engine} too long; export it again") from error
     if done.returncode == BAD_INPUT:

@@ -16,6 +16,7 @@ import cv2
 from kerasnets.backends import environment, quiet_stderr
 from kerasnets.errors import BadInputError, no_window, shorten
 from kerasnets.files import whole_file
+from kerasnets.prediction import as_dict
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # suffix of a video that is written -> FOURCC of its codec
 USUAL_RATE = 25.0  # frames a second of a source that does not tell its own, as many cameras do not
@@ -25,11 +26,15 @@ WHOLE = 0.9  # of the frames that a video declares; some forms only estimate the
 
 @dataclass(frozen=True)
 class Watched:
-    """What came of a camera or a video. milliseconds: the median of a frame, prepared and answered."""
+    """What came of a camera or a video. milliseconds: the median of a frame, prepared and answered.
+
+    answers: of each frame, as Prediction.as_dict gives it, or {"error": why there is none}.
+    """
 
     frames: int
     answered: int
     milliseconds: float
+    answers: list[dict]
 
     def line(self):
         """The result as one greppable line."""
@@ -50,7 +55,7 @@ def watch(classifier, source, save=None, show=False, tell=lambda line: None):
     if save and Path(save).suffix not in CODECS:
         raise ValueError(f"cannot write {shorten(save)}: a video's name ends in {', '.join(CODECS)}")
     name = f"camera {source}" if isinstance(source, int) else Path(source).name
-    answered, times, left, stopped = 0, [], False, None
+    answers, times, left, stopped = [], [], False, None
     with opened(source) as capture, written(save, capture) as write:
         if show:
             check_screen()
@@ -61,7 +66,7 @@ def watch(classifier, source, save=None, show=False, tell=lambda line: None):
                 (result,) = classifier.try_predict([frame[..., ::-1]])  # OpenCV's colours are BGR
                 times.append(1000 * (time.perf_counter() - begun))
                 failed = isinstance(result, BadInputError)
-                answered += not failed
+                answers.append(as_dict(result))
                 label = "-" if failed else f"{result.label} {result.probability:.0%}"
                 tell(f"{name} {i}: {'-' if failed else f'{result.label} {result.probability:.4f}'}")
                 draw(frame, f"{label}  {times[-1]:.1f} ms")
@@ -80,7 +85,8 @@ def watch(classifier, source, save=None, show=False, tell=lambda line: None):
         raise stopped
     if not left and len(times) < WHOLE * declared:
         raise BadInputError(f"{words(source)} breaks off after {len(times)} of {declared:.0f} frames; copy it again")
-    return Watched(len(times), answered, statistics.median(times))
+    answered = sum("error" not in answer for answer in answers)
+    return Watched(len(times), answered, statistics.median(times), answers)
 
 
 @contextlib.contextmanager

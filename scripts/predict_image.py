@@ -4,7 +4,7 @@
     python scripts/predict_image.py MODEL folder 'more/*.png' --top 3 --save annotated.png
     python scripts/predict_image.py MODEL - < picture.jpg
     python scripts/predict_image.py MODEL docs/samples/sheet.jpg --many
-    python scripts/predict_image.py MODEL --camera 0        (q leaves; or --video clip.mp4 --save answered.mp4)
+    python scripts/predict_image.py MODEL --camera 0        (q leaves; or --video clip.mp4 --show)
     python scripts/predict_image.py MODEL --dataset mnist --index 0 1 2 --json
 
 MODEL is a .keras or .h5 file, or what scripts/export.py makes of it; by .onnx, no deep-learning framework is loaded. A

