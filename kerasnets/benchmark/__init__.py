@@ -49,25 +49,17 @@ def run(what, runs, networks=None, out=None, tell=print):
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured: `values` in `unit`, one a run. goal: what the median is to be at most; None without one.
-
-    at_least: whether the goal is what it is to be at least.
-    """
+    """What was measured: `values` in `unit`, one a run. goal: what the median is to be at most; None without one."""
 
     what: str
     by: str
     unit: str
     values: tuple[float, ...]
     goal: float | None = None
-    at_least: bool = False
 
     @property
     def median(self):
         return statistics.median(self.values)
-
-    @property
-    def is_reached(self):
-        return self.median >= self.goal if self.at_least else self.median <= self.goal
 
     def line(self):
         """The figure as one greppable line."""
@@ -79,7 +71,11 @@ class Figure:
 
     def row(self):
         """The figure as a line of a table in Markdown."""
-        goal = "" if self.goal is None else f"{self.goal:g} {self.unit}: {'reached' if self.is_reached else 'missed'}"
+        goal = (
+            ""
+            if self.goal is None
+            else f"{self.goal:g} {self.unit}: {'reached' if self.median <= self.goal else 'missed'}"
+        )
         spread = f"{min(self.values):.3g} to {max(self.values):.3g}"
         return f"| {self.what} | {self.by} | {self.median:.3g} {self.unit} | {spread} | {goal} |"
 
