@@ -189,6 +189,10 @@ def loss_of(row, column, **arrays):
     return float(numpy(values(row, column, **arrays)[0]))
 
 
+def loss_of_arrays(row, column, arrays):
+    return loss_of(row, column, **arrays)
+
+
 # ---- optimizers and schedules ----
 
 
@@ -307,7 +311,7 @@ def order_of_fit(count, seed, **options):
     model = small_model()
     model.compile("sgd", loss, run_eagerly=True)
     model.fit(np.zeros((count, 4)), np.arange(count), epochs=2, batch_size=4, verbose=0, **options)
-    return seen
+    return seen[-2 * count :]  # before them, Keras builds itself by a batch
 
 
 def order_of_loader(shuffle):
@@ -363,8 +367,10 @@ def validation_accuracy(y):
     import keras
 
     model = small_model(classes=10, bias=[0] * 9 + [1])
-    model.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(True), ["accuracy"])
-    fitted = eval("model." + ROWS["split"]["looks"][0][:-1] + ", verbose=0)", {"model": model, "x": np.zeros((100, 4)), "y": y})
+    model.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(True),
+                  metrics=["accuracy"])  # fmt: skip
+    code = "model." + ROWS["split"]["looks"][0].replace(")", ", verbose=0)")
+    fitted = eval(code, {"model": model, "x": np.zeros((100, 4)), "y": y})
     return fitted.history["val_accuracy"][0]
 
 
@@ -435,3 +441,239 @@ def first_adam_step(column, gradient):
     weight = keras.Variable([0.0])
     values("adam-epsilon", column)[0].apply([keras.ops.convert_to_tensor([gradient], "float32")], [weight])
     return float(abs(numpy(weight)[0]))
+
+
+# ---- the loop ----
+
+
+def kept(column, x):
+    """The share of numbers that a call of dropout in a cell leaves."""
+    if column == "pytorch":
+        import torch
+
+        x = torch.tensor(x)
+    return float((numpy(values("mode", column, x=x)[0]) != 0).mean())
+
+
+def accumulated(x, y):
+    """(PyTorch's gradient after two backward calls, after one; Keras' and PyTorch's weights after a mean of two)."""
+    import keras
+    import torch
+
+    network = torch.nn.Linear(4, 3)
+    first = [parameter.detach().numpy().T.copy() for parameter in network.parameters()]
+    gradients = []
+    for i in (0, 1):
+        ((network(torch.tensor(x[i])) - torch.tensor(y[i])) ** 2).mean().backward()
+        gradients.append(network.bias.grad.numpy().copy())
+    alone = torch.autograd.grad(((network(torch.tensor(x[1])) - torch.tensor(y[1])) ** 2).mean(), network.bias)[0]
+    model = small_model()
+    model.set_weights(first)
+    model.compile(values("gradients-add-up", "same")[0], "mse")
+    for i in (0, 1):
+        model.train_on_batch(x[i], y[i])
+    return gradients[1], gradients[0] + alone.numpy(), first[1] - 0.1 * gradients[1] / 2, model.get_weights()[1]
+
+
+def loss_of_an_epoch(x, y):
+    """What `fit` tells of an epoch in batches of 4 that learns nothing, and the loss of each batch."""
+    import keras
+
+    model = small_model(4, 3)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    told = model.fit(x, y, batch_size=4, shuffle=False, verbose=0).history["loss"][0]
+    batches = [((model.predict_on_batch(x[i : i + 4]) - y[i : i + 4]) ** 2).mean() for i in range(0, len(x), 4)]
+    return told, [float(loss) for loss in batches]
+
+
+def told_and_true(x, y):
+    """(accuracy that `fit` tells of its epoch, accuracy on the same data afterwards, PyTorch's way)."""
+    import keras
+
+    model = small_model(4, 3, bias=[0, 0, 0])
+    model.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])
+    history = model.fit(x, y, batch_size=4, verbose=0).history
+    scope = {"history": history, "x": x, "y": y}
+    told = eval(ROWS["train-accuracy"]["looks"][0], scope)[0]
+    after = eval("model." + ROWS["train-accuracy"]["same"][0].replace(")", ", verbose=0)"), scope | {"model": model})[1]
+    return told, after, float((model.predict(x, verbose=0).argmax(1) == y).mean())
+
+
+def graph_of(x):
+    """Whether what a model gives hangs in a graph, and what type `predict` gives."""
+    scope = {"model": small_model(), "x": x}
+    called, predicted = (eval(ROWS["no-grad"][column][0], scope) for column in ("looks", "same"))
+    return bool(getattr(called, "requires_grad", False)), type(predicted).__name__
+
+
+def weights_after_a_stop(column, losses):
+    """Which epoch's weights are there after training stops early."""
+    model = small_model(1, 1)
+    model.compile("sgd", "mse")
+    [callback] = values("early-stop", column)
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, loss in enumerate(losses):
+        model.set_weights([np.full((1, 1), epoch), np.zeros(1)])
+        callback.on_epoch_end(epoch, {"loss": loss})
+        if model.stop_training:
+            break
+    callback.on_train_end()
+    return float(model.get_weights()[0][0, 0])
+
+
+def dtype_of(column):
+    return str(numpy(values("float64", column)[0]).dtype)
+
+
+# ---- saving ----
+
+
+def carried(column, x):
+    """How far a layer with a PyTorch layer's weights, turned as in a cell, is from it; by row."""
+    import keras
+    import torch
+
+    found = {}
+    for row, module, layer, given in (
+        ("kernel-axes", torch.nn.Conv2d(4, 4, 3, bias=False), keras.layers.Conv2D(4, 3, use_bias=False), x),
+        ("dense-axes", torch.nn.Linear(4, 4, bias=False), keras.layers.Dense(4, use_bias=False), x[:, 0, 0]),
+    ):
+        weight = values(row, "pytorch", layer=module)[0].detach().numpy()
+        layer.build(given.shape)
+        layer.set_weights(values(row, column, weight=weight))
+        answer = module(torch.tensor(given.transpose(0, 3, 1, 2).copy() if given.ndim == 4 else given)).detach().numpy()
+        answer = answer.transpose(0, 2, 3, 1) if answer.ndim == 4 else answer
+        found[row] = float(np.abs(numpy(layer(given)) - answer).max())
+    return found
+
+
+def carried_over(x):
+    """How far a network with a state_dict is from its module, and whether `set_weights` takes the arrays."""
+    import keras
+    import torch
+    from torch import nn
+
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 6 * 6, 5)).eval()
+    inputs = y = keras.Input((8, 8, 3))
+    for layer in (keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(epsilon=1e-5), keras.layers.Flatten(),
+                  keras.layers.Dense(5)):  # fmt: skip
+        y = layer(y)
+    scope = {"model": keras.Model(inputs, y), "state": module.state_dict()}
+    scope["arrays"] = [tensor.numpy() for tensor in scope["state"].values()]
+    refused = ""
+    try:
+        values("state-dict", "looks", **scope)
+    except ValueError as error:
+        refused = type(error).__name__
+    values("state-dict", "same", **scope)
+    answer = module(torch.tensor(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
+    return float(np.abs(scope["model"].predict(x, verbose=0) - answer).max()), refused
+
+
+def saved(row, folder):
+    """Save and load as in the cells of a row: {column: the model} in `folder`, of one that has been trained."""
+    import contextlib
+
+    import keras
+
+    import kerasnets
+
+    model = kerasnets.build("small_cnn")
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(True))
+    model.train_on_batch(np.zeros((2, 28, 28, 1)), np.zeros(2))
+    card = kerasnets.Card("small_cnn", tuple("0123456789"), (28, 28, 1), "mnist")
+    (folder / "looks").mkdir(exist_ok=True)
+    (folder / "same").mkdir(exist_ok=True)
+    for column in ("looks", "same"):
+        with contextlib.chdir(folder / column):
+            values(row, column, model=model, card=card, scaling=(1 / 255, 0.0))
+    return model
+
+
+def outputs_from_pixels(folder):
+    """From both files of `save-scaling`: the largest number for pixels 0..255, and how far from the first network."""
+    import keras
+
+    model = saved("save-scaling", folder)
+    x = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1)).astype("uint8")
+    logits = model.predict(x / 255, verbose=0)
+    wanted = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    loaded = [keras.models.load_model(folder / name / "m.keras", compile=False) for name in ("looks", "same")]
+    return [float(np.abs(network.predict(x, verbose=0) - wanted).max()) for network in loaded]
+
+
+def optimizers_named(folder):
+    """Whether the files of `save-for-others` name an optimizer of torch's own."""
+    import zipfile
+
+    saved("save-for-others", folder)
+    texts = [zipfile.ZipFile(folder / name / "m.keras").read("config.json").decode() for name in ("looks", "same")]
+    return ["backend.torch.optimizers" in text for text in texts]
+
+
+def goes_on(folder):
+    """The errors that training on ends in, from the files of `save-and-go-on`."""
+    import warnings
+
+    import keras
+
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras calls .h5 legacy
+        saved("save-and-go-on", folder)
+        for path in ("looks/m.h5", "same/m.keras"):
+            model = keras.models.load_model(folder / path)
+            try:
+                model.fit(np.zeros((2, 28, 28, 1)), np.zeros(2), verbose=0)
+                found.append("")
+            except Exception as error:
+                found.append(type(error).__name__)
+    return found
+
+
+# ---- randomness ----
+
+
+def seeded(column):
+    """The weights that Keras draws after the seed of a cell is set, twice."""
+    import keras
+
+    found = []
+    for _ in range(2):
+        values("seed", column)
+        found.append(numpy(keras.layers.Dense(3).kernel_initializer((4, 3))))
+    return found
+
+
+def set_from_numpy(arrays):
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    values("seed-elsewhere", "same", model=model, arrays=arrays)
+    return model.get_weights()[0]
+
+
+def of_layout(column, x):
+    """The shape of what a cell's layer or network gives, or the name of the error."""
+    try:
+        [network] = values("layout", column)
+        return tuple(numpy(network(x)).shape)
+    except Exception as error:
+        return type(error).__name__
+
+
+# ---- from tf.keras ----
+
+
+def trio():
+    """What the lines on models take: a network, a batch, and batches."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = small_model()
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    return {"model": model, "x": x, "y": np.zeros((8, 3)), "layer": model.layers[0],
+            "k": np.ones((4, 3)), "b": np.zeros(3),
+            "batches": keras.utils.PyDataset and [(x, np.zeros((8, 3)))]}  # fmt: skip
