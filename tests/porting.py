@@ -297,24 +297,20 @@ def small_model(columns=4, classes=3, bias=None):
     return model
 
 
-def order_of_fit(count, seed, **options):
-    """The rows that `fit` takes, epoch after epoch."""
+def order_of_fit(count, seed):
+    """The rows that `fit` takes in an epoch: row k has a loss of k squared, and each batch tells the mean so far."""
     import keras
 
     keras.utils.set_random_seed(seed)
-    seen = []
-
-    def loss(y, answers):
-        seen.extend(numpy(y).ravel().astype(int).tolist())
-        return keras.ops.mean(answers, axis=-1)
-
-    model = small_model()
-    model.compile("sgd", loss, run_eagerly=True)
-    model.fit(np.zeros((count, 4)), np.arange(count), epochs=2, batch_size=4, verbose=0, **options)
-    return seen[-2 * count :]  # before them, Keras builds itself by a batch
+    model, means = small_model(classes=1, bias=[0]), []
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    tell = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: means.append(logs["loss"]))
+    model.fit(np.zeros((count, 4)), np.arange(count), batch_size=1, verbose=0, callbacks=[tell])
+    sums = np.array(means) * np.arange(1, count + 1)
+    return np.sqrt(np.diff(sums, prepend=0)).round().astype(int).tolist()
 
 
-def order_of_loader(shuffle):
+def order_of_loader():
     """The rows that PyTorch's loader gives by default."""
     import torch
 
@@ -654,13 +650,19 @@ def set_from_numpy(arrays):
     return model.get_weights()[0]
 
 
-def of_layout(column, x):
-    """The shape of what a cell's layer or network gives, or the name of the error."""
+def training_of_layout(column, x):
+    """The name of the error that a step of training a cell's layer, or network, ends in; "" where it runs."""
+    import keras
+
+    [network] = values("layout", column)
+    if not isinstance(network, keras.Model):
+        network = keras.Sequential([keras.Input(x.shape[1:]), network, keras.layers.Flatten()])
+    network.compile("sgd", "mse")
     try:
-        [network] = values("layout", column)
-        return tuple(numpy(network(x)).shape)
+        network.train_on_batch(x, np.zeros((len(x), *network.output_shape[1:])))
     except Exception as error:
         return type(error).__name__
+    return ""
 
 
 # ---- from tf.keras ----
@@ -676,4 +678,4 @@ def trio():
     x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
     return {"model": model, "x": x, "y": np.zeros((8, 3)), "layer": model.layers[0],
             "k": np.ones((4, 3)), "b": np.zeros(3),
-            "batches": keras.utils.PyDataset and [(x, np.zeros((8, 3)))]}  # fmt: skip
+            "batches": ((x, np.zeros((8, 3))) for _ in range(2))}  # fmt: skip

