@@ -307,7 +307,7 @@ def order_of_fit(count, seed):
     tell = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: means.append(logs["loss"]))
     model.fit(np.zeros((count, 4)), np.arange(count), batch_size=1, verbose=0, callbacks=[tell])
     sums = np.array(means) * np.arange(1, count + 1)
-    return np.sqrt(np.diff(sums, prepend=0)).round().astype(int).tolist()
+    return np.sqrt(abs(np.diff(sums, prepend=0))).round().astype(int).tolist()
 
 
 def order_of_loader():
@@ -650,32 +650,75 @@ def set_from_numpy(arrays):
     return model.get_weights()[0]
 
 
-def training_of_layout(column, x):
-    """The name of the error that a step of training a cell's layer, or network, ends in; "" where it runs."""
-    import keras
-
-    [network] = values("layout", column)
-    if not isinstance(network, keras.Model):
-        network = keras.Sequential([keras.Input(x.shape[1:]), network, keras.layers.Flatten()])
-    network.compile("sgd", "mse")
-    try:
-        network.train_on_batch(x, np.zeros((len(x), *network.output_shape[1:])))
-    except Exception as error:
-        return type(error).__name__
-    return ""
-
-
 # ---- from tf.keras ----
 
 
-def trio():
-    """What the lines on models take: a network, a batch, and batches."""
-    import keras
-
-    keras.utils.set_random_seed(0)
+def given():
+    """What the lines take: a network, a batch, a layer and its weights, and batches."""
     model = small_model()
     model.compile("sgd", "mse")
-    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
-    return {"model": model, "x": x, "y": np.zeros((8, 3)), "layer": model.layers[0],
-            "k": np.ones((4, 3)), "b": np.zeros(3),
+    rng = np.random.default_rng(0)
+    x, k, b = (rng.normal(size=shape).astype("float32") for shape in ((8, 4), (4, 3), (3,)))
+    model.set_weights([k, b])
+    y = np.arange(8) % 3
+    return {"model": model, "x": x, "y": y, "layer": model.layers[0], "k": k, "b": b,
             "batches": ((x, np.zeros((8, 3))) for _ in range(2))}  # fmt: skip
+
+
+def refusal_of_line(row, folder):
+    """The name of the error or warning that the line in the middle ends in."""
+    import contextlib
+
+    with contextlib.chdir(folder):
+        return refusal(row, **given())
+
+
+def value_of_line(row, folder):
+    """What the line on the right is worth, as far as it is a number, and what NumPy makes of the same."""
+    import contextlib
+
+    taken = given()
+    x, logits = taken["x"], taken["x"] @ taken["k"] + taken["b"]
+    with contextlib.chdir(folder):
+        value = values(row, "same", **taken)[-1]
+    judged = {
+        "predict-classes": (value, logits.argmax(1)),
+        "predict-proba": (value, np.exp(logits) / np.exp(logits).sum(1, keepdims=True)),
+        "learning-phase": (value, logits),
+        "np-utils": (value, np.eye(10)[taken["y"]]),
+        "backend-functions": (value, x.mean()),
+        "layer-weights": (taken["layer"].weights[0], taken["k"]),
+    }.get(row)
+    if row in ("lr", "legacy"):
+        judged = value.learning_rate, 0.1
+    elif row == "lr-decay":
+        judged = value(2), 0.1 / (1 + 0.5 * 2)
+    elif row == "leaky-alpha":
+        judged = value(np.array([-1.0])), [-0.1]
+    elif row == "experimental":
+        judged = value(np.array([3.0])), [6.0]
+    elif row == "fit-generator":
+        judged = len(value.history["loss"]), 1
+    return tuple(numpy(part) for part in judged) if judged else None
+
+
+def rate_after(column):
+    """The rate of an optimizer, 0.01 at first, after the assignment in a cell."""
+    taken = given()
+    exec(ROWS["lr-set"][column][0], taken)
+    return float(numpy(taken["model"].optimizer.learning_rate))
+
+
+def trains(column):
+    """Whether what is compiled as in a cell trains."""
+    taken = given()
+    values("compile-order", column, **taken)
+    try:
+        taken["model"].train_on_batch(taken["x"], np.zeros((8, 3)))
+    except Exception:
+        return False
+    return True
+
+
+def are_one():
+    return values("tf-keras", "looks")[0] is values("tf-keras", "same")[0]

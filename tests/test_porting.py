@@ -462,10 +462,55 @@ def test_one_seed_draws_other_weights_on_each_backend(workers):
         assert np.array_equal(workers[backend](porting.set_from_numpy, WEIGHTS), WEIGHTS[0])
 
 
-def test_tensorflow_on_a_cpu_wants_channels_last(worker):
-    error = worker(porting.training_of_layout, "looks", PICTURES.transpose(0, 3, 1, 2))
-    assert bool(error) == (worker.backend == "tensorflow"), error
-    assert not worker(porting.training_of_layout, "same", np.zeros((4, 28, 28, 1), "float32"))
+# ---- from tf.keras ----
+
+# row -> what the line ends in where TensorFlow is the backend
+GONE = {
+    "predict-classes": "AttributeError",
+    "predict-proba": "AttributeError",
+    "fit-generator": "AttributeError",
+    "fit-workers": "TypeError",
+    "lr": "ValueError",
+    "lr-decay": "UserWarning",
+    "legacy": "ImportError",
+    "experimental": "AttributeError",
+    "np-utils": "AttributeError",
+    "generator": "AttributeError",
+    "backend-functions": "AttributeError",
+    "learning-phase": "AttributeError",
+    "fused": "ValueError",
+    "layer-weights": "ValueError",
+    "input-shape": "UserWarning",
+    "leaky-alpha": "UserWarning",
+    "saved-model": "ValueError",
+    "weights-file": "ValueError",
+    "checkpoint-file": "ValueError",
+}
+
+
+@pytest.mark.parametrize("row", GONE)
+def test_a_line_that_is_refused_has_one_that_takes_its_place(workers, row, tmp_path):
+    """On TensorFlow, which alone has tf.keras; another backend has the line that takes its place as well."""
+    assert workers["tensorflow"](porting.refusal_of_line, row, tmp_path) == GONE[row]
+    assert ROWS[row]["refused"] == (GONE[row] != "UserWarning")
+    for backend in ("tensorflow", "torch"):
+        judged = workers[backend](porting.value_of_line, row, tmp_path)
+        if judged:
+            np.testing.assert_allclose(*judged, atol=1e-5)
+
+
+def test_a_rate_set_by_its_old_name_is_not_set(worker):
+    assert worker(porting.rate_after, "looks") == pytest.approx(0.01)
+    assert worker(porting.rate_after, "same") == pytest.approx(0.5)
+
+
+def test_metrics_are_not_the_third_that_compile_takes(worker):
+    assert not worker(porting.trains, "looks")
+    assert worker(porting.trains, "same")
+
+
+def test_tf_keras_is_keras(workers):
+    assert workers["tensorflow"](porting.are_one)
 
 
 # ---- every row ----
@@ -508,9 +553,11 @@ ALONE = {
     "save-and-go-on": test_training_does_not_go_on_from_h5,
     "seed": test_only_keras_own_seed_fixes_what_keras_draws,
     "seed-elsewhere": test_one_seed_draws_other_weights_on_each_backend,
-    "layout": test_tensorflow_on_a_cpu_wants_channels_last,
+    "lr-set": test_a_rate_set_by_its_old_name_is_not_set,
+    "compile-order": test_metrics_are_not_the_third_that_compile_takes,
+    "tf-keras": test_tf_keras_is_keras,
 }
 
 
 def test_every_row_has_a_test_and_every_test_a_row():
-    assert {*LAYERS, *INITIALIZERS, *LOSSES, *OPTIMIZERS, *SCHEDULES, *ALONE} == set(ROWS)
+    assert {*LAYERS, *INITIALIZERS, *LOSSES, *OPTIMIZERS, *SCHEDULES, *GONE, *ALONE} == set(ROWS)
