@@ -395,8 +395,8 @@ def steps_of_fit(count, batch_size=None):
 
     model, steps = small_model(), []
     model.compile("sgd", "mse")
-    model.fit(np.zeros((count, 4)), np.zeros((count, 3)), batch_size=batch_size, verbose=0,
-              callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(batch))])  # fmt: skip
+    count_it = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(batch))
+    model.fit(np.zeros((count, 4)), np.zeros((count, 3)), batch_size=batch_size, verbose=0, callbacks=[count_it])
     return len(steps)
 
 
@@ -453,7 +453,6 @@ def kept(column, x):
 
 def accumulated(x, y):
     """(PyTorch's gradient after two backward calls, after one; Keras' and PyTorch's weights after a mean of two)."""
-    import keras
     import torch
 
     network = torch.nn.Linear(4, 3)
@@ -655,6 +654,8 @@ def set_from_numpy(arrays):
 
 def given():
     """What the lines take: a network, a batch, a layer and its weights, and batches."""
+    from kerasnets import batches
+
     model = small_model()
     model.compile("sgd", "mse")
     rng = np.random.default_rng(0)
@@ -662,7 +663,7 @@ def given():
     model.set_weights([k, b])
     y = np.arange(8) % 3
     return {"model": model, "x": x, "y": y, "layer": model.layers[0], "k": k, "b": b,
-            "batches": ((x, np.zeros((8, 3))) for _ in range(2))}  # fmt: skip
+            "batches": batches.InOrder(x, np.zeros((8, 3)), batch_size=4)}  # fmt: skip
 
 
 def refusal_of_line(row, folder):
