@@ -60,26 +60,29 @@ def apart(found, wanted):
 
 
 def run(code, folder):
+    """(losses of the epochs, accuracy on test data, output) of a tutorial."""
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as printed:
         names = {}
         exec(code, names)
-    return names["total"], names["accuracy"], printed.getvalue().splitlines()[-1]
+    return names["losses"], names["accuracy"], printed.getvalue()
 
 
 @pytest.fixture(scope="module")
 def loop(workers, tmp_path_factory):
-    """(folder, loss, accuracy) of the loop in PyTorch."""
+    """(folder, losses, accuracy, output) of the loop in PyTorch."""
     folder = tmp_path_factory.mktemp("tutorial")
-    return folder, *workers["torch"](run, BLOCKS[0], folder)[:2]
+    return folder, *workers["torch"](run, BLOCKS[0], folder)
 
 
-def test_the_whole_tutorial_comes_to_the_same_on_each_backend(worker, loop):
-    folder, loss, accuracy = loop
-    found = worker(run, BLOCKS[1], folder)
-    assert found[0] == pytest.approx(loss, rel=5e-3)
-    assert found[1] == pytest.approx(accuracy, abs=0.009)  # 3 of 360 pictures
-    assert found[2].endswith(f"loss {found[0]:.4f}, accuracy {found[1]:.4f}")
-    assert accuracy > 0.8  # it has learned
+def test_the_whole_tutorial_is_the_same_training_on_each_backend(worker, loop):
+    folder, wanted, accuracy, _ = loop
+    losses, found, printed = worker(run, BLOCKS[1], folder)
+    assert losses[0] == pytest.approx(wanted[0], rel=2e-4)
+    assert losses[1] == pytest.approx(wanted[1], rel=0.05)  # rounding has grown in 46 steps
+    assert found == pytest.approx(accuracy, abs=0.1)
+    assert min(found, accuracy) > 0.6  # both have learned
+    assert printed.endswith(f"{losses} {found}\n")
+    assert (folder / "digits.keras").exists()
 
 
 # ---- layers ----
