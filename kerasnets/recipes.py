@@ -7,6 +7,7 @@ from pathlib import Path
 OWN, FINETUNED = "own", "finetuned"
 PERMUTED = "-permuted"  # closes the name of a data set whose pixels lie in another order
 SHIFT_AND_FLIP = "crop_flip"  # a crop of the picture's size after padding by 4 zeros, and half of them mirrored
+PRECISIONS = ("float32", "mixed_bfloat16")
 SHIFT = "shift"  # the same after padding by 2, none mirrored
 
 
@@ -38,6 +39,8 @@ class Recipe:
     schedule: tuple = ()  # ("steps", factor, (step, ...)), ("cosine", warm-up epochs); () for a constant rate
     keep_best: bool = False  # whether the epoch that is best on validation data gives the model, not the last one
     patience: int = 0  # epochs without a better one after which to stop; 0 never
+    precision: str = "float32"  # of what is computed in between; or another of PRECISIONS
+    compiled: bool = False  # whether the backend makes one program of a step; JAX does in any case
 
     @property
     def name(self):

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "augmentation": set(),
     "checkpoints": {"errors", "files"},
     "optimization": set(),
+    "torch_network": {"graph", "optimization"},
     "batches": {"augmentation", "pictures"},
     "callbacks": {"checkpoints", "stopping"},
     "evaluation": {"backends", "batches", "errors", "saving"},
@@ -100,6 +101,7 @@ MAY_IMPORT = {
         "report",
         "saving",
         "stopping",
+        "torch_network",
     },
 }
 
