@@ -15,6 +15,7 @@ MOST_NAMED = 3  # layers that are frozen
 AUGMENTATIONS = {
     "": "",
     "crop_flip": "moved by up to 4 pixels, half of them mirrored",
+    "crop_flip_cutout": "moved by up to 4 pixels, half of them mirrored, a square of 16 pixels greyed",
     "shift": "moved by up to 2 pixels",
 }
 LOSSES = {"cross_entropy": "cross-entropy", "squared_error": "squared error of the probabilities"}

@@ -215,6 +215,18 @@ def activation(layer):
     return lambda training, x: function(x)
 
 
+def rescaling(layer):
+    """Row by row of a picture, since a handful of channels alone is too short a run of numbers to be quick."""
+    if layer.input.dtype != "uint8" or len(layer.input.shape) != 4:  # no pixels, whose channels are the last
+        return None
+    width, channels = layer.input.shape[2:]
+    scale, offset = (
+        keras.ops.convert_to_tensor(each, "float32").expand(channels).repeat(width)
+        for each in (layer.scale, layer.offset)
+    )
+    return lambda training, x: torch.addcmul(offset, x.flatten(2).float(), scale).reshape(x.shape)
+
+
 def relu(layer):
     if layer.max_value is not None or layer.negative_slope or layer.threshold:
         return None
@@ -246,4 +258,5 @@ FUNCTIONS = {
     layers.AveragePooling2D: pooling(functional.avg_pool2d),
     layers.Activation: activation,
     layers.ReLU: relu,
+    layers.Rescaling: rescaling,
 }

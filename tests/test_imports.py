@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "checkpoints": {"errors", "files"},
     "optimization": set(),
     "torch_network": {"graph", "optimization"},
-    "batches": {"augmentation", "pictures"},
+    "batches": {"augmentation", "backends", "pictures"},
     "callbacks": {"checkpoints", "stopping"},
     "evaluation": {"backends", "batches", "errors", "saving"},
     "report": {"drawing", "files"},
