@@ -224,7 +224,7 @@ def rescaling(layer):
         keras.ops.convert_to_tensor(each, "float32").expand(channels).repeat(width)
         for each in (layer.scale, layer.offset)
     )
-    return lambda training, x: torch.addcmul(offset, x.flatten(2).float(), scale).reshape(x.shape)
+    return lambda training, x: x.flatten(2).float().mul_(scale).add_(offset).reshape(x.shape)
 
 
 def relu(layer):

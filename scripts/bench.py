@@ -8,6 +8,8 @@ predict: one picture in a fresh process and warm, and a folder of 1,000, by each
 ONNX; --networks are those that are measured at 224x224 beside the small one.
 train: epochs of fit, a plain PyTorch loop in both memory layouts, the tutorials' DataLoader loop and a tf.function loop
 in turn, and the ratio of kerasnets to each.
+pipeline: CIFAR-10's pictures cropped, mirrored and normalized on one core, beside the tutorials' DataLoader with PIL.
+memory: the peak of a training on as many pictures as MNIST has, beyond the imports, beside a loop in PyTorch (Linux).
 
 Leave the machine alone meanwhile. A line for each figure, with the goal where there is one.
 """
@@ -19,7 +21,7 @@ from kerasnets import console
 
 def main():
     parser = console.Parser(__doc__)
-    parser.add_argument("what", choices=["predict", "train"], help="what to measure")
+    parser.add_argument("what", choices=["predict", "train", "pipeline", "memory"], help="what to measure")
     parser.add_argument("--runs", type=int, default=7, metavar="N", help="how often (default: 7)")
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="which of them (default: all that it knows)")
     parser.add_argument("--out", metavar="FILE", help="write a page of Markdown with machine, versions and date")

@@ -26,6 +26,14 @@ PAGES = {
         "Medians of epochs that each side trained in turn, in one process, on the same batches from the same weights; "
         "a ratio is kerasnets' time by the other's in the same turn: below 1, kerasnets is faster.",
     ),
+    "pipeline": (
+        "How fast pictures are made ready",
+        "Medians of epochs of random pictures on one core, in turn, in one process.",
+    ),
+    "memory": (
+        "How much memory a training takes",
+        "Medians of the peaks of several processes, less what is resident after the imports.",
+    ),
 }
 
 
