@@ -16,7 +16,7 @@ Leave the machine alone meanwhile. A line for each figure, with the goal where t
 
 import sys
 
-from kerasnets import console
+from kerasnets import backends, console
 
 
 def main():
@@ -26,15 +26,20 @@ def main():
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="which of them (default: all that it knows)")
     parser.add_argument("--out", metavar="FILE", help="write a page of Markdown with machine, versions and date")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
+    parser.add_argument("--backends", nargs="+", choices=backends.BACKENDS, help="of train (default: all installed)")
     args = parser.parse_args()
+    if args.backends and args.what != "train":
+        parser.error("--backends goes with train")
     if args.runs < 1:
         parser.error(f"--runs must be at least 1, not {args.runs}")
 
     from kerasnets import benchmark
 
-    figures = benchmark.run(
-        args.what, args.runs, args.networks, args.out, lambda line: print(line, file=sys.stderr if args.json else None)
-    )
+    def tell(line):
+        print(line, file=sys.stderr if args.json else None, flush=True)
+
+    options = {"chosen": args.backends} if args.backends else {}
+    figures = benchmark.run(args.what, args.runs, args.networks, args.out, tell, **options)
     if args.json:
         print(benchmark.as_json(figures))
 

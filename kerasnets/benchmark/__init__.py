@@ -37,10 +37,10 @@ PAGES = {
 }
 
 
-def run(what, runs, networks=None, out=None, tell=print):
+def run(what, runs, networks=None, out=None, tell=print, **options):
     """Measure `what`, a name in PAGES; return the Figures, and write the page `out`.
 
-    networks: names, or None for all that are known; tell: is told a line for each figure.
+    networks: names, or None for all that are known; tell: is told a line for each figure; options: of the topic.
     Raises ValueError for an unknown network, OSError where `out` cannot be written: before anything is measured.
     """
     topic = importlib.import_module(f"kerasnets.benchmark.{what}")
@@ -49,7 +49,7 @@ def run(what, runs, networks=None, out=None, tell=print):
         topic.check_name(name)
     if out:
         check_writable(out)
-    figures = topic.measure(runs, networks, tell)
+    figures = topic.measure(runs, networks, tell, **options)
     if out:
         write_page(figures, out, what)
     return figures

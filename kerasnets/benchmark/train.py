@@ -47,14 +47,14 @@ SHORT = ("mnist_cnn", "lenet5")  # whose pictures a tutorial's DataLoader takes 
 GOALS = {"torch": 1.0, "tensorflow": 1.0, "jax": 1.0, "tutorial": 0.6}
 
 
-def measure(runs, networks=tuple(NETWORKS), tell=print):
-    """Race each of the `networks` on each installed backend; return the Figures.
+def measure(runs, networks=tuple(NETWORKS), tell=print, chosen=backends.BACKENDS):
+    """Race each of the `networks` on each installed backend of those `chosen`; return the Figures.
 
     runs: epochs of each side, after one that warms up. Of kerasnets' time by a rival's, 1.0 is as fast, 0.5 twice as
     fast; the goal stands at the fastest of the rivals on tensors in memory.
     """
     figures = []
-    for backend in filter(backends.is_installed, backends.BACKENDS):
+    for backend in filter(backends.is_installed, chosen):
         for name in networks:
             worker = Worker(backend)
             try:
