@@ -196,7 +196,9 @@ def unfolded(model):
     called = [node.operation for node in nodes(network)]
     for operation in called:
         if called.count(operation) > 1:
-            raise ValueError(f"{model.name} calls {operation.name!r} more than once, and would have to tell of it twice")
+            raise ValueError(
+                f"{model.name} calls {operation.name!r} more than once; it cannot be told of layer by layer"
+            )
 
     def call(layer, *args, **kwargs):
         output = layer(*args, **kwargs)
