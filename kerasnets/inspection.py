@@ -16,7 +16,7 @@ backends.choose()  # before the first import of Keras
 import keras  # noqa: E402
 from keras import layers, ops  # noqa: E402
 
-from kerasnets.gradients import backward, in_channels_first  # noqa: E402
+from kerasnets.differentiation import backward, in_channels_first  # noqa: E402
 from kerasnets.graph import copy_weights, nodes, weighted_layers  # noqa: E402
 from kerasnets.transfer import channels_last, check_images, main_output, opened, producer  # noqa: E402
 
@@ -154,7 +154,7 @@ def take_step(model, images, labels, optimizer=None):
     images, labels = fitting(network, images), checked(labels, network, images)
     optimizer = optimizer or keras.optimizers.SGD(LEARNING_RATE)
     before = pass_of_training(network, images, labels).outputs
-    jit_compile = in_channels_first(network) if keras.backend.backend() == "tensorflow" else "auto"  # as in gradients
+    jit_compile = in_channels_first(network) if keras.backend.backend() == "tensorflow" else "auto"  # by XLA
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(optimizer, loss, jit_compile=jit_compile)
     network.train_on_batch(images, labels)

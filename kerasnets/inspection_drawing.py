@@ -5,7 +5,8 @@ import numpy as np
 from kerasnets.drawing import BLUE, GREY, LIGHT, ORANGE, TOP, cut, draw_pixels
 from kerasnets.errors import shorten
 
-MOST_LAYERS = 12  # that are drawn, spread evenly over a deep network
+MOST_LAYERS = 12  # whose maps are drawn, spread evenly over a deep network
+MOST_KERNELS = 6  # layers whose filters are
 MOST_MAPS = 32  # of a layer
 COLUMNS = 16  # maps or filters side by side
 MOST_INPUTS = 3  # channels, from which on a filter is drawn for those first ones
@@ -149,16 +150,22 @@ def by_layer(activities, gradients):
         (-0.2, LIGHT, "before", [each.zeros_before for each in activations]),
         (0.2, BLUE, "after", [each.zeros for each in activations]),
     ):
-        left.barh(places + shift, shares, 0.4, color=colour, label=name)
+        bars = left.barh(places + shift, shares, 0.4, color=colour, label=name)
+        left.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3, fontsize=7, color=GREY)
     left.set_yticks(places, [f"{shorten(each.name, 24)} {each.kind}" for each in activations], fontsize=8)
-    left.set(xlim=(0, 1), title="share of zeros before and after each activation")
-    left.legend(frameon=False, fontsize=8)
+    left.set(xlim=(0, 1.1))
+    left.set_title("share of zeros before and after each activation", loc="left")
+    left.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     norms = [float(np.linalg.norm(each.after)) for each in gradients]
     right.barh(np.arange(len(norms)), norms, 0.7, color=ORANGE)
     right.set_yticks(np.arange(len(norms)), [shorten(each.name, 30) for each in gradients], fontsize=8)
     right.set(title="length of the gradient")
-    if any(norms):
-        right.set_xscale("log")
+    positive = [length for length in norms if 0 < length < np.inf]
+    if positive:
+        ends = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)))
+        right.set(xscale="log", xlim=(10 ** (ends[0] - (ends[0] == ends[1])), 10 ** ends[1]))
+        right.xaxis.set_major_formatter(lambda length, _: f"{length:g}")  # matplotlib's own are formulas
+        right.xaxis.set_minor_formatter(lambda length, _: "")
     for axes in (left, right):
         axes.invert_yaxis()
         axes.title.set_fontsize(9)

@@ -3,7 +3,6 @@
 import html
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,6 @@ import keras  # noqa: E402
 
 from kerasnets import inspection, inspection_drawing, report  # noqa: E402
 from kerasnets.errors import shorten  # noqa: E402
-from kerasnets.files import check_writable  # noqa: E402
 from kerasnets.subjects import Subject, subject_of  # noqa: E402
 
 FIRST = 3  # values of a weight that the table shows
@@ -186,13 +184,6 @@ def inspect_network(network, image=None, learning_rate=inspection.LEARNING_RATE,
     )  # fmt: skip
 
 
-def check_page(path):
-    """Raise ValueError or OSError now where a page cannot be written to `path`."""
-    if Path(path).suffix not in (".html", ".htm"):
-        raise ValueError(f"the page is HTML: {shorten(path)} must end in .html")
-    check_writable(path)
-
-
 # ---- tables ----
 
 
@@ -226,8 +217,8 @@ def table_of_gradients(found):
         for g in found.gradients
     ]  # fmt: skip
     note = (
-        f"Of the mean cross-entropy of {words_of_batch(found)}; before and after the backward pass. Batch normalization "
-        "is by the batch itself, dropout does nothing."
+        f"Of the mean cross-entropy of {words_of_batch(found)}; before and after the backward pass. Batch "
+        "normalization is by the batch itself, dropout does nothing."
     )
     return Table("Gradients of one batch", note, head, rows)
 
@@ -279,7 +270,7 @@ def figure_of_filters(found, names):
     if names:
         chosen = [w for w in kernels if inspection.matching(w.name, names)]
     else:
-        chosen = inspection_drawing.evenly(kernels, inspection_drawing.MOST_LAYERS)
+        chosen = inspection_drawing.evenly(kernels, inspection_drawing.MOST_KERNELS)
     return inspection_drawing.filters(chosen) if chosen else None
 
 
@@ -319,7 +310,11 @@ PARTS = (
 
 def words_of_batch(found):
     batch = found.subject.batch
-    known = "" if batch.labels is not None else f", its label the class {found.subject.class_names[found.label]}"
+    known = (
+        ""
+        if batch.labels is not None
+        else f", its class unknown and taken for {found.subject.class_names[found.label]}, the likeliest"
+    )
     return f"{batch.words}{known}"
 
 

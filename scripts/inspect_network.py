@@ -8,7 +8,8 @@
 NAME_OR_FILE is a network with fresh weights, or a .keras or .h5 file. Gradients and the step are of 64 training
 pictures of the data that the network is for, where they are on this disk (digits: else scikit-learn's), or of
 --dataset; else of IMAGE alone, with the class that the network finds likeliest for its label, or --label. Without
-IMAGE, the first test picture is traced, or noise. What was taken is said. The network stays as it is. The last line on stdout is the result.
+IMAGE, the first test picture is traced, or noise. What was taken is said. The network stays as it is. The last line on
+stdout is the result.
 """
 
 import contextlib
@@ -36,10 +37,12 @@ def main():
     if not args.learning_rate > 0:
         parser.error(f"--learning-rate must be above 0, not {args.learning_rate:g}")
 
+    if args.out:
+        from kerasnets import report
+
+        report.check_page(args.out)
     from kerasnets import inspection_report
 
-    if args.out:
-        inspection_report.check_page(args.out)
     given = {name: getattr(args, name) for name in ("label", "dataset", "data_dir", "seed")}
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         found = inspection_report.inspect_network(args.network, args.image, args.learning_rate, **given)
