@@ -139,7 +139,8 @@ def gradients(model, images, labels):
     labels: whole numbers (n,). Raises ValueError for images or labels that do not fit.
     """
     network = unfolded(model)
-    found = pass_of_training(network, images, labels)
+    images, labels = fitting(network, images), checked(labels, network, images)
+    found = pass_of_training(network, labels)(images)
     weights = zip(network.trainable_variables, found.before, found.weights, strict=True)
     return [Gradient(each.path, tuple(each.shape), before, after) for each, before, after in weights]
 
@@ -153,12 +154,13 @@ def take_step(model, images, labels, optimizer=None):
     network = unfolded(model)
     images, labels = fitting(network, images), checked(labels, network, images)
     optimizer = optimizer or keras.optimizers.SGD(LEARNING_RATE)
-    before = pass_of_training(network, images, labels).outputs
+    judge = pass_of_training(network, labels)
+    before = judge(images).outputs
     jit_compile = in_channels_first(network) if keras.backend.backend() == "tensorflow" else "auto"  # by XLA
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(optimizer, loss, jit_compile=jit_compile)
     network.train_on_batch(images, labels)
-    after = pass_of_training(network, images, labels).outputs
+    after = judge(images).outputs
     rate = float(str(ops.convert_to_numpy(optimizer.learning_rate)))  # 0.01, not what float32 makes of it
     losses = [cross_entropy(logits, labels) for logits in (before, after)]
     right = [int((logits.argmax(axis=1) == labels).sum()) for logits in (before, after)]
@@ -176,7 +178,8 @@ def saliency(model, images, classes=None):
     if classes is None:
         classes = network.predict(images, batch_size=len(images), verbose=0).argmax(axis=1)
     chosen = ops.one_hot(checked(classes, network, images), network.output_shape[-1])
-    slopes = np.abs(backward(network, lambda logits: ops.sum(logits * chosen), images, training=False).pictures)
+    found = backward(network, lambda logits: ops.sum(logits * chosen), training=False)(images)
+    slopes = np.abs(found.pictures)
     return slopes.max(axis=-1) if slopes.ndim == 4 else slopes
 
 
@@ -244,15 +247,13 @@ def kind_of(layer):
     return getattr(layer.activation, "__name__", "Activation") if is_function else type(layer).__name__
 
 
-def pass_of_training(network, images, labels):
-    """The Backward of the mean cross-entropy of an `unfolded` network."""
-    images = fitting(network, images)
-    labels = checked(labels, network, images)
+def pass_of_training(network, labels):
+    """A function: images -> Backward of the mean cross-entropy of an `unfolded` network."""
 
     def loss(logits):
         return ops.mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
 
-    return backward(network, loss, images, training=True)
+    return backward(network, loss, training=True)
 
 
 def fitting(network, images):
