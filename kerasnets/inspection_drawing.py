@@ -146,16 +146,14 @@ def by_layer(activities, gradients):
     figure = Figure(figsize=(11, 1 + 0.22 * max(len(activations), len(gradients), 4)), layout="constrained")
     left, right = figure.subplots(1, 2)
     places = np.arange(len(activations))
-    for shift, colour, name, shares in (
-        (-0.2, LIGHT, "before", [each.zeros_before for each in activations]),
-        (0.2, BLUE, "after", [each.zeros for each in activations]),
+    for shift, colour, shares in (
+        (-0.2, LIGHT, [each.zeros_before for each in activations]),
+        (0.2, BLUE, [each.zeros for each in activations]),
     ):
-        bars = left.barh(places + shift, shares, 0.4, color=colour, label=name)
+        bars = left.barh(places + shift, shares, 0.4, color=colour)
         left.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3, fontsize=7, color=GREY)
     left.set_yticks(places, [f"{shorten(each.name, 24)} {each.kind}" for each in activations], fontsize=8)
-    left.set(xlim=(0, 1.1))
-    left.set_title("share of zeros before and after each activation", loc="left")
-    left.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    left.set(xlim=(0, 1.1), title="share of zeros before (light) and after (dark) each activation")
     norms = [float(np.linalg.norm(each.after)) for each in gradients]
     right.barh(np.arange(len(norms)), norms, 0.7, color=ORANGE)
     right.set_yticks(np.arange(len(norms)), [shorten(each.name, 30) for each in gradients], fontsize=8)

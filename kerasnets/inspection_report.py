@@ -292,8 +292,8 @@ PARTS = (
      "Saliency: how much each pixel moves the logit of a class ({self.label_words}), the largest over the channels; "
      "bright pixels move it most, up or down (Simonyan et al. 2014, arXiv:1312.6034)."),
     ("maps", "Feature maps",
-     "What layers give for this picture, after their activation. Each layer has its own scale, dark for its smallest "
-     "value and light for its largest."),
+     "What layers, and the activations inside of them, give for this picture. Each has its own scale, dark for its "
+     "smallest value and light for its largest."),
     ("trace", "", ""),
     ("filters", "Filters",
      "Kernels as they are, red above 0, blue below, white at 0; on three channels, the colours that they look for."),

@@ -140,7 +140,7 @@ def picture_of(found, card, image, seed):
         return Examples(pixels[None], None, shorten(image)), original
     if found is not None:
         label = found.test_labels[:1]
-        words = f"{found.name_of(0)} of {found.title} (a {found.class_names[label[0]]})"
+        words = f"{found.name_of(0)} of {found.title}, labelled {found.class_names[label[0]]}"
         return Examples(as_taken(found.test_images[:1], found, card), label, words), None
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (1, *shape), np.uint8) if len(shape) == 3 else rng.random((1, *shape), np.float32)
