@@ -2,7 +2,7 @@
 
     python scripts/bench.py predict
     python scripts/bench.py predict --runs 9 --networks vgg16 --out docs/prediction.md
-    python scripts/bench.py train --networks mnist_cnn lenet5
+    python scripts/bench.py train --networks mnist_cnn lenet5 --backends torch
 
 predict: one picture in a fresh process and warm, and a folder of 1,000, by each installed engine that reads .keras or
 ONNX; --networks are those that are measured at 224x224 beside the small one.
