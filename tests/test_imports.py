@@ -57,6 +57,7 @@ MAY_IMPORT = {
         "optimization",
         "prediction",
         "recipes",
+        "torch_network",
         "training",
         "twins",
         "workers",
