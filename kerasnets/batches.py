@@ -5,9 +5,10 @@ import functools
 import keras
 import numpy as np
 
-from kerasnets import pictures
+from kerasnets import backends, pictures
 from kerasnets.augmentation import AUGMENTATIONS
 
+KEPT_ON_ACCELERATOR = 2e9  # bytes of pictures at most
 AT_ONCE = 1e9  # bytes of pictures that are brought to the network's shape before training, rather than in each epoch
 
 
@@ -15,7 +16,8 @@ class Batches(keras.utils.PyDataset):
     """The batches of the epochs from `first` to `epochs`, in a row: a batch's index says its epoch.
 
     Backends differ in how often they announce an epoch, and TensorFlow reads ahead.
-    images: uint8 (n, height, width, channels), or float32 (n, columns); labels: int64 (n,). The last batch of an epoch
+    images: uint8 (n, height, width, channels), or float32 (n, columns); labels: int64 (n,); of NumPy, or the images as
+    `on_accelerator` gives them. The last batch of an epoch
     may be smaller. batch_size: 0 for all at once. prepare: what is done to a batch's images last.
     """
 
@@ -64,6 +66,16 @@ class InOrder(keras.utils.PyDataset):
         chosen = slice(index * self.batch_size, (index + 1) * self.batch_size)
         images = self.prepare(self.images[chosen]) if self.prepare else self.images[chosen]
         return (images,) if self.labels is None else (images, self.labels[chosen])
+
+
+def on_accelerator(images):
+    """The pictures as a tensor on the accelerator, where there is one and they fit; else as they are.
+
+    Only torch and JAX take batches that lie there already: of a PyDataset, Keras takes arrays alone to TensorFlow.
+    """
+    if not backends.accelerator() or images.nbytes > KEPT_ON_ACCELERATOR:
+        return images
+    return keras.ops.convert_to_tensor(images)
 
 
 def fitted(images, is_kind, kind, shape):

@@ -12,7 +12,7 @@ AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> t
 TO_FIRST, TO_LAST = (3, 1, 2), (2, 3, 1)  # of Permute, which counts from 1
 
 
-def rebuild(network, *, layout="channels_last", scaling=None, probabilities=False):
+def rebuild(network, *, layout="channels_last", scaling=None, probabilities=False, precision="float32"):
     """A copy of `network` as one flat graph, with the same layer names and the same weights.
 
     network: in channels_last. layout: where the channels lie inside the copy. Arrays that go in are (n, height, width,
@@ -20,6 +20,8 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
     scaling: (scale, offset) of a Rescaling layer, numbers or a list with one per channel. With it, the input is
         uint8 pixels 0..255; without, what `network` takes.
     probabilities: end in a softmax of the logits, as in `up_to_probabilities`.
+    precision: Keras' name of the dtype policy for what is computed inside, as "mixed_bfloat16"; weights, and the layer
+        that gives the output, stay float32.
     Raises ValueError for an unknown layout, for a network that is in channels_first already, and for `scaling` where
     `network` scales its pixels itself.
     """
@@ -40,6 +42,12 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
     if layout == "channels_first":
         entered = layers.Permute(TO_FIRST, name="channels_first")(entered)
 
+    last = [tensor._keras_history.operation for tensor in network.outputs]
+
+    def copied(layer):
+        policy = {} if precision == "float32" or layer in last else {"dtype": precision}
+        return type(layer).from_config(in_layout(layer, layout) | policy)
+
     def call(layer, *args, **kwargs):
         args = keras.tree.map_structure(lambda tensor: entered if tensor is inputs else tensor, args)
         if layout == "channels_first" and stays_in_channels_last(layer):
@@ -49,7 +57,7 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
     copy = keras.models.clone_model(
         network,
         input_tensors=inputs,
-        clone_function=lambda layer: type(layer).from_config(in_layout(layer, layout)),
+        clone_function=copied,
         call_function=call,
     )
     copy_weights(network, copy)

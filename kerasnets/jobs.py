@@ -16,11 +16,12 @@ import keras  # noqa: E402
 from kerasnets import data, models, saving  # noqa: E402
 from kerasnets.errors import nearest_first, shorten  # noqa: E402
 from kerasnets.files import check_writable  # noqa: E402
-from kerasnets.recipes import RECIPES, Recipe  # noqa: E402
+from kerasnets.recipes import PRECISIONS, RECIPES, Recipe  # noqa: E402
 from kerasnets.weights import count  # noqa: E402
 
 MODELS_SAVED = Path("models_saved")
 
+USUAL = {"precision": "float32", "compiled": False}  # settings that a checkpoint of earlier versions does not name
 LEFT_OPEN = ("published", "goal", "goal_on", "dataset")  # of a recipe, in which a run that goes on may differ
 
 
@@ -67,6 +68,7 @@ class Job:
     def settings(self):
         """What must be the same in two runs for one to go on where the other stopped, for a checkpoint to hold."""
         row = {name: value for name, value in dataclasses.asdict(self.row).items() if name not in LEFT_OPEN}
+        row = {name: value for name, value in row.items() if name not in USUAL or value != USUAL[name]}
         if not (self.row.schedule and self.row.schedule[0] == "cosine"):
             del row["epochs"]  # more of them only go on
         sha = hashlib.sha256()
@@ -107,6 +109,8 @@ def check_row(row, found):
         raise ValueError(f"patience must be at least 0, not {row.patience}")
     if row.patience and not (row.keep_best and row.validation):
         raise ValueError(f"{row.name} sets nothing apart for validation, by which patience would judge; leave it out")
+    if row.precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {row.precision!r}; choose one of: {', '.join(PRECISIONS)}")
     if row.augmentation and len(found.image_shape) != 3:
         raise ValueError(f"{row.augmentation} changes pictures; {found.title} has rows of numbers")
 

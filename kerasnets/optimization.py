@@ -13,7 +13,7 @@ def compile_for(network, row, steps_per_epoch, epochs):
         decay_weights(network, row.weight_decay)
         metrics.append(keras.metrics.MeanMetricWrapper(loss, name="data_loss"))  # `loss` counts the decay in
     network.compile(optimizer=OPTIMIZERS[row.optimizer](row, rate_of(row, steps_per_epoch, epochs)), loss=loss,
-                    metrics=metrics)  # fmt: skip
+                    metrics=metrics, jit_compile=row.compiled or "auto")  # fmt: skip
 
 
 # name in a recipe -> optimizer of a row and a learning rate or schedule

@@ -4,9 +4,11 @@ import base64
 import csv
 import html
 import io
+from pathlib import Path
 
 from kerasnets import drawing
-from kerasnets.files import whole_file
+from kerasnets.errors import shorten
+from kerasnets.files import check_writable, whole_file
 
 WORST = 18  # wrongly judged pictures that are shown
 MOST_NAMED = 3  # layers that are frozen
@@ -15,6 +17,7 @@ MOST_NAMED = 3  # layers that are frozen
 AUGMENTATIONS = {
     "": "",
     "crop_flip": "moved by up to 4 pixels, half of them mirrored",
+    "crop_flip_cutout": "moved by up to 4 pixels, half of them mirrored, a square of 16 pixels greyed",
     "shift": "moved by up to 2 pixels",
 }
 LOSSES = {"cross_entropy": "cross-entropy", "squared_error": "squared error of the probabilities"}
@@ -226,6 +229,13 @@ def write_page(path, title, body):
     text = PAGE.format(title=html.escape(title), body="\n".join(body))
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def check_page(path):
+    """Raise ValueError or OSError now where a page cannot be written to `path`."""
+    if Path(path).suffix not in (".html", ".htm"):
+        raise ValueError(f"the page is HTML: {shorten(path)} must end in .html")
+    check_writable(path)
 
 
 def write_csv(path, first, columns):

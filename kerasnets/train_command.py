@@ -87,6 +87,8 @@ def recipe_of(parser, args):
         patience=args.patience,
         keep_best=True if args.patience else None,
         augmentation=recipes.SHIFT_AND_FLIP if args.augment else None,
+        precision=args.precision,
+        compiled=args.compile or None,
     )
     return row, {"image_size": image_size(parser, args), "weights": args.weights, "freeze": args.freeze}
 

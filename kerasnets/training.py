@@ -24,10 +24,6 @@ from kerasnets.recipes import FINETUNED, changed, permuted_pairs  # noqa: E402
 
 JUDGED_AT_ONCE = 500  # pictures a step at most; no more than are trained on, for which there is memory
 
-# Where the channels lie inside while training; last, where nothing stands here. In channels_last, Keras' torch backend
-# copies to NCHW and back around every convolution and pooling.
-FASTEST_LAYOUT = {"torch": "channels_first"}
-
 
 @dataclass(frozen=True)
 class Run:
@@ -128,7 +124,8 @@ def fit(job):
     row, labels, shape = job.row, job.data.train_labels, job.network.input_shape[1:]
     train, validation = split_of(row, job.data, job.seed)
     images, prepare = batches.fitted(job.data.train_images, job.data.input_kind, job.input_kind, shape)
-    plan = batches.Batches(images[train], labels[train], row.batch_size, row.epochs, job.seed,
+    learned = images[train] if prepare else batches.on_accelerator(images[train])
+    plan = batches.Batches(learned, labels[train], row.batch_size, row.epochs, job.seed,
                            augmentation=row.augmentation, prepare=prepare)  # fmt: skip
     judge = batches.InOrder(images[validation], labels[validation], judged_at_once(row), prepare)
     trainee = trainee_of(job.network, row, job.scaling, plan.steps_per_epoch)
@@ -161,9 +158,13 @@ def fit(job):
 
 
 def trainee_of(network, row, scaling, steps_per_epoch):
-    """A copy of `network` from raw pixels to logits in the backend's fastest layout, compiled for `row`."""
-    layout = FASTEST_LAYOUT.get(keras.backend.backend(), "channels_last")
-    trainee = rebuild(network, layout=layout, scaling=scaling)
+    """A copy of `network` from raw pixels to logits as the backend computes it fastest, compiled for `row`."""
+    if keras.backend.backend() == "torch":
+        from kerasnets.torch_network import computed_by_torch
+
+        trainee = computed_by_torch(network, row, scaling)
+    else:
+        trainee = rebuild(network, scaling=scaling, precision=row.precision)
     compile_for(trainee, row, steps_per_epoch, row.epochs)
     return trainee
 

@@ -39,6 +39,16 @@ def main():
     parser.add_argument(
         "--freeze", nargs="+", default=(), metavar="NAME", help="layers or stages of it to keep as they are"
     )
+    parser.add_argument(
+        "--precision",
+        choices=recipes.PRECISIONS,
+        help="mixed_bfloat16: quicker on most accelerators, slower on most CPUs",
+    )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="make one program of a step, by torch.compile (which wants a C++ compiler) or XLA; JAX does in any case",
+    )
     train_command.add_options(parser)
     args = parser.parse_args()
     if args.list:

@@ -8,6 +8,7 @@ from kerasnets.augmentation import AUGMENTATIONS
 
 PICTURES = np.random.default_rng(0).integers(1, 256, (50, 9, 7, 3), np.uint8)  # no black but that of the margin
 LABELS = np.arange(50)
+LARGE = np.random.default_rng(1).integers(1, 256, (50, 32, 28, 3), np.uint8)
 
 # name -> pixels of margin, from shared/SPEC.md section 2 for CIFAR; whether pictures are mirrored
 MARGINS = {"crop_flip": (4, True), "shift": (2, False)}
@@ -60,11 +61,50 @@ def crop_of_torchvision(pictures, shifts, mirrored, margin):
     return torch.stack(changed).movedim(1, 3).numpy()
 
 
+def cut_out_of_the_paper(pictures, centres):
+    """The loop that a person would write: 16x16 pixels around each centre, less what lies outside."""
+    changed = pictures.copy()
+    for picture, (row, column) in zip(changed, centres, strict=True):
+        row, column = int(row * picture.shape[0]), int(column * picture.shape[1])
+        picture[max(row - 8, 0) : row + 8, max(column - 8, 0) : column + 8] = 121
+    return changed
+
+
+def on_accelerator(name):
+    """What an augmentation makes of a tensor of the backend, as of one that lies on an accelerator."""
+    import keras
+
+    change, draw = AUGMENTATIONS[name]
+    drawn = draw(len(LARGE), np.random.default_rng(3))
+    changed = change(keras.ops.convert_to_tensor(LARGE), *drawn)
+    assert keras.ops.is_tensor(changed)
+    return keras.ops.convert_to_numpy(changed)
+
+
 # ---- augmentation ----
 
 
 def test_every_augmentation_is_tested():
-    assert AUGMENTATIONS.keys() == MARGINS.keys()
+    assert AUGMENTATIONS.keys() == {*MARGINS, "crop_flip_cutout"}
+
+
+def test_cutout_greys_a_square_of_what_crop_and_flip_leave():
+    """Grey: 255 times the mean of CIFAR-10's three channel means, 0.4914, 0.4822 and 0.4465."""
+    change, draw = AUGMENTATIONS["crop_flip_cutout"]
+    *drawn, centres = draw(len(LARGE), np.random.default_rng(3))
+    expected = cut_out_of_the_paper(AUGMENTATIONS["crop_flip"][0](LARGE, *drawn), centres)
+    changed = change(LARGE, *drawn, centres)
+    np.testing.assert_array_equal(changed, expected)
+    sizes = (changed == 121).all(axis=3).sum(axis=(1, 2))
+    assert sizes.max() >= 256 > sizes.min() >= 64  # the whole of it, and a quarter in a corner
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])  # Keras takes nothing but arrays to TensorFlow
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_pictures_on_an_accelerator_are_changed_as_those_of_numpy(workers, name, backend):
+    change, draw = AUGMENTATIONS[name]
+    expected = change(LARGE, *draw(len(LARGE), np.random.default_rng(3)))
+    np.testing.assert_array_equal(workers[backend](on_accelerator, name), expected)
 
 
 @pytest.mark.parametrize("name", MARGINS)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnets import benchmark
-from kerasnets.benchmark import Figure, predict, train
+from kerasnets.benchmark import Figure, memory, pipeline, predict, train
 from tests.conftest import ROOT
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
@@ -34,7 +34,7 @@ def figures_of_all(name):
 
 
 @pytest.mark.parametrize("name", ["mnist_cnn", "lenet5", "vgg_cifar"])  # each optimizer; baseline_cnn has dropout
-@pytest.mark.parametrize(("backend", "count"), [("torch", 3), ("tensorflow", 1)])
+@pytest.mark.parametrize(("backend", "count"), [("torch", 3), ("tensorflow", 1), ("jax", 1)])
 def test_rivals_learn_what_kerasnets_learns_from_the_same_batches(workers, backend, count, name):
     ours, *theirs = workers[backend](figures_of_all, name).values()
     assert len(theirs) == count
@@ -92,5 +92,72 @@ def test_predictions_are_measured_and_told_on_a_page(monkeypatch, tmp_path):
 def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path):
     with pytest.raises(ValueError, match="no race is known for 'vgg16'; choose one of: mnist_cnn, baseline_cnn, "):
         benchmark.run("train", 1, ["vgg16"])
+    with pytest.raises(ValueError, match="no pictures are known by 'vgg16'; choose one of: cifar10"):
+        benchmark.run("pipeline", 1, ["vgg16"])
+    with pytest.raises(ValueError, match="no training is known for 'vgg16'; choose one of: mnist_cnn, lenet5"):
+        benchmark.run("memory", 1, ["vgg16"])
     with pytest.raises(OSError, match="Is a directory"):
         benchmark.run("train", 1, [], tmp_path)
+
+
+def test_pictures_are_made_ready_beside_the_tutorials_way(workers):
+    """Both ways give what the network learns from: float32 pictures, normalized as torchvision does."""
+    expected, ours, sizes = workers["torch"](normalized_both_ways)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+    assert sizes == {"kerasnets, before it is normalized": 256, "kerasnets": 256, "tutorial (DataLoader, PIL)": 256}
+
+
+def normalized_both_ways():
+    from torchvision import transforms
+
+    from kerasnets.benchmark import pipeline
+
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
+    found = {side: [np.asarray(images) for images in batches] for side, batches in pipeline.sides(pixels, 1).items()}
+    changed = np.concatenate(found["kerasnets, before it is normalized"])
+    normalize = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize(pipeline.ROW.mean, pipeline.ROW.deviation)]
+    )
+    expected = np.stack([normalize(picture).permute(1, 2, 0).numpy() for picture in changed])
+    return expected, np.concatenate(found["kerasnets"]), {side: sum(map(len, each)) for side, each in found.items()}
+
+
+def test_a_figure_of_the_pipeline_is_of_a_picture(monkeypatch):
+    monkeypatch.setattr(pipeline, "Worker", lambda backend: Told({"kerasnets": [0.1024], "tutorial": [1.024]}))
+    figures = pipeline.measure(1)
+    assert [(f.by, f.unit, f.values, f.goal and round(f.goal, 2)) for f in figures] == [
+        ("kerasnets", "µs a picture", (20.0,), 6.67), ("tutorial", "µs a picture", (200.0,), None),
+    ]  # fmt: skip
+
+
+def test_a_peak_of_memory_is_told_by_side(monkeypatch):
+    monkeypatch.setattr(memory, "Worker", lambda backend: Told(100.0))
+    told = []
+    figures = memory.measure(2, ["mnist_cnn"], told.append)
+    assert [(f.by, f.values, f.goal) for f in figures] == [
+        ("kerasnets on torch", (100.0, 100.0), 250.0), ("kerasnets on tensorflow", (100.0, 100.0), 250.0),
+        ("kerasnets on jax", (100.0, 100.0), 250.0), ("PyTorch, on tensors in memory", (100.0, 100.0), None),
+    ]  # fmt: skip
+    assert told == [f.line() for f in figures]
+
+
+@pytest.mark.skipif(not memory.STATUS.is_file(), reason="only Linux tells the peak")
+def test_the_peak_is_that_since_the_reset():
+    begin = memory.resident_after_reset()
+    held = np.ones(100 * 1024**2, np.uint8)
+    assert 95 < memory.peak() - begin < 130
+    del held
+    assert memory.peak() - memory.resident_after_reset() > 90
+
+
+class Told:
+    """A worker that returns what it was made with."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def __call__(self, function, *args):
+        return self.found
+
+    def close(self):
+        pass

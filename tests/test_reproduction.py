@@ -124,13 +124,13 @@ def test_fashion_cnn_is_judged_on_its_training_data_as_its_source_did():
 def test_a_page_keeps_what_stands_around_its_table(tmp_path):
     pages = [tmp_path / "README.md", tmp_path / "models.md"]
     for page in pages:
-        page.write_text(f"before\n{reproduction.BEGIN}\nold\n{reproduction.END}\nafter\n")
+        page.write_text(f"before\n{reproduction.BEGIN}\nan earlier table\n{reproduction.END}\nafter\n")
     reproduction.write_tables([row("lenet5-mnist", "torch", 0)], *pages)
     for page in pages:
         text = page.read_text()
         assert text.startswith(f"before\n{reproduction.BEGIN}\n| ")
         assert text.endswith(f"\n{reproduction.END}\nafter\n")
-        assert "old" not in text
+        assert "earlier" not in text
 
 
 def test_the_best_on_validation_data_ships_and_no_large_one(tmp_path):

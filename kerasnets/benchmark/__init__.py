@@ -26,13 +26,21 @@ PAGES = {
         "Medians of epochs that each side trained in turn, in one process, on the same batches from the same weights; "
         "a ratio is kerasnets' time by the other's in the same turn: below 1, kerasnets is faster.",
     ),
+    "pipeline": (
+        "How fast pictures are made ready",
+        "Medians of epochs of random pictures on one core, in turn, in one process.",
+    ),
+    "memory": (
+        "How much memory a training takes",
+        "Medians of the peaks of several processes, less what is resident after the imports.",
+    ),
 }
 
 
-def run(what, runs, networks=None, out=None, tell=print):
+def run(what, runs, networks=None, out=None, tell=print, **options):
     """Measure `what`, a name in PAGES; return the Figures, and write the page `out`.
 
-    networks: names, or None for all that are known; tell: is told a line for each figure.
+    networks: names, or None for all that are known; tell: is told a line for each figure; options: of the topic.
     Raises ValueError for an unknown network, OSError where `out` cannot be written: before anything is measured.
     """
     topic = importlib.import_module(f"kerasnets.benchmark.{what}")
@@ -41,7 +49,7 @@ def run(what, runs, networks=None, out=None, tell=print):
         topic.check_name(name)
     if out:
         check_writable(out)
-    figures = topic.measure(runs, networks, tell)
+    figures = topic.measure(runs, networks, tell, **options)
     if out:
         write_page(figures, out, what)
     return figures

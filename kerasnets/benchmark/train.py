@@ -5,6 +5,7 @@ that of its steps: what comes once, as compiling and checkpoints, is left out, o
 """
 
 import dataclasses
+import importlib
 import time
 from dataclasses import dataclass
 
@@ -42,18 +43,18 @@ NETWORKS = {
     "densenet_bc100": Race(cifar("densenet_bc100", 64), CIFAR_SHAPE, 4),
 }
 SHORT = ("mnist_cnn", "lenet5")  # whose pictures a tutorial's DataLoader takes as long to fetch as the network to learn
-# Of the ratio, at most: of the best loop on tensors in memory, of the tutorials' loop on the short ones
-GOALS = {"torch": 1.0, "tensorflow": 1.0, "tutorial": 0.6}
+# Of the ratio, at most: to the best loop on tensors in memory, to the tutorials' loop on the short ones
+GOALS = {"torch": 1.0, "tensorflow": 1.0, "jax": 1.0, "tutorial": 0.6}
 
 
-def measure(runs, networks=tuple(NETWORKS), tell=print):
-    """Race each of the `networks` on torch and TensorFlow, where they are installed; return the Figures.
+def measure(runs, networks=tuple(NETWORKS), tell=print, chosen=backends.BACKENDS):
+    """Race each of the `networks` on each installed backend of those `chosen`; return the Figures.
 
     runs: epochs of each side, after one that warms up. Of kerasnets' time by a rival's, 1.0 is as fast, 0.5 twice as
     fast; the goal stands at the fastest of the rivals on tensors in memory.
     """
     figures = []
-    for backend in filter(backends.is_installed, ("torch", "tensorflow")):
+    for backend in filter(backends.is_installed, chosen):
         for name in networks:
             worker = Worker(backend)
             try:
@@ -135,10 +136,7 @@ def sides(name, epochs):
     network = models.build(row.model, input_shape=entry.shape, num_classes=10, **row.options)
     plan = batches.Batches(pixels, labels, row.batch_size, epochs, seed=0)
     trainee = training.trainee_of(network, row, row.scaling, plan.steps_per_epoch)
-    if keras.backend.backend() == "torch":
-        from kerasnets.benchmark import torch_loops as loops
-    else:
-        from kerasnets.benchmark import tensorflow_loops as loops
+    loops = importlib.import_module(f"kerasnets.benchmark.{keras.backend.backend()}_loops")
     return plan, trainee, loops.rivals(network, row, pixels, labels)
 
 

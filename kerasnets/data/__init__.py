@@ -14,7 +14,8 @@ from kerasnets.data.arrays import ROWS, Data, check
 from kerasnets.data.splitting import split
 from kerasnets.errors import BadInputError, nearest_first, shorten
 
-__all__ = ["DATASETS", "Data", "Dataset", "check", "held_out", "is_path", "load_data", "load_like", "split"]
+__all__ = ["DATASETS", "Data", "Dataset", "check", "held_out", "is_path", "load_data", "load_like", "load_present",
+           "split"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -189,19 +190,27 @@ def load_data(name, data_dir=None, image_size=None, input_kind="picture"):
     if image_size:
         raise ValueError(f"an image size goes with own pictures; {name} has its own")
     row = DATASETS[name]
+    if row.permuted:
+        return permute(load_data(row.permuted, data_dir), row)
+    data_dir = data_dir or os.environ.get("KERASNETS_DATA")
+    found = load_present(name, data_dir)
+    return downloads.download(row, READERS[row.form], data_dir, keras_cache()) if found is None else found
+
+
+def load_present(name, data_dir=None):
+    """The Data of a key of DATASETS where it needs no download, as `load_data` finds it; else None."""
+    row = DATASETS[name]
     if name in bundled.MAKERS:
         return bundled.MAKERS[name](row)
     if row.permuted:
-        return permute(load_data(row.permuted, data_dir), row)
+        found = load_present(row.permuted, data_dir)
+        return None if found is None else permute(found, row)
     data_dir = data_dir or os.environ.get("KERASNETS_DATA")
     if data_dir and not Path(data_dir).is_dir():
         raise BadInputError(f"no folder {shorten(data_dir)}; it was to hold {row.title} (--data-dir or KERASNETS_DATA)")
     read = READERS[row.form]
-    for place in places(row, data_dir):
-        data = read(place, row)
-        if data is not None:
-            return data
-    return downloads.download(row, read, data_dir, keras_cache())
+    found = (read(place, row) for place in places(row, data_dir))
+    return next((data for data in found if data is not None), None)
 
 
 def permute(data, row):

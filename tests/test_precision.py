@@ -1,0 +1,76 @@
+"""Mixed precision and compiled steps learn what a usual training learns, and leave no trace in a file."""
+
+import dataclasses
+
+import numpy as np
+
+from kerasnets.recipes import Recipe
+
+ROW = Recipe("mnist_cnn", "drawn", 0.5, 0.25, "sgd", 0.05, 0.9, 8, 2, 0, None)
+BFLOAT16 = 2.0**-8  # what it rounds to, relative: eight bits
+
+
+def network():
+    """Convolution, batch normalization, dropout, dense layers: small, since a compiler takes its time."""
+    import keras
+    from keras import layers
+
+    inputs = x = keras.Input((12, 12, 1))
+    x = layers.Conv2D(16, 3, activation="relu", name="conv")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.MaxPooling2D(name="pool")(x)
+    x = layers.Dense(3, name="logits")(layers.Flatten(name="to_row")(x))
+    return keras.Model(inputs, x, name="small")
+
+
+def learned(**changes):
+    """(logits, losses, kinds of the weights, whether the output is float32) after two epochs of three steps."""
+    import keras
+
+    from kerasnets.training import trainee_of
+
+    keras.utils.set_random_seed(0)
+    row = dataclasses.replace(ROW, **changes)
+    rng = np.random.default_rng(0)
+    start = network()
+    for variable in start.trainable_variables:
+        variable.assign(rng.normal(0, 0.2, variable.shape))
+    trainee = trainee_of(start, row, row.scaling, 3)
+    pixels, labels = rng.integers(0, 256, (20, 12, 12, 1), np.uint8), rng.integers(0, 3, 20)
+    history = trainee.fit(pixels, labels, batch_size=8, epochs=2, shuffle=False, verbose=0).history
+    logits = trainee.predict(pixels, verbose=0)
+    return logits, np.array(history["loss"]), {str(v.dtype) for v in trainee.trainable_variables}, is_compiled(trainee)
+
+
+def is_compiled(trainee):
+    import keras
+
+    if keras.backend.backend() == "torch":
+        return hasattr(trainee.forward_pass, "_torchdynamo_orig_callable")
+    return bool(trainee.jit_compile)
+
+
+def test_bfloat16_stays_within_its_rounding_and_keeps_float32_weights(worker):
+    logits, losses, kinds, _ = worker(learned)
+    mixed, its_losses, its_kinds, _ = worker(in_bfloat16)
+    assert kinds == its_kinds == {"float32"}
+    assert mixed.dtype == np.float32
+    difference = abs(mixed - logits).max() / abs(logits).max()
+    assert BFLOAT16 / 64 < difference < 8 * BFLOAT16  # it was used, and six steps add up
+    np.testing.assert_allclose(its_losses, losses, rtol=8 * BFLOAT16)
+
+
+def in_bfloat16():
+    return learned(precision="mixed_bfloat16")
+
+
+def test_a_compiled_step_learns_the_same(worker):
+    logits, losses, _, _ = worker(learned)
+    compiled, its_losses, _, it_was = worker(made_one_program)
+    assert it_was
+    np.testing.assert_allclose(compiled, logits, rtol=0, atol=1e-4 * abs(logits).max())
+    np.testing.assert_allclose(its_losses, losses, rtol=1e-4)
+
+
+def made_one_program():
+    return learned(compiled=True)

@@ -1,0 +1,159 @@
+"""What trains on torch computes what Keras itself does: outputs, steps, running statistics, figures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kerasnets.recipes import RECIPES, Recipe
+
+SHAPE = (9, 8, 4)
+ROW = Recipe("layers", "drawn", 0.5, 0.25, "sgd", 0.05, 0.9, 6, 2, 0, None)
+SMALL_STEPS = {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "batch_size": 6, "epochs": 2}
+
+# layers between the pixels and a dense head: (name in keras.layers, options)
+LAYERS = {
+    "convolution": [("Conv2D", {"filters": 6, "kernel_size": 3})],
+    "no bias": [("Conv2D", {"filters": 6, "kernel_size": 3, "use_bias": False})],
+    "same": [("Conv2D", {"filters": 6, "kernel_size": 5, "padding": "same", "activation": "relu"})],
+    "same, of unequal sides": [("Conv2D", {"filters": 6, "kernel_size": (3, 5), "padding": "same"})],
+    "same, of an even side": [("Conv2D", {"filters": 6, "kernel_size": 4, "padding": "same"})],
+    "strides": [("Conv2D", {"filters": 6, "kernel_size": 3, "strides": 2, "activation": "tanh"})],
+    "strides, same": [("Conv2D", {"filters": 6, "kernel_size": 3, "strides": 2, "padding": "same"})],
+    "dilated": [("Conv2D", {"filters": 6, "kernel_size": 3, "dilation_rate": 2, "activation": "sigmoid"})],
+    "dilated, same": [("Conv2D", {"filters": 6, "kernel_size": 3, "dilation_rate": (2, 1), "padding": "same"})],
+    "groups": [("Conv2D", {"filters": 6, "kernel_size": 3, "groups": 2, "padding": "same"})],
+    "an activation of Keras alone": [("Conv2D", {"filters": 6, "kernel_size": 3, "activation": "softsign"})],
+    "batch normalization": [("BatchNormalization", {})],
+    "PyTorch's constants": [("BatchNormalization", {"momentum": 0.9, "epsilon": 1e-5})],
+    "no scale": [("BatchNormalization", {"scale": False})],
+    "neither scale nor shift": [("BatchNormalization", {"scale": False, "center": False})],
+    "frozen": [("BatchNormalization", {"trainable": False})],
+    "many channels": [("Conv2D", {"filters": 20, "kernel_size": 3}), ("BatchNormalization", {})],
+    "max-pooling": [("MaxPooling2D", {})],
+    "max-pooling, same": [("MaxPooling2D", {"pool_size": 3, "strides": 2, "padding": "same"})],
+    "average pooling": [("AveragePooling2D", {"pool_size": (3, 2), "strides": 1})],
+    "average pooling, same": [("AveragePooling2D", {"pool_size": 3, "strides": 1, "padding": "same"})],
+    "ReLU": [("Conv2D", {"filters": 6, "kernel_size": 3}), ("ReLU", {})],
+    "leaky": [("Conv2D", {"filters": 6, "kernel_size": 3}), ("ReLU", {"negative_slope": 0.1, "max_value": 1.0})],
+    "dense": [("Flatten", {}), ("Dense", {"units": 5, "use_bias": False}), ("Activation", {"activation": "tanh"})],
+    "dropout": [("Conv2D", {"filters": 6, "kernel_size": 3}), ("Dropout", {"rate": 0.4, "seed": 1})],
+}  # fmt: skip
+
+# what a row has in place of ROW's settings
+ROWS = {
+    "weight decay": {"weight_decay": 0.1},
+    "smoothed labels": {"label_smoothing": 0.1},
+    "squared error": {"loss": "squared_error"},
+    "Adam": {"optimizer": "adam", "learning_rate": 0.001},
+}
+
+# whole networks, with branches, joints, cut edges and dropout without a rate: (name, shape of a picture)
+NETWORKS = [("lenet5", (28, 28, 1)), ("googlenet_mini", (28, 28, 1)), ("resnet_mini", (28, 28, 1)),
+            ("resnet20", (32, 32, 3)), ("densenet40", (32, 32, 3)), ("nin", (32, 32, 3))]  # fmt: skip
+
+
+# ---- run in the workers ----
+
+
+def of_layers(case):
+    """A functional network of the layers of a case."""
+    import keras
+
+    inputs = x = keras.Input(SHAPE)
+    for i, (kind, options) in enumerate(LAYERS[case]):
+        x = getattr(keras.layers, kind)(**options, name=f"layer{i}")(x)
+    x = keras.layers.Dense(3, name="logits")(keras.layers.Flatten(name="to_row")(x))
+    return keras.Model(inputs, x, name="layers")
+
+
+def of_name(name, shape):
+    from kerasnets import models
+
+    return models.build(name, input_shape=shape, num_classes=3)
+
+
+def learned(build, arguments, changes, by):
+    """[logits before and after two epochs of two steps, figures by epoch, weights], by Keras or as kerasnets trains."""
+    import keras
+
+    from kerasnets.graph import rebuild
+    from kerasnets.optimization import compile_for
+    from kerasnets.training import trainee_of
+
+    keras.utils.set_random_seed(0)
+    network, row = build(*arguments), dataclasses.replace(ROW, **changes)
+    rng = np.random.default_rng(0)
+    for variable in network.variables:
+        if variable.path.endswith(("gamma", "beta", "bias", "mean", "variance")):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    pixels = rng.integers(0, 256, (10, *network.input_shape[1:]), np.uint8)
+    labels = rng.integers(0, 3, 10)
+    if by == "kerasnets":
+        trainee = trainee_of(network, row, row.scaling, 2)
+    else:
+        trainee = rebuild(network, layout="channels_first", scaling=row.scaling)
+        compile_for(trainee, row, 2, row.epochs)
+    before = trainee.predict(pixels, batch_size=4, verbose=0)
+    history = trainee.fit(pixels, labels, batch_size=6, epochs=2, shuffle=False, verbose=0).history
+    if row.weight_decay and by == "keras":
+        history["loss"] = history["data_loss"]  # the other has decay added in
+    figures = np.array([history["loss"], history["accuracy"]])
+    return [before, trainee.predict(pixels, batch_size=4, verbose=0), figures, *trainee.get_weights()]
+
+
+def check(workers, build, arguments, changes, tolerance=1e-5):
+    ours, keras_own = (workers["torch"](learned, build, arguments, changes, by) for by in ("kerasnets", "keras"))
+    assert len(ours) == len(keras_own)
+    for mine, theirs in zip(ours, keras_own, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=tolerance * max(1, abs(theirs).max()))
+    assert abs(ours[0] - ours[1]).max() > 1e-3  # something was learned
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_layer_trains_as_in_keras(workers, case):
+    check(workers, of_layers, (case,), {})
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_a_row_is_trained_as_keras_does(workers, case):
+    check(workers, of_layers, ("same",), ROWS[case])
+
+
+@pytest.mark.parametrize(("name", "shape"), NETWORKS)
+def test_a_network_trains_as_in_keras(workers, name, shape):
+    check(workers, of_name, (name, shape), SMALL_STEPS, tolerance=1e-3)  # 40 layers of float32 and ReLU
+
+
+def offset_pictures():
+    """(largest output, running variance) of batch normalization of numbers around 10,000, whose deviation is 1."""
+    import keras
+    import torch
+
+    from kerasnets.torch_network import batch_normalization
+
+    layer = keras.layers.BatchNormalization(axis=1)
+    layer.build((None, 3, 16, 16))
+    pictures = 1e4 + torch.randn((8, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    outputs = batch_normalization(layer)(True, pictures)
+    return float(outputs.detach().abs().max()), float(layer.moving_variance.value[0])
+
+
+def test_batch_normalization_stands_a_large_offset(workers):
+    """Where Keras' composed one takes the difference of two squares."""
+    largest, variance = workers["torch"](offset_pictures)
+    assert 3 < largest < 6  # deviations, of 6,144 numbers
+    assert abs(variance - (0.99 * 1 + 0.01 * 1)) < 1e-3
+
+
+def kinds_of_trainee():
+    from kerasnets import models, training
+
+    network = models.build("baseline_cnn")
+    trainee = training.trainee_of(network, RECIPES["cifar_net-cifar10"], (1 / 255, 0.0), 10)
+    return type(trainee).__name__, {type(layer).__module__.partition(".")[0] for layer in trainee.layers}
+
+
+@pytest.mark.parametrize(("backend", "kind"), [("torch", "TorchNetwork"), ("tensorflow", "Functional")])
+def test_its_layers_are_those_of_keras(workers, backend, kind):
+    assert workers[backend](kinds_of_trainee) == (kind, {"keras"})
