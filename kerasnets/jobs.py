@@ -21,7 +21,7 @@ from kerasnets.weights import count  # noqa: E402
 
 MODELS_SAVED = Path("models_saved")
 
-USUAL = {"precision": "float32", "compiled": False}  # settings that a checkpoint of earlier versions does not name
+USUAL = {name: getattr(Recipe, name) for name in ("precision", "compiled")}  # unnamed in earlier versions' checkpoints
 LEFT_OPEN = ("published", "goal", "goal_on", "dataset")  # of a recipe, in which a run that goes on may differ
 
 

@@ -37,6 +37,15 @@ class Worker:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
+def alone(backend, function, *args):
+    """What `function(*args)` returns in a process of its own with one backend, which ends with it."""
+    worker = Worker(backend)
+    try:
+        return worker(function, *args)
+    finally:
+        worker.close()
+
+
 def start(backend, prepare):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all; who started this one ends it
     os.environ["KERAS_BACKEND"] = backend

@@ -90,11 +90,13 @@ def test_predictions_are_measured_and_told_on_a_page(monkeypatch, tmp_path):
 
 
 def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path):
-    with pytest.raises(ValueError, match="no race is known for 'vgg16'; choose one of: mnist_cnn, baseline_cnn, "):
+    with pytest.raises(
+        ValueError, match=r"bench\.py train does not measure 'vgg16'; choose from: mnist_cnn, baseline_cnn, "
+    ):
         benchmark.run("train", 1, ["vgg16"])
-    with pytest.raises(ValueError, match="no pictures are known by 'vgg16'; choose one of: cifar10"):
+    with pytest.raises(ValueError, match=r"bench\.py pipeline does not measure 'vgg16'; choose from: cifar10"):
         benchmark.run("pipeline", 1, ["vgg16"])
-    with pytest.raises(ValueError, match="no training is known for 'vgg16'; choose one of: mnist_cnn, lenet5"):
+    with pytest.raises(ValueError, match=r"bench\.py memory does not measure 'vgg16'; choose from: mnist_cnn, lenet5"):
         benchmark.run("memory", 1, ["vgg16"])
     with pytest.raises(OSError, match="Is a directory"):
         benchmark.run("train", 1, [], tmp_path)
@@ -123,7 +125,7 @@ def normalized_both_ways():
 
 
 def test_a_figure_of_the_pipeline_is_of_a_picture(monkeypatch):
-    monkeypatch.setattr(pipeline, "Worker", lambda backend: Told({"kerasnets": [0.1024], "tutorial": [1.024]}))
+    monkeypatch.setattr(pipeline, "alone", lambda *arguments: {"kerasnets": [0.1024], "tutorial": [1.024]})
     figures = pipeline.measure(1)
     assert [(f.by, f.unit, f.values, f.goal and round(f.goal, 2)) for f in figures] == [
         ("kerasnets", "µs a picture", (20.0,), 6.67), ("tutorial", "µs a picture", (200.0,), None),
@@ -131,7 +133,7 @@ def test_a_figure_of_the_pipeline_is_of_a_picture(monkeypatch):
 
 
 def test_a_peak_of_memory_is_told_by_side(monkeypatch):
-    monkeypatch.setattr(memory, "Worker", lambda backend: Told(100.0))
+    monkeypatch.setattr(memory, "alone", lambda *arguments: 100.0)
     told = []
     figures = memory.measure(2, ["mnist_cnn"], told.append)
     assert [(f.by, f.values, f.goal) for f in figures] == [
@@ -148,16 +150,3 @@ def test_the_peak_is_that_since_the_reset():
     assert 95 < memory.peak() - begin < 130
     del held
     assert memory.peak() - memory.resident_after_reset() > 90
-
-
-class Told:
-    """A worker that returns what it was made with."""
-
-    def __init__(self, found):
-        self.found = found
-
-    def __call__(self, function, *args):
-        return self.found
-
-    def close(self):
-        pass

@@ -46,13 +46,23 @@ def run(what, runs, networks=None, out=None, tell=print, **options):
     topic = importlib.import_module(f"kerasnets.benchmark.{what}")
     networks = topic.NETWORKS if networks is None else networks
     for name in networks:
-        topic.check_name(name)
+        check_name(name, what, topic)
     if out:
         check_writable(out)
     figures = topic.measure(runs, networks, tell, **options)
     if out:
-        write_page(figures, out, what)
+        write_page(figures, out, what, runs)
     return figures
+
+
+def check_name(name, what, topic):
+    """Raise ValueError for a network that the topic does not measure; predictions are measured of any."""
+    if what == "predict":
+        from kerasnets import models
+
+        models.check_name(name)
+    elif name not in topic.NETWORKS:
+        raise ValueError(f"bench.py {what} does not measure {name!r}; choose from: {', '.join(topic.NETWORKS)}")
 
 
 @dataclass(frozen=True)
@@ -108,13 +118,13 @@ def as_json(figures):
     return json.dumps([{**dataclasses.asdict(f), "median": f.median} for f in figures], indent=1)
 
 
-def write_page(figures, path, what):
-    """Write the figures as a page of Markdown, with machine, versions and date."""
+def write_page(figures, path, what, runs):
+    """Write the figures, of so many runs, as a page of Markdown, with machine, versions and date."""
     title, how = PAGES[what]
     lines = [
         f"# {title}",
         "",
-        f"Written by `python scripts/bench.py {what} --out docs/{Path(path).name}`. {how}",
+        f"Written by `python scripts/bench.py {what} --runs {runs} --out docs/{Path(path).name}`. {how}",
         "",
         f"{backends.machine()}, {datetime.date.today().isoformat()}; {versions()}.",
         "",

@@ -9,7 +9,7 @@ import numpy as np
 from kerasnets import backends
 from kerasnets.benchmark import Figure
 from kerasnets.recipes import RECIPES
-from kerasnets.workers import Worker
+from kerasnets.workers import alone
 
 MIB = 1024**2
 STATUS = Path("/proc/self/status")  # Linux alone tells a peak that can be set back
@@ -36,19 +36,6 @@ def measure(runs, networks=tuple(NETWORKS), tell=print):
                 figures.append(Figure(f"{name}, peak beyond the imports", side, "MiB", peaks, goal))
                 tell(figures[-1].line())
     return figures
-
-
-def check_name(name):
-    if name not in NETWORKS:
-        raise ValueError(f"no training is known for {name!r}; choose one of: {', '.join(NETWORKS)}")
-
-
-def alone(backend, learn, name):
-    worker = Worker(backend)
-    try:
-        return worker(learn, name)
-    finally:
-        worker.close()
 
 
 # ---- run in a process of its own ----

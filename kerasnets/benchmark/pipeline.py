@@ -11,7 +11,7 @@ import numpy as np
 from kerasnets import backends
 from kerasnets.benchmark import Figure
 from kerasnets.recipes import RECIPES
-from kerasnets.workers import Worker
+from kerasnets.workers import alone
 
 ROW = RECIPES["vgg_cifar-cifar10"]
 NETWORKS = {"cifar10": (32, 32, 3)}  # what the pictures are like: (height, width, channels)
@@ -25,22 +25,12 @@ def measure(runs, networks=tuple(NETWORKS), tell=print):
         raise ImportError(f"the tutorials' DataLoader needs torch: pip install {backends.PACKAGES['torch']}")
     figures = []
     for name in networks:
-        worker = Worker("torch")
-        try:
-            seconds = worker(race, name, runs)
-        finally:
-            worker.close()
-        for side, values in seconds.items():
+        for side, values in alone("torch", race, name, runs).items():
             each = tuple(1e6 * s / (STEPS * ROW.batch_size) for s in values)
             goal = GOAL if side == "kerasnets" else None
             figures.append(Figure(f"{name}, crop, flip and normalize", side, "µs a picture", each, goal))
             tell(figures[-1].line())
     return figures
-
-
-def check_name(name):
-    if name not in NETWORKS:
-        raise ValueError(f"no pictures are known by {name!r}; choose one of: {', '.join(NETWORKS)}")
 
 
 # ---- run in the process of torch ----

@@ -56,12 +56,6 @@ def measure(runs, networks=NETWORKS, tell=print):
     return figures
 
 
-def check_name(name):
-    from kerasnets import models
-
-    models.check_name(name)
-
-
 def exported(path, folder):
     """The ONNX file made of a model file, in `folder`."""
     from kerasnets.exporting import export

@@ -14,7 +14,7 @@ import numpy as np
 from kerasnets import backends
 from kerasnets.benchmark import Figure
 from kerasnets.recipes import CIFAR_DEVIATION, CIFAR_MEAN, RECIPES, Recipe
-from kerasnets.workers import Worker
+from kerasnets.workers import alone
 
 MNIST_SHAPE, CIFAR_SHAPE = (28, 28, 1), (32, 32, 3)
 AS_IMAGENET = {"small_stem": True}  # of a ResNet for larger pictures, on small ones
@@ -56,21 +56,11 @@ def measure(runs, networks=tuple(NETWORKS), tell=print, chosen=backends.BACKENDS
     figures = []
     for backend in filter(backends.is_installed, chosen):
         for name in networks:
-            worker = Worker(backend)
-            try:
-                seconds = worker(race, name, runs)
-            finally:
-                worker.close()
-            found = figures_of(name, backend, seconds)
+            found = figures_of(name, backend, alone(backend, race, name, runs))
             for figure in found:
                 tell(figure.line())
             figures += found
     return figures
-
-
-def check_name(name):
-    if name not in NETWORKS:
-        raise ValueError(f"no race is known for {name!r}; choose one of: {', '.join(NETWORKS)}")
 
 
 def figures_of(name, backend, seconds):
