@@ -315,10 +315,10 @@ def test_what_cannot_be_looked_into_is_said_in_one_line(workers, given, kind, wo
 
 
 def test_without_a_picture_and_data_of_its_own_noise_is_taken_and_said(workers):
-    picture, taken, shape, dtype = workers["torch"](subject_words, "cifar_net")
+    picture, taken, shape, dtype = workers["torch"](subject_words, "resnet18")  # ImageNet is none of DATASETS
     assert picture.startswith("random noise")
     assert taken == picture
-    assert (shape, dtype) == ((1, 32, 32, 3), "uint8")
+    assert (shape, dtype) == ((1, 224, 224, 3), "uint8")
 
 
 # ---- the script ----
