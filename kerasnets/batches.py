@@ -52,6 +52,15 @@ class Batches(keras.utils.PyDataset):
         return order, draw(len(self.images), np.random.default_rng((self.seed, epoch, 1)))
 
 
+def as_fit_takes(plan):
+    """`plan`, a Batches, in the form that this backend's `fit` takes with the least work at each step."""
+    if keras.backend.backend() != "torch":
+        return plan
+    from torch.utils.data import DataLoader
+
+    return DataLoader(plan, batch_size=None)  # else Keras wraps it twice, and looks at each array
+
+
 class InOrder(keras.utils.PyDataset):
     """Images, and labels where there are any, batch by batch in their own order: to be judged."""
 

@@ -140,7 +140,7 @@ def fit(job):
     with telling_what_is_kept(job, figures), stopping.after_the_step():
         if plan.first < row.epochs and not figures.is_over:
             trainee.fit(
-                plan,
+                batches.as_fit_takes(plan),
                 steps_per_epoch=plan.steps_per_epoch,
                 validation_data=judge if len(validation) else None,
                 initial_epoch=plan.first,

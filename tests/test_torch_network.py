@@ -130,7 +130,7 @@ def offset_pictures():
     import keras
     import torch
 
-    from kerasnets.torch_network import batch_normalization
+    from kerasnets.torch_layers import batch_normalization
 
     layer = keras.layers.BatchNormalization(axis=1)
     layer.build((None, 3, 16, 16))

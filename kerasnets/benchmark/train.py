@@ -132,9 +132,16 @@ def sides(name, epochs):
 
 def fit(trainee, plan, epochs, *taking_turns):
     """As training.fit does, but for validation and checkpoints."""
+    from kerasnets import batches
     from kerasnets.callbacks import Figures, StopWhenAsked
 
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
-    trainee.fit(plan, steps_per_epoch=plan.steps_per_epoch, epochs=epochs, shuffle=False, verbose=0,
-                callbacks=[*taking_turns, StopWhenAsked(), figures])  # fmt: skip
+    trainee.fit(
+        batches.as_fit_takes(plan),
+        steps_per_epoch=plan.steps_per_epoch,
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[*taking_turns, StopWhenAsked(), figures],
+    )
     return figures
