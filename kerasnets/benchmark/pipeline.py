@@ -61,7 +61,7 @@ def sides(pixels, epoch):
     from torch.utils.data import DataLoader
     from torchvision import transforms
 
-    from kerasnets import torch_network
+    from kerasnets import torch_layers
     from kerasnets.batches import Batches
     from kerasnets.benchmark.torch_loops import Pictures
 
@@ -70,7 +70,7 @@ def sides(pixels, epoch):
     entered = keras.Input(pixels.shape[1:], dtype="uint8")
     layer = keras.layers.Rescaling(*ROW.scaling)
     layer(entered)
-    normalize = torch_network.rescaling(layer)
+    normalize = torch_layers.rescaling(layer)
     tutorial = transforms.Compose([
         transforms.RandomCrop(pixels.shape[1:3], padding=4), transforms.RandomHorizontalFlip(),
         transforms.ToTensor(), transforms.Normalize(ROW.mean, ROW.deviation),
