@@ -78,7 +78,7 @@ assert scaled.nbytes == 4 * images.nbytes
 # `x / 255` is still not centred: most pixels are black. So one takes the mean away, and divides by the standard
 # deviation. Both are computed over *all training pixels* (of colour, for each channel), and the test pictures get the
 # same two numbers: a mean of their own would be something learned from them. For MNIST they are the 0.1307 and 0.3081
-# that stand in PyTorch's example.
+# that stand in PyTorch's example (`mnist/main.py` of pytorch/examples).
 
 # %%
 mean, deviation = float(scaled.mean(dtype="float64")), float(scaled.std(dtype="float64"))

@@ -131,13 +131,13 @@ assert np.array_equal(read, truth)
 
 exponentials = np.exp(found[0] - found[0].max(axis=1, keepdims=True))
 shares = exponentials / exponentials.sum(axis=1, keepdims=True)  # softmax
-figure, (above, below) = plt.subplots(2, 1, figsize=(8, 4.4), layout="constrained", height_ratios=(1, 1.35))
-above.imshow(strip[..., 0], cmap="grey", extent=(0, strip.shape[1], 28, 0))
-above.set(title="the strip", yticks=[], xlabel="pixel")
-below.imshow(shares.T, cmap="Blues", aspect="auto", vmin=0, vmax=1)
-below.set(title="probability of each class, every 4 pixels", yticks=range(10), ylabel="class")
-below.set(xticks=range(0, 29, 7), xticklabels=[f"at pixel {28 * i}" for i in range(5)])
-figure.suptitle("One pass over a strip gives a map of answers")
+figure, (above, below) = plt.subplots(2, 1, figsize=(8, 4.4), layout="constrained", height_ratios=(1.5, 2), sharex=True)
+above.imshow(strip[..., 0], cmap="grey", aspect="auto", extent=(0, strip.shape[1], 28, 0))
+above.set(title="One pass over a strip gives a map of answers", yticks=[])
+first, last = 14 - 2, 14 + 4 * 28 + 2  # each answer stands below the middle of its window, 4 pixels wide
+below.imshow(shares.T, cmap="Blues", aspect="auto", vmin=0, vmax=1, extent=(first, last, 9.5, -0.5))
+below.set(xlim=(0, strip.shape[1]), yticks=range(10), ylabel="probability of class")
+below.set(xticks=range(14, 140, 28), xlabel="middle of the window, in pixels")
 plt.show()
 
 # %% [markdown]
@@ -145,6 +145,9 @@ plt.show()
 # the time. Neighbouring windows share most of their convolutions, which are now computed once.
 
 # %%
+between = np.delete(shares.max(axis=1), range(0, 29, 7))
+print(f"the most confident answer between two digits: {between.max():.0%}")
+assert between.max() > 0.9
 together = kerasnets.describe(wide).multiply_adds
 apart = len(cut_out) * kerasnets.describe(network).multiply_adds
 print(f"multiply-adds: {together / 1e6:.0f} M in one pass, {apart / 1e6:.0f} M window by window")
@@ -175,3 +178,14 @@ head = next(row for row in nin.layers if row.name == "stage3_conv3")
 assert head.parameters == 192 * 10 + 10
 print(f"the head has {head.parameters:,} weights; a dense layer on 8x8x192 would have {8 * 8 * 192 * 10 + 10:,}")
 assert nin.parameters == 966_986
+
+# %% [markdown]
+# VGG tried 1x1 convolutions too, in its column C: each is one more bend that sees no further (arXiv:1409.1556, section
+# 2.3). Column D, with 3x3 in its place, did better (section 4.1), and is what is known as VGG-16.
+
+# %%
+column_c = {row.name: row for row in kerasnets.describe("vgg16_1x1").layers}
+before, pointwise = column_c["stage3_conv2"], column_c["stage3_conv3"]
+print(f"{before.name} {before.settings}, {pointwise.name} {pointwise.settings}: both see {pointwise.receptive_field}")
+assert pointwise.settings.startswith("1x1")
+assert pointwise.receptive_field == before.receptive_field

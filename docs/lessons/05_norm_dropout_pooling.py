@@ -28,8 +28,8 @@ rng = np.random.default_rng(0)
 # ## Batch normalization
 #
 # Each channel gets a mean of 0 and a variance of 1 *over the batch*, that is over all pictures, rows and columns; then
-# it is stretched by gamma and moved by beta, which are learned (Ioffe and Szegedy, arXiv:1502.03167, algorithm 1).
-# Epsilon, a small number, keeps a channel that never changes from a division by 0.
+# it is stretched by gamma and moved by beta, which are learned (Ioffe and Szegedy, arXiv:1502.03167, algorithm 1 and
+# section 3.2). Epsilon, a small number, keeps a channel that never changes from a division by 0.
 
 # %%
 maps = rng.normal(5, 3, size=(8, 6, 6, 2)).astype("float32")
@@ -83,7 +83,8 @@ if keras.backend.backend() == "torch":  # then PyTorch can be asked itself
 
 # %% [markdown]
 # With a momentum of 0.99, after 100 batches the starting values (0 and 1) still make up 0.99 to the power of 100, or
-# 37 %. A network that trained for a few batches only is good in training mode, and bad in use, for that reason alone.
+# 37 %. A network that has trained for only a few batches may do well in training mode and badly in use for no other
+# reason.
 
 # %%
 left = {momentum: [momentum**steps for steps in (10, 100, 500)] for momentum in (0.9, 0.99)}
@@ -101,7 +102,7 @@ assert np.abs(kept - 0.99**100).max() < 1e-3
 #
 # In training each number becomes 0 with the probability `rate`, by a new draw each time, and those that are left are
 # divided by 1 - rate, so that the sum stays what it was on average. In use dropout does nothing at all. (Srivastava et
-# al., Journal of Machine Learning Research 15, 2014, scaled in use instead; it comes to the same.)
+# al., Journal of Machine Learning Research 15, 2014, scale the weights in use instead: on average the same.)
 
 # %%
 RATE, DRAWS = 0.3, 400
@@ -172,17 +173,17 @@ for name, share in changes.items():
 assert changes["no pooling"] > changes["maximum of 2x2"] > changes["maximum of 4x4"]
 assert changes["no pooling"] > changes["mean of 2x2"] > changes["mean of 4x4"]
 
-by_two = answers(layers.MaxPooling2D(2), np.roll(digits, 2, axis=2))
-assert np.array_equal(by_two, np.roll(answers(layers.MaxPooling2D(2), digits), 1, axis=2))
+pooled, by_one, by_two = (pools["maximum of 2x2"](np.roll(digits, pixels, axis=2)) for pixels in (0, 1, 2))
+assert np.array_equal(by_two, np.roll(pooled, 1, axis=2))
+assert not any(np.array_equal(by_one, np.roll(pooled, places, axis=2)) for places in (0, 1))
 
 figure, places = plt.subplots(2, 4, figsize=(8, 4), layout="constrained")
-for row, (words, pictures) in zip(places, (("", digits[:1]), (", moved", np.roll(digits[:1], 1, axis=2))), strict=True):
-    shown = [("a digit", pictures), *((name, pools[name](pictures)) for name in list(pools)[1:4])]
-    for place, (name, pixels) in zip(row, shown, strict=True):
-        place.imshow(pixels[0, ..., 0], cmap="grey", vmin=0, vmax=1)
-        place.set(xticks=[], yticks=[])
-        place.set_title(name + words, fontsize=10)
-figure.suptitle("Above a digit, below the same one pixel further to the right")
+for row, (words, pixels) in zip(places, (("as it is", 0), ("moved by 1 pixel", 1)), strict=True):
+    for place, name in zip(row, list(pools)[:4], strict=True):
+        place.imshow(pools[name](np.roll(digits[:1], pixels, axis=2))[0, ..., 0], cmap="grey", vmin=0, vmax=1)
+        place.set(xticks=[], yticks=[], title="" if pixels else name)
+    row[0].set_ylabel(words)
+figure.suptitle("A digit, and the same one pixel further to the right")
 plt.show()
 
 # %% [markdown]
