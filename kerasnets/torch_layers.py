@@ -16,7 +16,10 @@ from kerasnets import graph
 
 
 def forward_pass(network, memory_format):
-    """A function of (images, training) that gives the output of a functional `network` of one input and one output."""
+    """A function of (images, training) that gives the output of a functional `network` of one input and one output.
+
+    Within torch.autocast the output is computed in float32 all the same.
+    """
     nodes = [node for node in graph.nodes(network) if not isinstance(node.operation, layers.InputLayer)]
     uses = collections.Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
     paddings = {id(node.input_tensors[0]) for node in nodes if takes_padding(node, uses)}
@@ -28,6 +31,8 @@ def forward_pass(network, memory_format):
         steps.append((function, [place[id(tensor)] for tensor in sources]))
         place[id(node.outputs[0])] = len(steps)
     last = place[id(network.outputs[0])]
+    function, sources = steps[last - 1]
+    steps[last - 1] = in_float32(function), sources
 
     def forward(images, training):
         values = [images]
@@ -38,16 +43,24 @@ def forward_pass(network, memory_format):
     return forward
 
 
+def in_float32(function):
+    def compute(training, *inputs):
+        with torch.autocast(inputs[0].device.type, enabled=False):
+            return function(training, *[x.float() for x in inputs])
+
+    return compute
+
+
 def function_of(node, uses, memory_format):
     """(function of (training, *inputs) that does what a node of the graph does, the tensors that are its inputs).
 
     uses: {id of a tensor: how many nodes take it}.
     """
     layer, sources = node.operation, node.input_tensors
-    if isinstance(layer, layers.Permute):
+    if isinstance(layer, layers.Permute) and len(layer.dims) == 3:
         axes = (0, *layer.dims)
         return lambda training, x: x.permute(axes).contiguous(memory_format=memory_format), sources
-    if isinstance(layer, layers.Flatten) and memory_format == torch.contiguous_format and len(layer.input.shape) == 4:
+    if flattens_maps(layer) and memory_format == torch.contiguous_format:
         return lambda training, x: HeightWidthChannels.apply(x), sources
     if takes_padding(node, uses):
         padding = graph.node_of(sources[0])
@@ -57,6 +70,10 @@ def function_of(node, uses, memory_format):
         sources = sorted(sources, key=lambda tensor: not is_spare(tensor, uses))
     table = IN_PLACE if type(layer) in IN_PLACE and is_spare(sources[0], uses) else FUNCTIONS
     return (type(layer) in table and table[type(layer)](layer)) or as_keras_does(node), sources
+
+
+def flattens_maps(layer):
+    return isinstance(layer, layers.Flatten) and layer.data_format == "channels_first" and len(layer.input.shape) == 4
 
 
 def takes_padding(node, uses):
@@ -80,10 +97,7 @@ def is_spare(tensor, uses):
     """
     layer = graph.node_of(tensor).operation
     is_linear = getattr(layer, "activation", keras.activations.linear) is keras.activations.linear
-    return isinstance(layer, GIVE_WHAT_THEY_NEED_NOT) and is_linear and uses[id(tensor)] == 1
-
-
-GIVE_WHAT_THEY_NEED_NOT = (layers.Conv2D, layers.Dense, layers.BatchNormalization, layers.Add)
+    return isinstance(layer, NEED_NO_OUTPUT) and is_linear and uses[id(tensor)] == 1
 
 
 def as_keras_does(node):
@@ -140,8 +154,8 @@ def batch_normalization(layer):
             return functional.batch_norm(x, mean, variance, scale, shift, False, 0.0, epsilon)
         outputs, batch_mean, inverse = torch.native_batch_norm(x, scale, shift, None, None, True, 0.0, epsilon)
         with torch.no_grad():  # the running variance is biased, as Keras has it; PyTorch's own is not
-            mean.lerp_(batch_mean, step)
-            variance.lerp_(inverse.pow(-2).sub_(epsilon), step)
+            mean.lerp_(batch_mean.float(), step)  # of bfloat16 on a CPU
+            variance.lerp_(inverse.float().pow(-2).sub_(epsilon), step)
         return outputs
 
     return compute
@@ -184,7 +198,7 @@ def rescaling(layer):
         keras.ops.convert_to_tensor(each, "float32").expand(channels).repeat(width)
         for each in (layer.scale, layer.offset)
     )
-    return lambda training, x: x.flatten(2).float().mul_(scale).add_(offset).reshape(x.shape)
+    return lambda training, x: x.flatten(2).to(torch.float32, copy=True).mul_(scale).add_(offset).reshape(x.shape)
 
 
 class HeightWidthChannels(torch.autograd.Function):
@@ -223,6 +237,9 @@ ACTIVATIONS_IN_PLACE = {
     keras.activations.tanh: torch.tanh_,
     keras.activations.sigmoid: torch.sigmoid_,
 }
+
+# whose gradient needs what they take, not what they give
+NEED_NO_OUTPUT = (layers.Conv2D, layers.Dense, layers.BatchNormalization, layers.Add)
 
 # class of a layer -> function that makes of a layer a function of (training, input), or None; of others the call serves
 FUNCTIONS = {

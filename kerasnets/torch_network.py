@@ -26,17 +26,22 @@ from kerasnets.torch_optimizers import step_of
 FEW_CHANNELS = 16
 
 
-PRECISIONS = {"float32": torch.float32, "mixed_bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "mixed_bfloat16": torch.bfloat16}
 
 
 def computed_by_torch(network, row, scaling):
     """A TorchNetwork with the weights of `network`, from raw pixels to logits, for a training by the recipe `row`.
 
     In channels_last, Keras' torch backend copies to NCHW and back around every convolution and pooling.
+    None for a network with several outputs, or one that asks more of its weights or maps than a recipe does.
     """
+    asked = [getattr(layer, "activity_regularizer", None) for layer in network.layers]
+    asked += [each for variable in network.variables for each in (variable.constraint, variable.regularizer)]
+    if any(asked) or len(network.outputs) > 1:
+        return None
     copy = graph.rebuild(network, layout="channels_first", scaling=scaling)
     loss = mean_loss(row, copy.output_shape[-1])
-    return TorchNetwork(copy.inputs, copy.outputs, copy.name, loss, PRECISIONS[row.precision], row.compiled)
+    return TorchNetwork(copy.inputs, copy.outputs, copy.name, loss, DTYPES[row.precision], row.compiled)
 
 
 def mean_loss(row, num_classes):
@@ -69,11 +74,12 @@ class TorchNetwork(keras.Model):
         self.learn = learner(self)
 
     def call(self, inputs, training=None, mask=None):
-        with autocast(inputs.device.type, self.precision):
-            return self.forward_pass(inputs, bool(training)).float()
+        images = keras.ops.convert_to_tensor(inputs)  # on the device where the weights are
+        with autocast(images.device.type, self.precision if training else torch.float32):
+            return self.forward_pass(images, bool(training))
 
     def train_step(self, data):
-        return self.learn(*data)
+        return self.learn(*map(keras.ops.convert_to_tensor, data))
 
 
 def learner(network):
@@ -120,7 +126,8 @@ def autocast(device, precision):
 
 def memory_format(network):
     """The order in memory of (n, channels, height, width) in which PyTorch computes `network` fastest."""
-    normalized = [layer.input.shape[1] for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
+    norms = [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
+    normalized = [layer.input.shape[1] for layer in norms if layer.axis == 1]
     return torch.contiguous_format if min(normalized, default=FEW_CHANNELS) < FEW_CHANNELS else torch.channels_last
 
 

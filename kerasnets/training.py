@@ -159,11 +159,12 @@ def fit(job):
 
 def trainee_of(network, row, scaling, steps_per_epoch):
     """A copy of `network` from raw pixels to logits as the backend computes it fastest, compiled for `row`."""
+    trainee = None
     if keras.backend.backend() == "torch":
         from kerasnets.torch_network import computed_by_torch
 
         trainee = computed_by_torch(network, row, scaling)
-    else:
+    if trainee is None:
         trainee = rebuild(network, scaling=scaling, precision=row.precision)
     compile_for(trainee, row, steps_per_epoch, row.epochs)
     return trainee
@@ -203,6 +204,9 @@ def judge_test_part(job, trainee, figures):
         raise diverged(job.row)
     if figures.best:
         checkpoints.assign(checkpoints.variables(trainee), figures.best)
+    if job.row.precision != "float32":  # in which the file's network answers
+        copy_weights(trainee, job.network)
+        trainee = rebuild(job.network, scaling=job.scaling)
     found = job.data
     images, prepare = batches.fitted(found.test_images, found.input_kind, job.input_kind, job.network.input_shape[1:])
     judge = batches.InOrder(images, batch_size=judged_at_once(job.row), prepare=prepare)

@@ -46,9 +46,9 @@ def fit(changes, weights, inputs, labels):
     """Train as kerasnets does; return (weights, figures by epoch, figures by batch)."""
     import keras
 
-    from kerasnets.batches import Batches
+    from kerasnets.batches import Batches, as_fit_takes
     from kerasnets.callbacks import Figures
-    from kerasnets.optimization import compile_for
+    from kerasnets.training import trainee_of
 
     row = dataclasses.replace(ROW, **changes)
     entered = keras.Input((COLUMNS,))
@@ -56,11 +56,10 @@ def fit(changes, weights, inputs, labels):
     network = keras.Model(entered, keras.layers.Dense(CLASSES)(hidden))
     network.set_weights(weights)
     plan = Batches(inputs, labels, row.batch_size, row.epochs, SEED)
-    compile_for(network, row, plan.steps_per_epoch, row.epochs)
+    network = trainee_of(network, row, None, plan.steps_per_epoch)
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
-    network.fit(
-        plan, steps_per_epoch=plan.steps_per_epoch, epochs=row.epochs, shuffle=False, callbacks=[figures], verbose=0
-    )
+    network.fit(as_fit_takes(plan), steps_per_epoch=plan.steps_per_epoch, epochs=row.epochs, shuffle=False,
+                callbacks=[figures], verbose=0)  # fmt: skip
     return network.get_weights(), figures.history, figures.batches
 
 

@@ -74,3 +74,16 @@ def test_a_compiled_step_learns_the_same(worker):
 
 def made_one_program():
     return learned(compiled=True)
+
+
+def test_both_at_once(worker):
+    logits, losses, _, _ = worker(learned)
+    mixed, its_losses, its_kinds, it_was = worker(both)
+    assert it_was
+    assert its_kinds == {"float32"}
+    assert abs(mixed - logits).max() < 8 * BFLOAT16 * abs(logits).max()
+    np.testing.assert_allclose(its_losses, losses, rtol=8 * BFLOAT16)
+
+
+def both():
+    return learned(precision="mixed_bfloat16", compiled=True)

@@ -9,7 +9,7 @@ from kerasnets.recipes import RECIPES, Recipe
 
 SHAPE = (9, 8, 4)
 ROW = Recipe("layers", "drawn", 0.5, 0.25, "sgd", 0.05, 0.9, 6, 2, 0, None)
-SMALL_STEPS = {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "batch_size": 6, "epochs": 2}
+SMALL_STEPS = {"optimizer": "sgd", "learning_rate": 0.002, "momentum": 0.9, "batch_size": 6, "epochs": 2}
 
 # layers between the pixels and a dense head: (name in keras.layers, options)
 LAYERS = {
@@ -34,6 +34,11 @@ LAYERS = {
     "max-pooling, same": [("MaxPooling2D", {"pool_size": 3, "strides": 2, "padding": "same"})],
     "average pooling": [("AveragePooling2D", {"pool_size": (3, 2), "strides": 1})],
     "average pooling, same": [("AveragePooling2D", {"pool_size": 3, "strides": 1, "padding": "same"})],
+    "padded before": [("ZeroPadding2D", {"padding": (1, 2)}), ("Conv2D", {"filters": 6, "kernel_size": 3})],
+    "padded unevenly": [("ZeroPadding2D", {"padding": ((1, 2), (0, 1))}), ("Conv2D", {"filters": 6, "kernel_size": 3})],
+    "ReLU of a tanh": [("Conv2D", {"filters": 6, "kernel_size": 3, "activation": "tanh"}), ("ReLU", {})],
+    "frozen below": [("Conv2D", {"filters": 6, "kernel_size": 3, "trainable": False}), ("ReLU", {}),
+                     ("Conv2D", {"filters": 20, "kernel_size": 3}), ("ReLU", {})],
     "ReLU": [("Conv2D", {"filters": 6, "kernel_size": 3}), ("ReLU", {})],
     "leaky": [("Conv2D", {"filters": 6, "kernel_size": 3}), ("ReLU", {"negative_slope": 0.1, "max_value": 1.0})],
     "dense": [("Flatten", {}), ("Dense", {"units": 5, "use_bias": False}), ("Activation", {"activation": "tanh"})],
@@ -46,11 +51,15 @@ ROWS = {
     "smoothed labels": {"label_smoothing": 0.1},
     "squared error": {"loss": "squared_error"},
     "Adam": {"optimizer": "adam", "learning_rate": 0.001},
+    "RMSprop": {"optimizer": "rmsprop", "learning_rate": 0.001},
+    "no momentum": {"momentum": 0.0},
+    "a rate in steps": {"schedule": ("steps", 0.1, (1, 3))},
 }
 
 # whole networks, with branches, joints, cut edges and dropout without a rate: (name, shape of a picture)
 NETWORKS = [("lenet5", (28, 28, 1)), ("googlenet_mini", (28, 28, 1)), ("resnet_mini", (28, 28, 1)),
-            ("resnet20", (32, 32, 3)), ("densenet40", (32, 32, 3)), ("nin", (32, 32, 3))]  # fmt: skip
+            ("resnet20", (32, 32, 3)), ("densenet40", (32, 32, 3)), ("nin", (32, 32, 3)), ("alexnet", (67, 67, 3)),
+            ("resnet18", (32, 32, 3)), ("vgg_cifar", (32, 32, 3))]  # fmt: skip
 
 
 # ---- run in the workers ----
@@ -115,6 +124,31 @@ def test_a_layer_trains_as_in_keras(workers, case):
     check(workers, of_layers, (case,), {})
 
 
+def taken_twice(kind):
+    """A network in which two layers take what one gives: a padding, or what a ReLU would write over."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input(SHAPE)
+    unbiased = layers.Conv2D(20, 3, use_bias=False, name="conv")
+    x = {
+        "padding": lambda: layers.ZeroPadding2D(1, name="pad")(inputs),
+        "convolution": lambda: layers.Conv2D(20, 3, name="shared")(inputs),
+        "norm": lambda: layers.BatchNormalization(name="shared")(unbiased(inputs)),
+        "sum": lambda: layers.Add(name="shared")([layers.Conv2D(20, 3, name=f"conv{i}")(inputs) for i in range(2)]),
+    }[kind]()
+    y = layers.ReLU(name="relu")(x)
+    if kind == "padding":
+        y, x = (layers.Conv2D(20, 3, name=f"of_padding{i}")(x) for i in range(2))
+    z = layers.Concatenate(name="joined")([y, x, layers.Add(name="again")([y, x])])
+    return keras.Model(inputs, layers.Dense(3, name="logits")(layers.Flatten(name="to_row")(z)), name="twice")
+
+
+@pytest.mark.parametrize("kind", ["padding", "convolution", "norm", "sum"])
+def test_what_two_layers_take_is_not_written_over(workers, kind):
+    check(workers, taken_twice, (kind,), {})
+
+
 @pytest.mark.parametrize("case", ROWS)
 def test_a_row_is_trained_as_keras_does(workers, case):
     check(workers, of_layers, ("same",), ROWS[case])
@@ -144,6 +178,66 @@ def test_batch_normalization_stands_a_large_offset(workers):
     largest, variance = workers["torch"](offset_pictures)
     assert 3 < largest < 6  # deviations, of 6,144 numbers
     assert abs(variance - (0.99 * 1 + 0.01 * 1)) < 1e-3
+
+
+def trained_on_arrays():
+    """Loss of a step on NumPy's arrays, such as lie elsewhere than the weights do."""
+    from kerasnets import models, training
+
+    trainee = training.trainee_of(models.build("lenet5"), ROW, (1 / 255, 0.0), 1)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1), np.uint8)
+    trainee.fit(pixels, np.arange(6), batch_size=6, verbose=0)
+    return float(trainee.train_step((pixels, np.arange(6)))["loss"])
+
+
+def test_a_step_takes_its_arrays_to_where_the_weights_are(workers):
+    assert 0 < workers["torch"](trained_on_arrays) < 10
+
+
+def asks_more(what):
+    """Whether a network of which more is asked is trained by Keras' own steps."""
+    import keras
+    from keras import layers
+
+    from kerasnets import training
+
+    options = {
+        "nothing": {},
+        "a constraint": {"kernel_constraint": "max_norm"},
+        "a regularizer": {"kernel_regularizer": "l2"},
+        "a small map": {"activity_regularizer": "l1"},
+    }[what]
+    inputs = keras.Input(SHAPE)
+    outputs = layers.Dense(3, name="logits", **options)(layers.Flatten(name="to_row")(inputs))
+    return type(training.trainee_of(keras.Model(inputs, outputs), ROW, (1.0, 0.0), 1)).__name__
+
+
+@pytest.mark.parametrize("what", ["a constraint", "a regularizer", "a small map"])
+def test_what_no_recipe_asks_is_left_to_keras(workers, what):
+    assert workers["torch"](asks_more, "nothing") == "TorchNetwork"
+    assert workers["torch"](asks_more, what) == "Functional"
+
+
+def refused_optimizer(kind, options):
+    import keras
+
+    from kerasnets.torch_optimizers import step_of
+
+    variable = keras.Variable(np.zeros(3))
+    optimizer = getattr(keras.optimizers, kind)(**options)
+    optimizer.build([variable])
+    try:
+        step_of(optimizer, [variable])
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(("kind", "options", "named"), [
+    ("AdamW", {}, "AdamW"), ("Adam", {"amsgrad": True}, "amsgrad"), ("SGD", {"nesterov": True}, "nesterov"),
+    ("SGD", {"clipnorm": 1.0}, "clipnorm"), ("RMSprop", {"momentum": 0.9}, "momentum"),
+])  # fmt: skip
+def test_an_optimizer_with_another_step_is_refused(workers, kind, options, named):
+    assert named in workers["torch"](refused_optimizer, kind, options)
 
 
 def kinds_of_trainee():

@@ -1,5 +1,7 @@
 """The rival in JAX: a step compiled by jax.jit, on arrays in memory, of Keras' functions without state."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +29,7 @@ def rivals(network, row, pixels, labels):
         of_each = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)
         return of_each.mean(), (logits, others)
 
-    @jax.jit
+    @functools.partial(jax.jit, donate_argnums=0)
     def step(state, chosen):
         weights, others, moments = state
         these = labels[chosen]

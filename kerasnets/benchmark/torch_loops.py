@@ -36,7 +36,7 @@ def rivals(network, row, pixels, labels):
 
 
 def scaled(row, pixels):
-    """float32 (n, channels, height, width), as the recipe scales pixels."""
+    """float32 (n, channels, height, width), as the recipe scales pixels; on the CPU."""
     scale, offset = (torch.tensor(np.float32(each)).reshape(-1, 1, 1) for each in row.scaling)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous() * scale + offset
 
