@@ -84,6 +84,7 @@ MAY_IMPORT = {
     "differentiation": set(),
     "inspection": {"backends", "differentiation", "graph", "transfer"},
     "subjects": {"backends", "batches", "data", "errors", "graph", "models", "pictures", "recipes", "saving"},
+    "lessons": {"errors", "files"},
     "inspection_drawing": {"drawing", "errors"},
     "inspection_report": {
         "backends",
