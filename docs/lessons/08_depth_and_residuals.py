@@ -52,7 +52,8 @@ for depth in (20, 56):  # ours are the same networks
 
 # %%
 data = load_present("mnist") or load_present("digits")
-images, labels = (data.train_images[:64, ::2, ::2] / 255).astype("float32"), data.train_labels[:64]
+images = ((data.train_images[:64, ::2, ::2] / 255 - 0.1307) / 0.3081).astype("float32")  # MNIST's mean and deviation
+labels = data.train_labels[:64]
 BLOCKS = 10
 print(f"a batch of 64 pictures of {data.title}")
 
@@ -122,10 +123,10 @@ for name, network in networks.items():
     sizes[name] = [of_kernel[f"conv{i}b/kernel"] for i in range(1, BLOCKS + 1)]
     print(f"{name:21} block 1 {sizes[name][0]:.1e}, block {BLOCKS} {sizes[name][-1]:.1e}")
 
-figure, place = plt.subplots(figsize=(7, 3.4), layout="constrained")
+figure, place = plt.subplots(figsize=(8, 3.4), layout="constrained")
 for name, of_blocks in sizes.items():
     place.plot(range(1, BLOCKS + 1), of_blocks, "o-" if "residual" in name else "s--", label=name)
-place.set(title="The gradient of each block's second convolution, before the first step", xlabel="block", yscale="log",
+place.set(title="The gradient in each block before the first step", xlabel="block", yscale="log",
           ylabel="root mean square", xticks=range(1, BLOCKS + 1))  # fmt: skip
 place.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
@@ -157,46 +158,55 @@ assert fall("plain, batch norm") > 2 * fall("residual, batch norm")
 #
 # ## The training
 #
-# Thirty steps of SGD on this batch, written out: each weight less rate times gradient.
+# Forty steps of SGD on this batch, written out: each weight less rate times gradient. Without batch normalization the
+# rate is 0.01, with it 0.03.
 
 # %%
-RATE, STEPS = 0.03, 30
+STEPS = 40
 curves = {}
 for name, network in networks.items():
+    rate = 0.03 if "norm" in name else 0.01
     curves[name] = []
     for _ in range(STEPS + 1):
         found = judges[name](images)
         curves[name].append(float(cross_entropy(labels, found.outputs)))
         for variable, gradient in zip(network.trainable_variables, found.weights, strict=True):
-            variable.assign(keras.ops.convert_to_numpy(variable) - RATE * gradient)
+            variable.assign(keras.ops.convert_to_numpy(variable) - rate * gradient)
     print(f"{name:21} loss {curves[name][0]:.3f} before, {curves[name][-1]:.3f} after {STEPS} steps")
 
-figure, place = plt.subplots(figsize=(7, 3.4), layout="constrained")
+figure, place = plt.subplots(figsize=(8, 3.4), layout="constrained")
 for name, curve in curves.items():
     place.plot(curve, "-" if "residual" in name else "--", label=name)
 place.axhline(np.log(10), color="grey", linewidth=0.8)
-place.set(title="22 layers: the loss on one batch", xlabel="step", ylabel="loss")
+place.set(title="22 layers: the loss on one batch", xlabel="step", ylabel="loss", ylim=(0, 3))
 place.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
+assert curves["residual, batch norm"][0] == max(curve[0] for curve in curves.values())
 assert curves["plain"][-1] > 2.2  # from ln 10 it hardly moves
-assert curves["residual"][-1] < curves["plain"][-1] - 0.03
+assert curves["residual"][-1] < curves["plain"][-1] - 0.05
 assert curves["residual, batch norm"][-1] < 0.5
 assert curves["residual, batch norm"][-1] < curves["plain, batch norm"][-1] / 2
 
 # %% [markdown]
-# The plain network stands still. The shortcut alone gets it moving, but slowly: a larger rate makes it fly apart, since
-# ten blocks that each add something make large sums, and nothing holds them. That is what batch normalization adds. It
-# keeps every layer's numbers at one size while the weights below it change, and so allows larger steps (Ioffe and
-# Szegedy, arXiv:1502.03167, section 3.3). The two help each other: with both, the first loss is the highest and the
-# last one by far the lowest. (All of this is one batch, learnt by heart. What it says is which network can be trained,
-# not which one is right on other pictures.)
+# The plain network stands still. The shortcut alone gets it moving, but slowly, and a larger rate makes it leap: ten
+# blocks that each add something make large sums, and nothing holds them. That is what batch normalization adds. It
+# keeps the numbers of every layer at one size while the weights below it change, and so allows larger steps (Ioffe and
+# Szegedy, arXiv:1502.03167, section 3.3). The two help each other: with both, the first losses are the highest (the
+# figure cuts them off), and the last one is by far the lowest. (At 0.1 the plain one with batch normalization does
+# better: two draws ended at 0.04 and 0.13. Twenty-two layers can still be trained so; the paper's plain networks fell
+# behind from 32 on.) The figures differ with the first weights; what is claimed here held for each of eleven draws, on
+# MNIST and on scikit-learn's digits.
+#
+# All of this is one batch, learnt by heart: it says which network can be trained, not which one is right on other
+# pictures.
 #
 # ## Where the shapes differ
 #
 # x + F(x) needs two arrays of one shape. But a network gets smaller and wider on its way: in ResNet-18 the first block
 # of the second stage halves height and width and has 128 channels in place of 64. The shortcut must follow. The paper's
-# option B is a *projection*, a 1x1 convolution with the same stride; that is what networks for ImageNet have. Option A,
-# of the networks for CIFAR-10, needs no weights: every second pixel of x, and zeros for the new channels.
+# option B is a *projection*, a 1x1 convolution with the same stride; that is what our networks for ImageNet have, like
+# torchvision's. Option A, of the networks for CIFAR-10, needs no weights: every second pixel of x, and zeros for the
+# new channels.
 
 # %%
 print("network   layer                        output      kernel's weights")

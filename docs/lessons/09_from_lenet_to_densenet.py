@@ -176,8 +176,10 @@ for place, column, words in zip(places, (0, 1), ("parameters, millions", "multip
         up = [TORCHVISION[name][2] for name in members]
         place.plot(across, up, "o-", color=f"C{number}", label=title)
         for name, x, y in zip(members, across, up, strict=True):
-            place.annotate(name.removeprefix(family), (x, y), xytext=(4, -11), textcoords="offset points", fontsize=8)
+            beside = (-20, 3) if family == "densenet" else (4, -11)  # so that no name lies on another family
+            place.annotate(name.removeprefix(family), (x, y), xytext=beside, textcoords="offset points", fontsize=8)
     place.set(xscale="log", xlabel=words)
+    place.margins(x=0.1)
     place.grid(alpha=0.25)
 places[0].set_ylabel("first guess right, %")
 places[0].legend(loc="lower left")
@@ -229,8 +231,10 @@ for number, dataset in enumerate(sorted({dataset for dataset, _ in measured})):
     place.scatter([parameters[name] for name in here], [100 * error for error in here.values()],
                   color=f"C{number}", label=dataset)  # fmt: skip
     for name, error in here.items():
-        place.annotate(name, (parameters[name], 100 * error), xytext=(5, 3), textcoords="offset points", fontsize=8)
-place.set(xscale="log", yscale="log", xlabel="parameters", ylabel="test error, %")
+        below = -12 if name == "resnet_mini" else -3  # beside it googlenet_mini has its place
+        place.annotate(name, (parameters[name], 100 * error), xytext=(6, below), textcoords="offset points", fontsize=8)
+place.set(xscale="log", yscale="log", xlabel="parameters", ylabel="test error, %", xlim=(4e3, 4e7))
+place.yaxis.set_major_formatter("{x:g}")
 place.set_title("Small networks, trained here: parameters and errors")
 place.legend(loc="lower right")
 place.grid(alpha=0.25)
