@@ -236,12 +236,12 @@ moments = {"before": (probabilities, by_hand), "after 40 steps": (later, gradien
 for line, (words, (p, gradient)) in zip(places, moments.items(), strict=True):
     left = line[0].imshow(p[:8], cmap="Blues", vmin=0, vmax=1)
     right = line[1].imshow(gradient[:8], cmap="RdBu_r", vmin=-1 / 32, vmax=1 / 32)
-    for place, title in zip(line, ("probabilities p", "gradient (p - y) / n"), strict=True):
+    for place, title in zip(line, ("p", "(p - y) / n"), strict=True):
         place.set(title=f"{title}, {words}", xticks=range(10), yticks=range(8), yticklabels=labels[:8])
     line[0].set_ylabel("right class")
 figure.colorbar(left, ax=places[:, 0], shrink=0.7)
 figure.colorbar(right, ax=places[:, 1], shrink=0.7)
-figure.suptitle("The first eight pictures of the batch")
+figure.suptitle("Probabilities and gradient at the logits, of the first eight pictures of the batch")
 plt.show()
 
 # %% [markdown]

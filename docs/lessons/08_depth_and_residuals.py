@@ -118,7 +118,8 @@ def judge_of(network):
 judges = {name: judge_of(network) for name, network in networks.items()}
 sizes = {}
 for name, network in networks.items():
-    gradients = zip(network.trainable_variables, judges[name](images).weights, strict=True)
+    judge = judges[name]
+    gradients = zip(network.trainable_variables, judge(images).weights, strict=True)
     of_kernel = {variable.path: float(np.sqrt((gradient**2).mean())) for variable, gradient in gradients}
     sizes[name] = [of_kernel[f"conv{i}b/kernel"] for i in range(1, BLOCKS + 1)]
     print(f"{name:21} block 1 {sizes[name][0]:.1e}, block {BLOCKS} {sizes[name][-1]:.1e}")
@@ -166,9 +167,9 @@ STEPS = 40
 curves = {}
 for name, network in networks.items():
     rate = 0.03 if "norm" in name else 0.01
-    curves[name] = []
+    judge, curves[name] = judges[name], []
     for _ in range(STEPS + 1):
-        found = judges[name](images)
+        found = judge(images)
         curves[name].append(float(cross_entropy(labels, found.outputs)))
         for variable, gradient in zip(network.trainable_variables, found.weights, strict=True):
             variable.assign(keras.ops.convert_to_numpy(variable) - rate * gradient)
