@@ -1,0 +1,250 @@
+# %% [markdown]
+# # 9. From LeNet to DenseNet
+#
+# Seven networks and the idea that each one added, 1998 to 2016; how deep, how large and how costly they are, counted;
+# and what accuracy was bought with it.
+
+# %%
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # or "tensorflow", or "jax": before Keras is imported
+
+import statistics
+
+import keras
+import matplotlib.pyplot as plt
+from keras import layers
+
+import kerasnets
+from kerasnets import reproduction
+from kerasnets.graph import nodes
+from kerasnets.weights import drawing_nothing
+
+# %% [markdown]
+# ## The walk
+#
+# **LeNet-5**, 1998 (LeCun, Bottou, Bengio and Haffner, *Proceedings of the IEEE* 86(11), section II). A small kernel
+# slides over the picture, so that the same few weights look for the same thing everywhere; pooling makes the maps
+# smaller, while they get more; dense layers decide. Most networks below still follow this plan.
+#
+# **AlexNet**, 2012 (Krizhevsky, Sutskever and Hinton, *NIPS* 25). The same plan, a thousand times as large, on a
+# million photos and two graphics processors. ReLU in place of tanh made it learn several times faster, dropout and
+# changed pictures kept it from learning by heart. It won ImageNet's contest with 15.3 % errors among five guesses,
+# where the next had 26.2 %.
+#
+# **NiN**, 2013 (Lin, Chen and Yan, arXiv:1312.4400). Convolutions of 1x1 are a small dense network at each pixel. At
+# the end there is one map for each class, and its mean is the logit: no dense layer, and so few weights.
+#
+# **VGG**, 2014 (Simonyan and Zisserman, arXiv:1409.1556). Nothing but 3x3 convolutions, and more of them: two, one
+# after the other, see 5x5 pixels, three see 7x7, with fewer weights than one large kernel and a ReLU between (section
+# 2.3).
+#
+# **GoogLeNet**, 2014 (Szegedy et al., arXiv:1409.4842). Which kernel size is right? All at once: branches of 1x1, 3x3,
+# 5x5 and pooling, side by side. Convolutions of 1x1 make the maps fewer before the costly ones, and there is one dense
+# layer only.
+#
+# **ResNet**, 2015 (He, Zhang, Ren and Sun, arXiv:1512.03385). Each block adds what it found to what it was given, so
+# that a deep network begins with short ways through it ([lesson 8](08_depth_and_residuals.md)).
+#
+# **DenseNet**, 2016 (Huang, Liu, van der Maaten and Weinberger, arXiv:1608.06993). Each layer is given the maps of
+# *all* layers before it in its block, side by side and not added, and contributes a few new ones, such as 32. What was
+# found once need not be found again.
+#
+# What VGG says of 3x3, counted for 64 channels in and out:
+
+# %%
+channels = 64
+for convolutions, size in [(2, 5), (3, 7)]:
+    field = 1 + convolutions * 2  # each adds one pixel on each side
+    stacked, single = convolutions * 3 * 3 * channels**2, size * size * channels**2
+    print(f"{convolutions} of 3x3: see {field}x{field}, {stacked:,} weights; one of {size}x{size}: {single:,}")
+    assert field == size
+    assert stacked < single
+
+# %% [markdown]
+# ## Counted
+#
+# *Depth* is the largest number of layers with weights on a way from the picture to the logits: that is what the numbers
+# in names like ResNet-50 count. A *multiply-add* is one product that is added to a sum; those are counted for one
+# picture forward. The *field* is how many pixels in each direction a number can see before the last pooling or the
+# dense layers make one out of all places ([lesson 2](02_convolution_by_hand.md) has how it grows). The last two columns
+# say which share the dense layers have in weights and in work.
+#
+# Nothing is run here, so no weights are drawn.
+
+# %%
+def depth(network):
+    """The largest number of layers with a kernel on a way through the network."""
+    deepest = {}  # of each tensor
+    for node in nodes(network):
+        before = max((deepest[id(tensor)] for tensor in node.input_tensors), default=0)
+        weighs = isinstance(node.operation, layers.Conv2D | layers.Dense)
+        deepest |= {id(tensor): before + weighs for tensor in node.outputs}
+    return deepest[id(network.outputs[0])]
+
+
+def share_of_dense(rows, what):
+    total = sum(getattr(row, what) for row in rows)
+    return sum(getattr(row, what) for row in rows if row.kind == "Dense") / total
+
+
+# name: (year, depth that the paper names)
+WALK = {
+    "lenet5": (1998, 5),  # figure 2: C1, C3, C5, F6 and the output
+    "alexnet": (2012, 8),  # section 3: five convolutions, three dense layers
+    "nin": (2013, 9),  # section 4.1: three mlpconv layers, which are three convolutions each
+    "vgg16": (2014, 16),  # table 1, column D
+    "googlenet": (2014, 22),  # section 5: "22 layers deep when counting only layers with parameters"
+    "resnet50": (2015, 50),  # table 1
+    "densenet121": (2016, 121),  # table 1
+}
+described, deep, fields = {}, {}, {}
+print("network      year  input    depth  parameters  mult-adds   field  dense: weights  work")
+for name, (year, named_depth) in WALK.items():
+    with drawing_nothing():
+        network = kerasnets.build(name)
+    deep[name], found = depth(network), kerasnets.describe(network)
+    described[name] = found
+    fields[name] = max(row.receptive_field[0] for row in found.layers if row.stride and row.kind != "Flatten")
+    size, millions = "x".join(map(str, found.input_shape[:2])), found.multiply_adds / 1e6
+    shares = [share_of_dense(found.layers, what) for what in ("parameters", "multiply_adds")]
+    print(f"{name:12} {year}  {size:7}  {deep[name]:5}  {found.parameters:10,}", end="  ")
+    print(f"{millions:7,.1f} M  {fields[name]:6}  {shares[0]:14.0%}  {shares[1]:4.0%}")
+    assert deep[name] == named_depth
+
+assert (fields["alexnet"], fields["vgg16"]) == (195, 212)  # Araujo, Norris and Sim, Distill 2019, table 1
+assert described["alexnet"].parameters > 900 * described["lenet5"].parameters
+assert share_of_dense(described["vgg16"].layers, "parameters") > 0.85
+assert share_of_dense(described["vgg16"].layers, "multiply_adds") < 0.01
+assert share_of_dense(described["nin"].layers, "parameters") == 0
+
+# %% [markdown]
+# Weights and work lie in different places: in AlexNet and VGG nearly all weights are in dense layers, nearly all work
+# is in convolutions. When the dense layers went, weights became few, and depth cheap. (LeNet-5's field is larger than
+# its picture, as the padding counts. GoogLeNet and ResNet see more than the whole picture in the same way.)
+#
+# ## What accuracy it bought
+#
+# These are the networks for which torchvision publishes weights, with what it says of them: parameters, multiply-adds
+# in thousands of millions, and the share of ImageNet's 50,000 validation pictures whose first guess is right, by one
+# crop from the middle (`torchvision.models.*_Weights.IMAGENET1K_V1.meta`, of torchvision 0.29). Some differ a little
+# from the papers': AlexNet is the one of one tower, GoogLeNet has batch normalization and 3x3 for 5x5.
+
+# %%
+TORCHVISION = {
+    "alexnet": (61_100_840, 0.714, 56.522),
+    "vgg11": (132_863_336, 7.609, 69.020),
+    "vgg13": (133_047_848, 11.308, 69.928),
+    "vgg16": (138_357_544, 15.470, 71.592),
+    "vgg19": (143_667_240, 19.632, 72.376),
+    "vgg16_bn": (138_365_992, 15.470, 73.360),
+    "vgg19_bn": (143_678_248, 19.632, 74.218),
+    "googlenet": (6_624_904, 1.498, 69.778),
+    "resnet18": (11_689_512, 1.814, 69.758),
+    "resnet34": (21_797_672, 3.664, 73.314),
+    "resnet50": (25_557_032, 4.089, 76.130),
+    "resnet101": (44_549_160, 7.801, 77.374),
+    "resnet152": (60_192_808, 11.514, 78.312),
+    "densenet121": (7_978_856, 2.834, 74.434),
+    "densenet169": (14_149_480, 3.360, 75.600),
+    "densenet201": (20_013_928, 4.291, 76.896),
+    "densenet161": (28_681_000, 7.728, 77.138),
+}
+BETTER_TRAINED = 80.858  # resnet50, IMAGENET1K_V2
+
+described |= {name: kerasnets.describe(f"{name}_torchvision") for name in ("alexnet", "googlenet")}
+for name in ("alexnet", "vgg16", "googlenet", "resnet50", "densenet121"):  # ours are the same networks
+    assert described[name].parameters == TORCHVISION[name][0]
+    assert round(described[name].multiply_adds / 1e9, 3) == TORCHVISION[name][1]
+
+if keras.backend.backend() == "torch":  # then torchvision can be asked itself
+    import torchvision
+
+    for name, figures in TORCHVISION.items():
+        meta = torchvision.models.get_model_weights(name).IMAGENET1K_V1.meta
+        assert (meta["num_params"], meta["_ops"], meta["_metrics"]["ImageNet-1K"]["acc@1"]) == figures
+    better = torchvision.models.get_model_weights("resnet50").IMAGENET1K_V2.meta
+    assert better["_metrics"]["ImageNet-1K"]["acc@1"] == BETTER_TRAINED
+
+# %%
+FAMILIES = {"alexnet": "AlexNet", "vgg": "VGG", "googlenet": "GoogLeNet", "resnet": "ResNet", "densenet": "DenseNet"}
+figure, places = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True, layout="constrained")
+for place, column, words in zip(places, (0, 1), ("parameters, millions", "multiply-adds, 10^9"), strict=True):
+    for number, (family, title) in enumerate(FAMILIES.items()):
+        members = [name for name in TORCHVISION if name.startswith(family) and not name.endswith("_bn")]
+        across = [TORCHVISION[name][column] / (1e6, 1)[column] for name in members]
+        up = [TORCHVISION[name][2] for name in members]
+        place.plot(across, up, "o-", color=f"C{number}", label=title)
+        for name, x, y in zip(members, across, up, strict=True):
+            beside = (-20, 3) if family == "densenet" else (4, -11)  # so that no name lies on another family
+            place.annotate(name.removeprefix(family), (x, y), xytext=beside, textcoords="offset points", fontsize=8)
+    place.set(xscale="log", xlabel=words)
+    place.margins(x=0.1)
+    place.grid(alpha=0.25)
+places[0].set_ylabel("first guess right, %")
+places[0].legend(loc="lower left")
+figure.suptitle("ImageNet: what torchvision's weights reach, by size and by work")
+plt.show()
+
+accuracy = {name: figures[2] for name, figures in TORCHVISION.items()}
+size = {name: figures[0] for name, figures in TORCHVISION.items()}
+print(f"GoogLeNet has {size['googlenet'] / size['alexnet']:.0%} of AlexNet's parameters,", end=" ")
+print(f"and is right {accuracy['googlenet'] - accuracy['alexnet']:.1f} points more often")
+print(f"DenseNet-121 has {size['densenet121'] / size['vgg16']:.0%} of VGG-16's,", end=" ")
+print(f"and is right {accuracy['densenet121'] - accuracy['vgg16']:.1f} points more often")
+print(f"batch normalization gives VGG-16 {accuracy['vgg16_bn'] - accuracy['vgg16']:.1f} points,", end=" ")
+print(f"a better training gives ResNet-50 {BETTER_TRAINED - accuracy['resnet50']:.1f}")
+assert size["googlenet"] < size["alexnet"] / 9
+assert accuracy["googlenet"] > accuracy["alexnet"] + 13
+assert size["densenet121"] < size["vgg16"] / 17
+assert accuracy["densenet121"] > accuracy["vgg16"]
+assert accuracy["resnet152"] == max(accuracy.values()) < BETTER_TRAINED
+
+# %% [markdown]
+# Size is not what makes a network good: within a family larger is better, but each new idea begins further left and
+# higher. And the last line is a warning. The same ResNet-50, trained longer and with more changed pictures, beats every
+# point of the figure: whoever compares networks must train them in the same way.
+#
+# ## The small ones
+#
+# The same picture of what this project has trained and measured itself, on test data, as the mean over seeds and
+# backends (`docs/results.csv`; the trainings differ, and two networks had one epoch only, as their source has it). Of
+# two trainings of one network the better one is taken.
+
+# %%
+PICTURES = ("MNIST", "Fashion-MNIST", "CIFAR-10 (JPEG)")
+measured = {}  # (data set, network) -> (test error, epochs)
+rows = reproduction.read(reproduction.RESULTS)
+for recipe in dict.fromkeys(row["recipe"] for row in rows if row["dataset"] in PICTURES):
+    of_recipe = [row for row in rows if row["recipe"] == recipe]
+    error = 1 - statistics.mean(float(row["test_accuracy"]) for row in of_recipe)
+    key = of_recipe[0]["dataset"], recipe.split("-")[0]
+    measured[key] = min(measured.get(key, (1, 0)), (error, int(of_recipe[0]["epochs"])))
+parameters = {name: kerasnets.describe(name).parameters for name in {name for _, name in measured}}
+
+figure, place = plt.subplots(figsize=(8, 4), layout="constrained")
+print("data set         network         parameters  epochs  test error")
+for (dataset, name), (error, epochs) in sorted(measured.items(), key=lambda item: (item[0][0], item[1])):
+    print(f"{dataset:15}  {name:14}  {parameters[name]:10,}  {epochs:6}  {error:10.2%}")
+for number, dataset in enumerate(sorted({dataset for dataset, _ in measured})):
+    here = {name: error for (of, name), (error, _) in measured.items() if of == dataset}
+    place.scatter([parameters[name] for name in here], [100 * error for error in here.values()],
+                  color=f"C{number}", label=dataset)  # fmt: skip
+    for name, error in here.items():
+        below = -12 if name == "resnet_mini" else -3  # beside it googlenet_mini has its place
+        place.annotate(name, (parameters[name], 100 * error), xytext=(6, below), textcoords="offset points", fontsize=8)
+place.set(xscale="log", yscale="log", xlabel="parameters", ylabel="test error, %", xlim=(4e3, 4e7))
+place.yaxis.set_major_formatter("{x:g}")
+place.set_title("Small networks, trained here: parameters and errors")
+place.legend(loc="lower right")
+place.grid(alpha=0.25)
+plt.show()
+
+mnist = {name: error for (dataset, name), (error, _) in measured.items() if dataset == "MNIST"}
+assert mnist["small_cnn"] < mnist["fc2layer"] / 2  # with as many parameters, and one epoch each
+assert mnist["lenet5_sigmoid"] < mnist["dnn_mnist"]  # with a ninth of the parameters
+assert parameters["lenet5_sigmoid"] < parameters["dnn_mnist"] / 9
+
+# %% [markdown]
+# Here too a convolution is worth more than size: with as many parameters as a dense network, or far fewer, it makes
+# fewer errors ([lesson 7](07_why_convolution.md) has why).
