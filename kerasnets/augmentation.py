@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 CUTOUT_SIDE = 16  # pixels: what DeVries and Taylor found best for CIFAR-10
-CUTOUT_FILL = 121  # the mean of CIFAR-10's pixels and channels, 0..255: 0 once they are normalized, as in the paper
+CUTOUT_FILL = 121  # the mean of CIFAR-10's pixels and channels, 0..255: near 0 once normalized, as the paper has it
 
 
 def crop(images, shifts, mirrored, margin):

@@ -16,9 +16,9 @@ class Batches(keras.utils.PyDataset):
     """The batches of the epochs from `first` to `epochs`, in a row: a batch's index says its epoch.
 
     Backends differ in how often they announce an epoch, and TensorFlow reads ahead.
-    images: uint8 (n, height, width, channels), or float32 (n, columns); labels: int64 (n,); of NumPy, or the images as
-    `on_accelerator` gives them. The last batch of an epoch
-    may be smaller. batch_size: 0 for all at once. prepare: what is done to a batch's images last.
+    images: uint8 (n, height, width, channels), or float32 (n, columns); of NumPy, or as `on_accelerator` gives them.
+    labels: int64 (n,), of NumPy. batch_size: 0 for all at once; the last batch of an epoch may be smaller.
+    prepare: what is done to a batch's images last.
     """
 
     def __init__(self, images, labels, batch_size, epochs, seed, first=0, augmentation="", prepare=None):
@@ -82,7 +82,8 @@ def on_accelerator(images):
 
     Only torch and JAX take batches that lie there already: of a PyDataset, Keras takes arrays alone to TensorFlow.
     """
-    if not backends.accelerator() or images.nbytes > KEPT_ON_ACCELERATOR:
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    if on_tensorflow or not backends.accelerator() or images.nbytes > KEPT_ON_ACCELERATOR:
         return images
     return keras.ops.convert_to_tensor(images)
 

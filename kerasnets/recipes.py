@@ -7,9 +7,9 @@ from pathlib import Path
 OWN, FINETUNED = "own", "finetuned"
 PERMUTED = "-permuted"  # closes the name of a data set whose pixels lie in another order
 SHIFT_AND_FLIP = "crop_flip"  # a crop of the picture's size after padding by 4 zeros, and half of them mirrored
-PRECISIONS = ("float32", "mixed_bfloat16")
 SHIFT_FLIP_CUTOUT = "crop_flip_cutout"  # and a square of 16 pixels of each greyed
 SHIFT = "shift"  # the same after padding by 2, none mirrored
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@
 
 predict: one picture in a fresh process and warm, and a folder of 1,000, by each installed engine that reads .keras or
 ONNX; --networks are those that are measured at 224x224 beside the small one.
-train: epochs of fit, a plain PyTorch loop in both memory layouts, the tutorials' DataLoader loop and a tf.function loop
-in turn, and the ratio of kerasnets to each.
+train: epochs of fit on each installed backend, and in turn with it a plain PyTorch loop in both memory layouts and the
+tutorials' DataLoader loop, a tf.function loop, or a jax.jit loop; and the ratio of kerasnets to each.
 pipeline: CIFAR-10's pictures cropped, mirrored and normalized on one core, beside the tutorials' DataLoader with PIL.
 memory: the peak of a training on as many pictures as MNIST has, beyond the imports, beside a loop in PyTorch (Linux).
 

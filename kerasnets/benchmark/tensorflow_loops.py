@@ -20,7 +20,7 @@ def rivals(network, row, pixels, labels):
     optimizer = OPTIMIZERS[row.optimizer](row, row.learning_rate)
     optimizer.build(twin.trainable_variables)
 
-    @tf.function
+    @tf.function(jit_compile=bool(tf.config.list_physical_devices("GPU")))  # as Keras decides it
     def step(chosen):
         these = tf.gather(labels, chosen)
         with tf.GradientTape() as tape:

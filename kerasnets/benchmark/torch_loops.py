@@ -21,8 +21,7 @@ def rivals(network, row, pixels, labels):
 
     Each has a network of its own with the weights of `network`. pixels: uint8 (n, height, width, channels).
     """
-    images = scaled(row, pixels)
-    labels = torch.from_numpy(labels)
+    images, labels = scaled(row, pixels).to(place(network)), torch.from_numpy(labels).to(place(network))
     return {
         "PyTorch": in_memory(twin_of(network, row), row, images, labels),
         "PyTorch, channels_last": in_memory(
@@ -36,7 +35,7 @@ def rivals(network, row, pixels, labels):
 
 
 def scaled(row, pixels):
-    """float32 (n, channels, height, width), as the recipe scales pixels; on the CPU."""
+    """float32 (n, channels, height, width), as the recipe scales pixels."""
     scale, offset = (torch.tensor(np.float32(each)).reshape(-1, 1, 1) for each in row.scaling)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous() * scale + offset
 
@@ -45,7 +44,12 @@ def twin_of(network, row):
     options = {"input_shape": network.input_shape[1:], "num_classes": network.output_shape[-1], **row.options}
     twin = twins.build(row.model, **options)
     judging.load_twin(twin, network)
-    return twin.train()
+    return twin.train().to(place(network))
+
+
+def place(network):
+    """The device on which the network's weights are."""
+    return network.variables[0].value.device
 
 
 def in_memory(twin, row, images, labels):
@@ -93,8 +97,10 @@ class Pictures(Dataset):
 def step_of(twin, row):
     """A function that trains one batch and returns (loss, how many are right), summed over its pictures."""
     optimizer = OPTIMIZERS[row.optimizer](row, twin.parameters())
+    device = next(twin.parameters()).device
 
     def step(images, labels):
+        images, labels = images.to(device), labels.to(device)
         optimizer.zero_grad(set_to_none=True)
         logits = twin(images)
         loss = nn.functional.cross_entropy(logits, labels)

@@ -124,14 +124,16 @@ def sides(name, epochs):
     labels = rng.integers(0, 10, count)
     keras.utils.set_random_seed(0)
     network = models.build(row.model, input_shape=entry.shape, num_classes=10, **row.options)
-    plan = batches.Batches(pixels, labels, row.batch_size, epochs, seed=0)
+    plan = batches.Batches(batches.on_accelerator(pixels), labels, row.batch_size, epochs, seed=0)
     trainee = training.trainee_of(network, row, row.scaling, plan.steps_per_epoch)
     loops = importlib.import_module(f"kerasnets.benchmark.{keras.backend.backend()}_loops")
     return plan, trainee, loops.rivals(network, row, pixels, labels)
 
 
 def fit(trainee, plan, epochs, *taking_turns):
-    """As training.fit does, but for validation and checkpoints."""
+    """As training.fit does, but for validation, checkpoints and what is printed."""
+    import keras
+
     from kerasnets import batches
     from kerasnets.callbacks import Figures, StopWhenAsked
 
@@ -142,6 +144,6 @@ def fit(trainee, plan, epochs, *taking_turns):
         epochs=epochs,
         shuffle=False,
         verbose=0,
-        callbacks=[*taking_turns, StopWhenAsked(), figures],
+        callbacks=[*taking_turns, keras.callbacks.TerminateOnNaN(), StopWhenAsked(), figures],
     )
     return figures
