@@ -32,17 +32,10 @@ def choose():
     """
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()
-    backend = os.environ.get("KERAS_BACKEND", "")
-    if not backend:
-        backend = next((name for name in BACKENDS if is_installed(name)), None)
-        if backend is None:
-            raise ImportError(f"no backend is installed; choose one, as by: pip install {PACKAGES['torch']}")
+    backend = named()
+    if not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = backend
         print(f"KERAS_BACKEND is not set: using {backend}", file=sys.stderr)
-    if backend not in BACKENDS:
-        raise ValueError(f"unknown KERAS_BACKEND {backend!r}; choose one of: {', '.join(BACKENDS)}")
-    if not is_installed(backend):
-        raise ImportError(f"KERAS_BACKEND is {backend}, which is not installed: pip install {PACKAGES[backend]}")
     if backend == "tensorflow":
         # Its own kernels have no channels_first on a CPU; oneDNN has, which it leaves out without AVX-512.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -50,6 +43,18 @@ def choose():
         sys.meta_path.insert(0, KeepOut(set(BACKENDS) - {backend}))
         if backend == "tensorflow":
             import_quietly(backend)
+    return backend
+
+
+def named():
+    """The backend that KERAS_BACKEND names, or the first installed one; nothing is set by it. Raises as `choose`."""
+    backend = os.environ.get("KERAS_BACKEND") or next((name for name in BACKENDS if is_installed(name)), None)
+    if backend is None:
+        raise ImportError(f"no backend is installed; choose one, as by: pip install {PACKAGES['torch']}")
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown KERAS_BACKEND {backend!r}; choose one of: {', '.join(BACKENDS)}")
+    if not is_installed(backend):
+        raise ImportError(f"KERAS_BACKEND is {backend}, which is not installed: pip install {PACKAGES[backend]}")
     return backend
 
 

@@ -81,6 +81,7 @@ MAY_IMPORT = {
     "saving": {"backends", "errors", "files", "graph", "keras_files", "operations", "pictures"},
     "trials": {"backends", "cards", "engines", "errors"},
     "prediction": {"cards", "drawing", "engines", "errors", "pictures", "trials"},
+    "demo": {"backends", "cards", "demo", "engines", "errors", "pictures", "prediction", "transfer", "workers"},
     "description": {"backends", "errors", "graph", "models", "saving", "weights"},
     "transfer": {"backends", "graph", "models", "saving"},
     "differentiation": set(),
@@ -168,6 +169,7 @@ def test_nothing_imports_a_script():
     "import kerasnets",
     "import kerasnets; kerasnets.RECIPES; kerasnets.DATASETS; kerasnets.load_data('digits')",
     "import kerasnets; kerasnets.Classifier.load('models_saved/pretrained/mnist_cnn-mnist.keras')",
+    "import kerasnets.demo, kerasnets.demo.server",
     "import kerasnets.exporting, kerasnets.engines, kerasnets.cards, kerasnets.predict_command, kerasnets.video",
     "import kerasnets; kerasnets.Classifier.load('models_saved/pretrained/mnist_cnn-mnist.onnx')"
     ".predict('docs/samples/screen-1.png')",
