@@ -43,7 +43,7 @@ IN_CHINESE = {  # what the summary says in words; a published figure's words sta
     ", which is the share of the middle class": " (即中间一类的占比)",
     " of the training data": " (训练数据上)",
     " for LeNet-5 in the literature": " (文献中的 LeNet-5)",
-    "record-setters' baseline": "刷榜者的基线",
+    "record-setters' baseline": "纪录创造者的基线",
     "DAWNBench's threshold": "DAWNBench 的门槛",
     " and ": " 与 ",
     " to ": " 至 ",
