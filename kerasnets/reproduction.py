@@ -1,7 +1,7 @@
 """Recipes run over seeds and backends, and the table of what came of it.
 
-RESULTS holds one line for each run, added when it is done; README.md and models_saved/README.md show it. What is there
-already is not run again, and a run that was stopped goes on after its last epoch.
+RESULTS holds one line for each run, added when it is done; README.md, README.zh-CN.md and models_saved/README.md show
+it. What is there already is not run again, and a run that was stopped goes on after its last epoch.
 """
 
 import csv
@@ -29,6 +29,25 @@ COLUMNS = (
     "best_epoch", "seconds", "dataset", "machine", "versions", "commit", "date",
 )  # fmt: skip
 BEGIN, END = "<!-- results: written by scripts/reproduce.py -->", "<!-- end of results -->"
+IN_CHINESE = {  # what the summary says in words; a published figure's words stand in RECIPES
+    "| recipe | published |": "| 配方 | 公布值 |",
+    "| reached |": "| 达到 |",
+    "| yes |": "| 是 |",
+    "| no |": "| 否 |",
+    "| none |": "| 无 |",
+    "not yet run": "尚未运行",
+    " on CIFAR-10 (JPEG)": " 在 CIFAR-10 (JPEG) 上",
+    ", ours": " (自测)",
+    ", the paper's": " (论文)",
+    ", at a constant rate": " (恒定学习率)",
+    ", which is the share of the middle class": " (即中间一类的占比)",
+    " of the training data": " (训练数据上)",
+    " for LeNet-5 in the literature": " (文献中的 LeNet-5)",
+    "record-setters' baseline": "纪录创造者的基线",
+    "DAWNBench's threshold": "DAWNBench 的门槛",
+    " and ": " 与 ",
+    " to ": " 至 ",
+}
 
 
 def reproduce(names, wanted_backends, seeds, data_dir=None, anew=False, results=RESULTS, runs=RUNS, tell=print):
@@ -206,10 +225,19 @@ def shipped_table(pretrained=PRETRAINED):
     return "\n".join(lines)
 
 
-def write_tables(rows, readme=ROOT / "README.md", models_readme=ROOT / "models_saved/README.md"):
-    """Put the tables into the two pages, between their marks."""
-    pages = ((readme, summary_table(rows)), (models_readme, f"{shipped_table()}\n\n{full_table(rows)}"))
-    for path, table in pages:
+def write_tables(
+    rows,
+    readme=ROOT / "README.md",
+    chinese_readme=ROOT / "README.zh-CN.md",
+    models_readme=ROOT / "models_saved/README.md",
+):
+    """Put the tables into the three pages, between their marks."""
+    pages = {
+        readme: summary_table(rows),
+        chinese_readme: in_chinese(summary_table(rows)),
+        models_readme: f"{shipped_table()}\n\n{full_table(rows)}",
+    }
+    for path, table in pages.items():
         text = path.read_text(encoding="utf-8")
         before, rest = text.split(BEGIN)
         after = rest.split(END)[1]
@@ -227,6 +255,13 @@ def summary_table(rows):
         cells = [cell(name, backend, rows) for backend in backends.BACKENDS]
         lines.append(f"| `{name}` | {recipe.published_figure} | {' | '.join(cells)} | {verdict(name, rows)} |")
     return "\n".join(lines)
+
+
+def in_chinese(table):
+    """The summary's Markdown with its words in Chinese; names and figures stay."""
+    for words, chinese in IN_CHINESE.items():
+        table = table.replace(words, chinese)
+    return table
 
 
 def figures_of(name, backend, rows):

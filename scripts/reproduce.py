@@ -1,4 +1,4 @@
-"""Run recipes over seeds and backends, and write the table of results into README.md and models_saved/README.md.
+"""Run recipes over seeds and backends, and write the tables of results into both READMEs and models_saved/README.md.
 
     python scripts/reproduce.py mnist_cnn-mnist lenet5-mnist
     python scripts/reproduce.py 'fc2layer*' 'small_cnn*' --seeds 0 1 2 --backends torch jax

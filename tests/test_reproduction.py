@@ -122,15 +122,23 @@ def test_fashion_cnn_is_judged_on_its_training_data_as_its_source_did():
 
 
 def test_a_page_keeps_what_stands_around_its_table(tmp_path):
-    pages = [tmp_path / "README.md", tmp_path / "models.md"]
+    pages = [tmp_path / "README.md", tmp_path / "README.zh-CN.md", tmp_path / "models.md"]
     for page in pages:
         page.write_text(f"before\n{reproduction.BEGIN}\nan earlier table\n{reproduction.END}\nafter\n")
     reproduction.write_tables([row("lenet5-mnist", "torch", 0)], *pages)
-    for page in pages:
-        text = page.read_text()
-        assert text.startswith(f"before\n{reproduction.BEGIN}\n| ")
+    for page, heading in zip(pages, ("| recipe | published | ", "| 配方 | 公布值 | ", "| file | "), strict=True):
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"before\n{reproduction.BEGIN}\n{heading}")
         assert text.endswith(f"\n{reproduction.END}\nafter\n")
         assert "earlier" not in text
+
+
+def test_the_summary_in_chinese_has_the_same_names_and_figures():
+    rows = [row("cifar_net-cifar10", "jax", seed, test_accuracy=0.5, dataset="CIFAR-10 (JPEG)") for seed in (0, 1)]
+    table = reproduction.in_chinese(reproduction.summary_table(rows)).splitlines()
+    cell = "0.5000 ± 0.0000 (2) 在 CIFAR-10 (JPEG) 上"
+    assert f"| `cifar_net-cifar10` | 0.63 | 尚未运行 | 尚未运行 | {cell} | 否 |" in table
+    assert "| `lenet5-mnist` | 0.9852 与 0.9794 | 尚未运行 | 尚未运行 | 尚未运行 |  |" in table
 
 
 def test_the_best_on_validation_data_ships_and_no_large_one(tmp_path):
