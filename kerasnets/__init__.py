@@ -44,6 +44,8 @@ if "keras" in sys.modules:  # plain Keras can read each of our .h5 files from he
 
 
 def __getattr__(name):
+    if name in _HOMES.values():  # kerasnets.models.MODELS
+        return importlib.import_module(f"kerasnets.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'kerasnets' has no attribute {name!r}")
     return getattr(importlib.import_module(f"kerasnets.{_HOMES[name]}"), name)

@@ -131,5 +131,11 @@ def accelerator():
     return ""
 
 
+def check_installed(backend):
+    """Raise ImportError for one of BACKENDS that is not installed."""
+    if not is_installed(backend):
+        raise ImportError(f"{backend} is not installed: pip install {PACKAGES[backend]}")
+
+
 def is_installed(package):
     return importlib.util.find_spec(package) is not None

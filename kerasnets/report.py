@@ -192,6 +192,8 @@ def settings_of(row):
         "batch size": str(row.batch_size or "all at once"),
         "optimizer": f"{row.optimizer}{momentum}",
         "learning rate": f"{row.learning_rate:g}{schedule}",
+        "precision": f"{row.precision} inside, judged in float32" if row.precision != "float32" else "",
+        "compiled": "each step as one program" if row.compiled else "",
         "loss": LOSSES[row.loss],
         "weight decay": f"{row.weight_decay:g}" if row.weight_decay else "",
         "label smoothing": f"{row.label_smoothing:g}" if row.label_smoothing else "",

@@ -60,8 +60,7 @@ def reproduce(names, wanted_backends, seeds, data_dir=None, anew=False, results=
     for backend in wanted_backends:
         if backend not in backends.BACKENDS:
             raise ValueError(f"unknown backend {backend!r}; choose from: {', '.join(backends.BACKENDS)}")
-        if not backends.is_installed(backend):
-            raise ImportError(f"{backend} is not installed: pip install {backends.PACKAGES[backend]}")
+        backends.check_installed(backend)
     for name in names:
         if name not in RECIPES:
             raise ValueError(f"unknown recipe {name!r}; choose one of: {nearest_first(name, RECIPES)}")

@@ -71,7 +71,8 @@ def train(
 ):  # fmt: skip
     """Train `recipe` by model.fit, judge it on the test data, save it; return the Run.
 
-    recipe: a name in RECIPES, or a Recipe, as `recipes.own` makes one of a model and a data set.
+    recipe: a name in RECIPES, or a Recipe, as `recipes.own` makes one of a model and a data set; its other settings,
+        as learning_rate, precision and compiled, are changed by dataclasses.replace(RECIPES[name], ...).
     fallback: the recipe to train where the data of `recipe` cannot be had and no `data_dir` was named; said on stderr,
         and in the file's name.
     arrays: a Data to train on, in place of the recipe's data set.

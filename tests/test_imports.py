@@ -51,6 +51,7 @@ MAY_IMPORT = {
         "callbacks",
         "data",
         "engines",
+        "errors",
         "exporting",
         "files",
         "graph",

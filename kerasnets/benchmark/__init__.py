@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasnets import backends
+from kerasnets.errors import shorten
 from kerasnets.files import check_writable, whole_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -24,7 +25,9 @@ PAGES = {
     "train": (
         "How fast a training is",
         "Medians of epochs that each side trained in turn, in one process, on the same batches from the same weights; "
-        "a ratio is kerasnets' time by the other's in the same turn: below 1, kerasnets is faster.",
+        "a ratio is kerasnets' time by the other's in the same turn: below 1, kerasnets is faster. Batch size and "
+        "optimizer are those of each network's recipe, in NETWORKS of kerasnets/benchmark/train.py; the pixels are "
+        "random. A wide spread tells of other work on the machine.",
     ),
     "pipeline": (
         "How fast pictures are made ready",
@@ -44,6 +47,8 @@ def run(what, runs, networks=None, out=None, tell=print, **options):
     Raises ValueError for an unknown network, OSError where `out` cannot be written: before anything is measured.
     """
     topic = importlib.import_module(f"kerasnets.benchmark.{what}")
+    named = {"networks": networks, "backends": options.get("chosen")}
+    said = "".join(f" --{option} {' '.join(names)}" for option, names in named.items() if names)
     networks = topic.NETWORKS if networks is None else networks
     for name in networks:
         check_name(name, what, topic)
@@ -51,7 +56,7 @@ def run(what, runs, networks=None, out=None, tell=print, **options):
         check_writable(out)
     figures = topic.measure(runs, networks, tell, **options)
     if out:
-        write_page(figures, out, what, runs)
+        write_page(figures, out, what, f"{what} --runs {runs}{said}")
     return figures
 
 
@@ -118,13 +123,13 @@ def as_json(figures):
     return json.dumps([{**dataclasses.asdict(f), "median": f.median} for f in figures], indent=1)
 
 
-def write_page(figures, path, what, runs):
-    """Write the figures, of so many runs, as a page of Markdown, with machine, versions and date."""
+def write_page(figures, path, what, command):
+    """Write the figures of bench.py's `command` as a page of Markdown, with machine, versions and date."""
     title, how = PAGES[what]
     lines = [
         f"# {title}",
         "",
-        f"Written by `python scripts/bench.py {what} --runs {runs} --out docs/{Path(path).name}`. {how}",
+        f"Written by `python scripts/bench.py {command} --out {shorten(path)}`. {how}",
         "",
         f"{backends.machine()}, {datetime.date.today().isoformat()}; {versions()}.",
         "",

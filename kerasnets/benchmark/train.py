@@ -47,14 +47,18 @@ SHORT = ("mnist_cnn", "lenet5")  # whose pictures a tutorial's DataLoader takes 
 GOALS = {"torch": 1.0, "tensorflow": 1.0, "jax": 1.0, "tutorial": 0.6}
 
 
-def measure(runs, networks=tuple(NETWORKS), tell=print, chosen=backends.BACKENDS):
-    """Race each of the `networks` on each installed backend of those `chosen`; return the Figures.
+def measure(runs, networks=tuple(NETWORKS), tell=print, chosen=None):
+    """Race each of the `networks` on each backend of those `chosen`, or that are installed; return the Figures.
 
     runs: epochs of each side, after one that warms up. Of kerasnets' time by a rival's, 1.0 is as fast, 0.5 twice as
     fast; the goal stands at the fastest of the rivals on tensors in memory.
+    Raises ImportError for a backend that is not installed.
     """
+    chosen = chosen or [backend for backend in backends.BACKENDS if backends.is_installed(backend)]
+    for backend in chosen or backends.BACKENDS[:1]:
+        backends.check_installed(backend)
     figures = []
-    for backend in filter(backends.is_installed, chosen):
+    for backend in chosen:
         for name in networks:
             found = figures_of(name, backend, alone(backend, race, name, runs))
             for figure in found:
