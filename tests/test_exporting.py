@@ -75,7 +75,7 @@ def by_onnxruntime(path, images):
 
 
 def by_openvino(path, images):
-    return openvino.Core().compile_model(path, "CPU")(images)[0]
+    return openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)[0]
 
 
 def by_litert(path, images):
