@@ -78,9 +78,10 @@ def test_the_whole_tutorial_is_the_same_training_on_each_backend(worker, loop):
     folder, wanted, accuracy, _ = loop
     losses, found, printed = worker(run, BLOCKS[1], folder)
     assert losses[0] == pytest.approx(wanted[0], rel=2e-4)
-    assert losses[1] == pytest.approx(wanted[1], rel=0.05)  # rounding has grown in 46 steps
-    assert found == pytest.approx(accuracy, abs=0.1)
-    assert min(found, accuracy) > 0.6  # both have learned
+    # Rounding has grown in 138 steps: PyTorch's own loop in float64 ends 2.5 % beside that in float32.
+    assert losses[-1] == pytest.approx(wanted[-1], rel=0.1)
+    assert found == pytest.approx(accuracy, abs=0.05)
+    assert min(found, accuracy) > 0.7  # both have learned
     assert printed.endswith(f"{losses} {found}\n")
     assert (folder / "digits.keras").exists()
 
