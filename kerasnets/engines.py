@@ -118,7 +118,7 @@ class OnnxRuntime(Engine):
 
 
 # On processors that know bfloat16, OpenVINO would compute in it: probabilities off by 4e-3.
-OPENVINO = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+OPENVINO_SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
 
 
 class OpenVINO(Engine):
@@ -128,7 +128,7 @@ class OpenVINO(Engine):
         import openvino
 
         try:
-            model = openvino.Core().compile_model(self.path, "CPU", OPENVINO)
+            model = openvino.Core().compile_model(self.path, "CPU", OPENVINO_SETTINGS)
         except RuntimeError as error:
             raise unreadable(self.path, "OpenVINO", error) from error
         entered = model.inputs[0]
