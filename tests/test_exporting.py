@@ -18,7 +18,7 @@ from kerasnets import backends, cards, console, engines, exporting, saving
 from kerasnets.errors import BadInputError
 from kerasnets.prediction import Classifier
 from tests.conftest import ROOT, often
-from tests.exports import export, pictures, plain_keras, save_network
+from tests.exports import export, export_written, pictures, plain_keras, save_network, write_apart
 from tests.test_console import environment
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -261,33 +261,18 @@ def test_what_is_no_place_or_no_model_is_refused_and_nothing_touched(tabular, tm
 
 # A person's export again and again, but that in Keras' place stands what it once wrote.
 AGAIN_AND_AGAIN = """
-import shutil, sys
+import sys
 from pathlib import Path
-import numpy as np
 from kerasnets import exporting
+from tests.exports import export_written
 
-class Written:
-    def __init__(self, backend):
-        pass
-    def __call__(self, write, path, part, pixels):
-        for file in path.parent.glob(f"{path.stem}-written.*"):
-            shutil.copy(file, part.with_suffix(file.suffix))
-        return np.load(path.with_suffix(".npy"))
-    def close(self):
-        pass
-
-exporting.Worker, exporting.judges_of = Written, lambda suffix: sys.argv[2:]
+exporting.judges_of = lambda suffix: sys.argv[2:]
 folder, out = Path.cwd(), Path.cwd() / sys.argv[1]
 print("begins", flush=True)
 while True:
     for name in ("one", "other"):
-        exporting.export(folder / f"{name}.keras", out)
+        export_written(folder / f"{name}.keras", out)
 """
-
-
-def write_apart(path, part, pixels):
-    """Write a form without a card; keep what Keras says of the pixels."""
-    np.save(path.with_suffix(".npy"), exporting.write(path, part, pixels))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
@@ -299,8 +284,8 @@ def test_kill_9_during_an_export_leaves_the_old_file_or_the_new_one(workers, tmp
     for seed, name in enumerate(("one", "other")):
         path = tmp_path / f"{name}.keras"
         shape = workers["torch"](save_network, path, "dnn_tabular", {}, seed)
-        workers["torch"](write_apart, path, tmp_path / f"{name}-written{suffix}", exporting.examples(shape))
-        export(path, tmp_path / f"whole{suffix}", workers)
+        workers["torch"](write_apart, path, suffix, exporting.examples(shape))
+        export_written(path, tmp_path / f"whole{suffix}")
         weights = sum_of(tmp_path / "whole.bin") if suffix == ".xml" else None
         whole[sum_of(tmp_path / f"whole{suffix}")] = saving.load_card(path), weights
     out, seen = tmp_path / f"network{suffix}", set()
