@@ -29,6 +29,7 @@ from kerasnets.weights import drawing_nothing
 # has one set of weights for each channel out, and each set spans *all* channels in. A bias is added for each channel
 # out.
 
+
 # %%
 def convolve(picture, kernel, bias, stride=1, padding=((0, 0), (0, 0))):
     """picture: (height, width, channels in); padding: rows of zeros (above, below), columns (left, right)."""
@@ -63,6 +64,7 @@ assert found[2, 2, 0] == 10 + 11 + 14 + 15
 # and padding. `"valid"` pads nothing. `"same"` pads with zeros until the result is as large as the picture, or, with a
 # stride, as the picture divided by it, rounded up. If the number of zeros is odd, the additional row goes below, the
 # additional column to the right.
+
 
 # %%
 def same_padding(size, kernel_size, stride):
@@ -105,6 +107,7 @@ for size, kernel_size, stride, padding in [
 # Here are all convolutions and poolings of LeNet-5, AlexNet and ResNet-18, with the size by the formula beside the one
 # that Keras gives. (AlexNet's dense layers, which do not matter here, are made small.)
 
+
 # %%
 def size_by_formula(n, k, s, p):
     return (n + 2 * p - k) // s + 1
@@ -136,6 +139,7 @@ assert seen > 25
 # be: `padding=1` always puts one zero on *each* side, while `"same"` puts on as few as the size asks for: for a 3x3
 # kernel on an even size, none above and left, one below and right. The size that comes out is the same, so nothing
 # complains; but each window looks at other pixels. `ZeroPadding2D(1)` and a `"valid"` convolution do what PyTorch does.
+
 
 # %%
 def by_keras(padding, kernel, pixels):

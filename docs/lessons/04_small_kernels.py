@@ -28,6 +28,7 @@ import kerasnets
 # from field = 1 and j = 1 on (Araujo, Norris and Sim, *Computing Receptive Fields of Convolutional Neural Networks*,
 # Distill 2019).
 
+
 # %%
 def receptive_field(sizes_and_strides):
     field = distance = 1
@@ -53,6 +54,7 @@ assert receptive_field([(3, 1), (3, 1), (3, 1)]) == receptive_field([(7, 1)]) ==
 # The formula can be put to the test: change one pixel, and see whether an output changes. Here each pixel of a 17x17
 # picture is changed in turn, and the top left output is watched. All weights are 1, so the change also tells on how
 # many ways a pixel comes through.
+
 
 # %%
 def influence(network):

@@ -135,6 +135,7 @@ plt.show()
 #
 # Pooling by 2 takes the largest, or the mean, of each 2x2. In NumPy that is a reshape: rows and columns become pairs.
 
+
 # %%
 def pairs(pictures, size=2):
     n, height, width, channels = pictures.shape
@@ -152,6 +153,7 @@ print(f"pooling by 2 of {data.title} is as by hand: {digits.shape} becomes {pair
 # as a share of what was there? The larger the pooling, the less. But it is a matter of degree, and the steps remain: by
 # 2 pixels is exactly one place after a pooling by 2, by 1 pixel is not (Zhang, *Making Convolutional Networks
 # Shift-Invariant Again*, arXiv:1904.11486).
+
 
 # %%
 def change(pool, pictures):

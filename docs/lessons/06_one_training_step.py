@@ -24,6 +24,7 @@ from kerasnets.differentiation import backward
 # The network is LeNet-5 with fresh weights, the batch is 32 pictures. What comes out are *logits*: for each picture ten
 # numbers of any size, one a class.
 
+
 # %%
 def scaled(pixels):
     return ((pixels / 255 - 0.1307) / 0.3081).astype("float32")  # MNIST's mean and deviation
@@ -49,6 +50,7 @@ print(np.round(logits[0], 2))
 # probability that the right class was given; the loss is its mean over the batch. A network that knows nothing gives
 # each of ten classes about a tenth, so a training begins near ln 10 = 2.303. One that begins far above has too large
 # first weights.
+
 
 # %%
 def softmax(logits):

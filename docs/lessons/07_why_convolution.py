@@ -94,6 +94,7 @@ assert parameters == {"fc2layer": dense_by_hand, "small_cnn": cnn_by_hand}
 # into the other order too, and the permuted pictures give the same logits. Such a network starts at the same place, so
 # it also learns the same.
 
+
 # %%
 def scaled(images):
     return ((images / 255 - 0.1307) / 0.3081).astype("float32")  # MNIST's mean and deviation

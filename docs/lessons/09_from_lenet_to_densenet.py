@@ -72,6 +72,7 @@ for convolutions, size in [(2, 5), (3, 7)]:
 #
 # Nothing is run here, so no weights are drawn.
 
+
 # %%
 def depth(network):
     """The largest number of layers with a kernel on a way through the network."""

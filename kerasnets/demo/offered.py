@@ -39,9 +39,7 @@ def check(named):
         choose(path)
     models = offered(named)
     if not models:
-        raise BadInputError(
-            f"no model file in {' or '.join(FOLDERS)}; name one, or make one by scripts/train_mnist.py"
-        )
+        raise BadInputError(f"no model file in {' or '.join(FOLDERS)}; name one, or make one by scripts/train_mnist.py")
     return models
 
 
