@@ -54,11 +54,16 @@ class Batches(keras.utils.PyDataset):
 
 def as_fit_takes(plan):
     """`plan`, a Batches, in the form that this backend's `fit` takes with the least work at each step."""
-    if keras.backend.backend() != "torch":
-        return plan
-    from torch.utils.data import DataLoader
+    backend = keras.backend.backend()
+    if backend == "torch":
+        from torch.utils.data import DataLoader
 
-    return DataLoader(plan, batch_size=None)  # else Keras wraps it twice, and looks at each array
+        return DataLoader(plan, batch_size=None)  # else Keras wraps it twice, and looks at each array
+    if backend == "tensorflow" and not (plan.augmentation or plan.prepare):  # which are NumPy's
+        from kerasnets.tensorflow_network import dataset_of
+
+        return dataset_of(plan)
+    return plan
 
 
 class InOrder(keras.utils.PyDataset):

@@ -160,13 +160,17 @@ def fit(job):
 
 def trainee_of(network, row, scaling, steps_per_epoch):
     """A copy of `network` from raw pixels to logits as the backend computes it fastest, compiled for `row`."""
-    trainee = None
-    if keras.backend.backend() == "torch":
+    trainee, backend = None, keras.backend.backend()
+    if backend == "torch":
         from kerasnets.torch_network import computed_by_torch
 
         trainee = computed_by_torch(network, row, scaling)
     if trainee is None:
         trainee = rebuild(network, scaling=scaling, precision=row.precision)
+    if backend == "tensorflow":
+        from kerasnets.tensorflow_network import TensorFlowNetwork
+
+        trainee = TensorFlowNetwork(trainee.inputs, trainee.outputs, name=trainee.name)
     compile_for(trainee, row, steps_per_epoch, row.epochs)
     return trainee
 

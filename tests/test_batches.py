@@ -30,6 +30,16 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
     return joined, [len(labels) for _, labels in batches[:steps]]
 
 
+def taken_by_fit(first):
+    """[(images, labels) of each batch of two epochs], as `fit` takes them, and as a plan that goes on has them."""
+    from kerasnets.batches import Batches, as_fit_takes
+
+    plan = Batches(PICTURES, LABELS, 8, 3, 1)
+    plan.first = first
+    taken = [[np.asarray(part) for part in batch] for batch in as_fit_takes(plan)]
+    return taken, [plan[i] for i in range(len(plan))]
+
+
 def in_order(batch_size, with_labels):
     from kerasnets.batches import InOrder
 
@@ -152,6 +162,14 @@ def test_batches_are_the_same_on_every_backend(workers, augmentation):
     first, *others = [worker(epochs_of, 8, 3, 1, 0, augmentation)[0] for worker in workers.values()]
     for other in others:
         np.testing.assert_equal(other, first)
+
+
+@pytest.mark.parametrize("first", [0, 2])
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])  # on JAX it is the plan itself
+def test_fit_takes_the_batches_of_the_plan(workers, backend, first):
+    taken, planned = workers[backend](taken_by_fit, first)
+    assert [images.dtype for images, _ in taken] == [np.uint8] * 7 * (4 - first)
+    np.testing.assert_equal(taken, planned)
 
 
 def test_every_picture_comes_once_an_epoch_with_its_label(workers):

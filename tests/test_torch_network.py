@@ -248,6 +248,6 @@ def kinds_of_trainee():
     return type(trainee).__name__, {type(layer).__module__.partition(".")[0] for layer in trainee.layers}
 
 
-@pytest.mark.parametrize(("backend", "kind"), [("torch", "TorchNetwork"), ("tensorflow", "Functional")])
+@pytest.mark.parametrize(("backend", "kind"), [("torch", "TorchNetwork"), ("tensorflow", "TensorFlowNetwork")])
 def test_its_layers_are_those_of_keras(workers, backend, kind):
     assert workers[backend](kinds_of_trainee) == (kind, {"keras"})
