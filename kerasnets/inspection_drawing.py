@@ -55,6 +55,7 @@ def draw_ranking(axes, ranking):
     drawn = axes.barh([cut(label, 18) for label in labels], shares, color=[BLUE] + [GREY] * (len(labels) - 1))
     axes.bar_label(drawn, [f"{share:.1%}" for share in shares], padding=4, fontsize=9)
     axes.set(xlim=(0, 1.3), xticks=[])
+    axes.set_title("probability", fontsize=9)
     axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
@@ -135,7 +136,7 @@ def mosaic(tiles):
 
 
 def by_layer(activities, gradients):
-    """Draw the share of zeros before and after each activation, and the length of each gradient, as bars.
+    """Draw the share of zeros before and after each activation as bars, and the length of each gradient as a point.
 
     Of inspection.Activity and inspection.Gradient. Returns a matplotlib Figure.
     """
@@ -145,27 +146,30 @@ def by_layer(activities, gradients):
     gradients = evenly([each for each in gradients if each.after is not None], MOST_BARS)
     figure = Figure(figsize=(11, 1 + 0.22 * max(len(activations), len(gradients), 4)), layout="constrained")
     left, right = figure.subplots(1, 2)
-    places = np.arange(len(activations))
-    for shift, colour, shares in (
-        (-0.2, LIGHT, [each.zeros_before for each in activations]),
-        (0.2, BLUE, [each.zeros for each in activations]),
-    ):
-        bars = left.barh(places + shift, shares, 0.4, color=colour)
+    before, after = ([getattr(each, when) for each in activations] for when in ("zeros_before", "zeros"))
+    series = ((-0.2, 0.4, LIGHT, before), (0.2, 0.4, BLUE, after)) if any(before) else ((0, 0.7, BLUE, after),)
+    for shift, height, colour, shares in series:
+        bars = left.barh(np.arange(len(shares)) + shift, shares, height, color=colour)
         left.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3, fontsize=7, color=GREY)
-    left.set_yticks(places, [f"{shorten(each.name, 24)} {each.kind}" for each in activations], fontsize=8)
-    left.set(xlim=(0, 1.1), title="share of zeros before (light) and after (dark) each activation")
+    left.set_yticks(range(len(activations)), [f"{shorten(each.name, 24)} {each.kind}" for each in activations])
+    words = "before (light) and after (dark) each activation" if any(before) else "after each activation (before: none)"
+    left.set(xlim=(0, 1.1), xticks=np.linspace(0, 1, 5), title=f"share of zeros {words}")
+    left.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     norms = [float(np.linalg.norm(each.after)) for each in gradients]
-    right.barh(np.arange(len(norms)), norms, 0.7, color=ORANGE)
-    right.set_yticks(np.arange(len(norms)), [shorten(each.name, 30) for each in gradients], fontsize=8)
-    right.set(title="length of the gradient")
+    colours = [ORANGE if each.name.endswith("kernel") else GREY for each in gradients]
+    right.scatter(norms, range(len(norms)), 24, colours)
+    right.set_yticks(range(len(norms)), [shorten(each.name, 30) for each in gradients])
+    right.set(title="length of the gradient (kernels orange)")
+    right.grid(color=GREY, alpha=0.25)
     positive = [length for length in norms if 0 < length < np.inf]
     if positive:
         ends = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)))
         right.set(xscale="log", xlim=(10 ** (ends[0] - (ends[0] == ends[1])), 10 ** ends[1]))
         right.xaxis.set_major_formatter(lambda length, _: f"{length:g}")  # matplotlib's own are formulas
         right.xaxis.set_minor_formatter(lambda length, _: "")
-    for axes in (left, right):
-        axes.invert_yaxis()
+    for axes, rows in ((left, activations), (right, gradients)):
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.tick_params("y", labelsize=8)
         axes.title.set_fontsize(9)
         axes.spines[["top", "right"]].set_visible(False)
     return figure

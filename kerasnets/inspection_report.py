@@ -42,11 +42,13 @@ class Table:
         return "\n".join(lines)
 
     def html(self):
-        escaped = [[html.escape(cell) for cell in row] for row in self.rows]
-        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in escaped)
-        head = "".join(f"<th>{name}</th>" for name in self.head)
+        def cells(tag, row):
+            classes = [" class=words" if i < self.words else "" for i in range(len(row))]
+            return "".join(f"<{tag}{c}>{html.escape(cell)}</{tag}>" for c, cell in zip(classes, row, strict=True))
+
+        rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows)
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        return f"{note}<table><tr>{head}</tr>{rows}</table>"
+        return f"{note}<table><tr>{cells('th', self.head)}</tr>{rows}</table>"
 
 
 @dataclass(frozen=True)
@@ -216,10 +218,12 @@ def table_of_gradients(found):
            [number(norm(g.after)), number(float(np.abs(g.after).max())), f"{inspection.share_of_zeros(g.after):.1%}"]))
         for g in found.gradients
     ]  # fmt: skip
-    note = (
-        f"Of the mean cross-entropy of {words_of_batch(found)}; before and after the backward pass. Batch "
-        "normalization is by the batch itself, dropout does nothing."
-    )
+    kinds = {a.kind for a in found.activities}
+    note = f"Of the mean cross-entropy of {words_of_batch(found)}; before and after the backward pass."
+    if "BatchNormalization" in kinds:
+        note += " Batch normalization is by the batch itself."
+    if kinds & {each.__name__ for each in inspection.DROPOUTS}:
+        note += " Dropout does nothing."
     return Table("Gradients of one batch", note, head, rows)
 
 

@@ -39,7 +39,7 @@ PAGE = """<!doctype html>
   table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
   th, td {{ padding: 0.25rem 0.9rem; border-bottom: 1px solid #dfe5ec; text-align: right; }}
   th:first-child, td:first-child {{ text-align: left; padding-left: 0; }}
-  .facts td {{ text-align: left; }}
+  .facts td, .words {{ text-align: left; }}
   .lead {{ font-size: 1.15rem; }}
   .grey {{ color: #66717d; }}
 </style>

@@ -1,12 +1,13 @@
 """What is told of the inside of a network is what PyTorch finds there: layers, gradients, a step, saliency."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import data
+from kerasnets import data, inspection_drawing
 from kerasnets.cases import draw_weights
 from tests.test_console import ROWS, SAMPLE, SHIPPED, only_line, run
 
@@ -190,6 +191,13 @@ def refusal_of(given):
     return None
 
 
+def note_of_gradients(network):
+    """What the table of gradients says above it."""
+    from kerasnets import inspection_report
+
+    return inspection_report.table_of_gradients(inspection_report.inspect_network(network)).note
+
+
 def subject_words(network, **given):
     from kerasnets.subjects import subject_of
 
@@ -319,6 +327,24 @@ def test_without_a_picture_and_data_of_its_own_noise_is_taken_and_said(workers):
     assert picture.startswith("random noise")
     assert taken == picture
     assert (shape, dtype) == ((1, 224, 224, 3), "uint8")
+
+
+@pytest.mark.parametrize(("network", "has_both"), [("lenet5", False), ("baseline_cnn", True)])
+def test_batch_norm_and_dropout_are_spoken_of_where_a_network_has_them(workers, network, has_both):
+    note = workers["torch"](note_of_gradients, network)
+    assert ("Batch normalization" in note) == ("Dropout" in note) == has_both
+
+
+def test_a_gradient_is_a_point_at_its_length_since_a_bar_has_none_on_a_logarithmic_axis():
+    activities = [SimpleNamespace(name="c1", kind="relu", before=1, zeros_before=0.0, zeros=0.5)]
+    gradients = [
+        SimpleNamespace(name=name, after=np.full(4, size)) for name, size in (("c1/kernel", 1.5), ("c1/bias", 0))
+    ]
+    left, right = inspection_drawing.by_layer(activities, gradients).axes
+    assert right.get_xscale() == "log"
+    assert not right.patches
+    assert right.collections[0].get_offsets().tolist() == [[3.0, 0.0], [0.0, 1.0]]
+    assert [bar.get_width() for bar in left.patches] == [0.5]  # before the activation there are none
 
 
 # ---- the script ----
