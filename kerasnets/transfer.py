@@ -129,7 +129,11 @@ def unfreeze(model, names="*"):
 
 
 def opened(model):
-    return saving.load(model)[0] if isinstance(model, (str, Path)) else model
+    """The keras.Model, of one or of a model file; of a built Sequential its graph, which alone has an `input`."""
+    model = saving.load(model)[0] if isinstance(model, (str, Path)) else model
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return model
 
 
 def without_softmax(model):

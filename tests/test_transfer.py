@@ -93,6 +93,15 @@ def features_of_network(layout, names, images):
     return transfer.features(network, names, images), weights_of(network)
 
 
+def sequential():
+    """Of a keras.Sequential: (features of its convolution, its kernel and bias, the layers that `trace` tells of)."""
+    from keras import Input, Sequential, layers
+
+    network = Sequential([Input((20, 24, 3)), layers.Conv2D(2, 3, activation="relu", name="conv"), layers.Flatten()])
+    found = kerasnets.features(network, "conv", PICTURES)["conv"]
+    return found, network.get_weights(), [activity.name for activity in kerasnets.trace(network, PICTURES)][1:3]
+
+
 def features_of_normalization(layout):
     """Of AlexNet: conv1, and what its local response normalizations reshape back; graph.rebuild turns around that."""
     from kerasnets import transfer
@@ -293,6 +302,12 @@ def test_features_are_channels_last_whatever_the_layout_inside(worker, layout):
     np.testing.assert_allclose(found["pool1"], max_pooling(conv1), atol=1e-5)
     dense1 = np.maximum(found["flatten"].astype("float64") @ weights["dense1"][0] + weights["dense1"][1], 0)
     np.testing.assert_allclose(found["dense1"], dense1, atol=1e-5)
+
+
+def test_a_sequential_is_looked_into_as_any_other(workers):
+    found, weights, names = workers["torch"](sequential)
+    assert found == pytest.approx(relu_convolution(PICTURES, *weights), abs=1e-5)
+    assert names == ["conv", "conv"]  # the convolution, and the ReLU inside of it
 
 
 def test_features_of_a_layer_that_reshapes_are_channels_last_too(workers):
