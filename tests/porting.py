@@ -7,7 +7,7 @@ import numpy as np
 from tests.conftest import ROOT
 
 GUIDE = (ROOT / "docs/porting.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, re.S)  # two tutorials, two blocks of imports
+BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, re.S)  # two tutorials, three classes, two blocks of imports
 COLUMNS = ("pytorch", "looks", "same")
 REFUSED = "✗"
 
@@ -33,7 +33,7 @@ def names(of):
     import keras
 
     found = {"np": np}
-    exec(BLOCKS[2] if of == "pytorch" else BLOCKS[3], found)
+    exec(BLOCKS[5] if of == "pytorch" else BLOCKS[6], found)
     if of == "keras" and keras.backend.backend() == "tensorflow":
         import tensorflow
 
@@ -59,6 +59,71 @@ def refusal(row, column="looks", **given):
         values(row, column, **given)
     except Exception as error:
         return type(error).__name__
+    return ""
+
+
+# ---- a network as a class ----
+
+
+def net(column):
+    """What `Net` of a column comes to."""
+    scope = {"__name__": __name__}
+    exec(BLOCKS[2 + COLUMNS.index(column)], scope)
+    return scope["Net"]()
+
+
+def classes_agree(x):
+    """(how far the right one is from the left one with its weights, and in training; weights of all before a call)."""
+    import torch
+
+    import kerasnets
+
+    module, middle, right = map(net, COLUMNS)
+    counts = [len(list(module.parameters())), len(middle.weights), len(right.weights)]
+    kerasnets.load_torch_weights(right, module)
+    wanted = module.eval()(torch.tensor(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
+    return apart(numpy(right(x)), wanted), apart(numpy(right(x, training=True)), wanted), counts
+
+
+def apart(one, other):
+    return float(np.abs(one - other).max())
+
+
+def dropout_inside(x):
+    """How far the middle one's two answers are apart: in use, in training."""
+    middle = net("looks")
+    return [apart(numpy(middle(x, training=mode)), numpy(middle(x, training=mode))) for mode in (False, True)]
+
+
+def loads_without_its_class(folder):
+    """The errors that loading the files of the middle one and of the right one ends in."""
+    import keras
+
+    found = []
+    for column in ("looks", "same"):
+        model = net(column)
+        model(np.zeros((1, 28, 28, 1)))
+        model.save(folder / f"{column}.keras")
+        try:
+            keras.models.load_model(folder / f"{column}.keras")
+            found.append("")
+        except Exception as error:
+            found.append(type(error).__name__)
+    return found
+
+
+def forward_in_place_of_call(x):
+    """The error that a Keras class with `forward` ends in; "" where it runs."""
+    import warnings
+
+    scope = {"__name__": __name__}
+    exec(BLOCKS[3].replace("def call(", "def forward("), scope)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras finds no layer built
+        try:
+            scope["Net"]().predict(x, verbose=0)
+        except Exception as error:
+            return type(error).__name__
     return ""
 
 
@@ -416,6 +481,38 @@ def steps_of_fit(count, batch_size=None):
     return len(steps)
 
 
+def batches_seen(column, x, y):
+    """How many batches an epoch of the rows x is."""
+    if column == "pytorch":
+        return len(list(values("drop-last", column, x=x)[0]))
+    import keras
+
+    model, seen = small_model(), []
+    model.compile("sgd", "mse")
+    count_it = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    code = "model." + ROWS["drop-last"][column][0][:-1] + ", verbose=0, callbacks=[count_it])"
+    eval(code, {"model": model, "x": x, "y": y, "count_it": count_it})
+    return len(seen)
+
+
+def of_folder(column, folder):
+    """(class names, pictures in the order that the line in a cell gives, their labels) of a folder of class folders."""
+    [found] = values("folder", column, folder=folder)
+    if column == "pytorch":
+        return found.classes, [np.asarray(picture) for picture, _ in found], found.targets
+    if column == "same":
+        images, labels = (
+            [getattr(found, f"{part}_{what}") for part in ("train", "test")] for what in ("images", "labels")
+        )
+        return list(found.class_names), list(np.concatenate(images)), np.concatenate(labels).tolist()
+    pictures, labels = zip(*found.unbatch().as_numpy_iterator(), strict=True)
+    return found.class_names, list(pictures), [int(label) for label in labels]
+
+
+def read(column, path):
+    return values("imread", column, path=str(path))[0]
+
+
 def refusal_of_loss(column, x, y):
     if column == "pytorch":
         import torch
@@ -517,6 +614,93 @@ def graph_of(x):
     return bool(getattr(called, "requires_grad", False)), type(predicted).__name__
 
 
+def placed(line):
+    """After the line in Keras' column: where a network's weights lie, and where they are made under `keras.device`."""
+    import keras
+    import torch
+
+    model = small_model()
+    model.compile("sgd", "mse")
+    eval(line, {"model": model, "x": np.zeros((8, 4)), "y": np.zeros((8, 3))})
+    with keras.device("meta"):
+        elsewhere = keras.Variable([0.0])
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.weights[0].value.device.type, elsewhere.value.device.type, best
+
+
+def moved(column):
+    """The error that moving a model in a cell ends in; "" where it is moved."""
+    if column == "looks":
+        return refusal("device", column, model=small_model(), device="cpu")
+    import torch
+
+    return refusal("device", column, model=torch.nn.Linear(4, 3), x=torch.zeros(8, 4), device="cpu")
+
+
+def at_lower_precision(column, x):
+    """(type, how far from float32) of what a dense layer gives under the line in a cell; a layer made before it."""
+    if column == "pytorch":
+        import torch
+
+        layer, x = torch.nn.Linear(4, 3), torch.tensor(x)
+        wanted = layer(x)
+        with values("autocast", column)[0]:
+            found = layer(x)
+        return str(found.dtype), apart(found.float().detach().numpy(), wanted.detach().numpy())
+    import keras
+
+    plain = keras.layers.Dense(3)
+    wanted = numpy(plain(x))
+    try:
+        [layer] = values("autocast", column)
+        if layer is None:  # a policy was set
+            layer = plain
+        else:
+            layer.build(x.shape)
+            layer.set_weights(plain.get_weights())
+        found = layer(x)
+        return keras.backend.standardize_dtype(found.dtype), apart(numpy(keras.ops.cast(found, "float32")), wanted)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def first_scale(column):
+    """What the loss is multiplied by at first; by nothing where an optimizer has no scale."""
+    [scaler] = values("grad-scaler", column)
+    if column == "pytorch":
+        return scaler.get_scale()
+    return float(getattr(scaler, "initial_scale", 1))
+
+
+def optimizer_under(policy):
+    """The class of the optimizer that `compile` makes of the one in the middle."""
+    import keras
+
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        model = small_model()
+        model.compile(values("grad-scaler", "looks")[0], "mse")
+        return type(model.optimizer).__name__
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def weights_in_the_checkpoint(column, losses, folder):
+    """Which epoch's weights are in the file when training has ended."""
+    import contextlib
+
+    import keras
+
+    model = small_model(1, 1)
+    with contextlib.chdir(folder):
+        [callback] = values("checkpoint-best", column)
+        callback.set_model(model)
+        for epoch, loss in enumerate(losses):
+            model.set_weights([np.full((1, 1), epoch), np.zeros(1)])
+            callback.on_epoch_end(epoch, {"loss": loss})
+        return float(keras.models.load_model("m.keras").get_weights()[0][0, 0])
+
+
 def weights_after_a_stop(column, losses):
     """Which epoch's weights are there after training stops early."""
     model = small_model(1, 1)
@@ -580,6 +764,46 @@ def carried_over(x):
     values("state-dict", "same", **scope)
     answer = module(torch.tensor(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
     return float(np.abs(scope["model"].predict(x, verbose=0) - answer).max()), refused
+
+
+def loaded_where_a_shape_differs(folder):
+    """The error of each column, where the last of two layers has 3 classes and the weights are of 5.
+
+    And of Keras: whether the first layer was loaded, and the last one left as it was.
+    """
+    import contextlib
+    import warnings
+
+    import keras
+    from torch import nn
+
+    def two_layers(classes):
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(6), keras.layers.Dense(classes)])
+
+    state = nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 5)).state_dict()
+    other, model = two_layers(5), two_layers(3)
+    before = model.get_weights()
+    errors = {
+        "pytorch": refusal("strict", "pytorch", model=nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 3)), state=state)
+    }
+    errors["same"] = refusal("strict", "same", model=model, state=state)
+    unchanged = all(map(np.array_equal, before, model.get_weights()))
+    with contextlib.chdir(folder), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        other.save_weights("m.weights.h5")
+        values("strict", "looks", model=model)
+    first, last = model.get_weights()[0], model.get_weights()[2]
+    taken = np.array_equal(first, other.get_weights()[0]), np.array_equal(last, before[2])
+    return errors, unchanged, taken, len(warned) > 0
+
+
+def refusal_where_a_tensor_is_missing(column):
+    """The error of a state_dict without its last bias."""
+    from torch import nn
+
+    module = nn.Sequential(nn.Linear(4, 3))
+    state = {"0.weight": module.state_dict()["0.weight"]}
+    return refusal("strict", column, model=small_model() if column == "same" else module, state=state)
 
 
 def saved(row, folder):
@@ -739,3 +963,36 @@ def trains(column):
 
 def are_one():
     return values("tf-keras", "looks")[0] is values("tf-keras", "same")[0]
+
+
+def order_of_a_data_set(count):
+    """(the rows in the order of the line in the middle; those that `fit` takes of a data set; what it warns of)."""
+    import warnings
+
+    import keras
+
+    rows = np.arange(count)
+    [mixed] = values("tf-data", "looks", x=rows, y=rows)
+    plain = names("keras")["tf"].data.Dataset.from_tensor_slices((np.zeros((count, 4)), rows)).batch(1)
+    model, means = small_model(classes=1, bias=[0]), []
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    tell = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: means.append(logs["loss"]))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        model.fit(plain, verbose=0, callbacks=[tell])
+    taken = np.sqrt(abs(np.diff(np.array(means) * np.arange(1, count + 1), prepend=0))).round().astype(int)
+    order = np.concatenate([y for _, y in mixed.as_numpy_iterator()])
+    return order.tolist(), taken.tolist(), [str(each.message) for each in warned]
+
+
+def gradients_of(column):
+    """The gradient of the cross-entropy by the kernel of `given`'s network."""
+    import keras
+
+    taken = given()
+    if column == "same":
+        return values("tape", column, **taken)[0][0].after
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with values("tape", column)[0] as tape:
+        value = loss(taken["y"], taken["model"](taken["x"]))
+    return numpy(tape.gradient(value, taken["model"].trainable_variables)[0])

@@ -9,6 +9,7 @@ import pytest
 
 from tests import porting
 from tests.porting import BLOCKS, ROWS
+from tests.stand_ins import encoded, write_folder
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.normal(0, 1, (4, 8, 8, 3)).astype("float32")
@@ -84,6 +85,25 @@ def test_the_whole_tutorial_is_the_same_training_on_each_backend(worker, loop):
     assert min(found, accuracy) > 0.7  # both have learned
     assert printed.endswith(f"{losses} {found}\n")
     assert (folder / "digits.keras").exists()
+
+
+# ---- a network as a class ----
+
+DIGITS = RNG.normal(0, 1, (4, 28, 28, 1)).astype("float32")
+
+
+def test_a_network_of_layers_has_the_numbers_of_pytorchs_class(workers):
+    in_use, in_training, counts = workers["torch"](porting.classes_agree, DIGITS)
+    assert in_use < 1e-5 < 0.01 < in_training  # dropout
+    assert counts == [4, 0, 4]  # the one in the middle has none before its first call
+
+
+def test_what_is_special_of_a_class_of_keras(worker, tmp_path):
+    in_use, in_training = worker(porting.dropout_inside, DIGITS)
+    assert in_use == 0 < 0.01 < in_training
+    assert worker(porting.loads_without_its_class, tmp_path) == ["TypeError", ""]
+    refused = worker(porting.forward_in_place_of_call, DIGITS)
+    assert refused == ("" if worker.backend == "torch" else "NotImplementedError")  # PyTorch itself calls `forward`
 
 
 # ---- layers ----
@@ -373,6 +393,36 @@ def test_a_label_of_no_class_goes_unnoticed_on_jax(worker, workers):
     assert worker(porting.refusal_of_train)[0] == "BadInputError"
 
 
+def test_fit_takes_the_short_last_batch(worker, workers):
+    x, y = np.zeros((10, 4), "float32"), np.zeros((10, 3), "float32")
+    assert workers["torch"](porting.batches_seen, "pytorch", x, y) == 2
+    assert worker(porting.batches_seen, "looks", x, y) == 3
+    assert worker(porting.batches_seen, "same", x, y) == 2
+
+
+def test_a_folder_has_its_classes_in_order_and_its_colours_in_rgb(workers, tmp_path):
+    """TensorFlow alone has Keras' way here."""
+    classes = {"b": (255, 0, 0), "Z": (0, 255, 0), "a": (0, 0, 255)}
+    contents = {f"{name}/{i}.png": encoded(np.full((12, 9, 3), colour, np.uint8))
+                for name, colour in classes.items() for i in range(10)}  # fmt: skip
+    folder = write_folder(tmp_path / "folder", contents)
+    shapes = {"pytorch": (12, 9, 3), "looks": (256, 256, 3), "same": (12, 9, 3)}
+    for column, backend in zip(shapes, ("torch", "tensorflow", "torch"), strict=True):
+        names, pictures, labels = workers[backend](porting.of_folder, column, str(folder))
+        assert names == ["Z", "a", "b"]
+        assert {picture.shape for picture in pictures} == {shapes[column]}
+        assert all((picture == classes[names[y]]).all() for picture, y in zip(pictures, labels, strict=True))
+        assert (labels == sorted(labels)) == (column == "pytorch")
+        assert (pictures[0].dtype == "float32") == (column == "looks")
+
+
+def test_opencv_has_blue_first(workers, tmp_path):
+    (tmp_path / "red.png").write_bytes(encoded(np.full((2, 2, 3), (255, 0, 9), np.uint8)))
+    found = {column: workers["torch"](porting.read, column, tmp_path / "red.png")[0, 0].tolist()
+             for column in porting.COLUMNS}  # fmt: skip
+    assert found == {"pytorch": [255, 0, 9], "looks": [9, 0, 255], "same": [255, 0, 9]}
+
+
 # ---- the loop ----
 
 
@@ -415,6 +465,35 @@ def test_predict_gives_numpy_and_a_call_on_torch_hangs_in_a_graph(worker):
     assert worker(porting.graph_of, INPUTS) == (worker.backend == "torch", "ndarray")
 
 
+def test_keras_weights_go_to_a_device_by_themselves(worker, workers):
+    assert workers["torch"](porting.moved, "pytorch") == ""
+    assert worker(porting.moved, "looks") == ("" if worker.backend == "torch" else "AttributeError")
+    [line] = ROWS["device"]["same"]
+    lies, elsewhere, best = workers["torch"](porting.placed, line.replace(")", ", verbose=0)"))
+    assert (lies, elsewhere) == (best, "meta")
+
+
+def test_a_policy_rules_layers_that_are_made_after_it(worker, workers):
+    dtype, distance = workers["torch"](porting.at_lower_precision, "pytorch", INPUTS)
+    assert (dtype, distance > 1e-4) == ("torch.bfloat16", True)
+    assert worker(porting.at_lower_precision, "looks", INPUTS) == ("float32", 0)
+    dtype, distance = worker(porting.at_lower_precision, "same", INPUTS)
+    assert (dtype, distance > 1e-4) == ("bfloat16", True)
+
+
+def test_a_loss_is_scaled_by_itself_under_mixed_float16_alone(worker, workers):
+    assert workers["torch"](porting.first_scale, "pytorch") == 65536
+    assert [worker(porting.first_scale, column) for column in ("looks", "same")] == [1, 32768]
+    assert worker(porting.optimizer_under, "mixed_float16") == "LossScaleOptimizer"
+    assert worker(porting.optimizer_under, "mixed_bfloat16") == "SGD"
+
+
+def test_a_checkpoint_is_of_the_last_epoch_unless_told(worker, tmp_path):
+    losses = (3.0, 1.0, 2.0)
+    assert worker(porting.weights_in_the_checkpoint, "looks", losses, tmp_path) == 2
+    assert worker(porting.weights_in_the_checkpoint, "same", losses, tmp_path) == 1
+
+
 def test_early_stopping_keeps_the_last_weights_unless_told(worker):
     losses = (3.0, 1.0, 2.0, 2.0, 2.0)
     assert worker(porting.weights_after_a_stop, "looks", losses) == 3
@@ -441,6 +520,16 @@ def test_a_state_dict_is_carried_over_whole(workers):
     difference, refused = workers["torch"](porting.carried_over, PICTURES)
     assert difference < 1e-4
     assert refused == "ValueError"
+
+
+def test_a_shape_that_does_not_fit_is_left_out_by_keras_alone(workers, tmp_path):
+    errors, unchanged, taken, warned = workers["torch"](porting.loaded_where_a_shape_differs, tmp_path)
+    assert errors == {"pytorch": "RuntimeError", "same": "BadInputError"}
+    assert unchanged
+    assert taken == (True, True)
+    assert warned
+    assert workers["torch"](porting.refusal_where_a_tensor_is_missing, "pytorch") == ""
+    assert workers["torch"](porting.refusal_where_a_tensor_is_missing, "same") == "BadInputError"
 
 
 def test_a_model_file_of_kerasnets_takes_raw_pixels_and_gives_probabilities(worker, tmp_path):
@@ -525,6 +614,20 @@ def test_metrics_are_not_the_third_that_compile_takes(worker):
     assert worker(porting.trains, "same")
 
 
+def test_a_small_buffer_mixes_neighbours_alone_and_fit_mixes_no_data_set(workers):
+    mixed, taken, [warning] = workers["tensorflow"](porting.order_of_a_data_set, 100)
+    assert "shuffle=True` was passed, but will be ignored" in warning
+    assert sorted(mixed) == taken == list(range(100))
+    assert mixed != taken
+    assert max(row - place for place, row in enumerate(mixed)) == 1  # none comes more than a place too early
+
+
+def test_gradients_are_those_of_tensorflows_tape(worker, workers):
+    wanted = workers["tensorflow"](porting.gradients_of, "looks")
+    assert abs(wanted).max() > 0.01
+    assert worker(porting.gradients_of, "same") == pytest.approx(wanted, abs=1e-6)
+
+
 def test_tf_keras_is_keras(workers):
     assert workers["tensorflow"](porting.are_one)
 
@@ -545,6 +648,9 @@ ALONE = {
     "split": test_validation_split_takes_the_last_rows,
     "batch-size": test_the_default_batch_is_of_32,
     "labels-outside": test_a_label_of_no_class_goes_unnoticed_on_jax,
+    "drop-last": test_fit_takes_the_short_last_batch,
+    "folder": test_a_folder_has_its_classes_in_order_and_its_colours_in_rgb,
+    "imread": test_opencv_has_blue_first,
     "batch-norm-momentum": test_the_momentum_of_batch_norm_is_counted_the_other_way,
     "batch-norm-variance": test_the_kept_variance_of_batch_norm_is_smaller_by_a_part_of_n,
     "batch-norm-frozen": test_a_frozen_batch_norm_stands_still_in_keras_alone,
@@ -559,11 +665,16 @@ ALONE = {
     "train-accuracy": test_fit_tells_the_accuracy_of_weights_that_were_changing,
     "binary-accuracy": test_binary_accuracy_asks_for_more_than_a_half,
     "no-grad": test_predict_gives_numpy_and_a_call_on_torch_hangs_in_a_graph,
+    "device": test_keras_weights_go_to_a_device_by_themselves,
+    "autocast": test_a_policy_rules_layers_that_are_made_after_it,
+    "grad-scaler": test_a_loss_is_scaled_by_itself_under_mixed_float16_alone,
+    "checkpoint-best": test_a_checkpoint_is_of_the_last_epoch_unless_told,
     "early-stop": test_early_stopping_keeps_the_last_weights_unless_told,
     "float64": test_keras_rounds_float64_where_pytorch_refuses_it,
     "kernel-axes": test_weights_lie_the_other_way_round,
     "dense-axes": test_weights_lie_the_other_way_round,
     "state-dict": test_a_state_dict_is_carried_over_whole,
+    "strict": test_a_shape_that_does_not_fit_is_left_out_by_keras_alone,
     "save-scaling": test_a_model_file_of_kerasnets_takes_raw_pixels_and_gives_probabilities,
     "save-for-others": test_a_compiled_file_of_torch_names_torchs_optimizer,
     "save-and-go-on": test_training_does_not_go_on_from_h5,
@@ -571,6 +682,8 @@ ALONE = {
     "seed-elsewhere": test_one_seed_draws_other_weights_on_each_backend,
     "lr-set": test_a_rate_set_by_its_old_name_is_not_set,
     "compile-order": test_metrics_are_not_the_third_that_compile_takes,
+    "tf-data": test_a_small_buffer_mixes_neighbours_alone_and_fit_mixes_no_data_set,
+    "tape": test_gradients_are_those_of_tensorflows_tape,
     "tf-keras": test_tf_keras_is_keras,
 }
 
