@@ -105,7 +105,8 @@ for size, kernel_size, stride, padding in [
 # arXiv:1603.07285, relationship 6). Pooling follows the same formula. What does not fill a window any more is left out.
 #
 # Here are all convolutions and poolings of LeNet-5, AlexNet and ResNet-18, with the size by the formula beside the one
-# that Keras gives. (AlexNet's dense layers, which do not matter here, are made small.)
+# that Keras gives. (AlexNet's dense layers, which do not matter here, are made small. ResNet-18 pads in layers of its
+# own: its 224 pixels come as 230 to the first convolution, with p = 0.)
 
 
 # %%

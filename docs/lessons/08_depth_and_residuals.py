@@ -218,7 +218,7 @@ for network, names in {
 }.items():  # fmt: skip
     rows = {row.name: row for row in kerasnets.describe(network).layers}
     for name in names:
-        print(f"{network}  {name:27}  {'x'.join(map(str, rows[name].output_shape)):10}  {rows[name].parameters:6,}")
+        print(f"{network}  {name:27}  {'x'.join(map(str, rows[name].output_shape)):10}  {rows[name].parameters:7,}")
     shortcut = rows[names[-2]]
     assert shortcut.output_shape == rows["stage2_block1_conv2"].output_shape
     height, width, channels = rows[names[0]].output_shape

@@ -67,7 +67,7 @@ for convolutions, size in [(2, 5), (3, 7)]:
 # *Depth* is the largest number of layers with weights on a way from the picture to the logits: that is what the numbers
 # in names like ResNet-50 count. A *multiply-add* is one product that is added to a sum; those are counted for one
 # picture forward. The *field* is how many pixels in each direction a number can see before the last pooling or the
-# dense layers make one out of all places ([lesson 2](02_convolution_by_hand.md) has how it grows). The last two columns
+# dense layers make one out of all places ([lesson 4](04_small_kernels.md) has how it grows). The last two columns
 # say which share the dense layers have in weights and in work.
 #
 # Nothing is run here, so no weights are drawn.
@@ -100,7 +100,7 @@ WALK = {
     "densenet121": (2016, 121),  # table 1
 }
 described, deep, fields = {}, {}, {}
-print("network      year  input    depth  parameters  mult-adds   field  dense: weights  work")
+print("network      year  input    depth   parameters   mult-adds   field  dense: weights  work")
 for name, (year, named_depth) in WALK.items():
     with drawing_nothing():
         network = kerasnets.build(name)
@@ -109,8 +109,8 @@ for name, (year, named_depth) in WALK.items():
     fields[name] = max(row.receptive_field[0] for row in found.layers if row.stride and row.kind != "Flatten")
     size, millions = "x".join(map(str, found.input_shape[:2])), found.multiply_adds / 1e6
     shares = [share_of_dense(found.layers, what) for what in ("parameters", "multiply_adds")]
-    print(f"{name:12} {year}  {size:7}  {deep[name]:5}  {found.parameters:10,}", end="  ")
-    print(f"{millions:7,.1f} M  {fields[name]:6}  {shares[0]:14.0%}  {shares[1]:4.0%}")
+    print(f"{name:12} {year}  {size:7}  {deep[name]:5}  {found.parameters:11,}", end="  ")
+    print(f"{millions:8,.1f} M  {fields[name]:6}  {shares[0]:14.0%}  {shares[1]:4.0%}")
     assert deep[name] == named_depth
 
 assert (fields["alexnet"], fields["vgg16"]) == (195, 212)  # Araujo, Norris and Sim, Distill 2019, table 1
@@ -122,7 +122,7 @@ assert share_of_dense(described["nin"].layers, "parameters") == 0
 # %% [markdown]
 # Weights and work lie in different places: in AlexNet and VGG nearly all weights are in dense layers, nearly all work
 # is in convolutions. When the dense layers went, weights became few, and depth cheap. (LeNet-5's field is larger than
-# its picture, as the padding counts. GoogLeNet and ResNet see more than the whole picture in the same way.)
+# its picture, as the padding counts. GoogLeNet, ResNet and DenseNet see more than the whole picture in the same way.)
 #
 # ## What accuracy it bought
 #
