@@ -89,6 +89,17 @@ def apart(one, other):
     return float(np.abs(one - other).max())
 
 
+def refusal_of_a_class():
+    """How kerasnets takes PyTorch's weights for the one in the middle."""
+    import kerasnets
+
+    try:
+        kerasnets.load_torch_weights(net("looks"), {})
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def dropout_inside(x):
     """How far the middle one's two answers are apart: in use, in training."""
     middle = net("looks")

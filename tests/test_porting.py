@@ -96,6 +96,10 @@ def test_a_network_of_layers_has_the_numbers_of_pytorchs_class(workers):
     in_use, in_training, counts = workers["torch"](porting.classes_agree, DIGITS)
     assert in_use < 1e-5 < 0.01 < in_training  # dropout
     assert counts == [4, 0, 4]  # the one in the middle has none before its first call
+    refused = workers["torch"](porting.refusal_of_a_class)
+    assert refused.startswith(
+        "weights are loaded into a keras.Model from inputs to outputs, as kerasnets.build gives, not"
+    )
 
 
 def test_what_is_special_of_a_class_of_keras(worker, tmp_path):

@@ -56,8 +56,9 @@ def load_torch_weights(model, source, example=None, in_order=False):
     From float16 and bfloat16 the numbers are exact; float64 is rounded.
     Raises BadInputError where weights and network do not belong together; `model` is then as it was.
     """
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"weights are loaded into a keras.Model, as kerasnets.build gives, not into {model!r:.60}")
+    if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):  # of a class of one's own
+        words = "a keras.Model from inputs to outputs, as kerasnets.build gives"
+        raise ValueError(f"weights are loaded into {words}, not into {model!r:.60}")
     if example is not None and not is_module(source):
         raise ValueError("an example goes with a torch.nn.Module, which it is run through; a state_dict has no run")
     if example is not None and in_order:
