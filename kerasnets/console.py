@@ -41,11 +41,15 @@ REMEDIES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser whose complaints are one line."""
+    """An argparse parser whose complaints are one line, and that takes options between positional arguments too."""
 
     def __init__(self, description):
         super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         self.add_argument("--debug", action="store_true", help="show the whole traceback of a failure")
+
+    def parse_args(self, args=None):
+        parsed, left = self.parse_known_args(args)
+        return self.parse_intermixed_args(args) if left else parsed
 
     def error(self, message):
         raise ValueError(f"{message} (see {self.prog} --help)")

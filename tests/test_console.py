@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets import checkpoints
+from kerasnets import checkpoints, console
 from kerasnets.backends import BACKENDS
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT, turns
@@ -116,6 +116,18 @@ def test_a_failure_is_one_line_with_its_exit_code(tmp_path, case):
         (tmp_path / file).touch()
     assert words in only_line(run(tmp_path, script, *arguments), code)
     assert sorted(os.listdir(tmp_path)) == ["a.png", "empty", "file", "folder.keras"]
+
+
+@pytest.mark.parametrize("words", ["a --top 3 b c", "--top 3 a b c", "a b --top 3 c", "a b c --top 3"])
+def test_options_may_stand_anywhere(words):
+    parser = console.Parser("")
+    parser.add_argument("model")
+    parser.add_argument("images", nargs="*")
+    parser.add_argument("--top", type=int)
+    args = parser.parse_args(words.split())
+    assert (args.model, args.images, args.top) == ("a", ["b", "c"], 3)
+    with pytest.raises(ValueError, match="unrecognized arguments: --pot"):
+        parser.parse_args([*words.split(), "--pot"])
 
 
 FULL = {  # as Python, NumPy, torch, TensorFlow and JAX say it
@@ -253,7 +265,7 @@ def test_recipes_and_data_are_shown(tmp_path):
 
 
 def test_predictions_are_lines_or_json_and_the_good_ones_come_all_the_same(tmp_path):
-    done = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "no.png", "--top", 2)
+    done = run(tmp_path, "predict_image.py", SHIPPED, "--top", 2, SAMPLE, "no.png")
     error, count = done.stderr.splitlines()
     assert (done.returncode, error[:24]) == (3, "error: no picture no.png")
     assert count == "error: 1 of 2 pictures could not be answered; the others were"
