@@ -22,7 +22,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 from kerasnets import models, saving  # noqa: E402
-from kerasnets.errors import shorten  # noqa: E402
+from kerasnets.errors import nearest_first, shorten  # noqa: E402
 from kerasnets.graph import TO_FIRST, TO_LAST, nodes  # noqa: E402
 from kerasnets.weights import count, drawing_nothing  # noqa: E402
 
@@ -140,7 +140,7 @@ def find(text, **options):
         return
     names = models.list_models(text) if is_pattern(text) else [text]
     if not names:
-        raise ValueError(f"no model is named like {text!r}; choose one of: {', '.join(models.list_models())}")
+        raise ValueError(f"no model is named like {text!r}; choose one of: {nearest_first(text, models.list_models())}")
     for name in names:
         yield describe(name, **options)
 

@@ -23,10 +23,14 @@ def in_one_line(error, length=60):
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def nearest_first(name, known):
-    """The names in `known` for a message, those first that are spelt much like `name`."""
-    close = difflib.get_close_matches(str(name), known)
-    return ", ".join([*close, *(other for other in known if other not in close)])
+def nearest_first(name, known, length=100):
+    """The names in `known` for a message, those first that begin with `name` or are spelt much like it.
+
+    Text of at most `length` characters: where they are more, "..." stands for the rest.
+    """
+    close = [other for other in known if other.startswith(str(name))] + difflib.get_close_matches(str(name), known)
+    names = ", ".join(dict.fromkeys([*close, *known]))
+    return names if len(names) <= length else names[: length - 3].rpartition(", ")[0] + ", ..."
 
 
 # How torch, JAX, TensorFlow, OpenCV and C++ say it, in errors of other kinds

@@ -13,7 +13,7 @@ backends.choose()  # before the first import of Keras
 import keras  # noqa: E402
 
 from kerasnets import inspection, inspection_drawing, report  # noqa: E402
-from kerasnets.errors import shorten  # noqa: E402
+from kerasnets.errors import nearest_first, shorten  # noqa: E402
 from kerasnets.subjects import Subject, subject_of  # noqa: E402
 
 FIRST = 3  # values of a weight that the table shows
@@ -87,8 +87,8 @@ class Inspection:
         """The weights whose name, or whose layer's, fits one of `patterns`; ValueError for one that fits none."""
         for pattern in patterns:
             if not any(inspection.matching(each.name, [pattern]) for each in self.weights):
-                names = ", ".join(each.name for each in self.weights)
-                raise ValueError(f"no weight is called {pattern!r}; they are: {names}")
+                names = nearest_first(pattern, [each.name for each in self.weights])
+                raise ValueError(f"no weight is called {pattern!r}; choose from: {names}")
         return [each for each in self.weights if inspection.matching(each.name, patterns)]
 
     def line(self):

@@ -22,6 +22,7 @@ import numpy as np
 
 from kerasnets import backends
 from kerasnets.backends import BACKENDS, LAYOUTS, is_installed
+from kerasnets.errors import nearest_first
 from kerasnets.published import PUBLISHED
 from kerasnets.workers import Worker
 
@@ -106,8 +107,8 @@ def rows_of(patterns):
     """
     for pattern in patterns:
         if not fnmatch.filter([row.name for row in PUBLISHED], pattern):
-            names = ", ".join(dict.fromkeys(row.name for row in PUBLISHED))
-            raise ValueError(f"unknown model {pattern!r}; choose one of: {names}")
+            names = [row.name for row in PUBLISHED]
+            raise ValueError(f"unknown model {pattern!r}; choose one of: {nearest_first(pattern, names)}")
     return [row for row in PUBLISHED if not patterns or any(fnmatch.fnmatchcase(row.name, p) for p in patterns)]
 
 

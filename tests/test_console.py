@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets import checkpoints, console
+from kerasnets import checkpoints, console, errors
 from kerasnets.backends import BACKENDS
+from kerasnets.published import PUBLISHED
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT, turns
 from tests.test_data import stand_in, write_idx
@@ -80,7 +81,7 @@ FAILURES = {
     "no such folder": ("show_data.py", ["no/pets"], 3, "no folder or zip no/pets; check the name"),
     "no folders in it": ("train.py", ["--model", "lenet5", "--dataset", "./empty"], 3, "empty holds no pictures; give"),
     "frozen as drawn": ("train.py", ["mnist_cnn-digits", "--freeze", "conv1"], 2, "freeze goes with weights"),
-    "unknown network": ("train.py", ["--model", "vgg12", "--dataset", "digits"], 2, "'vgg12'; choose one of: vgg1"),
+    "unknown network": ("train.py", ["--model", "vgg12", "--dataset", "digits"], 2, "one of: vgg19, vgg16, vgg13, "),
     "too small a picture": ("train.py", ["--model", "sigmoid_cnn", "--dataset", "digits"], 2, "sigmoid_cnn"),
     "unknown layer": ("train.py", ["--weights", SHIPPED, "--dataset", "digits", "--freeze", "conv9"], 2, "conv9"),
     "size beside weights": ("train.py", ["--weights", SHIPPED, "--dataset", "./empty", "--image-size", 32], 2,
@@ -176,6 +177,18 @@ def test_debug_shows_the_traceback(tmp_path):
 def test_long_names_are_shortened(tmp_path):
     name = "a" * 240 + ".png"
     assert "aaa.png" in only_line(run(tmp_path, "predict_image.py", SHIPPED, name), 3)
+
+
+@pytest.mark.parametrize(("name", "first"), [
+    ("resnet", "resnet18, resnet34, "), ("vgg12", "vgg19, vgg16, vgg13, lenet5, "), ("vgg7_", "vgg7_bn, vgg7, "),
+])  # fmt: skip
+def test_of_many_choices_the_nearest_are_named_in_full(name, first):
+    known = list(dict.fromkeys(row.name for row in PUBLISHED))
+    told = errors.nearest_first(name, known)
+    assert told.startswith(first)
+    assert len(told) <= 100
+    assert set(told.split(", ")) - set(known) == {"..."}
+    assert errors.nearest_first(name, known[:3]) == ", ".join(known[:3])
 
 
 def test_opencv_without_its_system_library_names_the_remedy(tmp_path):

@@ -102,7 +102,7 @@ MAY_IMPORT = {
     "twins": {"models"},
     "measuring": {"cases", "graph", "models", "saving", "weights"},
     "judging": {"cases", "convert", "graph", "measuring", "models", "twins", "weights"},
-    "verification": {"backends", "judging", "measuring", "published", "workers"},
+    "verification": {"backends", "errors", "judging", "measuring", "published", "workers"},
     "proof_report": {"files", "published", "verification"},
     "training": {
         "backends",

@@ -137,7 +137,7 @@ def test_patterns_choose_networks_and_their_variants():
         "resnet18 small_stem=True",
     ]
     assert len(verification.rows_of([])) > len(MAIN)
-    with pytest.raises(ValueError, match="unknown model 'resnet19'; choose one of: lenet5, "):
+    with pytest.raises(ValueError, match="unknown model 'resnet19'; choose one of: resnet1"):
         verification.rows_of(["resnet19"])
 
 
