@@ -122,14 +122,19 @@ def without_decay(logs):
 
 
 class Progress(keras.callbacks.Callback):
-    """Tells on stdout how far the training is and how long it will take: a line an epoch, and one in between."""
+    """Tells on stdout how far the training is and how long it will take: a line an epoch, and one in between.
+
+    A backend compiles in the first step, in the first of another batch size, which ends the epoch, and in judging: the
+    time left is told by the steps between, and from the second epoch on by all since the first.
+    """
 
     def __init__(self, steps_per_epoch, epochs, first):
         super().__init__()
         self.steps_per_epoch, self.epochs, self.first = steps_per_epoch, epochs, first
         self.is_terminal = sys.stdout.isatty()
-        self.begun = self.told = time.monotonic()
+        self.told = time.monotonic()
         self.done = 0
+        self.since = self.pace = None  # (time, steps done) from which a step's seconds are counted
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_begun = epoch, time.monotonic()
@@ -137,23 +142,34 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.done += 1
         now = time.monotonic()
+        if self.done != self.steps_per_epoch:
+            self.measure(now)
         if now - self.told >= (DRAWN_EVERY if self.is_terminal else TOLD_EVERY):
             self.told = now
             step = self.done - (self.epoch - self.first) * self.steps_per_epoch
-            self.tell(f"epoch {self.epoch + 1}/{self.epochs}  step {step}/{self.steps_per_epoch}  {self.left()}", "")
+            self.tell(f"epoch {self.epoch + 1}/{self.epochs}  step {step}/{self.steps_per_epoch}{self.left()}", "")
 
     def on_epoch_end(self, epoch, logs=None):
         now, last = time.monotonic(), epoch + 1 == self.epochs or self.model.stop_training
+        if epoch == self.first:
+            self.since = now, self.done
+        self.measure(now)
         if now - self.epoch_begun < 1 and now - self.told < 1 and not last:
             return  # a thousand epochs of a second's part each need no thousand lines
         self.told = now
         told = "  ".join(f"{name} {value:.4f}" for name, value in without_decay(logs).items())
         seconds = duration(now - self.epoch_begun)
-        self.tell(f"epoch {epoch + 1}/{self.epochs}  {told}  {seconds}{'' if last else f'  {self.left()}'}", "\n")
+        self.tell(f"epoch {epoch + 1}/{self.epochs}  {told}  {seconds}{'' if last else self.left()}", "\n")
+
+    def measure(self, now):
+        """Learn how long a step takes, from those that were done since `since`, which begins with the first call."""
+        begun, before = self.since = self.since or (now, self.done)
+        if self.done > before:
+            self.pace = (now - begun) / (self.done - before)
 
     def left(self):
         remaining = (self.epochs - self.first) * self.steps_per_epoch - self.done
-        return f"{duration((time.monotonic() - self.begun) / max(self.done, 1) * remaining)} left"
+        return "" if self.pace is None else f"  {duration(self.pace * remaining)} left"
 
     def tell(self, line, end):
         if self.is_terminal:

@@ -38,7 +38,7 @@ def events_of(folder):
 
 
 def told(capture):
-    """What Progress prints of two epochs of 4 steps, of 40 seconds each."""
+    """What Progress prints of two epochs of 4 steps, of 40 seconds each, and as long as a backend compiles."""
     from unittest import mock
 
     from kerasnets import callbacks
@@ -54,9 +54,10 @@ def told(capture):
         progress.set_model(types.SimpleNamespace(stop_training=False))
         for epoch in range(2):
             progress.on_epoch_begin(epoch)
-            for step in range(4):
-                now[0] += 40.0
+            for step, compiling in enumerate((600.0, 0, 0, 300.0)):
+                now[0] += 40.0 + (0 if epoch else compiling)
                 progress.on_train_batch_end(step)
+            now[0] += 0 if epoch else 200.0  # in judging
             progress.on_epoch_end(epoch, {"accuracy": 0.5 + epoch / 4, "loss": 1.25})
     return lines
 
@@ -77,9 +78,11 @@ def test_tensorboard_gets_each_batch_and_epoch_once_also_after_a_stop(worker, wo
 
 def test_progress_tells_how_far_it_is_and_how_long_it_will_take(workers):
     lines = workers["torch"](told, False)
-    assert lines[0] == "epoch 1/2  step 1/4  4 min 40 s left"  # 7 steps of 40 s
-    assert lines[2] == "epoch 1/2  step 3/4  3 min 20 s left"
-    assert lines[4] == "epoch 1/2  accuracy 0.5000  loss 1.2500  2 min 40 s  2 min 40 s left"
+    assert lines[0] == "epoch 1/2  step 1/4"
+    assert lines[1] == "epoch 1/2  step 2/4  4 min 0 s left"  # 6 steps of 40 s
+    assert lines[3] == "epoch 1/2  step 4/4  2 min 40 s left"
+    assert lines[4] == "epoch 1/2  accuracy 0.5000  loss 1.2500  21 min 0 s  2 min 40 s left"
+    assert lines[5] == "epoch 2/2  step 1/4  2 min 0 s left"
     assert lines[-1] == "epoch 2/2  accuracy 0.7500  loss 1.2500  2 min 40 s"
 
 
