@@ -10,6 +10,7 @@ which the weights go back.
 
 import contextlib
 import functools
+import logging
 
 import keras
 import torch
@@ -65,7 +66,7 @@ class TorchNetwork(keras.Model):
         self.mean_loss, self.precision = mean_loss, precision
         self.memory_format = memory_format(self)
         forward = forward_pass(self, self.memory_format)
-        self.forward_pass = torch.compile(forward) if compiled else forward
+        self.forward_pass = compiled_by_torch(forward) if compiled else forward
 
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs | {"jit_compile": False})  # of which the optimizer would be a part
@@ -116,6 +117,16 @@ def sums_of(network):
     """{"loss", "accuracy": (sum, count)}, the variables in which Keras' metrics keep them over an epoch."""
     loss, others = network.metrics[:2]
     return {metric.name: (metric.total.value, metric.count.value) for metric in (loss, *others.metrics)}
+
+
+def compiled_by_torch(function):
+    """`function` by torch.compile, which on a machine without a GPU is not to warn that CUDA's files are there."""
+    logging.getLogger("torch.utils.cpp_extension").addFilter(is_worth_telling)
+    return torch.compile(function)
+
+
+def is_worth_telling(record):
+    return not record.getMessage().startswith("No CUDA runtime is found")
 
 
 def autocast(device, precision):

@@ -87,3 +87,30 @@ def test_both_at_once(worker):
 
 def both():
     return learned(precision="mixed_bfloat16", compiled=True)
+
+
+def test_without_a_gpu_a_compiled_training_says_nothing_of_cuda(workers):
+    """As PyTorch does where it finds the files of CUDA alone, when it looks for a compiler."""
+    assert workers["torch"](warned_of) == ["of something else"]
+
+
+def warned_of():
+    import logging
+    from unittest import mock
+
+    from torch.utils import cpp_extension
+
+    from kerasnets.training import trainee_of
+
+    trainee_of(network(), dataclasses.replace(ROW, compiled=True), ROW.scaling, 3)
+    told = []
+    catcher = logging.Handler()
+    catcher.emit = lambda record: told.append(record.getMessage())
+    cpp_extension.logger.addHandler(catcher)
+    try:
+        with mock.patch.dict("os.environ", CUDA_HOME="/usr/local"), mock.patch("torch.cuda.is_available", bool):
+            cpp_extension._find_cuda_home()
+        cpp_extension.logger.warning("of something else")
+    finally:
+        cpp_extension.logger.removeHandler(catcher)
+    return told
