@@ -375,5 +375,5 @@ def test_own_data_that_are_not_there_are_bad_input(tmp_path, monkeypatch, name):
 
 def test_a_file_that_is_neither_is_bad_input(tmp_path):
     (tmp_path / "cat.jpg").write_bytes(encoded(picture(0)))
-    with pytest.raises(BadInputError, match=r"no folder or zip .*cat\.jpg; check the name"):
+    with pytest.raises(BadInputError, match=r"cat\.jpg is no data set; name a folder or zip of class folders, "):
         data.load_data(tmp_path / "cat.jpg")

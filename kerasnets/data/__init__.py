@@ -237,7 +237,7 @@ def load_own(path, image_size, input_kind):
     """The Data of a path: class folders, a zip of them, or an .npz archive."""
     if not is_path(path):
         raise ValueError(
-            f"unknown data set {str(path)!r}; choose one of: {nearest_first(path, DATASETS)}, or name a folder"
+            f"unknown data set {str(path)!r}; choose one of: {nearest_first(path, DATASETS)}, a folder, zip or .npz"
         )
     path = Path(path)
     if path.suffix.lower() == ".npz":

@@ -216,6 +216,11 @@ class FolderSource:
 
     def __init__(self, path):
         self.path = path
+        if path.is_file():
+            raise BadInputError(
+                f"{shorten(path)} is no data set; name a folder or zip of class folders, an .npz archive, or a known "
+                "set, as mnist"
+            )
         if not path.is_dir():
             raise BadInputError(f"no folder or zip {shorten(path)}; check the name")
 
