@@ -62,8 +62,11 @@ def browser(launch):
 
 @pytest.fixture(scope="module")
 def demo(browser, tmp_path_factory):
-    """By an .onnx, which no framework runs."""
-    with running(tmp_path_factory.mktemp("demo")) as started:
+    """By an .onnx, which no framework runs; with a damaged model beside it."""
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "models_saved").mkdir()
+    (folder / "models_saved/half.keras").write_bytes((ROOT / KERAS).read_bytes()[:200_000])
+    with running(folder) as started:
         yield started
 
 
@@ -233,11 +236,11 @@ def test_two_models_answer_side_by_side(page):
     assert page.locator(".column").count() == 1
 
 
-def test_a_model_of_rows_says_so_and_the_next_one_answers(page):
+def test_a_damaged_model_is_told_and_the_next_one_answers(page):
     answered(page, HANDS["round and upright"][7])
-    page.locator(".model").select_option(label="dnn_tabular-sum3.keras")
+    page.locator(".model").select_option(label="half.keras")
     page.wait_for_selector(".column[data-state=failed]")
-    assert page.text_content(".trouble") == "dnn_tabular-sum3.keras takes rows of 3 numbers, no pictures"
+    assert page.text_content(".trouble").startswith("models_saved/half.keras is damaged")
     assert answer(page) == NOTHING
     page.locator(".model").select_option(label="lenet5-mnist.keras")
     page.wait_for_selector(".column[data-maps=shown]")

@@ -1,11 +1,12 @@
 """Which model files the page offers, and what can run each of them here."""
 
+import functools
 import os
 from pathlib import Path
 
 from kerasnets import backends, cards
 from kerasnets.engines import ENGINES, choose
-from kerasnets.errors import BadInputError, nearest_first
+from kerasnets.errors import BadInputError, nearest_first, shorten
 
 FOLDERS = ("models_saved", "models_saved/pretrained")  # where models are found, beside those that are named
 FIRST = "models_saved/pretrained/mnist_cnn-mnist.onnx"  # of those that are found: it reads digits without a framework
@@ -14,15 +15,31 @@ NEEDS_KERAS = {"keras": None, "tensorflow": "tensorflow"}  # engine -> its only 
 
 
 def offered(named=()):
-    """{name: Path} of the model files: those that were named, then those in FOLDERS. A name is the path as text.
+    """{name: Path} of the model files: those that were named, then those of pictures in FOLDERS.
 
-    Of a folder, which may be a SavedModel, no one is found: that is a program, and must be named.
+    A name is the path as text. Of a folder, which may be a SavedModel, no one is found: that is a program, and must be
+    named.
     """
     found = [Path(path) for path in named]
     for folder in FOLDERS:
-        found += sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in cards.FORMS)
+        there = sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in cards.FORMS)
+        found += [path for path in there if not columns_of(path)]
     firsts = {path.resolve(): path for path in reversed(found)}.values()
     return {path.as_posix(): path for path in found if path in firsts}
+
+
+def columns_of(path):
+    """How many numbers a row has that the model file takes; 0 of one that takes pictures, or does not say."""
+    try:
+        shape = input_shape(path, version_of(path))
+    except (BadInputError, OSError):  # which is told when the file is chosen
+        return 0
+    return shape[0] if len(shape) == 1 else 0
+
+
+@functools.cache
+def input_shape(path, version):
+    return cards.load(path).input_shape
 
 
 def first_of(models, named=()):
@@ -37,6 +54,8 @@ def check(named):
     for path in named:
         cards.load(path)
         choose(path)
+        if columns := columns_of(path):
+            raise BadInputError(f"{shorten(path)} takes rows of {columns} numbers; name a model that takes pictures")
     models = offered(named)
     if not models:
         raise BadInputError(f"no model file in {' or '.join(FOLDERS)}; name one, or make one by scripts/train_mnist.py")
