@@ -26,6 +26,7 @@ class TensorFlowNetwork(keras.Model):
 def dataset_of(plan):
     """The same batches as a tf.data.Dataset gives them, of a Batches that leaves its pictures as they are."""
     images, labels, size = tf.constant(plan.images), tf.constant(plan.labels), plan.batch_size
+    plan.images = images  # rather than NumPy's copy of them too
 
     def of_epoch(epoch):
         order = tf.numpy_function(lambda epoch: plan.plan(epoch)[0], [epoch], tf.int64)

@@ -125,9 +125,9 @@ def fit(job):
     row, labels, shape = job.row, job.data.train_labels, job.network.input_shape[1:]
     train, validation = split_of(row, job.data, job.seed)
     images, prepare = batches.fitted(job.data.train_images, job.data.input_kind, job.input_kind, shape)
-    learned = images[train] if prepare else batches.on_accelerator(images[train])
-    plan = batches.Batches(learned, labels[train], row.batch_size, row.epochs, job.seed,
-                           augmentation=row.augmentation, prepare=prepare)  # fmt: skip
+    plan = batches.Batches(images[train] if prepare else batches.on_accelerator(images[train]), labels[train],
+                           row.batch_size, row.epochs, job.seed, augmentation=row.augmentation,
+                           prepare=prepare)  # fmt: skip
     judge = batches.InOrder(images[validation], labels[validation], judged_at_once(row), prepare)
     trainee = trainee_of(job.network, row, job.scaling, plan.steps_per_epoch)
     settings = job.settings()
