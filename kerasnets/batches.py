@@ -53,7 +53,10 @@ class Batches(keras.utils.PyDataset):
 
 
 def as_fit_takes(plan):
-    """`plan`, a Batches, in the form that this backend's `fit` takes with the least work at each step."""
+    """`plan`, a Batches, in the form that this backend's `fit` takes with the least work at each step.
+
+    On TensorFlow it may be of no other use afterwards, as `tensorflow_network.dataset_of` has it.
+    """
     backend = keras.backend.backend()
     if backend == "torch":
         from torch.utils.data import DataLoader
@@ -85,7 +88,7 @@ class InOrder(keras.utils.PyDataset):
 def on_accelerator(images):
     """The pictures as a tensor on the accelerator, where there is one and they fit; else as they are.
 
-    Only torch and JAX take batches that lie there already: of a PyDataset, Keras takes arrays alone to TensorFlow.
+    Only torch and JAX take batches that lie there already: TensorFlow makes its batches on the CPU.
     """
     on_tensorflow = keras.backend.backend() == "tensorflow"
     if on_tensorflow or not backends.accelerator() or images.nbytes > KEPT_ON_ACCELERATOR:

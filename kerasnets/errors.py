@@ -29,7 +29,7 @@ def nearest_first(name, known, length=100):
     Text of at most `length` characters: where they are more, "..." stands for the rest.
     """
     close = [other for other in known if other.startswith(str(name))] + difflib.get_close_matches(str(name), known)
-    names = ", ".join(dict.fromkeys([*close, *known]))
+    names = ", ".join(map(shorten, dict.fromkeys([*close, *known])))
     return names if len(names) <= length else names[: length - 3].rpartition(", ")[0] + ", ..."
 
 

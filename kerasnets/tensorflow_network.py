@@ -1,8 +1,8 @@
 """A training on TensorFlow with less around each step than Keras' own.
 
 Keras 3.15 runs a step as a function within a function, gives what comes of it back in an Optional, and has a batch of
-NumPy's copied by way of a Python generator: 1 ms of 7 where a network is small. Here a step is one function, and its
-batch is gathered within TensorFlow. The numbers are the same.
+NumPy's copied by way of a Python generator: of baseline_cnn's step of 7.0 ms, 0.9 (TensorFlow 2.21 on two cores). Here
+a step is one function, and where pictures are not changed, TensorFlow gathers its batch. The numbers are the same.
 """
 
 import keras
@@ -24,9 +24,13 @@ class TensorFlowNetwork(keras.Model):
 
 
 def dataset_of(plan):
-    """The same batches as a tf.data.Dataset gives them, of a Batches that leaves its pictures as they are."""
-    images, labels, size = tf.constant(plan.images), tf.constant(plan.labels), plan.batch_size
-    plan.images = images  # rather than NumPy's copy of them too
+    """The same batches as a tf.data.Dataset gives them, of a Batches that leaves its pictures as they are.
+
+    `plan` hands over its pictures, so that they are held once, and gives no batches any more.
+    """
+    with tf.device("CPU"):  # where tf.data computes
+        images, labels, size = tf.constant(plan.images), tf.constant(plan.labels), plan.batch_size
+    plan.images = images
 
     def of_epoch(epoch):
         order = tf.numpy_function(lambda epoch: plan.plan(epoch)[0], [epoch], tf.int64)

@@ -125,6 +125,7 @@ def fit(job):
     row, labels, shape = job.row, job.data.train_labels, job.network.input_shape[1:]
     train, validation = split_of(row, job.data, job.seed)
     images, prepare = batches.fitted(job.data.train_images, job.data.input_kind, job.input_kind, shape)
+    # `plan` alone holds the pictures, as `as_fit_takes` wants it
     plan = batches.Batches(images[train] if prepare else batches.on_accelerator(images[train]), labels[train],
                            row.batch_size, row.epochs, job.seed, augmentation=row.augmentation,
                            prepare=prepare)  # fmt: skip

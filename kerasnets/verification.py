@@ -107,7 +107,7 @@ def rows_of(patterns):
     """
     for pattern in patterns:
         if not fnmatch.filter([row.name for row in PUBLISHED], pattern):
-            names = [row.name for row in PUBLISHED]
+            names = list(dict.fromkeys(row.name for row in PUBLISHED))
             raise ValueError(f"unknown model {pattern!r}; choose one of: {nearest_first(pattern, names)}")
     return [row for row in PUBLISHED if not patterns or any(fnmatch.fnmatchcase(row.name, p) for p in patterns)]
 

@@ -5,10 +5,10 @@
     python scripts/demo.py --port 0 --no-browser
 
 The page shows the picture as the network sees it, the probabilities of the classes and the feature maps of each layer;
-of two models side by side, too. It offers the MODELs named here and those in models_saved and models_saved/pretrained.
-By .onnx, no deep-learning framework is loaded but for feature maps, which come from the .keras of the same name beside
-it. The page works without the internet, and no other machine gets an answer. Ctrl-C ends it. Needs: pip install -e
-".[demo]"
+of two models side by side, too. It offers the MODELs named here and those of pictures in models_saved and
+models_saved/pretrained. By .onnx, no deep-learning framework is loaded but for feature maps, which come from the .keras
+of the same name beside it. The page works without the internet, and no other machine gets an answer. Ctrl-C ends it.
+Needs: pip install -e ".[demo]"
 """
 
 from kerasnets import console

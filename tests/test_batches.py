@@ -31,13 +31,13 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
 
 
 def taken_by_fit(first):
-    """[(images, labels) of each batch of two epochs], as `fit` takes them, and as a plan that goes on has them."""
+    """[(images, labels) of each batch from epoch `first` on], as a plan has them, and as `fit` takes them."""
     from kerasnets.batches import Batches, as_fit_takes
 
     plan = Batches(PICTURES, LABELS, 8, 3, 1)
     plan.first = first
-    taken = [[np.asarray(part) for part in batch] for batch in as_fit_takes(plan)]
-    return taken, [plan[i] for i in range(len(plan))]
+    planned = [plan[i] for i in range(len(plan))]
+    return planned, [tuple(np.asarray(part) for part in batch) for batch in as_fit_takes(plan)]
 
 
 def in_order(batch_size, with_labels):
@@ -167,7 +167,7 @@ def test_batches_are_the_same_on_every_backend(workers, augmentation):
 @pytest.mark.parametrize("first", [0, 2])
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])  # on JAX it is the plan itself
 def test_fit_takes_the_batches_of_the_plan(workers, backend, first):
-    taken, planned = workers[backend](taken_by_fit, first)
+    planned, taken = workers[backend](taken_by_fit, first)
     assert [images.dtype for images, _ in taken] == [np.uint8] * 7 * (4 - first)
     np.testing.assert_equal(taken, planned)
 

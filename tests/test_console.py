@@ -81,7 +81,7 @@ FAILURES = {
     "no such folder": ("show_data.py", ["no/pets"], 3, "no folder or zip no/pets; check the name"),
     "no folders in it": ("train.py", ["--model", "lenet5", "--dataset", "./empty"], 3, "empty holds no pictures; give"),
     "frozen as drawn": ("train.py", ["mnist_cnn-digits", "--freeze", "conv1"], 2, "freeze goes with weights"),
-    "unknown network": ("train.py", ["--model", "vgg12", "--dataset", "digits"], 2, "one of: vgg19, vgg16, vgg13, "),
+    "unknown network": ("train.py", ["--model", "vgg12", "--dataset", "digits"], 2, "one of: vgg1"),
     "too small a picture": ("train.py", ["--model", "sigmoid_cnn", "--dataset", "digits"], 2, "sigmoid_cnn"),
     "unknown layer": ("train.py", ["--weights", SHIPPED, "--dataset", "digits", "--freeze", "conv9"], 2, "conv9"),
     "size beside weights": ("train.py", ["--weights", SHIPPED, "--dataset", "./empty", "--image-size", 32], 2,
@@ -180,12 +180,14 @@ def test_long_names_are_shortened(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "first"), [
-    ("resnet", "resnet18, resnet34, "), ("vgg12", "vgg19, vgg16, vgg13, lenet5, "), ("vgg7_", "vgg7_bn, vgg7, "),
+    ("resnet", {"resnet18", "resnet34"}),  # begin with it
+    ("vgg12", {"vgg13", "vgg16", "vgg19"}),  # of those that differ in one letter, difflib gives three
+    ("vgg7_", {"vgg7_bn", "vgg7"}),
 ])  # fmt: skip
 def test_of_many_choices_the_nearest_are_named_in_full(name, first):
     known = list(dict.fromkeys(row.name for row in PUBLISHED))
     told = errors.nearest_first(name, known)
-    assert told.startswith(first)
+    assert set(told.split(", ")[: len(first)]) == first
     assert len(told) <= 100
     assert set(told.split(", ")) - set(known) == {"..."}
     assert errors.nearest_first(name, known[:3]) == ", ".join(known[:3])

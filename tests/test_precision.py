@@ -39,14 +39,21 @@ def learned(**changes):
     pixels, labels = rng.integers(0, 256, (20, 12, 12, 1), np.uint8), rng.integers(0, 3, 20)
     history = trainee.fit(pixels, labels, batch_size=8, epochs=2, shuffle=False, verbose=0).history
     logits = trainee.predict(pixels, verbose=0)
-    return logits, np.array(history["loss"]), {str(v.dtype) for v in trainee.trainable_variables}, is_compiled(trainee)
+    kinds = {str(variable.dtype) for variable in trainee.trainable_variables}
+    return logits, np.array(history["loss"]), kinds, is_compiled(trainee, pixels, labels)
 
 
-def is_compiled(trainee):
+def is_compiled(trainee, pixels, labels):
     import keras
 
     if keras.backend.backend() == "torch":
         return hasattr(trainee.forward_pass, "_torchdynamo_orig_callable")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        batches = iter(tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(8))
+        graph = trainee.train_function.get_concrete_function(batches).graph.as_graph_def()
+        return any(node.attr["_XlaMustCompile"].b for node in graph.node)
     return bool(trainee.jit_compile)
 
 

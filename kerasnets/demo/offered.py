@@ -31,15 +31,18 @@ def offered(named=()):
 def columns_of(path):
     """How many numbers a row has that the model file takes; 0 of one that takes pictures, or does not say."""
     try:
-        shape = input_shape(path, version_of(path))
-    except (BadInputError, OSError):  # which is told when the file is chosen
+        return columns_told(path, version_of(path))
+    except OSError:  # it is gone
         return 0
-    return shape[0] if len(shape) == 1 else 0
 
 
 @functools.cache
-def input_shape(path, version):
-    return cards.load(path).input_shape
+def columns_told(path, version):
+    try:
+        shape = cards.load(path).input_shape
+    except BadInputError:  # which is told when the file is chosen
+        return 0
+    return shape[0] if len(shape) == 1 else 0
 
 
 def first_of(models, named=()):
