@@ -166,12 +166,12 @@ def trainee_of(network, row, scaling, steps_per_epoch):
         from kerasnets.torch_network import computed_by_torch
 
         trainee = computed_by_torch(network, row, scaling)
+    elif backend == "tensorflow":
+        from kerasnets.tensorflow_network import computed_by_tensorflow
+
+        trainee = computed_by_tensorflow(network, row, scaling)
     if trainee is None:
         trainee = rebuild(network, scaling=scaling, precision=row.precision)
-    if backend == "tensorflow":
-        from kerasnets.tensorflow_network import TensorFlowNetwork
-
-        trainee = TensorFlowNetwork(trainee.inputs, trainee.outputs, name=trainee.name)
     compile_for(trainee, row, steps_per_epoch, row.epochs)
     return trainee
 

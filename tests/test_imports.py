@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "augmentation": set(),
     "checkpoints": {"errors", "files"},
     "optimization": set(),
-    "tensorflow_network": set(),
+    "tensorflow_network": {"graph"},
     "torch_network": {"graph", "optimization", "torch_layers", "torch_optimizers"},
     "torch_layers": {"graph"},
     "torch_optimizers": set(),
