@@ -6,6 +6,8 @@ a step is one function, and where pictures are not changed, TensorFlow gathers i
 Keras composes of many operations, is TensorFlow's own one. The numbers are the same to rounding.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 from keras import layers
@@ -71,7 +73,9 @@ class TensorFlowNetwork(keras.Model):
         def fetch_and_step(batches):
             return step(batches.get_next())
 
-        self.train_function = tf.function(fetch_and_step, autograph=False, reduce_retracing=True)
+        # else TensorFlow would look in each step for the trace that fits
+        traced = functools.cache(tf.function(fetch_and_step, autograph=False).get_concrete_function)
+        self.train_function = lambda batches: traced(batches)(batches)
 
 
 def dataset_of(plan):
