@@ -14,7 +14,8 @@ from keras import layers
 
 from kerasnets import graph
 
-# Of fewer channels, TensorFlow's batch normalization takes twice as long as Keras'; of more, half as long (ditto).
+# Of 3 channels TensorFlow's batch normalization took 2.2 times as long as Keras', and with it a step of baseline_cnn,
+# which has 6, 1.4 times as long; of 12 and more it took 0.5 to 0.75 times as long (the same machine).
 FEW_CHANNELS = 8
 
 
@@ -35,7 +36,7 @@ def fused_where_it_can(layer):
 
 def can_be_fused(layer):
     return (
-        isinstance(layer, layers.BatchNormalization)
+        type(layer) is layers.BatchNormalization
         and len(layer.input.shape) == 4
         and layer.axis in (3, -1)
         and layer.input.shape[3] >= FEW_CHANNELS
