@@ -10,13 +10,13 @@ import sys
 _HOMES = {
     "build": "models",
     "list_models": "models",
-    "describe": "description",
-    "inspect_network": "inspection_report",
-    "named_weights": "inspection",
-    "trace": "inspection",
-    "gradients": "inspection",
-    "take_step": "inspection",
-    "saliency": "inspection",
+    "describe": "inspection.description",
+    "inspect_network": "inspection.report",
+    "named_weights": "inspection.probes",
+    "trace": "inspection.probes",
+    "gradients": "inspection.probes",
+    "take_step": "inspection.probes",
+    "saliency": "inspection.probes",
     "features": "transfer",
     "feature_extractor": "transfer",
     "headless": "transfer",
@@ -25,7 +25,7 @@ _HOMES = {
     "unfreeze": "transfer",
     "load_torch_weights": "convert",
     "torch_state_dict": "convert",
-    "train": "training",
+    "train": "training.train",
     "RECIPES": "recipes",
     "DATASETS": "data",
     "load_data": "data",
@@ -40,11 +40,11 @@ __version__ = "0.1.0"
 
 
 if "keras" in sys.modules:  # plain Keras can read each of our .h5 files from here on
-    importlib.import_module("kerasnets.operations")
+    importlib.import_module("kerasnets.graph")
 
 
 def __getattr__(name):
-    if name in _HOMES.values():  # kerasnets.models.MODELS
+    if name in {home.split(".")[0] for home in _HOMES.values()}:  # kerasnets.models.MODELS
         return importlib.import_module(f"kerasnets.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'kerasnets' has no attribute {name!r}")

@@ -4,21 +4,18 @@
 network begins with the scaling of its pixels, and keeps it here: what goes in is raw, uint8 0..255.
 """
 
+from kerasnets.runtime.chosen import BACKEND as BACKEND
+
 import difflib
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import keras
 import numpy as np
+from keras import layers
 
-from kerasnets import backends
-
-backends.choose()  # before the first import of Keras
-
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
-
-from kerasnets import models, saving  # noqa: E402
-from kerasnets.graph import TO_LAST, stays_in_channels_last  # noqa: E402
+from kerasnets import models, saving
+from kerasnets.graph import TO_LAST, stays_in_channels_last
 
 BATCH = 64  # pictures that go through the network at once
 

@@ -16,11 +16,12 @@ Leave the machine alone meanwhile. A line for each figure, with the goal where t
 
 import sys
 
-from kerasnets import backends, console
+from kerasnets.cli import app
+from kerasnets.runtime import backends
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("what", choices=["predict", "train", "pipeline", "memory"], help="what to measure")
     parser.add_argument("--runs", type=int, default=7, metavar="N", help="how often (default: 7)")
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="which of them (default: all that it knows)")
@@ -34,6 +35,7 @@ def main():
         parser.error(f"--runs must be at least 1, not {args.runs}")
 
     from kerasnets import benchmark
+    from kerasnets.benchmark.figures import as_json
 
     def tell(line):
         print(line, file=sys.stderr if args.json else None, flush=True)
@@ -41,8 +43,8 @@ def main():
     options = {"chosen": args.backends} if args.backends else {}
     figures = benchmark.run(args.what, args.runs, args.networks, args.out, tell, **options)
     if args.json:
-        print(benchmark.as_json(figures))
+        print(as_json(figures))
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

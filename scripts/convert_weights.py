@@ -16,11 +16,11 @@ import contextlib
 import sys
 from pathlib import Path
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument(
         "model", help="name of a network (kerasnets.list_models()), or a model file to take weights from"
     )
@@ -62,14 +62,14 @@ def main():
         parser.error("of the options, --out, --json and --pretrained alone go without FILE")
 
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
-        from kerasnets.convert import making
+        from kerasnets.convert import model_files
 
         if from_file:
-            made = making.make_weights_file(args.model, args.out)
+            made = model_files.make_weights_file(args.model, args.out)
         elif args.pretrained:
-            made = making.make_pretrained_file(args.model, args.out, args.pretrained)
+            made = model_files.make_pretrained_file(args.model, args.out, args.pretrained)
         else:
-            made = making.make_model_file(
+            made = model_files.make_model_file(
                 args.model,
                 args.weights,
                 args.out,
@@ -95,4 +95,4 @@ def option(parser, text):
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

@@ -11,11 +11,11 @@ of the same name beside it. The page works without the internet, and no other ma
 Needs: pip install -e ".[demo]"
 """
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=".keras, .h5, .onnx, .xml, .tflite, a SavedModel")
     parser.add_argument("--port", type=int, default=8000, help="of the page; 0: a free one (default: 8000)")
     parser.add_argument("--no-browser", action="store_true", help="open no browser; the address is printed")
@@ -27,4 +27,4 @@ def main():
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

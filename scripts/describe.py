@@ -10,18 +10,18 @@ lies in the padding too. Stride: the pixels from one output to the next. Memory:
 The last line on stdout is the result; with --json a list of networks is all that stdout gets.
 """
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("network", metavar="NAME", help="a network, a shell-style pattern, or a .keras or .h5 file")
     parser.add_argument("--input-shape", type=int, nargs="+", metavar="PIXELS", help="height, width and channels")
     parser.add_argument("--num-classes", type=int, metavar="N")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     args = parser.parse_args()
 
-    from kerasnets import description
+    from kerasnets.inspection import description
 
     options = {"input_shape": args.input_shape and tuple(args.input_shape), "num_classes": args.num_classes}
     given = {option: value for option, value in options.items() if value is not None}
@@ -36,4 +36,4 @@ def main():
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

@@ -12,11 +12,11 @@ import json
 import sys
 from pathlib import Path
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("model", help="a .keras or .h5 file")
     parser.add_argument(
         "--dataset", required=True, metavar="NAME", help="mnist, cifar10, ..., or a folder, zip or .npz"
@@ -26,7 +26,8 @@ def main():
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, those of each class too")
     args = parser.parse_args()
 
-    from kerasnets import data, evaluation, report, saving
+    from kerasnets import data, saving
+    from kerasnets.training import evaluation, report
 
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         found = data.load_like(saving.load_card(args.model), args.dataset, args.data_dir)
@@ -38,4 +39,4 @@ def main():
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

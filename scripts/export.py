@@ -13,21 +13,21 @@ largest difference of a probability.
 
 import sys
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("model", help="a .keras or .h5 file")
     parser.add_argument("--out", required=True, metavar="FILE", help="what to write; its suffix tells the form")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args()
 
-    from kerasnets import exporting
+    from kerasnets import export
 
-    done = exporting.export(args.model, args.out, tell=lambda line: print(line, file=sys.stderr))
+    done = export.export(args.model, args.out, tell=lambda line: print(line, file=sys.stderr))
     print(done.json() if args.json else done.line())
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

@@ -15,11 +15,11 @@ stdout is the result.
 import contextlib
 import sys
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("network", metavar="NAME_OR_FILE", help="a network, or a .keras or .h5 file")
     parser.add_argument("image", nargs="?", metavar="IMAGE", help="a picture file")
     parser.add_argument("--label", metavar="CLASS", help="the class of IMAGE, of which saliency and gradient are")
@@ -38,18 +38,18 @@ def main():
         parser.error(f"--learning-rate must be above 0, not {args.learning_rate:g}")
 
     if args.out:
-        from kerasnets import report
+        from kerasnets.reports import pages
 
-        report.check_page(args.out)
-    from kerasnets import inspection_report
+        pages.check_page(args.out)
+    from kerasnets.inspection import report
 
     given = {name: getattr(args, name) for name in ("label", "dataset", "data_dir", "seed")}
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
-        found = inspection_report.inspect_network(args.network, args.image, args.learning_rate, **given)
+        found = report.inspect_network(args.network, args.image, args.learning_rate, **given)
     if args.out:
         found.write_page(args.out, args.layers)
     print(found.json(args.values) if args.json else f"{found.text(args.values)}\n{found.line()}")
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

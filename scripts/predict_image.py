@@ -15,11 +15,11 @@ the others are answered all the same.
 import contextlib
 import sys
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("model", help="a .keras or .h5 file, or an exported one: .onnx, .xml, .tflite, a SavedModel")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="picture files, folders, patterns; - for stdin")
     parser.add_argument("--many", action="store_true", help="each picture shows several digits: find and read them all")
@@ -50,13 +50,14 @@ def main():
     if args.top < 1:
         parser.error(f"--top must be at least 1, not {args.top}")
 
-    from kerasnets import predict_command, prediction
+    from kerasnets import prediction
+    from kerasnets.cli import predict
 
     classifier = prediction.Classifier.load(args.model, args.engine)
     if classifier.note:
         print(f"note: {classifier.note}", file=sys.stderr)
     if args.video or args.camera is not None:
-        return predict_command.watch(classifier, args)
+        return predict.watch(classifier, args)
     if args.dataset:
         from kerasnets import data
 
@@ -64,9 +65,9 @@ def main():
             images, names = data.held_out(args.dataset, args.index or [0], args.data_dir, classifier.card)
         named = list(zip(names, images, strict=True))
     else:
-        named = predict_command.gathered(args.images)
-    return predict_command.answer(classifier, named, args)
+        named = predict.gathered(args.images)
+    return predict.answer(classifier, named, args)
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

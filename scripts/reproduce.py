@@ -11,11 +11,11 @@ the result; the exit code is 1 where a run failed.
 
 import fnmatch
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="recipes, or shell-style patterns")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     parser.add_argument("--backends", nargs="+", metavar="NAME", help="default: all that are installed")
@@ -25,8 +25,9 @@ def main():
     parser.add_argument("--list", action="store_true", help="show which runs are there")
     args = parser.parse_args()
 
-    from kerasnets import backends, reproduction
+    from kerasnets.project import reproduction
     from kerasnets.recipes import RECIPES
+    from kerasnets.runtime import backends
 
     names = [name for pattern in args.recipes for name in fnmatch.filter(RECIPES, pattern) or [pattern]]
     rows = reproduction.read(reproduction.RESULTS)
@@ -45,4 +46,4 @@ def main():
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

@@ -13,11 +13,12 @@ the recipes. The last line on stdout is the result; with --json it is all that s
 
 import json
 
-from kerasnets import console, recipes, train_command
+from kerasnets import recipes
+from kerasnets.cli import app, train
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument(
         "recipe", nargs="?", metavar="RECIPE", help="a model and what it is trained on, as lenet5-mnist"
     )
@@ -27,7 +28,7 @@ def main():
     parser.add_argument(
         "--learning-rate", type=float, metavar="RATE", help="in place of the recipe's; 0.001, by Adam, without one"
     )
-    train_command.add_image_size(parser)
+    train.add_image_size(parser)
     parser.add_argument("--augment", action="store_true", help="shift and mirror the pictures in each epoch")
     parser.add_argument(
         "--patience",
@@ -49,14 +50,14 @@ def main():
         action="store_true",
         help="make one program of a step, by torch.compile (which wants a C++ compiler) or XLA; JAX does in any case",
     )
-    train_command.add_options(parser)
+    train.add_options(parser)
     args = parser.parse_args()
     if args.list:
         print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes.as_table())
         return
-    row, options = train_command.recipe_of(parser, args)
-    train_command.run(args, row, **options)
+    row, options = train.recipe_of(parser, args)
+    train.run(args, row, **options)
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

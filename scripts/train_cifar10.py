@@ -8,16 +8,16 @@ cifar_net takes minutes on two cores, vgg_cifar hours, the others want a graphic
 the result; with --json it is all that stdout gets. train.py trains everything else.
 """
 
-from kerasnets import console, train_command
+from kerasnets.cli import app, train
 
 
 def main():
-    parser = console.Parser(__doc__)
-    parser.add_argument("--model", choices=train_command.models_for("cifar10"), default="cifar_net")
-    train_command.add_options(parser)
+    parser = app.Parser(__doc__)
+    parser.add_argument("--model", choices=train.models_for("cifar10"), default="cifar_net")
+    train.add_options(parser)
     args = parser.parse_args()
-    train_command.run(args, f"{args.model}-cifar10")
+    train.run(args, f"{args.model}-cifar10")
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

@@ -7,16 +7,16 @@
 The last line on stdout is the result; with --json it is all that stdout gets. train.py trains everything else.
 """
 
-from kerasnets import console, train_command
+from kerasnets.cli import app, train
 
 
 def main():
-    parser = console.Parser(__doc__)
-    parser.add_argument("--model", choices=train_command.models_for("fashion_mnist"), default="fashion_cnn")
-    train_command.add_options(parser)
+    parser = app.Parser(__doc__)
+    parser.add_argument("--model", choices=train.models_for("fashion_mnist"), default="fashion_cnn")
+    train.add_options(parser)
     args = parser.parse_args()
-    train_command.run(args, f"{args.model}-fashion_mnist")
+    train.run(args, f"{args.model}-fashion_mnist")
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

@@ -8,22 +8,22 @@ Where MNIST is neither found nor to be downloaded, mnist_cnn is trained on sciki
 The last line on stdout is the result; with --json it is all that stdout gets. train.py trains everything else.
 """
 
-from kerasnets import console, train_command
+from kerasnets.cli import app, train
 
 
 def main():
-    parser = console.Parser(__doc__)
-    parser.add_argument("--model", choices=train_command.models_for("mnist"), default="mnist_cnn")
+    parser = app.Parser(__doc__)
+    parser.add_argument("--model", choices=train.models_for("mnist"), default="mnist_cnn")
     parser.add_argument(
         "--dataset",
         choices=("mnist", "digits"),
         help="this one and no other (default: mnist, else digits); digits goes with mnist_cnn",
     )
-    train_command.add_options(parser)
+    train.add_options(parser)
     args = parser.parse_args()
     fallback = None if args.dataset else f"{args.model}-digits"
-    train_command.run(args, f"{args.model}-{args.dataset or 'mnist'}", fallback=fallback)
+    train.run(args, f"{args.model}-{args.dataset or 'mnist'}", fallback=fallback)
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

@@ -11,23 +11,23 @@ its own; torch and torchvision must be. The last line on stdout is the result; t
 
 import sys
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("networks", nargs="*", metavar="NAME", help="networks, or shell-style patterns (default: all)")
     parser.add_argument("--json", action="store_true", help="print a JSON list, and the progress on stderr")
     parser.add_argument("--out", metavar="FILE", help="write the table of all that was proven, as Markdown")
     args = parser.parse_args()
 
-    from kerasnets import proof_report, verification
+    from kerasnets.proof import report, verification
 
     rows = verification.rows_of(args.networks)
-    report = proof_report.prove(rows, args.out, sys.stderr if args.json else sys.stdout)
+    report = report.prove(rows, args.out, sys.stderr if args.json else sys.stdout)
     print(report.json() if args.json else report.line())
     return 0 if report.proven == len(rows) else 1
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

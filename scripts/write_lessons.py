@@ -12,16 +12,17 @@ code is 1 where a lesson claims what does not hold.
 import sys
 import time
 
-from kerasnets import console
+from kerasnets.cli import app
 
 
 def main():
-    parser = console.Parser(__doc__)
+    parser = app.Parser(__doc__)
     parser.add_argument("lessons", nargs="*", metavar="LESSON", help="02, or 02_convolution_by_hand (default: all)")
     parser.add_argument("--list", action="store_true", help="write the list of lessons alone")
     args = parser.parse_args()
 
-    from kerasnets import backends, lessons
+    from kerasnets.project import lessons
+    from kerasnets.runtime import backends
 
     chosen = [] if args.list else lessons.find(args.lessons)
     if chosen:
@@ -34,4 +35,4 @@ def main():
 
 
 if __name__ == "__main__":
-    console.run(main)
+    app.run(main)

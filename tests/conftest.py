@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from kerasnets import data
-from kerasnets.backends import BACKENDS, KeepOut
-from kerasnets.workers import Worker
+from kerasnets.runtime.backends import BACKENDS, KeepOut
+from kerasnets.runtime.processes import Worker
 
 ROOT = Path(__file__).parent.parent
 

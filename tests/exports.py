@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 import kerasnets
-from kerasnets import exporting, saving
-from kerasnets.cases import SCALING, draw_weights
+from kerasnets import export as exporting
+from kerasnets import saving
+from kerasnets.proof.case import SCALING, draw_weights
 
 DEVIATION = 2  # of each logit over the pictures: the likeliest class changes, and none is near 0 or 1
 
@@ -71,7 +72,7 @@ def pictures(count, shape, seed):
 
 def save_network(path, name, options, seed=0):
     """Write the model file of a network with weights from NumPy; return its input shape."""
-    from kerasnets.weights import drawing_nothing
+    from kerasnets.graph.weights import drawing_nothing
 
     with drawing_nothing():
         network = kerasnets.build(name, **options)
@@ -111,4 +112,4 @@ def plain_keras(path, images):
 
 def write_apart(path, suffix, pixels):
     """Write a form without a card beside a model file; keep what Keras says of the pixels."""
-    np.save(path.with_suffix(".npy"), exporting.write(path, path.with_name(f"{path.stem}-written{suffix}"), pixels))
+    np.save(path.with_suffix(".npy"), export.write(path, path.with_name(f"{path.stem}-written{suffix}"), pixels))

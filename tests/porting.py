@@ -905,7 +905,7 @@ def set_from_numpy(arrays):
 
 def given():
     """What the lines take: a network, a batch, a layer and its weights, and batches."""
-    from kerasnets import batches
+    from kerasnets.data import fitting
 
     model = small_model()
     model.compile("sgd", "mse")
@@ -914,7 +914,7 @@ def given():
     model.set_weights([k, b])
     y = np.arange(8) % 3
     return {"model": model, "x": x, "y": y, "layer": model.layers[0], "k": k, "b": b,
-            "batches": batches.InOrder(x, np.zeros((8, 3)), batch_size=4)}  # fmt: skip
+            "batches": fitting.InOrder(x, np.zeros((8, 3)), batch_size=4)}  # fmt: skip
 
 
 def refusal_of_line(row, folder):

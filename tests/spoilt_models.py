@@ -14,8 +14,9 @@ import h5py
 import numpy as np
 import pytest
 
-from kerasnets import onnx_files, saving
-from kerasnets.keras_files import SEAL, seal
+from kerasnets import saving
+from kerasnets.saving import onnx_check
+from kerasnets.saving.keras_check import SEAL, seal
 from tests.conftest import ROOT
 from tests.test_onnx_files import CARD, onnx, tiny
 
@@ -23,7 +24,7 @@ GOOD = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
 
 
 def load_card(path):
-    return (onnx_files if path.suffix == ".onnx" else saving).load_card(path)
+    return (onnx_check if path.suffix == ".onnx" else saving).load_card(path)
 
 
 # ---- each takes the path of a good file ----
@@ -33,7 +34,7 @@ def good(path):
     """A good file: those that ship, the .h5 without its checksum; and a network by onnx's own helpers."""
     if path.suffix == ".onnx":
         onnx.save(tiny(), path)
-        onnx_files.add_card(path, CARD)
+        onnx_check.add_card(path, CARD)
     else:
         path.write_bytes(GOOD.with_suffix(path.suffix).read_bytes().partition(SEAL)[0])
 
@@ -346,8 +347,8 @@ def deep_graphs(path):
     """Graphs in attributes of nodes of graphs, deeper than protocol buffers themselves write them."""
     graph = b""
     for _ in range(60):
-        graph = onnx_files.counted(1, onnx_files.counted(5, onnx_files.counted(6, graph)))
-    path.write_bytes(b"\x08\x08" + onnx_files.counted(7, graph))
+        graph = onnx_check.counted(1, onnx_check.counted(5, onnx_check.counted(6, graph)))
+    path.write_bytes(b"\x08\x08" + onnx_check.counted(7, graph))
 
 
 def many_fields(path):
@@ -367,10 +368,10 @@ def beheaded(key, path):
 
 def with_card_of(text, path):
     """A card that is none, under a right checksum."""
-    plain = tiny().SerializeToString() + onnx_files.entry("kerasnets", text)
+    plain = tiny().SerializeToString() + onnx_check.entry("kerasnets", text)
     path.write_bytes(plain)
-    checksum = onnx_files.sha256(path, len(plain))
-    path.write_bytes(plain + onnx_files.entry("kerasnets_sha256", checksum))
+    checksum = onnx_check.sha256(path, len(plain))
+    path.write_bytes(plain + onnx_check.entry("kerasnets_sha256", checksum))
 
 
 DAMAGED = "is damaged"
@@ -516,4 +517,4 @@ def two_outputs(path):
 
 def fewer_classes(path):
     card = load_card(path)
-    with_card(saving.as_json(dataclasses.replace(card, class_names=card.class_names[:9])), path)
+    with_card(card.as_json(dataclasses.replace(card, class_names=card.class_names[:9])), path)

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasnets import onnx_files, saving, trials
-from kerasnets.backends import BACKENDS
+from kerasnets import saving
 from kerasnets.errors import BadInputError
-from kerasnets.keras_files import seal
+from kerasnets.prediction import sandbox
+from kerasnets.runtime.backends import BACKENDS
+from kerasnets.saving import onnx_check
+from kerasnets.saving.keras_check import seal
 from tests.conftest import turns
 from tests.spoilt_models import BAD_FILES, GOOD, NEEDS_KERAS, canary, good, load_card, unsigned
 from tests.test_onnx_files import onnx, tiny
@@ -130,8 +132,8 @@ def judge(path):
     """What loading a mutated file and answering by it comes to."""
     if path.suffix != ".onnx":
         saving.load(path)
-    elif onnx_files.load_card(path).model == "":
-        trials.try_out(path, "opencv")
+    elif onnx_check.load_card(path).model == "":
+        sandbox.try_out(path, "opencv")
 
 
 def judge_mutations(path, count, seed):
@@ -189,5 +191,5 @@ def test_the_environment_of_a_trial_is_this_one(tmp_path):
     path = tmp_path / "theirs.onnx"
     onnx.save(tiny(), path)
     for engine in ("opencv", "onnxruntime"):
-        trials.try_out(path, engine)  # raises nothing
+        sandbox.try_out(path, engine)  # raises nothing
     assert os.listdir(tmp_path) == ["theirs.onnx"]

@@ -20,6 +20,7 @@ from PIL import Image
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
+from kerasnets.pictures import kinds
 from tests.conftest import ROOT, turns
 
 SECONDS = 2  # shared/SPEC.md, section 5: that one bad picture may take
@@ -213,7 +214,7 @@ def test_a_picture_that_may_not_be_read_is_refused(tmp_path):
 @pytest.mark.parametrize("drip", [None, b"x"])
 def test_a_pipe_that_never_ends_is_given_up(drip, monkeypatch):
     """One that is silent, and one that sends a byte now and then."""
-    monkeypatch.setattr(pictures.reading, "PIPE_SECONDS", 0.5)
+    monkeypatch.setattr(kinds.reading, "PIPE_SECONDS", 0.5)
     descriptor, end = os.pipe()
     stopped = threading.Event()
 

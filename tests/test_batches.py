@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnets import data, pictures
-from kerasnets.augmentation import AUGMENTATIONS
+from kerasnets.training.augmentation import AUGMENTATIONS
 
 PICTURES = np.random.default_rng(0).integers(1, 256, (50, 9, 7, 3), np.uint8)  # no black but that of the margin
 LABELS = np.arange(50)
@@ -19,7 +19,7 @@ MARGINS = {"crop_flip": (4, True), "shift": (2, False)}
 
 def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTURES):
     """[(images, labels) of each epoch from `first` on, its batches joined], and the sizes of an epoch's batches."""
-    from kerasnets.batches import Batches
+    from kerasnets.training.batches import Batches
 
     plan = Batches(pictures, LABELS, batch_size, epochs, seed, first, augmentation)
     steps = plan.steps_per_epoch
@@ -32,7 +32,7 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
 
 def taken_by_fit(first):
     """[(images, labels) of each batch from epoch `first` on], as a plan has them, and as `fit` takes them."""
-    from kerasnets.batches import Batches, as_fit_takes
+    from kerasnets.training.batches import Batches, as_fit_takes
 
     plan = Batches(PICTURES, LABELS, 8, 3, 1)
     plan.first = first
@@ -41,7 +41,7 @@ def taken_by_fit(first):
 
 
 def in_order(batch_size, with_labels):
-    from kerasnets.batches import InOrder
+    from kerasnets.data.fitting import InOrder
 
     batches = InOrder(PICTURES, LABELS if with_labels else None, batch_size)
     return [batches[i] for i in range(len(batches))]
@@ -49,15 +49,15 @@ def in_order(batch_size, with_labels):
 
 def fitted_by_batch(pictures, kind, shape, at_once):
     """What `fitted` makes of pictures, all at once or batch by batch."""
-    from kerasnets import batches
+    from kerasnets.data import fitting
 
-    usual, batches.AT_ONCE = batches.AT_ONCE, at_once
+    usual, fitting.AT_ONCE = fitting.AT_ONCE, at_once
     try:
-        images, prepare = batches.fitted(pictures, "mnist", kind, shape)
-        plan = batches.InOrder(images, batch_size=7, prepare=prepare)
+        images, prepare = fitting.fitted(pictures, "mnist", kind, shape)
+        plan = fitting.InOrder(images, batch_size=7, prepare=prepare)
         return prepare is None, np.concatenate([plan[i][0] for i in range(len(plan))])
     finally:
-        batches.AT_ONCE = usual
+        fitting.AT_ONCE = usual
 
 
 def crop_of_torchvision(pictures, shifts, mirrored, margin):

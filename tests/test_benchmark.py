@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kerasnets import benchmark
-from kerasnets.benchmark import Figure, memory, pipeline, predict, train
+from kerasnets.benchmark import memory, pipeline, predict, train
+from kerasnets.benchmark.figures import Figure
 from tests.conftest import ROOT
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
@@ -86,7 +87,7 @@ def test_predictions_are_measured_and_told_on_a_page(monkeypatch, tmp_path):
     assert told == [f.line() for f in figures]
     page = (tmp_path / "prediction.md").read_text()
     assert all(f.row() in page for f in figures)
-    assert [each["median"] for each in json.loads(benchmark.as_json(figures))] == [f.median for f in figures]
+    assert [each["median"] for each in json.loads(figures.as_json(figures))] == [f.median for f in figures]
 
 
 def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path):

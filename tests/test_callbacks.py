@@ -41,7 +41,7 @@ def told(capture):
     """What Progress prints of two epochs of 4 steps, of 40 seconds each, and as long as a backend compiles."""
     from unittest import mock
 
-    from kerasnets import callbacks
+    from kerasnets.training import callbacks
 
     lines, now = [], [0.0]
     clock = types.SimpleNamespace(monotonic=lambda: now[0])
@@ -93,7 +93,7 @@ def test_progress_draws_over_its_own_line_on_a_terminal(workers):
 
 def best_of(accuracies, losses, patience=0):
     """The best epoch, and whether the run is over, after epochs of these validation figures."""
-    from kerasnets.callbacks import Figures
+    from kerasnets.training.callbacks import Figures
 
     figures = Figures(None, True, patience, None)
     figures.history = {"loss": losses, "val_accuracy": accuracies, "val_loss": losses}
@@ -121,6 +121,6 @@ def test_durations_are_in_words(workers, seconds, words):
 
 
 def in_words(seconds):
-    from kerasnets.callbacks import duration
+    from kerasnets.training.callbacks import duration
 
     return duration(seconds)

@@ -9,9 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from kerasnets import cards
 from kerasnets.errors import BadInputError
-from kerasnets.saving import Card
+from kerasnets.saving import Card, formats
 
 openvino = pytest.importorskip("openvino")
 
@@ -43,7 +42,7 @@ def write(folder, suffix):
 def path(request, tmp_path):
     """A file with our card, in each form."""
     path = write(tmp_path, request.param)
-    cards.add(path, CARD)
+    formats.add(path, CARD)
     return path
 
 
@@ -58,7 +57,7 @@ def refusal(path):
     """Why the card is not read, in one line that names the file and comes in time; None where it is as it was."""
     begun = time.monotonic()
     try:
-        found = cards.load(path)
+        found = formats.load(path)
     except BadInputError as error:
         message = str(error)
         assert path.name in message
@@ -72,7 +71,7 @@ def refusal(path):
 
 
 def test_the_card_comes_back(path):
-    assert cards.load(path) == CARD
+    assert formats.load(path) == CARD
 
 
 def test_other_programs_find_the_card_where_they_look(path):
@@ -102,7 +101,7 @@ def test_a_bit_that_is_flipped_is_noticed(path):
             missed += [place] if answer is None else []
         part.write_bytes(content)
     assert len(missed) < (40 if path.suffix == ".tflite" else 1)
-    assert cards.load(path) == CARD
+    assert formats.load(path) == CARD
 
 
 def test_a_file_that_is_cut_off_is_noticed(path):
@@ -112,7 +111,7 @@ def test_a_file_that_is_cut_off_is_noticed(path):
             part.write_bytes(content[:size])
             answer = refusal(path)
             if path.suffix == ".tflite" and 8 <= size <= 908:  # none of our zip is left: its engine is asked
-                assert cards.load(path) == cards.empty()
+                assert formats.load(path) == formats.empty()
             else:
                 assert answer not in (None, "another card"), (part.name, size)
         part.write_bytes(content)
@@ -130,7 +129,7 @@ def test_a_part_that_is_missing_is_noticed(path):
 def test_a_part_of_another_export_is_noticed(tmp_path):
     """As where a process is killed between its two files, or a person copies one of them."""
     path = write(tmp_path, ".xml")
-    cards.add(path, CARD)
+    formats.add(path, CARD)
     weights = bytearray(path.with_suffix(".bin").read_bytes())
     weights[5] += 1
     path.with_suffix(".bin").write_bytes(weights)
@@ -139,7 +138,7 @@ def test_a_part_of_another_export_is_noticed(tmp_path):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_another_programs_file_has_an_empty_card(tmp_path, suffix):
-    assert cards.load(write(tmp_path, suffix)) == cards.empty()
+    assert formats.load(write(tmp_path, suffix)) == formats.empty()
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".tflite", ".onnx"])

@@ -8,9 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from kerasnets import checkpoints
-from kerasnets.checkpoints import Checkpoint
 from kerasnets.errors import BadInputError
+from kerasnets.training import checkpoints
+from kerasnets.training.checkpoints import Checkpoint
 from tests.conftest import kill_in, often
 
 SETTINGS = {"model": "none", "batch_size": 8, "schedule": ("cosine", 1), "options": {}}

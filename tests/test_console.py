@@ -14,10 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets import checkpoints, console, errors
-from kerasnets.backends import BACKENDS
-from kerasnets.published import PUBLISHED
+from kerasnets import errors
+from kerasnets.cli import app
+from kerasnets.proof.parameter_counts import PUBLISHED
 from kerasnets.recipes import RECIPES
+from kerasnets.runtime.backends import BACKENDS
+from kerasnets.training import checkpoints
 from tests.conftest import ROOT, turns
 from tests.test_data import stand_in, write_idx
 
@@ -121,7 +123,7 @@ def test_a_failure_is_one_line_with_its_exit_code(tmp_path, case):
 
 @pytest.mark.parametrize("words", ["a --top 3 b c", "--top 3 a b c", "a b --top 3 c", "a b c --top 3"])
 def test_options_may_stand_anywhere(words):
-    parser = console.Parser("")
+    parser = app.Parser("")
     parser.add_argument("model")
     parser.add_argument("images", nargs="*")
     parser.add_argument("--top", type=int)

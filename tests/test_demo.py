@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from kerasnets import Classifier
-from kerasnets.demo import looking
+from kerasnets.demo import inference
 from kerasnets.errors import BadInputError
 from tests.conftest import ROOT
 from tests.demo_server import KERAS, ONNX, PRETRAINED, begin, end, running
@@ -299,7 +299,7 @@ def test_a_damaged_model_is_refused_and_others_answer(tmp_path):
 def test_a_model_of_rows_that_does_not_say_so_before_it_is_loaded_is_refused():
     """As another program's LiteRT or OpenVINO file."""
     with pytest.raises(BadInputError, match=r"dnn_tabular-sum3\.keras takes rows of 3 numbers, no pictures"):
-        looking.prepare(str(ROWS), 0, "keras")
+        inference.prepare(str(ROWS), 0, "keras")
 
 
 # ---- processes ----

@@ -146,7 +146,7 @@ def densenet_in_torch():
     """The field of the last map of a DenseNet of 16 layers in plain torch."""
     from torch import nn
 
-    from kerasnets.twins.densenet import CifarDenseNet
+    from kerasnets.proof.twins.densenet import CifarDenseNet
 
     class UpToPool(nn.Module):
         def __init__(self):

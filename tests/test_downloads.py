@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from kerasnets import data
-from kerasnets.data import downloads, idx
+from kerasnets.data import downloads, idx, sources
 from kerasnets.errors import BadInputError
 from tests.stand_ins import (
     cifar_batches,
@@ -226,7 +226,7 @@ def fetch(row, folder, inside):
 
 def keep(name, fetch=fetch):
     row = ROWS[name]
-    read = data.READERS[row.form]
+    read = sources.READERS[row.form]
     return downloads.keep(row, read, fetch, Path("data"), row.folder)
 
 

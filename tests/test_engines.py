@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets import engines
 from kerasnets.data import folders
 from kerasnets.errors import BadInputError
-from kerasnets.prediction import Classifier
+from kerasnets.prediction import Classifier, engines
 from tests.exports import export, pictures, save_network
 
 onnx = pytest.importorskip("onnx")

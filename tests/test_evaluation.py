@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import data, evaluation, saving
+from kerasnets import data, saving
 from kerasnets.errors import BadInputError
-from kerasnets.evaluation import Evaluation, of_logits
+from kerasnets.training import evaluation
+from kerasnets.training.evaluation import Evaluation, of_logits
 from tests.conftest import ROOT
 
 # Eight examples of three classes. The likeliest class is right for five of them.
@@ -54,7 +55,7 @@ def evaluate_dense(weights, images, labels, prepare):
     """Judge by one dense layer over the pixels; what the callbacks of predicting saw."""
     import keras
 
-    from kerasnets.batches import InOrder
+    from kerasnets.data.fitting import InOrder
 
     inputs = keras.Input((2, 2, 3), dtype="uint8")
     x = keras.layers.Flatten()(keras.layers.Rescaling(1.0)(inputs))

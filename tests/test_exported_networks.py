@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets.published import MAIN
-from kerasnets.workers import Worker
+from kerasnets.proof.parameter_counts import MAIN
+from kerasnets.runtime.processes import Worker
 from tests.conftest import strictly
 from tests.exports import export, pictures, plain_keras, save_network
 

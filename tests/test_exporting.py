@@ -14,9 +14,13 @@ import tomllib
 import numpy as np
 import pytest
 
-from kerasnets import backends, cards, console, engines, exporting, saving
+from kerasnets import export as exporting
+from kerasnets import saving
+from kerasnets.cli import app
 from kerasnets.errors import BadInputError
-from kerasnets.prediction import Classifier
+from kerasnets.prediction import Classifier, engines
+from kerasnets.runtime import backends
+from kerasnets.saving import formats
 from tests.conftest import ROOT, often
 from tests.exports import export, export_written, pictures, plain_keras, save_network, write_apart
 from tests.test_console import environment
@@ -124,7 +128,7 @@ def test_an_export_takes_raw_pixels_and_gives_keras_probabilities(workers, model
             judge = by_engine if suffix else lambda *arguments: workers["tensorflow"](by_engine, *arguments)
             np.testing.assert_allclose(judge(out, engine, images[:count]), expected[:count], atol=1e-5)
 
-    card = cards.load(out)
+    card = formats.load(out)
     assert card == saving.load_card(path)
     assert (card.class_names[:2], card.recipe) == (("größer", '<"&">'), "a recipe")
     names = {out.name} | ({out.with_suffix(".bin").name} if suffix == ".xml" else set())
@@ -150,7 +154,7 @@ def test_a_backend_that_writes_no_onnx_lets_another_do_it(tabular, tmp_path):
     assert re.fullmatch(
         rf"result file=network\.onnx form=ONNX bytes={size} backend=torch difference: {differences}\n", done.stdout
     )
-    assert cards.load(tmp_path / "network.onnx") == saving.load_card(tabular)
+    assert formats.load(tmp_path / "network.onnx") == saving.load_card(tabular)
 
 
 # ---- what is refused ----
@@ -301,10 +305,10 @@ def test_kill_9_during_an_export_leaves_the_old_file_or_the_new_one(workers, tmp
         running.communicate()
         if suffix == ".xml" and sum_of(out.with_suffix(".bin")) != whole[sum_of(out)][1]:
             with pytest.raises(BadInputError, match="or of another export; "):
-                cards.load(out)
+                formats.load(out)
         else:
-            seen.add(cards.load(out).seed)
-            assert cards.load(out) == whole[sum_of(out)][0]
+            seen.add(formats.load(out).seed)
+            assert formats.load(out) == whole[sum_of(out)][0]
     assert seen
 
 
@@ -318,7 +322,7 @@ def codes_under_a_limit(path, out, sizes):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
         try:
             with contextlib.redirect_stderr(said):
-                code = console.exit_code_of(lambda: bool(export(path, out)) and 0)
+                code = app.exit_code_of(lambda: bool(export(path, out)) and 0)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         answers.append((code, said.getvalue()))

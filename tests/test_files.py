@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from kerasnets import files
-from kerasnets.files import whole_file
+from kerasnets.runtime import atomic
+from kerasnets.runtime.atomic import whole_file
 
 
 def test_a_file_takes_its_place_when_the_block_ends(tmp_path):
@@ -46,7 +46,7 @@ def test_what_a_killed_writer_left_is_swept_away_an_hour_later(tmp_path):
     for path in (fresh, old, other):
         path.touch()
     for path in (old, other):
-        os.utime(path, (time.time() - files.ABANDONED - 1,) * 2)
+        os.utime(path, (time.time() - atomic.ABANDONED - 1,) * 2)
     with whole_file(tmp_path / "a.txt") as part:
         part.write_text("new")
     assert fresh.exists()
@@ -56,7 +56,7 @@ def test_what_a_killed_writer_left_is_swept_away_an_hour_later(tmp_path):
 
 def test_a_folder_in_the_way_is_named(tmp_path):
     (tmp_path / "a.txt").mkdir()
-    for writing in (files.check_writable, lambda path: whole_file(path).__enter__()):
+    for writing in (atomic.check_writable, lambda path: whole_file(path).__enter__()):
         with pytest.raises(IsADirectoryError) as caught:
             writing(tmp_path / "a.txt")
         assert caught.value.filename == str(tmp_path / "a.txt")
@@ -65,5 +65,5 @@ def test_a_folder_in_the_way_is_named(tmp_path):
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "folder").touch()
     with pytest.raises(OSError) as caught:  # noqa: PT011 - FileExistsError or NotADirectoryError, by platform
-        files.check_writable(tmp_path / "folder/a.keras")
+        atomic.check_writable(tmp_path / "folder/a.keras")
     assert caught.value.filename == str(tmp_path / "folder/a.keras")

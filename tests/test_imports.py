@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasnets.backends import BACKENDS
+from kerasnets.runtime.backends import BACKENDS
 from tests.conftest import FRAMEWORKS, ROOT
 
 # What belongs to each backend in site-packages: the beginnings of names.

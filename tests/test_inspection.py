@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import data, inspection_drawing
-from kerasnets.cases import draw_weights
+from kerasnets import data
+from kerasnets.inspection import figures
+from kerasnets.proof.case import draw_weights
 from tests.test_console import ROWS, SAMPLE, SHIPPED, only_line, run
 
 RATE = 0.05  # of the step
@@ -71,11 +72,11 @@ def judged(name):
     import torch
     from torch import nn
 
-    from kerasnets import twins
+    from kerasnets.proof.twins import __init__
 
     network, (images, labels) = drawn(name), batch(name)
     pictures, labels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels)
-    twin = twins.build(name, input_shape=SHAPES[name])
+    twin = __init__.build(name, input_shape=SHAPES[name])
     twin.load_state_dict(kerasnets.torch_state_dict(network))
     for module in twin:
         if isinstance(module, nn.Dropout):
@@ -132,9 +133,9 @@ def saliency_of_file(path, pixels):
 def saliency_of_file_in_torch(path, pixels):
     import torch
 
-    from kerasnets import twins
+    from kerasnets.proof.twins import __init__
 
-    twin = twins.build("mnist_cnn").eval()
+    twin = __init__.build("mnist_cnn").eval()
     twin.load_state_dict(kerasnets.torch_state_dict(kerasnets.load(path)[0]))
     pictures = torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype("float32")).requires_grad_()
     twin(pictures / 255).amax(1).sum().backward()
@@ -193,13 +194,13 @@ def refusal_of(given):
 
 def note_of_gradients(network):
     """What the table of gradients says above it."""
-    from kerasnets import inspection_report
+    from kerasnets.inspection import report
 
-    return inspection_report.table_of_gradients(inspection_report.inspect_network(network)).note
+    return report.table_of_gradients(report.inspect_network(network)).note
 
 
 def subject_words(network, **given):
-    from kerasnets.subjects import subject_of
+    from kerasnets.inspection.subject import subject_of
 
     subject = subject_of(network, **given)
     return subject.picture.words, subject.batch.words, subject.batch.images.shape, subject.network.input.dtype
@@ -340,7 +341,7 @@ def test_a_gradient_is_a_point_at_its_length_since_a_bar_has_none_on_a_logarithm
     gradients = [
         SimpleNamespace(name=name, after=np.full(4, size)) for name, size in (("c1/kernel", 1.5), ("c1/bias", 0))
     ]
-    left, right = inspection_drawing.by_layer(activities, gradients).axes
+    left, right = figures.by_layer(activities, gradients).axes
     assert right.get_xscale() == "log"
     assert not right.patches
     assert right.collections[0].get_offsets().tolist() == [[3.0, 0.0], [0.0, 1.0]]

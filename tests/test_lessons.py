@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from kerasnets import lessons
 from kerasnets.errors import BadInputError
+from kerasnets.project import lessons
 from tests.conftest import ROOT
 from tests.test_console import only_line, run
 
@@ -71,13 +71,13 @@ plt.show()
 
 def outcomes_on_digits(path):
     """What a lesson gives where MNIST is nowhere to be found."""
-    from kerasnets import data
+    from kerasnets.data import sources
 
-    usual, data.places = data.places, lambda row, data_dir: ()
+    usual, sources.places = sources.places, lambda row, data_dir: ()
     try:
         return lessons.run(path)
     finally:
-        data.places = usual
+        sources.places = usual
 
 
 def error_of(path):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import verification
-from kerasnets.published import MAIN, PUBLISHED
+from kerasnets.proof import verification
+from kerasnets.proof.parameter_counts import MAIN, PUBLISHED
 
 # Proven in every run; the others, DenseNet among them, by `pytest -m whole_registry`.
 IN_EVERY_RUN = (
@@ -25,9 +25,9 @@ def names_of_models():
 
 
 def twins_that_exist():
-    from kerasnets import twins
+    from kerasnets.proof.twins import __init__
 
-    return [name for name in kerasnets.list_models() if callable(twins.builder_of(name))]
+    return [name for name in kerasnets.list_models() if callable(__init__.builder_of(name))]
 
 
 def options_and_smallest(name, options):
@@ -46,7 +46,7 @@ def error_of_unlisted(name, options):
 
 
 def parameters(name, options):
-    from kerasnets.weights import drawing_nothing
+    from kerasnets.graph.weights import drawing_nothing
 
     with drawing_nothing():  # a hundred million normal numbers take a second
         network = kerasnets.build(name, **options)
@@ -61,8 +61,8 @@ def parameters(name, options):
 
 def apart_in_layout(name, shape, layout):
     """How far the logits of the network in `layout` lie from those in channels_last, of their scale."""
-    from kerasnets.cases import draw_weights
     from kerasnets.graph import rebuild
+    from kerasnets.proof.case import draw_weights
 
     network = kerasnets.build(name, input_shape=shape)
     network.set_weights(draw_weights(network, 0))
@@ -87,7 +87,7 @@ def largest_kernels():
 
 
 def build_error(name, options):
-    from kerasnets.weights import drawing_nothing
+    from kerasnets.graph.weights import drawing_nothing
 
     try:
         with drawing_nothing():

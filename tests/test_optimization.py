@@ -46,9 +46,9 @@ def fit(changes, weights, inputs, labels):
     """Train as kerasnets does; return (weights, figures by epoch, figures by batch)."""
     import keras
 
-    from kerasnets.batches import Batches, as_fit_takes
-    from kerasnets.callbacks import Figures
-    from kerasnets.training import trainee_of
+    from kerasnets.training.batches import Batches, as_fit_takes
+    from kerasnets.training.callbacks import Figures
+    from kerasnets.training.train import trainee_of
 
     row = dataclasses.replace(ROW, **changes)
     entered = keras.Input((COLUMNS,))
@@ -110,7 +110,7 @@ def losses_of(changes, labels, logits):
     """What the loss of a row says of each example."""
     import keras
 
-    from kerasnets.optimization import LOSSES
+    from kerasnets.training.optimizers import LOSSES
 
     row = dataclasses.replace(ROW, **changes)
     return keras.ops.convert_to_numpy(LOSSES[row.loss](logits.shape[1], row)(labels, logits))
@@ -118,7 +118,7 @@ def losses_of(changes, labels, logits):
 
 def rates_of(row, steps_per_epoch, epochs, steps):
     """The learning rate of each of `steps`."""
-    from kerasnets.optimization import rate_of
+    from kerasnets.training.optimizers import rate_of
 
     schedule = rate_of(row, steps_per_epoch, epochs)
     return [float(schedule(step)) for step in steps]

@@ -28,7 +28,7 @@ def learned(**changes):
     """(logits, losses, kinds of the weights, whether the output is float32) after two epochs of three steps."""
     import keras
 
-    from kerasnets.training import trainee_of
+    from kerasnets.training.train import trainee_of
 
     keras.utils.set_random_seed(0)
     row = dataclasses.replace(ROW, **changes)
@@ -107,7 +107,7 @@ def warned_of():
 
     from torch.utils import cpp_extension
 
-    from kerasnets.training import trainee_of
+    from kerasnets.training.train import trainee_of
 
     trainee_of(network(), dataclasses.replace(ROW, compiled=True), ROW.scaling, 3)
     told = []

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets import evaluation
+from kerasnets.training import evaluation
 from tests.conftest import ROOT, often
 from tests.test_console import environment, only_line, run
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import cards, data, engines, prediction, saving
+from kerasnets import data, saving
 from kerasnets.data import folders
 from kerasnets.errors import BadInputError
+from kerasnets.prediction import classifier, engines
+from kerasnets.saving import formats
 from tests.conftest import ROOT
 
 SHIPPED = ROOT / "models_saved/pretrained"
@@ -92,7 +94,7 @@ def test_the_shipped_onnx_says_what_the_model_file_says(workers):
     for (label, _, one), (_, _, other) in zip(expected, found, strict=True):
         assert other[0][0] == label
         assert dict(other) == pytest.approx(dict(one), abs=1e-5)
-    assert cards.load(SHIPPED / "mnist_cnn-mnist.onnx") == cards.load(SHIPPED / "mnist_cnn-mnist.keras")
+    assert formats.load(SHIPPED / "mnist_cnn-mnist.onnx") == formats.load(SHIPPED / "mnist_cnn-mnist.keras")
 
 
 def test_the_shipped_model_is_as_good_as_its_card_says(workers, mnist):
@@ -166,7 +168,7 @@ def test_red_is_red_and_blue_is_blue_from_a_file_and_from_an_array(worker, tmp_p
 
 def test_the_example_in_the_docstring_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
-    done = doctest.testmod(prediction)
+    done = doctest.testmod(classifier)
     assert done.failed == 0
     assert done.attempted > 1
 
@@ -184,7 +186,7 @@ def test_the_drawing_holds_every_answer(workers, tmp_path):
 def draw_samples(path):
     images = [SAMPLES / "screen-4.png", SAMPLES / "three-on-paper.jpg"]
     results = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.keras").try_predict(images)
-    prediction.draw(images, ["four", "three"], results, save=path)
+    classifier.draw(images, ["four", "three"], results, save=path)
 
 
 # ---- what may be passed ----
@@ -215,7 +217,7 @@ PASSED = {
 @pytest.mark.parametrize("case", PASSED)
 def test_one_image_or_several_are_told_apart(case):
     passed, expected = PASSED[case]
-    found = list(prediction.listed(passed))
+    found = list(classifier.listed(passed))
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert type(one) is type(other)
@@ -227,27 +229,27 @@ BYTES = np.array([[0, 1, 127, 128, 254, 255]], np.uint8)
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64", "float16", "float32", "float64"])
 def test_pixels_of_0_to_255_are_taken_in_any_type(dtype):
-    found = prediction.as_pixels(BYTES.astype(dtype))
+    found = classifier.as_pixels(BYTES.astype(dtype))
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, BYTES)
 
 
 def test_fractions_of_a_level_are_rounded():
-    np.testing.assert_array_equal(prediction.as_pixels(np.array([[0.4, 0.6, 254.6, 255.0]])), [[0, 1, 255, 255]])
+    np.testing.assert_array_equal(classifier.as_pixels(np.array([[0.4, 0.6, 254.6, 255.0]])), [[0, 1, 255, 255]])
 
 
 @pytest.mark.parametrize("array", [BYTES / 255, (BYTES / 255).astype("float32"), BYTES.astype("float32") / 255])
 def test_pixels_of_0_to_1_are_warned_of_and_right_all_the_same(array):
     """Tutorials divide by 255."""
     with pytest.warns(UserWarning, match=r"the pixels are 0\.\.1: multiplied by 255; pass them as they are, 0\.\.255"):
-        found = prediction.as_pixels(array)
+        found = classifier.as_pixels(array)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, BYTES)
 
 
 def test_a_mask_is_black_and_white():
     with pytest.warns(UserWarning, match=r"multiplied by 255"):
-        found = prediction.as_pixels(BYTES > 127)
+        found = classifier.as_pixels(BYTES > 127)
     np.testing.assert_array_equal(found, [[0, 0, 0, 255, 255, 255]])
 
 
@@ -262,7 +264,7 @@ def test_a_mask_is_black_and_white():
 ])  # fmt: skip
 def test_numbers_that_are_no_pixels_are_refused(array, kind, words):
     with pytest.raises(kind) as caught:
-        prediction.as_pixels(array)
+        classifier.as_pixels(array)
     assert str(caught.value).startswith(words)
     with pytest.raises(kind):
         kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx").predict(array)
@@ -294,7 +296,7 @@ def test_what_is_passed_in_any_form_is_answered_the_same(tmp_path):
 
 def test_more_pictures_than_go_through_at_once_are_answered_in_their_order():
     names = list(SHOWN) * 10
-    assert len(names) > 2 * prediction.BATCH
+    assert len(names) > 2 * classifier.BATCH
     found = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx").predict([SAMPLES / name for name in names])
     assert [each.label for each in found] == [SHOWN[name] for name in names]
 

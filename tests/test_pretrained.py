@@ -12,7 +12,7 @@ from tests.tutorials import shake
 
 
 def pretrained_error(name, version):
-    from kerasnets.convert.pretrained import pretrained
+    from kerasnets.convert.torchvision_weights import pretrained
 
     try:
         pretrained(name, version)
@@ -36,7 +36,7 @@ def pretrained_over_the_network(folder, address, name):
     from sklearn.datasets import load_sample_image
     from torchvision import models
 
-    from kerasnets.convert import making
+    from kerasnets.convert import model_files
 
     os.environ["TORCH_HOME"] = str(folder / f"home-{name}")
     tv_name = name.removesuffix("_torchvision")
@@ -47,7 +47,7 @@ def pretrained_over_the_network(folder, address, name):
     (folder / "made.pth").rename(folder / f"made-{digest}.pth")
     weights = models.get_model_weights(tv_name).DEFAULT
     weights.value.url = f"{address}/made-{digest}.pth"
-    making.make_pretrained_file(name, folder / f"{name}.keras")
+    model_files.make_pretrained_file(name, folder / f"{name}.keras")
     picture = load_sample_image("china.jpg")
     if name.startswith("goog"):
         module.transform_input = True  # as torchvision sets it with its weights

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from kerasnets import reproduction
-from kerasnets.published import MAIN
+from kerasnets.project import reproduction
+from kerasnets.proof.parameter_counts import MAIN
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from kerasnets import reproduction
+from kerasnets.project import reproduction
 from tests.conftest import ROOT
 
 LINKS = {"README.md": "[中文](README.zh-CN.md)", "README.zh-CN.md": "[English](README.md)"}  # each to the other

@@ -7,10 +7,10 @@ import types
 import numpy as np
 import pytest
 
-from kerasnets import report
-from kerasnets.data.arrays import Data
-from kerasnets.evaluation import of_logits
+from kerasnets.data.dataset import Data
 from kerasnets.recipes import RECIPES
+from kerasnets.training import report
+from kerasnets.training.evaluation import of_logits
 
 # HTML; what matplotlib would take for a formula, and a wrong one; what str.format would fill in
 NAMES = ('<b>cat</b> & "dog"', "$\\nosuch$ 5", "emu's {0}")

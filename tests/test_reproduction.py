@@ -8,10 +8,10 @@ import statistics
 
 import pytest
 
-from kerasnets import reproduction
-from kerasnets.backends import BACKENDS
 from kerasnets.data import DATASETS
+from kerasnets.project import reproduction
 from kerasnets.recipes import RECIPES
+from kerasnets.runtime.backends import BACKENDS
 
 FAST = "dnn_tabular-sum3-learned"
 

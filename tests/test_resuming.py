@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import checkpoints, data, recipes, saving
-from kerasnets.backends import BACKENDS
+from kerasnets import data, recipes, saving
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.backends import BACKENDS
+from kerasnets.saving import keras_file
+from kerasnets.training import checkpoints
 from tests.conftest import ROOT, often
 from tests.stand_ins import few_digits
 
@@ -64,27 +66,28 @@ def start_full(backend, folder, epochs):
 @contextlib.contextmanager
 def stopped_after(epoch):
     """Within, the signal of Ctrl-C is noted when the checkpoint of `epoch` is written; no report is."""
-    from kerasnets import stopping, training
+    from kerasnets.runtime import signals
+    from kerasnets.training import train
 
     usual = checkpoints.save
 
     def save(folder, checkpoint, alone):
         usual(folder, checkpoint, alone)
         if checkpoint.epoch == epoch:
-            stopping.Signals.asked = signal.SIGINT
+            signals.Signals.asked = signal.SIGINT
 
     checkpoints.save = save
     try:
-        with mock.patch.object(training.report, "write"):  # a second of each run
+        with mock.patch.object(train.report, "write"):  # a second of each run
             yield
     finally:
         checkpoints.save = usual
-        stopping.Signals.asked = None
+        signals.Signals.asked = None
 
 
 def train_few(row, out, stop=0, resume=False):
     """(fields of the Run, None), or (None, kind and words of what ended it)."""
-    from kerasnets.stopping import Stopped
+    from kerasnets.runtime.signals import Stopped
 
     try:
         with stopped_after(stop):
@@ -173,7 +176,7 @@ def test_patience_counts_over_a_stop(worker, tmp_path):
     for stop in (1, 3):
         _, (kind, words) = worker(train_few, STUCK, tmp_path / "b.keras", stop, stop > 1)
         assert kind == "Stopped"
-        kept = f"{stop} of 9 epochs are kept in {saving.shorten(tmp_path / 'b/checkpoints')}"
+        kept = f"{stop} of 9 epochs are kept in {keras_file.shorten(tmp_path / 'b/checkpoints')}"
         assert words == f"stopped by Ctrl-C; {kept}; --resume goes on with them"
     for _ in range(2):  # and once more, where there is nothing left to do
         resumed, failure = worker(train_few, STUCK, tmp_path / "b.keras", 0, True)
@@ -242,7 +245,7 @@ def test_where_resume_was_forgotten_the_unfinished_runs_checkpoints_are_set_asid
     worker(train_few, STUCK, out, 3)
     (_, (kind, _)), told = worker(train_told, STUCK, out, 1)
     assert kind == "Stopped"
-    before = saving.shorten(tmp_path / "a/checkpoints-before")
+    before = keras_file.shorten(tmp_path / "a/checkpoints-before")
     assert told == (
         f"note: the checkpoints of an unfinished run are in {before} now; to go on with them, remove the folder "
         "checkpoints beside it and add --resume\n"
@@ -253,7 +256,7 @@ def test_where_resume_was_forgotten_the_unfinished_runs_checkpoints_are_set_asid
     shutil.rmtree(place)
     (run, failure), told = worker(train_told, STUCK, out, 0, True)
     assert (run["epochs"], failure) == (4, None)
-    assert told.startswith(f"note: the checkpoints that were set aside are in {saving.shorten(place)} again\n")
+    assert told.startswith(f"note: the checkpoints that were set aside are in {keras_file.shorten(place)} again\n")
     assert not (tmp_path / "a/checkpoints-before").exists()
 
 
@@ -262,7 +265,7 @@ def test_a_finished_runs_checkpoints_are_replaced_as_told(workers, tmp_path):
     workers["torch"](train_few, row, tmp_path / "a.keras")
     (tmp_path / "a/report.html").touch()  # which train_few leaves out
     _, told = workers["torch"](train_told, row, tmp_path / "a.keras")
-    place = saving.shorten(tmp_path / "a/checkpoints")
+    place = keras_file.shorten(tmp_path / "a/checkpoints")
     assert told.startswith(f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n")
     assert not (tmp_path / "a/checkpoints-before").exists()
 
@@ -313,7 +316,7 @@ def test_a_run_of_other_settings_does_not_go_on(workers, tmp_path, changes, kind
     row = dataclasses.replace(STUCK, **changes)
     found = workers["torch"](train_few, row, tmp_path / "a.keras", 0, True)[1]
     assert found[0] == kind
-    assert words.format(place=saving.shorten(tmp_path / "a/checkpoints")) in found[1]
+    assert words.format(place=keras_file.shorten(tmp_path / "a/checkpoints")) in found[1]
     assert {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()} == before
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets import keras_files, saving
-from kerasnets.backends import BACKENDS
-from kerasnets.cases import draw_weights
+from kerasnets import saving
 from kerasnets.errors import BadInputError
-from kerasnets.saving import Card
+from kerasnets.proof.case import draw_weights
+from kerasnets.runtime.backends import BACKENDS
+from kerasnets.saving import Card, keras_check, keras_file
 from tests.conftest import ROOT, kill_in, often
 
 CARD = Card(
@@ -95,14 +95,14 @@ def save_bad_weights(path):
 def kill_while_saving(path, kills):
     """Kill children that save one of two models over the other's file; return whether each left the old or the new."""
     models = [small_model(seed) for seed in (0, 1)]
-    there = saving.digest(models[0])
+    there = keras_file.digest(models[0])
     seen = []
     for i in range(kills):
         new = models[(i + 1) % 2]
-        names = {there: "old", saving.digest(new): "new"}
+        names = {there: "old", keras_file.digest(new): "new"}
         kill_in(lambda new=new: saving.save(new, path, CARD), 0.15)
         model, _ = kerasnets.load(path)  # raises where the file is not whole
-        there = saving.digest(model)
+        there = keras_file.digest(model)
         seen.append(names[there])
     return seen
 
@@ -210,7 +210,7 @@ def sizes_as_h5(folder):
         kind, scaling = ("row", None) if len(shape) == 1 else ("picture", (1 / 255, 0.0))
         card = Card(name, tuple(str(i) for i in range(network.output_shape[-1])), shape, kind)
         saving.save(network, folder / f"{name}.h5", card, scaling)
-        sizes.append(((folder / f"{name}.h5").stat().st_size, saving.size_as_h5(network)))
+        sizes.append(((folder / f"{name}.h5").stat().st_size, keras_file.size_as_h5(network)))
     return sizes
 
 
@@ -276,7 +276,7 @@ def save_plain(path):
     model = keras.Sequential(layers, name="theirs")
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(PIXELS, np.arange(len(PIXELS)) % 3, verbose=0)
-    with saving.quiet_keras():
+    with keras_file.quiet_keras():
         model.save(path)
     return model.predict_on_batch(PIXELS)
 
@@ -306,7 +306,7 @@ def test_a_flipped_bit_anywhere_in_an_h5_is_noticed_before_hdf5_reads_it(tmp_pat
     path = tmp_path / "model.h5"
     content = bytearray((ROOT / "models_saved/pretrained/mnist_cnn-mnist.h5").read_bytes())
     path.write_bytes(content)
-    keras_files.seal(path)
+    keras_check.seal(path)
     assert saving.load_card(path).model == "mnist_cnn"
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
@@ -379,6 +379,6 @@ def test_what_would_make_a_wrong_file_is_not_saved(workers, tmp_path, case, word
 def test_another_suffix_is_wrong_usage_in_saving_and_no_model_in_loading(workers, tmp_path):
     assert workers["torch"](save_error, tmp_path / "model.pth") == (
         "ValueError",
-        f"{saving.shorten(tmp_path / 'model.pth')} is no name for a model file; it must end in .keras or .h5",
+        f"{keras_file.shorten(tmp_path / 'model.pth')} is no name for a model file; it must end in .keras or .h5",
     )
     assert workers["torch"](load_error, Path("model.pth"))[0] == "BadInputError"

@@ -26,7 +26,7 @@ def test_a_network_trains_as_in_keras(workers, name, shape):
 
 def normalized(count, offset):
     """(numbers around `offset` whose deviation is 1, what a training step makes of them, running mean and variance)."""
-    from kerasnets.tensorflow_network import FusedBatchNormalization
+    from kerasnets.training.fast.tensorflow_model import FusedBatchNormalization
 
     layer = FusedBatchNormalization()
     pictures = offset + np.random.default_rng(0).normal(size=(count, 1, 1, 16)).astype(np.float32)

@@ -93,8 +93,8 @@ def learned(build, arguments, changes, by):
     import keras
 
     from kerasnets.graph import rebuild
-    from kerasnets.optimization import compile_for
-    from kerasnets.training import trainee_of
+    from kerasnets.training.optimizers import compile_for
+    from kerasnets.training.train import trainee_of
 
     keras.utils.set_random_seed(0)
     network, row = build(*arguments), dataclasses.replace(ROW, **changes)
@@ -171,7 +171,7 @@ def offset_pictures():
     import keras
     import torch
 
-    from kerasnets.torch_layers import batch_normalization
+    from kerasnets.training.fast.torch_layers import batch_normalization
 
     layer = keras.layers.BatchNormalization(axis=1)
     layer.build((None, 3, 16, 16))
@@ -189,9 +189,10 @@ def test_batch_normalization_stands_a_large_offset(workers):
 
 def trained_on_arrays():
     """Loss of a step on NumPy's arrays, such as lie elsewhere than the weights do."""
-    from kerasnets import models, training
+    from kerasnets import models
+    from kerasnets.training import train
 
-    trainee = training.trainee_of(models.build("lenet5"), ROW, (1 / 255, 0.0), 1)
+    trainee = train.trainee_of(models.build("lenet5"), ROW, (1 / 255, 0.0), 1)
     pixels = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1), np.uint8)
     trainee.fit(pixels, np.arange(6), batch_size=6, verbose=0)
     return float(trainee.train_step((pixels, np.arange(6)))["loss"])
@@ -206,7 +207,7 @@ def asks_more(what):
     import keras
     from keras import layers
 
-    from kerasnets import training
+    from kerasnets.training import train
 
     options = {
         "nothing": {},
@@ -216,7 +217,7 @@ def asks_more(what):
     }[what]
     inputs = keras.Input(SHAPE)
     outputs = layers.Dense(3, name="logits", **options)(layers.Flatten(name="to_row")(inputs))
-    return type(training.trainee_of(keras.Model(inputs, outputs), ROW, (1.0, 0.0), 1)).__name__
+    return type(train.trainee_of(keras.Model(inputs, outputs), ROW, (1.0, 0.0), 1)).__name__
 
 
 @pytest.mark.parametrize("what", ["a constraint", "a regularizer", "a small map"])
@@ -228,7 +229,7 @@ def test_what_no_recipe_asks_is_left_to_keras(workers, what):
 def refused_optimizer(kind, options):
     import keras
 
-    from kerasnets.torch_optimizers import step_of
+    from kerasnets.training.fast.torch_optimizers import step_of
 
     variable = keras.Variable(np.zeros(3))
     optimizer = getattr(keras.optimizers, kind)(**options)
@@ -249,9 +250,10 @@ def test_an_optimizer_with_another_step_is_refused(workers, kind, options, named
 
 def kinds_of_trainee(name="baseline_cnn"):
     """(class of the network that is trained, modules of its layers' classes)."""
-    from kerasnets import models, training
+    from kerasnets import models
+    from kerasnets.training import train
 
-    trainee = training.trainee_of(models.build(name), RECIPES["cifar_net-cifar10"], (1 / 255, 0.0), 10)
+    trainee = train.trainee_of(models.build(name), RECIPES["cifar_net-cifar10"], (1 / 255, 0.0), 10)
     return type(trainee).__name__, {type(layer).__module__.partition(".")[0] for layer in trainee.layers}
 
 

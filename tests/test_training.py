@@ -118,7 +118,7 @@ def slope_after_fit(pixels, targets, batch_size, epochs, seed, learning_rate):
     """Fit targets = slope * pixels by SGD from a slope of 0; return the slope."""
     import keras
 
-    from kerasnets.batches import Batches
+    from kerasnets.training.batches import Batches
 
     batches = Batches(pixels, targets, batch_size, epochs, seed)
     inputs = keras.Input((1, 1, 1), dtype="uint8")
@@ -254,19 +254,19 @@ def test_a_run_that_learned_nothing_says_so_and_what_to_try(workers, tmp_path, n
 
 def refusals(out):
     """{case: (kind, words)} of training on each of BAD_DATA, where fit would be a failure of another kind."""
-    from kerasnets import training
+    from kerasnets.training import train
 
     def fit(*args):
         raise AssertionError("fit was called")
 
-    usual, training.fit = training.fit, fit
+    usual, train.fit = train.fit, fit
     try:
         return {
             case: train_error(recipes.own("fc2layer", "pets"), {"arrays": found, "out": out})
             for case, (found, _) in BAD_DATA.items()
         }
     finally:
-        training.fit = usual
+        train.fit = usual
 
 
 def test_bad_arrays_are_refused_before_training_in_the_same_words_everywhere(workers, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 import kerasnets
 from kerasnets import data
-from kerasnets.cases import draw_weights
+from kerasnets.proof.case import draw_weights
 from tests.conftest import ROOT
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"

@@ -7,9 +7,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from kerasnets import proof_report, verification
-from kerasnets.published import MAIN
-from kerasnets.verification import Proof
+from kerasnets.proof import report, verification
+from kerasnets.proof.parameter_counts import MAIN
+from kerasnets.proof.verification import Proof
 from tests.test_console import only_line, run
 
 GOOD = Proof(
@@ -142,10 +142,10 @@ def test_patterns_choose_networks_and_their_variants():
 
 
 def test_the_report_shows_every_proof_and_every_fault():
-    report = proof_report.Report([GOOD, FAULTS["gradients"][0]], {"jax": {"keras": "3"}}, 60)
-    assert "1 of 2 proven, in 1 minutes. Not run: lenet5, lenet5_sigmoid, mnist_cnn, " in report.markdown()
-    assert report.line() == "result networks=2 proven=1 faulty=1 backends=jax seconds=60"
-    lines = report.markdown().splitlines()
+    page = report.Report([GOOD, FAULTS["gradients"][0]], {"jax": {"keras": "3"}}, 60)
+    assert "1 of 2 proven, in 1 minutes. Not run: lenet5, lenet5_sigmoid, mnist_cnn, " in page.markdown()
+    assert page.line() == "result networks=2 proven=1 faulty=1 backends=jax seconds=60"
+    lines = page.markdown().splitlines()
     cells = "9.0e-06 (1.0e-07) | 3.0e-05 (1.0e-05) | 1.0e-12 (1.0e-13) | 9.0e-12 (2.4e-12) | 1e-06 | 1e-06"
     assert f"| `net` | 28x35x1 | 10 = published | {cells} | proven |" in lines
     assert any(line.endswith("allowed are 1.0e-09 |") for line in lines)

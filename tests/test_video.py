@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets import video
 from kerasnets.errors import BadInputError
-from kerasnets.prediction import Classifier
+from kerasnets.prediction import Classifier, video
 from tests.conftest import ROOT
 from tests.test_console import only_line, run
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets.backends import BACKENDS
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.backends import BACKENDS
 from tests.conftest import ROOT, turns
 from tests.test_console import only_line, run
 from tests.tutorials import load, refusal

@@ -16,10 +16,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import kerasnets
-from kerasnets import reproduction
-from kerasnets.augmentation import crop
 from kerasnets.data import load_present
 from kerasnets.pictures import permute_pixels
+from kerasnets.project import reproduction
+from kerasnets.training.augmentation import crop
 
 # %% [markdown]
 # The experiment is Alfredo Canziani's (Deep Learning, New York University, 2020, week 3, notebook "convnet"), with one

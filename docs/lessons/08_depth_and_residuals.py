@@ -16,7 +16,7 @@ from keras import layers
 
 import kerasnets
 from kerasnets.data import load_present
-from kerasnets.differentiation import backward
+from kerasnets.inspection.backward import backward
 
 # %% [markdown]
 # ## Deeper was worse

@@ -16,9 +16,9 @@ import matplotlib.pyplot as plt
 from keras import layers
 
 import kerasnets
-from kerasnets import reproduction
 from kerasnets.graph import nodes
-from kerasnets.weights import drawing_nothing
+from kerasnets.graph.weights import drawing_nothing
+from kerasnets.project import reproduction
 
 # %% [markdown]
 # ## The walk

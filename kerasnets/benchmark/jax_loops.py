@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasnets import models
 from kerasnets.graph import copy_weights
-from kerasnets.optimization import OPTIMIZERS
+from kerasnets.training.optimizers import OPTIMIZERS
 
 
 def rivals(network, row, pixels, labels):

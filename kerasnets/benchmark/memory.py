@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasnets import backends
-from kerasnets.benchmark import Figure
+from kerasnets.benchmark.figures import Figure
 from kerasnets.recipes import RECIPES
-from kerasnets.workers import alone
+from kerasnets.runtime import backends
+from kerasnets.runtime.processes import alone
 
 MIB = 1024**2
 STATUS = Path("/proc/self/status")  # Linux alone tells a peak that can be set back
@@ -43,12 +43,13 @@ def measure(runs, networks=tuple(NETWORKS), tell=print):
 
 def by_train(name):
     """MiB at most, beyond the imports, of one epoch by `train`."""
-    from kerasnets import data, training
+    from kerasnets import data
+    from kerasnets.training import train
 
     with tempfile.TemporaryDirectory() as folder:
         begin = resident_after_reset()
         digits = data.Data(*drawn(COUNTS[0]), *drawn(COUNTS[1]), "random pixels", input_kind="mnist")
-        training.train(RECIPES[NETWORKS[name]], arrays=digits, epochs=1, out=Path(folder) / "model.keras")
+        train.train(RECIPES[NETWORKS[name]], arrays=digits, epochs=1, out=Path(folder) / "model.keras")
     return peak() - begin
 
 

@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 
-from kerasnets import backends
-from kerasnets.benchmark import Figure
+from kerasnets.benchmark.figures import Figure
 from kerasnets.recipes import RECIPES
-from kerasnets.workers import alone
+from kerasnets.runtime import backends
+from kerasnets.runtime.processes import alone
 
 ROW = RECIPES["vgg_cifar-cifar10"]
 NETWORKS = {"cifar10": (32, 32, 3)}  # what the pictures are like: (height, width, channels)
@@ -61,9 +61,9 @@ def sides(pixels, epoch):
     from torch.utils.data import DataLoader
     from torchvision import transforms
 
-    from kerasnets import torch_layers
-    from kerasnets.batches import Batches
     from kerasnets.benchmark.torch_loops import Pictures
+    from kerasnets.training.batches import Batches
+    from kerasnets.training.fast import torch_layers
 
     labels = np.zeros(len(pixels), int)
     plan = Batches(pixels, labels, ROW.batch_size, epoch + 1, seed=0, first=epoch, augmentation=ROW.augmentation)

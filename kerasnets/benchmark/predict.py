@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasnets import backends, engines
-from kerasnets.benchmark import ROOT, Figure, in_turn, last_line
+from kerasnets.benchmark.figures import ROOT, Figure, in_turn, last_line
+from kerasnets.prediction import engines
+from kerasnets.runtime import backends
 
 MNIST = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
 PHOTO = ROOT / "docs/samples/three-on-paper.jpg"
@@ -58,7 +59,7 @@ def measure(runs, networks=NETWORKS, tell=print):
 
 def exported(path, folder):
     """The ONNX file made of a model file, in `folder`."""
-    from kerasnets.exporting import export
+    from kerasnets.export import export
 
     return Path(export(path, folder / f"{path.stem}.onnx").file)
 
@@ -188,8 +189,8 @@ def write_pictures(folder):
 
 def fresh_weights(name, folder):
     """A model file of the network `name` with fresh weights, for pictures of any kind."""
-    from kerasnets.exporting import route_of
-    from kerasnets.workers import Worker
+    from kerasnets.export import route_of
+    from kerasnets.runtime.processes import Worker
 
     path = folder / f"{name}.keras"
     worker = Worker(route_of(".onnx"))

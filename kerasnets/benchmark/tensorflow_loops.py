@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from kerasnets import models
 from kerasnets.graph import copy_weights
-from kerasnets.optimization import OPTIMIZERS
+from kerasnets.training.optimizers import OPTIMIZERS
 
 
 def rivals(network, row, pixels, labels):

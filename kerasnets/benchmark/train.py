@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasnets import backends
-from kerasnets.benchmark import Figure
+from kerasnets.benchmark.figures import Figure
 from kerasnets.recipes import CIFAR_DEVIATION, CIFAR_MEAN, RECIPES, Recipe
-from kerasnets.workers import alone
+from kerasnets.runtime import backends
+from kerasnets.runtime.processes import alone
 
 MNIST_SHAPE, CIFAR_SHAPE = (28, 28, 1), (32, 32, 3)
 AS_IMAGENET = {"small_stem": True}  # of a ResNet for larger pictures, on small ones
@@ -118,7 +118,8 @@ def sides(name, epochs):
     """(Batches, kerasnets' compiled network, {name of a rival: function that trains an epoch in an order})."""
     import keras
 
-    from kerasnets import batches, models, training
+    from kerasnets import models
+    from kerasnets.training import batches, train
 
     entry = NETWORKS[name]
     row = dataclasses.replace(entry.row, epochs=epochs)
@@ -129,7 +130,7 @@ def sides(name, epochs):
     keras.utils.set_random_seed(0)
     network = models.build(row.model, input_shape=entry.shape, num_classes=10, **row.options)
     plan = batches.Batches(batches.on_accelerator(pixels), labels, row.batch_size, epochs, seed=0)
-    trainee = training.trainee_of(network, row, row.scaling, plan.steps_per_epoch)
+    trainee = train.trainee_of(network, row, row.scaling, plan.steps_per_epoch)
     loops = importlib.import_module(f"kerasnets.benchmark.{keras.backend.backend()}_loops")
     return plan, trainee, loops.rivals(network, row, pixels, labels)
 
@@ -138,8 +139,8 @@ def fit(trainee, plan, epochs, *taking_turns):
     """As training.fit does, but for validation, checkpoints and what is printed."""
     import keras
 
-    from kerasnets import batches
-    from kerasnets.callbacks import Figures, StopWhenAsked
+    from kerasnets.training import batches
+    from kerasnets.training.callbacks import Figures, StopWhenAsked
 
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
     trainee.fit(

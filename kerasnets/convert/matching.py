@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasnets.convert.axes import flattened_shape, shapes
-from kerasnets.convert.names import torchvision_paths
+from kerasnets.convert.torchvision_names import torchvision_paths
 from kerasnets.errors import BadInputError, shorten
 from kerasnets.graph import weighted_layers
 

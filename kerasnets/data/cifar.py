@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from kerasnets.data.arrays import Data
+from kerasnets.data.dataset import Data
 from kerasnets.data.folders import read_classes
 from kerasnets.data.idx import damaged
 

@@ -15,8 +15,8 @@ import time
 import warnings
 from pathlib import Path
 
-from kerasnets import backends
 from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.runtime import backends
 
 TIMEOUT = 20  # seconds without an answer
 PREFIX = ".kerasnets-download-"  # of the folder in which a download lies until it is whole

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.data.arrays import Data
+from kerasnets.data.dataset import Data
 from kerasnets.errors import BadInputError, shorten
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")

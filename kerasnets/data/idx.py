@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from kerasnets.data.arrays import Data
+from kerasnets.data.dataset import Data
 from kerasnets.errors import BadInputError, shorten
 
 # The four arrays of a set: name of the IDX file, name in Keras' archive.

@@ -24,9 +24,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kerasnets import pictures
-from kerasnets.demo import looking, offered
+from kerasnets.demo import inference, model_list
 from kerasnets.errors import BadInputError, in_one_line, is_full_memory, shorten
-from kerasnets.workers import Worker
+from kerasnets.runtime.processes import Worker
 
 HOSTS = ("127.0.0.1", "localhost")  # by any other name a foreign page could come to us (DNS rebinding)
 MOST_BYTES = 10_000_000  # of a picture
@@ -85,22 +85,22 @@ async def page(request):
 
 async def models(request):
     """The models by name, the one to begin with, what runs each, the first by default."""
-    found = offered.offered(request.app.state.named)
+    found = model_list.offered(request.app.state.named)
     rows = [{"name": name, "runners": runners_of(path)} for name, path in found.items()]
-    return answered({"models": rows, "first": offered.first_of(found, request.app.state.named), "most": MOST_BYTES})
+    return answered({"models": rows, "first": model_list.first_of(found, request.app.state.named), "most": MOST_BYTES})
 
 
 async def model(request):
     """What a model is; it is loaded."""
     path, engine, backend = chosen(request)
-    about = await on(request, backend, looking.prepare, str(path), offered.version_of(path), engine)
-    return answered(about | {"runner": f"{engine}{offered.ON}{backend}" if engine == "keras" else engine})
+    about = await on(request, backend, inference.prepare, str(path), model_list.version_of(path), engine)
+    return answered(about | {"runner": f"{engine}{model_list.ON}{backend}" if engine == "keras" else engine})
 
 
 async def layers(request):
     """What there is to see of a model's layers, and by which file and backend."""
     path, backend = with_layers(request)
-    about = await on(request, backend, looking.layers, str(path), offered.version_of(path))
+    about = await on(request, backend, inference.layers, str(path), model_list.version_of(path))
     return answered(about | {"file": path.name, "backend": backend})
 
 
@@ -109,8 +109,8 @@ async def predict(request):
     path, engine, backend = chosen(request)
     content = await body_of(request, MOST_BYTES, name := request.query_params.get("picture") or "the picture")
     picture = await run_in_threadpool(pictures.decode, content, name)
-    version = offered.version_of(path)
-    shares, pixels = await on(request, backend, looking.answer, str(path), version, engine, picture)
+    version = model_list.version_of(path)
+    shares, pixels = await on(request, backend, inference.answer, str(path), version, engine, picture)
     return framed({"probabilities": shares, "shape": pixels.shape}, pixels.tobytes())
 
 
@@ -123,7 +123,7 @@ async def maps(request):
         pixels = np.frombuffer(content, np.uint8).reshape(shape)
     except ValueError as error:
         raise ValueError("the pixels are not of the shape that is told; pass HEIGHTxWIDTHxCHANNELS") from error
-    rows, drawn = await on(request, backend, looking.maps, str(path), offered.version_of(path), pixels)
+    rows, drawn = await on(request, backend, inference.maps, str(path), model_list.version_of(path), pixels)
     return framed({"layers": rows}, drawn)
 
 
@@ -132,7 +132,7 @@ async def maps(request):
 
 def path_of(request):
     """The file of the model that is named: one of those that are offered, and no other."""
-    found = offered.offered(request.app.state.named)
+    found = model_list.offered(request.app.state.named)
     name = request.query_params.get("model", "")
     if name not in found:
         raise HTTPException(404, f"no model {shorten(name)!r} is offered; choose one of those that are listed")
@@ -142,22 +142,22 @@ def path_of(request):
 def chosen(request):
     """(file, engine, backend or None) that the request names."""
     path = path_of(request)
-    return path, *offered.parts_of(path, request.query_params.get("runner", ""))
+    return path, *model_list.parts_of(path, request.query_params.get("runner", ""))
 
 
 def with_layers(request):
     """(file that has the layers, backend to compute them on)."""
     path, _, backend = chosen(request)
-    twin = offered.twin_of(path)
+    twin = model_list.twin_of(path)
     if backend and path == twin:
         return twin, backend
-    return twin, offered.parts_of(twin)[1]
+    return twin, model_list.parts_of(twin)[1]
 
 
 def runners_of(path):
     """As offered.runners; none of a file that nothing here can run, which is told when it is chosen."""
     try:
-        return offered.runners(path)
+        return model_list.runners(path)
     except (ImportError, BadInputError):
         return []
 

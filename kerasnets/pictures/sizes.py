@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.reading import MAX_PIXELS
+from kerasnets.pictures.files import MAX_PIXELS
 
 
 def to_size(picture, shape):

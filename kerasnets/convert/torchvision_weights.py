@@ -1,0 +1,94 @@
+"""torchvision's published ImageNet weights, and what goes with them: class names, scaling, resize and crop."""
+
+import contextlib
+import errno
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasnets.convert.torchvision_names import torchvision_name
+from kerasnets.convert.weight_files import import_torch
+from kerasnets.errors import BadInputError, shorten
+
+TIMEOUT = 20  # seconds without an answer
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+
+# (mean, deviation) of pixels 0..1, where the module transforms its input once more: torchvision's GoogLeNet turns the
+# normalization back into the 0.5 of the network's first makers (_transform_input in torchvision/models/googlenet.py).
+TRANSFORMED = {"googlenet_torchvision": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))}
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Published weights, as a file, and what a model file needs to use them."""
+
+    path: Path
+    title: str  # as "ResNet50_Weights.IMAGENET1K_V2"
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]  # of pixels 0..1, by channel
+    std: tuple[float, ...]
+    input_kind: str  # a name in pictures.KINDS
+    input_shape: tuple[int, int, int]
+    accuracy: float  # on ImageNet's validation data, as a fraction; torchvision's figure
+
+
+def pretrained(name, version="DEFAULT"):
+    """Return the Pretrained of `name` (in MODELS); its file is downloaded where torch.hub's folder does not hold it.
+
+    version: a name in torchvision's enumeration of weights, as "IMAGENET1K_V1".
+    Raises ValueError where torchvision publishes none, ConnectionError where they cannot be downloaded.
+    """
+    if torchvision_name(name) is None:
+        raise ValueError(f"torchvision publishes no weights of {name!r}; it does of alexnet_torchvision, vgg16, ...")
+    torch = import_torch("torchvision's weights")
+    from torchvision import models
+
+    known = models.get_model_weights(torchvision_name(name))
+    complete = [weights.name for weights in known if weights.meta["categories"]]  # others have no trained classifier
+    if version not in (*complete, "DEFAULT"):
+        raise ValueError(f"{name} has no weights {version!r} with classes; choose one of: {', '.join(complete)}")
+    weights = getattr(known, version)
+    transforms = weights.transforms()
+    mean, std = TRANSFORMED.get(name, (tuple(transforms.mean), tuple(transforms.std)))
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    if not path.exists():
+        download(torch, weights, path)
+    return Pretrained(
+        path=path,
+        title=str(weights),
+        class_names=tuple(weights.meta["categories"]),
+        mean=mean,
+        std=std,
+        input_kind=f"crop{transforms.resize_size[0]}",
+        input_shape=(transforms.crop_size[0], transforms.crop_size[0], 3),
+        accuracy=weights.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
+    )
+
+
+def download(torch, weights, path):
+    """Download into `path`, whole or not at all, checked by the beginning of its SHA-256, which its name carries."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checksum = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    with waiting(TIMEOUT):
+        try:
+            torch.hub.download_url_to_file(weights.url, str(path), checksum and checksum[1])
+        except RuntimeError as error:  # the checksum
+            raise BadInputError(f"what was downloaded as {weights} is damaged; try again") from error
+        except Exception as error:  # OSError and http.client's own
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise
+            raise ConnectionError(
+                f"{weights} cannot be downloaded; go online, or put {path.name} into {shorten(path.parent)}"
+            ) from error
+
+
+@contextlib.contextmanager
+def waiting(seconds):
+    """End a wait for the network after so many seconds without an answer."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

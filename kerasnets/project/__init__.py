@@ -1,0 +1,1 @@
+"""What needs a checkout: recipes run over seeds and backends, lessons written as pages."""

@@ -1,0 +1,199 @@
+"""Lessons: Python files of prose and code that run as scripts, open as notebooks, and are written as pages.
+
+A lesson, docs/lessons/NN_short_name.py, is in Jupytext's percent format: "# %% [markdown]" begins a cell of comments,
+"# %%" one of code. What it tells is printed, drawn and shown by `plt.show()`, and asserted. Its first cell is a heading
+and a paragraph that says what it is about, which the list of lessons has too.
+"""
+
+import contextlib
+import io
+import re
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kerasnets.errors import BadInputError, DisagreementError, nearest_first
+from kerasnets.runtime.atomic import whole_file, whole_folder
+
+LESSONS = Path(__file__).resolve().parents[2] / "docs/lessons"
+BEGIN, END = "<!-- lessons: written by scripts/write_lessons.py -->", "<!-- end of lessons -->"
+MARK = re.compile(r"# %%( \[markdown\])?")
+OUTPUT = re.compile(r"```text\n.*?\n```\n\n|!\[[^\]]*\]\(\w+_files/\d+\.png\)\n\n", re.S)  # of a code cell, in a page
+DPI = 80  # of pictures: 8 inches are as wide as a page of GitHub's
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A part of a lesson."""
+
+    kind: str  # "markdown" or "code"
+    text: str
+    line: int  # of its file, where the text begins; from 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that was shown."""
+
+    title: str
+    png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a cell printed and showed."""
+
+    text: str = ""
+    pictures: tuple[Picture, ...] = ()
+
+
+def find(names=()):
+    """The paths of the lessons called `names`, ("02" or "02_convolution_by_hand"), or of all, in order.
+
+    Raises ValueError for a name that is none.
+    """
+    paths = sorted(LESSONS.glob("[0-9][0-9]_*.py"))
+    known = {path.stem: path for path in paths} | {path.stem[:2]: path for path in paths}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no lesson {name!r}; choose one of: {nearest_first(name, [p.stem for p in paths])}")
+    return [known[name] for name in names] or paths
+
+
+def cells(path):
+    """The Cells of a lesson. Raises BadInputError where it is not in the percent format."""
+    found, kind, start, lines = [], None, 1, []
+    for number, line in enumerate([*Path(path).read_text(encoding="utf-8").splitlines(), "# %%"], start=1):
+        mark = MARK.fullmatch(line)
+        if mark is None:
+            lines.append(line)
+            continue
+        text = prose(path, lines, start) if kind == "markdown" else "\n".join(lines)
+        if text.strip():
+            if kind is None:
+                raise BadInputError(f'{Path(path).name} must begin with "# %% [markdown]"')
+            found.append(Cell(kind, text.strip("\n"), start + len(text) - len(text.lstrip("\n"))))
+        kind, start, lines = "markdown" if mark[1] else "code", number + 1, []
+    return found
+
+
+def prose(path, lines, start):
+    """The text of a markdown cell: comments without their signs."""
+    while lines and not lines[-1]:
+        lines = lines[:-1]
+    for number, line in enumerate(lines, start):
+        if line != "#" and not line.startswith("# "):
+            raise BadInputError(f"{Path(path).name}, line {number}: in a markdown cell each line begins with '# '")
+    return "\n".join(line[2:] for line in lines)
+
+
+def run(path):
+    """Run a lesson, cell by cell, and return an Outcome for each.
+
+    Raises DisagreementError where a claim does not hold, and what the lesson raises.
+    """
+    scope, outcomes = {"__name__": "__main__", "__file__": str(path)}, []
+    for cell in cells(path):
+        outcomes.append(run_cell(cell, path, scope) if cell.kind == "code" else Outcome())
+    return outcomes
+
+
+def run_cell(cell, path, scope):
+    code = compile("\n" * (cell.line - 1) + cell.text, str(path), "exec")  # so that errors tell the file's lines
+    printed = io.StringIO()
+    with showing() as pictures, contextlib.redirect_stdout(printed):
+        try:
+            exec(code, scope)
+        except AssertionError as error:
+            place = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)][-1]
+            words = f"{Path(path).name}, line {place.lineno}: this does not hold: {place.line}"
+            raise DisagreementError(words) from error
+    return Outcome(printed.getvalue().rstrip("\n"), tuple(pictures))
+
+
+@contextlib.contextmanager
+def showing():
+    """Let pyplot's `show` add to the list that is yielded, in place of opening a window."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    matplotlib.use("agg")
+    pictures, usual = [], pyplot.show
+    pyplot.show = lambda: pictures.extend(map(picture_of, shown(pyplot)))
+    try:
+        yield pictures
+    finally:
+        pyplot.show = usual
+        pyplot.close("all")
+
+
+def shown(pyplot):
+    """The figures that are open, which are closed then."""
+    figures = [pyplot.figure(number) for number in pyplot.get_fignums()]
+    pyplot.close("all")
+    return figures
+
+
+def picture_of(figure):
+    titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return Picture(next(filter(None, titles), "a picture").replace("\n", " "), buffer.getvalue())
+
+
+def write(path):
+    """Run a lesson, and write its page and its pictures beside it; return the page's path.
+
+    Raises as `run` does, and OSError where a file cannot be written.
+    """
+    path = Path(path)
+    parts = cells(path)
+    outcomes = run(path)
+    pictures = [picture for outcome in outcomes for picture in outcome.pictures]
+    with whole_folder(folder_of(path)) as folder:
+        for number, picture in enumerate(pictures, start=1):
+            (folder / f"{number}.png").write_bytes(picture.png)
+    with whole_file(path.with_suffix(".md")) as part:
+        part.write_text(page(path, parts, outcomes), encoding="utf-8")
+    return path.with_suffix(".md")
+
+
+def page(path, parts, outcomes):
+    """Markdown: the cells of a lesson, each of code followed by what it printed and showed."""
+    blocks, number = [f"<!-- written by scripts/write_lessons.py from {path.name} -->"], 0
+    for cell, outcome in zip(parts, outcomes, strict=True):
+        blocks.append(f"```python\n{cell.text}\n```" if cell.kind == "code" else cell.text)
+        if outcome.text:
+            blocks.append(f"```text\n{outcome.text}\n```")
+        for picture in outcome.pictures:
+            number += 1
+            blocks.append(f"![{picture.title}]({folder_of(path).name}/{number}.png)")
+    blocks.append(f"*This page is [{path.name}]({path.name}) with what it printed and drew.*")
+    return "\n\n".join(blocks) + "\n"
+
+
+def without_outputs(text):
+    """A page as it is before anything is run: what must follow from the lesson beside it."""
+    return OUTPUT.sub("", text)
+
+
+def folder_of(path):
+    """Where the pictures of a lesson lie."""
+    return path.with_name(f"{path.stem}_files")
+
+
+def write_list():
+    """Put the table of all lessons into their README, between its marks."""
+    readme = LESSONS / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    with whole_file(readme) as part:
+        part.write_text(f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def table():
+    """Markdown: a line for each lesson, with the heading and the first paragraph of its first cell."""
+    lines = ["| lesson | what it shows |", "|---|---|"]
+    for path in find():
+        heading, paragraph = cells(path)[0].text.split("\n\n")[:2]
+        lines.append(f"| [{heading.removeprefix('# ')}]({path.stem}.md) | {' '.join(paragraph.split())} |")
+    return "\n".join(lines)

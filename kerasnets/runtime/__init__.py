@@ -1,0 +1,1 @@
+"""What every process needs: the backend, worker processes, signals, whole files, provenance of figures."""

@@ -1,0 +1,6 @@
+"""Model files: what they say of themselves, how they are written, and how they are judged before they are read."""
+
+from kerasnets.saving.card import Card, check_card
+from kerasnets.saving.keras_file import SUFFIXES, check_suffix, load, load_card, save
+
+__all__ = ["SUFFIXES", "Card", "check_card", "check_suffix", "load", "load_card", "save"]

@@ -1,0 +1,1 @@
+"""What each backend computes a training with; nothing of it reaches a file."""
