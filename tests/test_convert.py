@@ -84,11 +84,11 @@ def torchvision_module(name, options):
     """torchvision's own model; with `units`, narrow dense layers in its place."""
     from torchvision import models
 
-    from kerasnets.proof.twins import __init__
+    from kerasnets.proof import twins
 
     more = {"init_weights": False} if name.startswith("goog") else {}
     kind = getattr(models, name.removesuffix("_torchvision"))
-    module = __init__.build(name, **options) if "units" in options else kind(num_classes=options["num_classes"], **more)
+    module = twins.build(name, **options) if "units" in options else kind(num_classes=options["num_classes"], **more)
     shake(module)
     return module
 
@@ -135,11 +135,11 @@ def round_trip(name, options, layout):
 
 def twin_answers():
     """The distance of our logits from a module that took `torch_state_dict`, for every network of NETWORKS."""
-    from kerasnets.proof.twins import __init__
+    from kerasnets.proof import twins
 
     distances = {}
     for name, options in NETWORKS.items():
-        network, twin = kerasnets.build(name, **options), __init__.build(name, **options)
+        network, twin = kerasnets.build(name, **options), twins.build(name, **options)
         network.set_weights(draw_weights(network, seed=1))
         twin.load_state_dict(state_of(network))
         height, width, channels = network.input_shape[1:]

@@ -72,11 +72,11 @@ def judged(name):
     import torch
     from torch import nn
 
-    from kerasnets.proof.twins import __init__
+    from kerasnets.proof import twins
 
     network, (images, labels) = drawn(name), batch(name)
     pictures, labels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels)
-    twin = __init__.build(name, input_shape=SHAPES[name])
+    twin = twins.build(name, input_shape=SHAPES[name])
     twin.load_state_dict(kerasnets.torch_state_dict(network))
     for module in twin:
         if isinstance(module, nn.Dropout):
@@ -133,9 +133,9 @@ def saliency_of_file(path, pixels):
 def saliency_of_file_in_torch(path, pixels):
     import torch
 
-    from kerasnets.proof.twins import __init__
+    from kerasnets.proof import twins
 
-    twin = __init__.build("mnist_cnn").eval()
+    twin = twins.build("mnist_cnn").eval()
     twin.load_state_dict(kerasnets.torch_state_dict(kerasnets.load(path)[0]))
     pictures = torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype("float32")).requires_grad_()
     twin(pictures / 255).amax(1).sum().backward()

@@ -25,9 +25,9 @@ def names_of_models():
 
 
 def twins_that_exist():
-    from kerasnets.proof.twins import __init__
+    from kerasnets.proof import twins
 
-    return [name for name in kerasnets.list_models() if callable(__init__.builder_of(name))]
+    return [name for name in kerasnets.list_models() if callable(twins.builder_of(name))]
 
 
 def options_and_smallest(name, options):

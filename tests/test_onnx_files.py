@@ -98,7 +98,9 @@ def test_another_programs_file_has_no_names_and_tells_its_input(tmp_path, shape,
 
 
 def test_a_card_is_read_without_engine_framework_or_numpy(path):
-    code = f"from kerasnets.onnx_files import load_card; load_card({str(path)!r}); import sys; print(*sys.modules)"
+    code = (
+        f"from kerasnets.saving.onnx_check import load_card; load_card({str(path)!r}); import sys; print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"numpy", "h5py", "onnx", "onnxruntime", "cv2", "keras", "google"}.isdisjoint(done.stdout.split())
 

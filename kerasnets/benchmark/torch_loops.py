@@ -7,8 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
 
-from kerasnets.proof import reference
-from kerasnets.proof.twins import __init__
+from kerasnets.proof import reference, twins
 
 OPTIMIZERS = {  # with Keras' epsilon, by which the steps are the same
     "adam": lambda row, weights: torch.optim.Adam(weights, row.learning_rate, eps=1e-7),
@@ -43,7 +42,7 @@ def scaled(row, pixels):
 
 def twin_of(network, row):
     options = {"input_shape": network.input_shape[1:], "num_classes": network.output_shape[-1], **row.options}
-    twin = __init__.build(row.model, **options)
+    twin = twins.build(row.model, **options)
     reference.load_twin(twin, network)
     return twin.train().to(place(network))
 

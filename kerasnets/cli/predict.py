@@ -7,6 +7,7 @@ from pathlib import Path
 from kerasnets import pictures
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError, shorten
+from kerasnets.prediction.classifier import BATCH, DRAWN, as_json, draw, draw_sheets
 from kerasnets.runtime.atomic import check_writable
 
 STANDARD_INPUT = "-"
@@ -73,8 +74,8 @@ def answer(classifier, named, args):
         check_other(args.save, [image for _, image in named if isinstance(image, (str, Path))])
     judge = sheets_of if args.many else answers_of
     results, failed = [], 0
-    for start in steps(len(named), classifier.BATCH):
-        for name, result in judge(classifier, named[start : start + classifier.BATCH]):
+    for start in steps(len(named), BATCH):
+        for name, result in judge(classifier, named[start : start + BATCH]):
             if isinstance(result, BadInputError):
                 failed += 1
                 app.print_error(result)
@@ -83,14 +84,14 @@ def answer(classifier, named, args):
             if args.json or args.save or args.show:
                 results.append(result)
     if args.json:
-        print(classifier.as_json([name for name, _ in named], results, args.top))
+        print(as_json([name for name, _ in named], results, args.top))
     if failed and len(named) > 1:
         app.print_error(f"{failed} of {len(named)} pictures could not be answered; the others were")
     if args.save or args.show:
-        draw = classifier.draw_sheets if args.many else classifier.draw
-        if len(named) - failed > classifier.DRAWN:
-            print(f"note: of {len(named) - failed} pictures, the first {classifier.DRAWN} are drawn", file=sys.stderr)
-        draw([image for _, image in named], [name for name, _ in named], results, args.save, args.show)
+        drawn = draw_sheets if args.many else draw
+        if len(named) - failed > DRAWN:
+            print(f"note: of {len(named) - failed} pictures, the first {DRAWN} are drawn", file=sys.stderr)
+        drawn([image for _, image in named], [name for name, _ in named], results, args.save, args.show)
     return 3 if failed else 0
 
 

@@ -10,9 +10,9 @@ from kerasnets import convert, models
 from kerasnets.convert.torchvision_names import torchvision_paths
 from kerasnets.graph import variables, weighted_layers
 from kerasnets.graph.weights import count
+from kerasnets.proof import twins
 from kerasnets.proof.case import STEPS, Case, draw_weights
 from kerasnets.proof.distances import LEARNING_RATE, MOMENTUM, distance, distances, flat, logits_of, undrawn, values
-from kerasnets.proof.twins import __init__
 
 # What makes a network small enough to be proven on two cores: the height in pixels, where it can do with that, and the
 # options of a builder that has them. Dropout is off: its masks differ by backend, and nothing else does.
@@ -32,7 +32,7 @@ def judge(row, folder):
     network = undrawn(case)
     network.set_weights(draw_weights(network, case.seed))
     np.save(folder / "weights.npy", flat(values(network)))
-    twin = __init__.build(case.name, **case.options)
+    twin = twins.build(case.name, **case.options)
     with computing_in(twin, torch.float64):
         truth = twin_logits(twin, network, case) | trained(twin, network, case)
         for name, value in truth.items():
@@ -79,7 +79,7 @@ def at_full_size(row, folder):
     network = undrawn(case)
     network.set_weights(draw_weights(network, case.seed))
     found = logits_of(network, case.images()[0, :1])
-    twin = __init__.build(case.name, **options)
+    twin = twins.build(case.name, **options)
     with computing_in(twin, torch.float64), torch.no_grad():
         load_twin(twin, network)
         truth = heads(twin.eval()(batches(case)[0, :1]))[0].numpy()

@@ -17,5 +17,5 @@ def build(name, **options):
 def builder_of(name):
     """The function that builds the twin of the network `name`."""
     function = getattr(MODELS[name], "func", MODELS[name])
-    twins = importlib.import_module(f"kerasnets.twins.{function.__module__.split('.')[-1]}")
+    twins = importlib.import_module(f"kerasnets.proof.twins.{function.__module__.split('.')[-1]}")
     return getattr(twins, function.__name__)
