@@ -1,39 +1,66 @@
-"""What goes wrong, in words for the person who caused it."""
+"""What can go wrong, in words for the person who caused it."""
 
 import difflib
+from collections.abc import Iterable
+from os import PathLike
 
 
 class BadInputError(ValueError):
-    """A picture, data set, model or checkpoint that is missing or damaged. The message names it and the remedy."""
+    """A picture, data set, model or checkpoint that is missing or damaged.
+
+    Args:
+        problem: What is wrong, without the file's name and without a full stop: "is damaged: its checksum differs".
+            "{path}" stands for the file's name; without it, the name comes first.
+        path: The file or folder as the person named it; None if there is none, as for an array.
+        remedy: What the person can do, as an imperative: "copy it again".
+
+    Example:
+        >>> str(BadInputError("is empty", path="a.keras", remedy="train or copy it again"))
+        'a.keras is empty; train or copy it again'
+        >>> str(BadInputError("no model file {path}", path="a.keras", remedy="check the name"))
+        'no model file a.keras; check the name'
+    """
+
+    def __init__(self, problem: str, *, path: str | PathLike[str] | None = None, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem, self.path, self.remedy = problem, path, remedy
+
+    def __str__(self) -> str:
+        text = self.problem
+        if self.path is not None:
+            text = text if "{path}" in text else f"{{path}} {text}"
+            text = text.replace("{path}", shorten(self.path))
+        return f"{text}; {self.remedy}" if self.remedy else text
 
 
 class DisagreementError(ArithmeticError):
-    """What was exported does not give the numbers that Keras gives. The message says by how much."""
+    """An export whose probabilities differ from Keras' by more than is allowed. The message says by how much."""
 
 
-def shorten(path, length=60):
-    """`path` as text of at most `length` characters, in one line: the end of it, which tells most."""
+def shorten(path: object, length: int = 60) -> str:
+    """Return the end of `path`, which tells most, as one line of at most `length` characters."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
     return text if len(text) <= length else "..." + text[3 - length :]
 
 
-def in_one_line(error, length=60):
-    """What an error of somebody else's says, as text of at most `length` characters, in one line: its beginning."""
+def in_one_line(error: object, length: int = 60) -> str:
+    """Return the beginning of another library's message as one line of at most `length` characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def nearest_first(name, known, length=100):
-    """The names in `known` for a message, those first that begin with `name` or are spelt much like it.
+def nearest_first(name: object, known: Iterable[str], length: int = 100) -> str:
+    """Return the names in `known`, separated by commas, the most similar to `name` first.
 
-    Text of at most `length` characters: where they are more, "..." stands for the rest.
+    The text has at most `length` characters; "..." stands for names that do not fit.
     """
+    known = list(known)
     close = [other for other in known if other.startswith(str(name))] + difflib.get_close_matches(str(name), known)
     names = ", ".join(map(shorten, dict.fromkeys([*close, *known])))
     return names if len(names) <= length else names[: length - 3].rpartition(", ")[0] + ", ..."
 
 
-# How torch, JAX, TensorFlow, OpenCV and C++ say it, in errors of other kinds
+# How torch, JAX, TensorFlow, OpenCV and C++ report it, in exceptions of other classes
 FULL_MEMORY = (
     "out of memory",
     "can't allocate memory",
@@ -46,10 +73,10 @@ FULL_MEMORY = (
 )
 
 
-def is_full_memory(error):
-    """Whether Python, NumPy, a backend or an engine has found no room."""
+def is_full_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy, a backend or an engine has run out of memory."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in FULL_MEMORY)
 
 
-def no_window():
+def no_window() -> OSError:
     return OSError("no window can be shown: there is no screen, or OpenCV is the headless one; use --save FILE")

@@ -74,7 +74,7 @@ def stopped_after(epoch):
     def save(folder, checkpoint, alone):
         usual(folder, checkpoint, alone)
         if checkpoint.epoch == epoch:
-            signals.Signals.asked = signal.SIGINT
+            signals.Signals.received = signal.SIGINT
 
     checkpoints.save = save
     try:
@@ -82,7 +82,7 @@ def stopped_after(epoch):
             yield
     finally:
         checkpoints.save = usual
-        signals.Signals.asked = None
+        signals.Signals.received = None
 
 
 def train_few(row, out, stop=0, resume=False):

@@ -126,12 +126,13 @@ def as_json(figures):
 def write_page(figures, path, what, command):
     """Write the figures of bench.py's `command` as a page of Markdown, with machine, versions and date."""
     title, how = PAGES[what]
+    versions = ", ".join(f"{package} {version}" for package, version in provenance.installed().items())
     lines = [
         f"# {title}",
         "",
         f"Written by `python scripts/bench.py {command} --out {shorten(path)}`. {how}",
         "",
-        f"{provenance.machine()}, {datetime.date.today().isoformat()}; {versions()}.",
+        f"{provenance.machine()}, {datetime.date.today().isoformat()}; {versions}.",
         "",
         "| what | by | median | spread | goal |",
         "|---|---|---|---|---|",
@@ -139,17 +140,3 @@ def write_page(figures, path, what, command):
     ]
     with whole_file(path) as part:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def versions():
-    """The versions of what is measured, as installed."""
-    from importlib import metadata
-
-    packages = ("keras", "torch", "tensorflow", "jax", "opencv-python", "onnxruntime", "openvino", "numpy")
-    found = []
-    for package in packages:
-        try:
-            found.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ", ".join(found)

@@ -54,7 +54,7 @@ def first_of(models, named=()):
 def check(named):
     """{name: Path} as `offered`; raises where a named file cannot be used, and where there is none at all."""
     if os.environ.get("KERAS_BACKEND"):
-        backends.named()
+        backends.requested()
     for path in named:
         formats.load(path)
         choose(path)
@@ -81,7 +81,7 @@ def forms_of(engine):
     """An engine by its name, or once for each backend that it may run on."""
     if engine != "keras":
         return [engine]
-    first = backends.named()
+    first = backends.requested()
     known = sorted(backends.BACKENDS, key=lambda backend: backend != first)
     return [f"{engine}{ON}{backend}" for backend in known if backends.is_installed(backend)]
 

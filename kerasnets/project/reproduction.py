@@ -151,7 +151,7 @@ def append(path, row):
     """
     path = Path(path)
     order = list(RECIPES)
-    with one_at_a_time(path.parent):
+    with one_at_a_time(path):
         rows = [there for there in read(path) if key_of(there) != key_of(row)]
         rows.append({column: row[column] for column in COLUMNS})
         rows.sort(key=lambda row: (order.index(row["recipe"]) if row["recipe"] in order else len(order),

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, whatever stops the writer."""
+"""Files and folders that are written whole or not at all, even if the writer is killed."""
 
 import contextlib
 import errno
@@ -7,18 +7,23 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
+
 CHUNK = 2**24  # bytes
-ABANDONED = 3600  # seconds after which a part that a killed writer left behind is swept away
+ABANDONED = 3600  # seconds after which the part file of a killed writer is removed
 
 
 @contextlib.contextmanager
-def whole_file(path):
-    """Yield a path beside `path` to write to; when the block ends well, it takes the place of `path` in one step.
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield the path of a part file beside `path`, which replaces `path` in one step when the block succeeds.
 
-    Where the block fails, or the process is killed, `path` is what it was. Folders are made as needed.
-    Raises OSError where the folder cannot be written or the disk is full.
+    If the block fails or the process is killed, `path` keeps its old content. Missing folders are made.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
     """
     path = Path(path)
     with blaming(path):
@@ -36,11 +41,11 @@ def whole_file(path):
 
 
 @contextlib.contextmanager
-def whole_folder(path):
-    """As `whole_file`, of a folder: yield one beside `path` to fill.
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Like `whole_file`, for a folder: yield an empty folder beside `path` to fill.
 
-    An earlier folder steps aside and is removed when the new one stands, so that one of them is there at any moment but
-    between two renames.
+    An earlier folder at `path` is renamed, and removed once the new one is in place. Between these two renames there is
+    no folder at `path`.
     """
     path = Path(path)
     with blaming(path):
@@ -59,14 +64,14 @@ def whole_folder(path):
             part.rename(path)
             sync_folder(path.parent)
         finally:
-            if old.exists() and not path.exists():  # stopped between the two
+            if old.exists() and not path.exists():  # stopped between the two renames
                 old.rename(path)
             for folder in (part, old):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_writable(path):
-    """Raise OSError now rather than after an hour's work, where `path` cannot be written."""
+def check_writable(path: str | Path) -> None:
+    """Raise OSError if `path` cannot be written, before an hour's work rather than after it."""
     path = Path(path)
     with blaming(path):
         check_folder(path)
@@ -74,30 +79,18 @@ def check_writable(path):
 
 
 @contextlib.contextmanager
-def one_at_a_time(folder):
-    """Let the block wait for those of other processes that hold `folder`, which is made as needed.
-
-    Windows has no such lock: there it does nothing.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if os.name != "posix":
+def one_at_a_time(path: str | Path) -> Iterator[None]:
+    """Let one process at a time run the block for `path`; others wait. The lock is a hidden file beside `path`."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
         yield
-        return
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)  # which gives the lock back, as the end of a killed process does
 
 
-def reserve(path, size):
-    """Raise OSError where there is no room for a file of `size` bytes; leave `path` empty.
+def reserve(path: str | Path, size: int) -> None:
+    """Raise OSError if the disk has no room for a file of `size` bytes; leave `path` empty.
 
-    For those libraries that do not survive a write that fails, as HDF5 does not always.
+    For libraries that may crash when a write fails, as HDF5 does.
     """
     with open(path, "wb") as file:
         for start in range(0, size, CHUNK):
@@ -107,16 +100,16 @@ def reserve(path, size):
         file.truncate(0)
 
 
-def make_part(path):
-    """Make an empty file beside `path`, of a name that no one else has."""
+def make_part(path: Path) -> Path:
+    """Make an empty file with a unique name beside `path`."""
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".part{path.suffix}", dir=path.parent)
     os.close(handle)
     return Path(name)
 
 
 @contextlib.contextmanager
-def blaming(path):
-    """Let an error of the operating system name `path`, rather than a part of it that no one has heard of."""
+def blaming(path: Path) -> Iterator[None]:
+    """Make an OSError raised in the block name `path` instead of its part file."""
     try:
         yield
     except OSError as error:
@@ -125,23 +118,23 @@ def blaming(path):
         raise
 
 
-def check_folder(path):
-    """Make the folder of `path`; raise OSError where that fails or `path` is itself a folder."""
+def check_folder(path: Path) -> None:
+    """Make the folder of `path`; raise OSError if that fails or if `path` itself is a folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
 
-def sweep(path):
-    """Remove parts of `path` that a killed writer left long ago."""
+def sweep(path: Path) -> None:
+    """Remove old part files of `path` that killed writers left."""
     for part in path.parent.glob(f"{glob.escape(f'.{path.stem}-')}*.part{glob.escape(path.suffix)}"):
-        with contextlib.suppress(OSError):  # another process may have swept it
+        with contextlib.suppress(OSError):  # another process may have removed it
             if time.time() - part.stat().st_mtime > ABANDONED:
                 part.unlink()
 
 
-def sweep_folders(path):
-    """The same of a folder; one that had stepped aside for a writer that was killed takes its place again."""
+def sweep_folders(path: Path) -> None:
+    """The same for a folder; also rename the earlier folder back if its writer was killed between the two renames."""
     name = glob.escape(f".{path.name}-")
     for old in path.parent.glob(f"{name}*.part-old"):
         if not path.exists():
@@ -152,20 +145,20 @@ def sweep_folders(path):
                 shutil.rmtree(part)
 
 
-def current_umask():
+def current_umask() -> int:
     umask = os.umask(0)
     os.umask(umask)
     return umask
 
 
-def flush(path):
-    """Make what was written to a file survive a power cut."""
+def flush(path: Path) -> None:
+    """Write a file's content through to the disk, so that it survives a power cut."""
     with path.open("rb+") as written:
         os.fsync(written.fileno())
 
 
-def sync_folder(folder):
-    """Make a rename in `folder` survive a power cut. Windows has no such call, and needs none."""
+def sync_folder(folder: Path) -> None:
+    """Write a rename in `folder` through to the disk. Windows has no such call, and needs none."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

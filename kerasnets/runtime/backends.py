@@ -1,37 +1,45 @@
-"""Which backend Keras runs on: KERAS_BACKEND alone decides; where it is unset, the first installed one."""
+"""The backend that Keras runs on: KERAS_BACKEND, or the first installed one if it is unset."""
 
 import contextlib
 import importlib
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 BACKENDS = ("torch", "tensorflow", "jax")  # in the order of choice; each is also the package's name
 LAYOUTS = ("channels_last", "channels_first")  # where the channels lie inside a network
 
-PACKAGES = {"torch": "torch torchvision", "tensorflow": "tensorflow", "jax": "jax"}  # what pip installs for each
+PACKAGES = {"torch": "torch torchvision", "tensorflow": "tensorflow", "jax": "jax"}  # arguments of pip install
 
 _process_is_ours = False
 _quiet = threading.RLock()
 
 
-def own_process():
-    """Let `choose` keep the other backends out of this process, since nobody else in it wants them: a script's does."""
+def own_process() -> None:
+    """Declare that this process is a command of ours, so that `choose` may keep the other backends out of it."""
     global _process_is_ours
     _process_is_ours = True
 
 
-def choose():
-    """Set KERAS_BACKEND, where it is unset, to the first installed backend and say so on stderr; return its name.
+def choose() -> str:
+    """Set KERAS_BACKEND, if it is unset, to the first installed backend, with a line on stderr; return its name.
 
-    Does nothing once Keras is imported. Raises ValueError for an unknown name, ImportError for a missing package.
+    It must run before the first import of Keras, and does nothing after it.
+
+    Raises:
+        ValueError: KERAS_BACKEND has an unknown name.
+        ImportError: The backend, or any backend, is not installed.
     """
     if "keras" in sys.modules:
-        return sys.modules["keras"].config.backend()
-    backend = named()
+        return str(sys.modules["keras"].config.backend())
+    backend = requested()
     if not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = backend
         print(f"KERAS_BACKEND is not set: using {backend}", file=sys.stderr)
@@ -45,8 +53,8 @@ def choose():
     return backend
 
 
-def named():
-    """The backend that KERAS_BACKEND names, or the first installed one; nothing is set by it. Raises as `choose`."""
+def requested() -> str:
+    """Return the backend in KERAS_BACKEND, or the first installed one, without setting anything. Raises as `choose`."""
     backend = os.environ.get("KERAS_BACKEND") or next((name for name in BACKENDS if is_installed(name)), None)
     if backend is None:
         raise ImportError(f"no backend is installed; choose one, as by: pip install {PACKAGES['torch']}")
@@ -57,35 +65,37 @@ def named():
     return backend
 
 
-class KeepOut:
+class KeepOut(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Makes the import of `packages` fail as if they were not installed.
 
-    Keras imports TensorFlow and JAX under any backend where they are installed, to save, to load and to set a seed:
-    seconds and half a GB for nothing.
+    Keras imports an installed TensorFlow and JAX under any backend, to save, to load and to set a seed, which costs
+    seconds and half a GB.
     """
 
-    def __init__(self, packages):
+    def __init__(self, packages: set[str]) -> None:
         self.packages = packages
 
-    def find_spec(self, fullname, path=None, target=None):
-        return importlib.machinery.ModuleSpec(fullname, self) if fullname in self.packages else None
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in self.packages else None
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         raise ModuleNotFoundError(f"{spec.name} is kept out of this process", name=spec.name)
 
-    def exec_module(self, module):
-        pass  # never reached
+    def exec_module(self, module: ModuleType) -> None:
+        """Never reached."""
 
 
-def import_quietly(package):
-    """Import `package` without the notices that its C++ part writes to stderr before it obeys any setting."""
+def import_quietly(package: str) -> None:
+    """Import `package` without the notices that its C++ code writes to stderr before it reads any setting."""
     with quiet_stderr():
         importlib.import_module(package)
 
 
 @contextlib.contextmanager
-def quiet_stderr():
-    """Hold back what anything in this process, C++ too, writes to stderr. Of several threads, one at a time."""
+def quiet_stderr() -> Iterator[None]:
+    """Discard all that this process, C++ code included, writes to stderr. Threads take turns."""
     with _quiet, tempfile.TemporaryFile() as notices:
         stderr = os.dup(2)
         os.dup2(notices.fileno(), 2)
@@ -96,20 +106,20 @@ def quiet_stderr():
             os.close(stderr)
 
 
-def environment(**more):
-    """The environment of a Python process that finds what this one finds, and no more; `more` variables are set there.
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment for a Python subprocess with this process's import path, and the variables `more`.
 
-    Of itself it would look into the working directory first, where a person's numpy.py may lie.
+    By default a subprocess would import from the working directory first, which may hold the user's own numpy.py.
     """
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", **more}
 
 
-def check_installed(backend):
-    """Raise ImportError for one of BACKENDS that is not installed."""
+def check_installed(backend: str) -> None:
+    """Raise ImportError if `backend`, one of BACKENDS, is not installed."""
     if not is_installed(backend):
         raise ImportError(f"{backend} is not installed: pip install {PACKAGES[backend]}")
 
 
-def is_installed(package):
+def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None

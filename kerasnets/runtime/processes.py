@@ -1,35 +1,41 @@
-"""One process per backend, side by side: what compares backends hands its functions to these."""
+"""Worker processes, one per backend, for whatever compares backends."""
 
 import multiprocessing
 import os
 import signal
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import TypeVar
 
 from kerasnets.runtime import backends
 
+Result = TypeVar("Result")
+
 
 class Worker:
-    """A process of its own with one backend; `worker(function, *args)` runs there and returns what it returned.
+    """A process with one backend; `worker(function, *args)` runs `function` there and returns its result.
 
-    `prepare`, a module-level function, is called there first, when Keras is imported.
+    Args:
+        backend: One of backends.BACKENDS.
+        prepare: A module-level function that the process calls first, after it has imported Keras.
     """
 
-    def __init__(self, backend, prepare=None):
+    def __init__(self, backend: str, prepare: Callable[[], object] | None = None) -> None:
         self.backend = backend
         self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start, (backend, prepare))
 
-    def submit(self, function, *args):
-        """Return a Future; calls run one after another."""
+    def submit(self, function: Callable[..., Result], *args: object) -> Future[Result]:
+        """Return a Future of the result; calls run one after another."""
         return self.pool.submit(function, *args)
 
-    def __call__(self, function, *args):
+    def __call__(self, function: Callable[..., Result], *args: object) -> Result:
         return self.submit(function, *args).result()
 
-    def close(self):
-        """End the process when its calls have returned."""
+    def close(self) -> None:
+        """End the process after its calls have returned."""
         self.pool.shutdown(cancel_futures=True)
 
-    def kill(self):
+    def kill(self) -> None:
         """End the process now."""
         for process in list((self.pool._processes or {}).values()):
             process.kill()
@@ -37,8 +43,8 @@ class Worker:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-def alone(backend, function, *args):
-    """What `function(*args)` returns in a process of its own with one backend, which ends with it."""
+def alone(backend: str, function: Callable[..., Result], *args: object) -> Result:
+    """Return the result of `function(*args)` in a process with one backend, which is started for this call alone."""
     worker = Worker(backend)
     try:
         return worker(function, *args)
@@ -46,8 +52,8 @@ def alone(backend, function, *args):
         worker.close()
 
 
-def start(backend, prepare):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all; who started this one ends it
+def start(backend: str, prepare: Callable[[], object] | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the parent ends this process
     os.environ["KERAS_BACKEND"] = backend
     backends.own_process()
     backends.choose()

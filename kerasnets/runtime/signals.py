@@ -1,50 +1,52 @@
-"""Ctrl-C and SIGTERM: they end a script at once, and a training after the step at hand.
+"""Ctrl-C and SIGTERM: they end a command at once, and a training after its current step.
 
-An exception that a signal raises in the middle of a step can be swallowed by a backend's C++ code, and the training
-goes on; so while a step runs the signal is only noted.
+If a signal raised an exception in the middle of a step, a backend's C++ code could swallow it and the training would go
+on. While a step runs, the signal is therefore only recorded.
 """
 
 import contextlib
 import signal
+from collections.abc import Iterator
+from types import FrameType
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Stopped(KeyboardInterrupt):
-    """A script was asked to stop, by the signal whose number is its first argument; `note` says what is kept."""
+    """The process received the signal whose number is the first argument; `note` says which results are kept."""
 
     note = ""
 
     @property
-    def exit_code(self):
-        return 128 + self.args[0]
+    def exit_code(self) -> int:
+        return 128 + int(self.args[0])
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"stopped by {NAMES[self.args[0]]}{'; ' if self.note else ''}{self.note}"
 
 
 class Signals:
-    """What was asked for so far."""
+    """The signals that this process has received."""
 
-    asked = None  # the signal's number
+    received: int | None = None  # number of the first one
     deferring = False
 
 
-def install():
-    """Let both signals raise Stopped in this process's main thread."""
+def install() -> None:
+    """Make both signals raise Stopped in the main thread of this process."""
     for number in NAMES:
         signal.signal(number, handle)
 
 
-def handle(number, frame):
-    impatient, Signals.asked = Signals.asked is not None, number
-    if impatient or not Signals.deferring:
+def handle(number: int, frame: FrameType | None) -> None:
+    is_second, Signals.received = Signals.received is not None, number
+    if is_second or not Signals.deferring:
         raise Stopped(number)
 
 
 @contextlib.contextmanager
-def after_the_step():
-    """Within, a first signal is noted and raised by `check`; a second one is raised at once."""
+def after_the_step() -> Iterator[None]:
+    """Within the block, record the first signal for `check` to raise; raise a second one at once."""
     Signals.deferring = True
     try:
         yield
@@ -53,7 +55,7 @@ def after_the_step():
     check()
 
 
-def check():
-    """Raise Stopped where a signal was noted."""
-    if Signals.asked is not None:
-        raise Stopped(Signals.asked)
+def check() -> None:
+    """Raise Stopped if a signal was recorded."""
+    if Signals.received is not None:
+        raise Stopped(Signals.received)
