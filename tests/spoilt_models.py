@@ -18,7 +18,7 @@ from kerasnets import saving
 from kerasnets.saving import onnx_check
 from kerasnets.saving.keras_check import SEAL, seal
 from tests.conftest import ROOT
-from tests.test_onnx_files import CARD, onnx, tiny
+from tests.saving.test_onnx_check import CARD, onnx, tiny
 
 GOOD = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
 

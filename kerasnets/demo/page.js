@@ -266,7 +266,7 @@ class Column {
     }
   }
 
-  // For whoever wants to know how long a person waits: tests/test_demo_page.py is one.
+  // For whoever wants to know how long a person waits: tests/demo/test_page.py is one.
   measure(what, start) {
     if (start === null) return;
     performance.measure(what, { start, end: performance.now(), detail: { column: columns.indexOf(this) } });

@@ -21,7 +21,7 @@ SPECK = 0.05  # of the largest part's ink; what has less is no part of the digit
 NEAR = 0.3  # of the largest part's longer side; what is farther from it is no part of the digit
 SOFT = 0.11  # sharpness of what is a shadow; digits in photos have 0.16 to 0.23, the shadows of the test 0.08 at most
 RIM_SHARE = 0.1  # of the most ink; from that on, a part away from the rim is the digit
-# The last five were chosen on photos of tests/photo_digits.py, of seeds 101 to 104, which the test does not use.
+# The last five were chosen on photos of tests/pictures/photo_digits.py with seeds 101 to 104, not used by tests.
 
 
 def to_mnist_form(picture, shape=(SIDE, SIDE, 1)):
@@ -68,7 +68,7 @@ def is_light(grey):
 
 
 def is_mnist_form(grey):
-    """Whether a white-on-black picture is as MNIST's are: all 70,000 of them pass (tests/test_pictures.py)."""
+    """Whether a white-on-black picture is as MNIST's are: all 70,000 of them pass (tests/pictures/test_pictures.py)."""
     if grey.shape != (SIDE, SIDE):
         return False
     rows, columns = np.nonzero(grey >= INK)

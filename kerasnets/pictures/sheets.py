@@ -13,7 +13,7 @@ from kerasnets.errors import BadInputError
 from kerasnets.pictures.digits import ink_of, is_light
 from kerasnets.pictures.sizes import shrink, to_grey, to_rgb
 
-# Chosen on the sheets of tests/photo_digits.py, by other seeds than those of the test.
+# Chosen on the sheets of tests/pictures/photo_digits.py, by other seeds than those of the test.
 SHEET_SIDE = 1600  # pixels: larger photos are shrunk to it before digits are sought
 GAP = 0.1  # of a usual digit's longer side: parts nearer than that belong to one digit, as the hat of a 5
 SMALLEST = 0.3  # of a usual digit's longer side: what is smaller is a speck

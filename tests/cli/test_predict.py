@@ -1,0 +1,177 @@
+"""predict_image.py as a person runs it, on the shipped ONNX file: no framework, all pictures answered that can be."""
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from kerasnets.training import evaluation
+from tests.cli.test_app import environment, only_line, run
+from tests.conftest import ROOT, often
+
+MODEL = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
+SAMPLES = ROOT / "docs/samples"
+HEAVY = ("keras", "torch", "tensorflow", "jax", "h5py", "matplotlib", "PIL", "sklearn", "scipy", "onnx", "onnxruntime",
+         "openvino")  # fmt: skip
+ANSWER = r"(\S+): (\d) [01]\.\d{4}"
+
+
+def lines_of(done):
+    """[(name, digit)] of the answers."""
+    return [re.fullmatch(ANSWER, line).groups() for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of digits with a folder in it, and what is no picture."""
+    (tmp_path / "digits/more").mkdir(parents=True)
+    for digit in (3, 1, 2):
+        shutil.copy(SAMPLES / f"screen-{digit}.png", tmp_path / f"digits/{digit}.png")
+    shutil.copy(SAMPLES / "three-on-paper.jpg", tmp_path / "digits/more/3.JPG")
+    (tmp_path / "digits/notes.txt").write_text("no picture, and none by its name")
+    return tmp_path
+
+
+def test_with_onnx_nothing_heavy_is_imported():
+    code = "import runpy, sys\n"
+    code += (
+        f"sys.argv = ['', {str(MODEL)!r}, {str(SAMPLES / 'screen-0.png')!r}, {str(SAMPLES / 'three-on-paper.jpg')!r}]\n"
+    )
+    code += "try: runpy.run_path('scripts/predict_image.py', run_name='__main__')\n"
+    code += f"finally: print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(": ")[1][0] for line in done.stdout.splitlines()[:2]] == ["0", "3"]
+    assert done.stdout.splitlines()[2:] == ["[]"]
+
+
+def test_a_folder_is_answered_in_order_with_what_lies_below_it(folder):
+    done = run(folder, "predict_image.py", MODEL, "digits")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines_of(done) == [
+        ("digits/1.png", "1"), ("digits/2.png", "2"), ("digits/3.png", "3"), ("digits/more/3.JPG", "3"),
+    ]  # fmt: skip
+
+
+def test_a_pattern_that_the_shell_has_left_is_answered(folder):
+    done = run(folder, "predict_image.py", MODEL, "digits/[12].png", "digits/**/*.JPG")
+    assert lines_of(done) == [("digits/1.png", "1"), ("digits/2.png", "2"), ("digits/more/3.JPG", "3")]
+    shutil.copy(folder / "digits/3.png", folder / "digits/[12].png")  # and a name that looks like one is a name
+    assert lines_of(run(folder, "predict_image.py", MODEL, "digits/[12].png")) == [("digits/[12].png", "3")]
+    assert "nothing fits digits/*.gif; check folder and pattern" in only_line(
+        run(folder, "predict_image.py", MODEL, "digits/*.gif"), 3
+    )
+
+
+def piped(content, *arguments):
+    command = [sys.executable, str(ROOT / "scripts/predict_image.py"), str(MODEL), "-", *arguments]
+    return subprocess.run(command, env=environment(), input=content, capture_output=True)
+
+
+def test_a_picture_comes_through_a_pipe_whole_or_not_at_all():
+    whole = (SAMPLES / "screen-7.png").read_bytes()
+    done = piped(whole)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"standard input: 7 ")
+    for content, words in ((whole[:300], b"standard input is damaged"), (b"", b"standard input is empty")):
+        done = piped(content)
+        assert (done.returncode, done.stdout) == (3, b"")
+        assert words in done.stderr
+        assert done.stderr.startswith(b"error: ")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_more_than_a_picture_may_have_is_refused_from_a_pipe_too():
+    done = piped((SAMPLES / "screen-7.png").read_bytes() + bytes(64_000_000))
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"a picture may have 64" in done.stderr
+
+
+def test_the_good_are_answered_whatever_stands_beside_them(folder):
+    (folder / "digits/bad.png").write_text("no picture")
+    (folder / "digits/half.png").write_bytes((folder / "digits/2.png").read_bytes()[:200])
+    (folder / "empty").mkdir()
+    done = run(folder, "predict_image.py", MODEL, "digits", "no.png", "empty", "digits/*.gif", "digits/1.png")
+    assert done.returncode == 3
+    assert lines_of(done) == [
+        ("digits/1.png", "1"), ("digits/2.png", "2"), ("digits/3.png", "3"), ("digits/more/3.JPG", "3"),
+        ("digits/1.png", "1"),
+    ]  # fmt: skip
+    *errors, last = done.stderr.splitlines()
+    for error, words in zip(errors, ("digits/bad.png is not a picture", "digits/half.png is damaged", "no picture no.p",
+                                     "no picture in empty", "nothing fits digits/*.gif"), strict=True):  # fmt: skip
+        assert error.startswith("error: ")
+        assert words in error
+    assert last == "error: 5 of 10 pictures could not be answered; the others were"
+
+
+def test_a_program_reads_the_answers_as_json(folder):
+    (folder / "digits/bad.png").write_text("no picture")
+    done = run(folder, "predict_image.py", MODEL, "digits", "--json", "--top", 3)
+    assert done.returncode == 3
+    answers = json.loads(done.stdout)
+    assert [each["image"] for each in answers] == [f"digits/{name}" for name in
+                                                   ("1.png", "2.png", "3.png", "bad.png", "more/3.JPG")]  # fmt: skip
+    assert "is not a picture" in answers.pop(3)["error"]
+    assert [each["label"] for each in answers] == ["1", "2", "3", "3"]
+    for each in answers:
+        shares = [one["probability"] for one in each["top"]]
+        assert (len(shares), shares[0]) == (3, each["probability"])
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) <= 1 + 1e-6
+
+
+def test_what_was_seen_is_drawn(folder):
+    done = run(folder, "predict_image.py", MODEL, "digits", "--save", "seen.png", "--top", 2)
+    assert (done.returncode, done.stderr) == (0, "")
+    drawn = cv2.imread(str(folder / "seen.png"))
+    blue = (drawn == (168, 95, 31)).all(2)  # drawing.BLUE, the bar of what was read
+    parts = cv2.connectedComponentsWithStats(blue.astype(np.uint8))[2][1:]
+    bars = parts[(parts[:, cv2.CC_STAT_WIDTH] > 50) & (parts[:, cv2.CC_STAT_HEIGHT] > 5)]
+    assert len(bars) == 4  # one for each picture
+
+
+def test_a_thousand_pictures_are_answered(tmp_path):
+    (tmp_path / "many").mkdir()
+    for i in range(1000):
+        shutil.copy(SAMPLES / f"screen-{i % 10}.png", tmp_path / f"many/{i:03}.png")
+    done = run(tmp_path, "predict_image.py", MODEL, "many")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines_of(done) == [(f"many/{i:03}.png", str(i % 10)) for i in range(1000)]
+
+
+def judged(path, data):
+    """evaluate's answers: the likeliest class of each picture, and the probabilities."""
+    found, _ = evaluation.evaluate_file(path, data)
+    return found.predictions, np.exp(found.log_probabilities)
+
+
+@pytest.mark.parametrize("count", often(200, 10_000))
+def test_real_mnist_as_png_is_answered_as_evaluate_judges_it(workers, mnist, tmp_path, count):
+    (tmp_path / "png").mkdir()
+    for i, picture in enumerate(mnist.test_images[:count]):
+        cv2.imwrite(str(tmp_path / f"png/{i:05}.png"), picture)
+    done = run(tmp_path, "predict_image.py", MODEL, "png", "--json", "--top", 10, "--engine", "opencv")
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = json.loads(done.stdout)
+    assert [each["image"] for each in answers] == [f"png/{i:05}.png" for i in range(count)]
+    few = dataclasses.replace(
+        mnist,
+        train_images=mnist.train_images[:1],
+        train_labels=mnist.train_labels[:1],
+        test_images=mnist.test_images[:count],
+        test_labels=mnist.test_labels[:count],
+    )
+    classes, probabilities = workers["torch"](judged, MODEL.with_suffix(".keras"), few)
+    found = [{one["label"]: one["probability"] for one in each["top"]} for each in answers]
+    np.testing.assert_allclose(
+        [[each[str(digit)] for digit in range(10)] for each in found], probabilities, rtol=0, atol=1e-4
+    )
+    assert [int(each["label"]) for each in answers] == classes.tolist()
+    assert np.mean(classes == few.test_labels) > 0.97

@@ -1,0 +1,161 @@
+"""The proof finds what is wrong, and says where."""
+
+import dataclasses
+import json
+import math
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from kerasnets.proof import report, verification
+from kerasnets.proof.parameter_counts import MAIN
+from kerasnets.proof.verification import Proof
+from tests.cli.test_app import only_line, run
+
+GOOD = Proof(
+    network="net",
+    input_shape=(28, 35, 1),
+    parameters=10,
+    published=10,
+    full_size=1e-6,
+    pytorch={"logits": 1e-7, "training_logits": 1e-5, "gradients": 1e-13, "steps": 2.4e-12},
+    keras={
+        "jax channels_last": {"logits": 9e-6, "training_logits": 3e-5, "gradients": 1e-12, "steps": 9e-12},
+        "torch channels_last": {"logits": 1e-6, "training_logits": 1e-6, "gradients": 1e-13, "steps": 1e-12},
+    },
+    unmoved={"jax channels_last": [], "torch channels_last": []},
+    files={"torch to jax, .h5": 1e-6},
+)
+
+
+def with_distance(**changed):
+    return dataclasses.replace(
+        GOOD, keras=GOOD.keras | {"jax channels_last": GOOD.keras["jax channels_last"] | changed}
+    )
+
+
+# what is wrong -> (proof, the fault in words)
+FAULTS = {
+    "logits": (with_distance(logits=1.1e-5), "logits of jax channels_last lie 1.1e-05 apart; allowed are 1.0e-05"),
+    "NaN": (with_distance(logits=math.nan), "logits of jax channels_last lie nan apart; allowed are 1.0e-05"),
+    "in training": (with_distance(training_logits=5e-5), "training_logits of jax channels_last lie 5.0e-05 apart;"),
+    "gradients": (with_distance(gradients=1e-8), "gradients of jax channels_last lie 1.0e-08 apart; allowed are 1"),
+    "steps": (with_distance(steps=math.inf), "steps of jax channels_last lie inf apart; allowed are 1.0e-09"),
+    "yardstick": (
+        dataclasses.replace(GOOD, pytorch=GOOD.pytorch | {"training_logits": 0.27}),
+        "PyTorch's own training_logits lie 2.7e-01 apart: the case is ill-conditioned",
+    ),
+    "files": (dataclasses.replace(GOOD, files={"torch to jax, .h5": 1e-4}), "file torch to jax, .h5 is 1.0e-04 apart"),
+    "unmoved": (dataclasses.replace(GOOD, unmoved={"jax": ["c1/kernel"]}), "one step on jax left c1/kernel"),
+    "parameters": (dataclasses.replace(GOOD, published=11), "10 parameters; published are 11"),
+    "full size": (dataclasses.replace(GOOD, full_size=2e-5), "logits at full size lie 2.0e-05 apart; allowed are 1.0e"),
+    "names": (dataclasses.replace(GOOD, automatic_names=["conv2d_3"]), "automatic layer names: conv2d_3"),
+    "broken": (Proof("net", broken="ValueError('no')"), "ValueError('no')"),
+}  # fmt: skip
+
+
+# ---- run in the workers ----
+
+
+def replace_lenet5(average_pooling):
+    """Let this process build another network as lenet5: one with max-pooling; undo it by True."""
+    from kerasnets import models
+    from kerasnets.models.lenet import lenet5
+
+    def impostor(input_shape=(28, 28, 1), num_classes=10):
+        import keras
+
+        network = lenet5(input_shape, num_classes)
+
+        def changed(layer):
+            kind = keras.layers.MaxPooling2D if isinstance(layer, keras.layers.AveragePooling2D) else type(layer)
+            return kind.from_config(layer.get_config())
+
+        return keras.models.clone_model(network, clone_function=changed)
+
+    models.MODELS["lenet5"] = lenet5 if average_pooling else impostor
+
+
+# ---- tests ----
+
+
+def test_a_proof_without_faults_has_none():
+    assert GOOD.faults == []
+    assert GOOD.worst("logits") == 9e-6
+
+
+def test_gradients_may_be_as_far_as_pytorchs_own_rounding_takes_it():
+    """A ResNet of 152 layers: PyTorch's float64 lies 2e-8 from itself where the pictures of a batch change places."""
+    far = with_distance(steps=7e-8)
+    assert dataclasses.replace(far, pytorch=GOOD.pytorch | {"steps": 2e-8}).faults == []
+    assert len(dataclasses.replace(far, pytorch=GOOD.pytorch | {"steps": 1e-8}).faults) == 1
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_each_fault_is_found_and_named(case):
+    proof, words = FAULTS[case]
+    assert len(proof.faults) == 1
+    assert proof.faults[0].startswith(words)
+
+
+def test_a_wrong_layer_on_one_backend_is_found_there_and_only_there(workers):
+    workers["tensorflow"](replace_lenet5, False)
+    try:
+        [proof] = verification.verify([MAIN["lenet5"]], workers)
+    finally:
+        workers["tensorflow"](replace_lenet5, True)
+    for quantity in verification.QUANTITIES:
+        found = [fault for fault in proof.faults if fault.startswith(f"{quantity} of")]
+        assert [fault.split()[2] for fault in found] == ["tensorflow", "tensorflow"]
+        assert proof.worst(quantity) > 1e-2
+
+
+def test_a_network_that_cannot_be_judged_is_a_fault_and_the_next_is_proven(workers):
+    unknown = dataclasses.replace(MAIN["fc2layer"], name="fc3layer")
+    first, second = verification.verify([unknown, MAIN["fc2layer"]], workers)
+    assert first.faults == ["judge: KeyError('fc3layer')"]
+    assert second.faults == []
+
+
+class DeadWorker:
+    def submit(self, *call):
+        raise BrokenProcessPool("terminated abruptly")
+
+
+def test_a_process_that_has_ended_is_told_for_every_network():
+    proofs = list(verification.verify([MAIN["lenet5"], MAIN["nin"]], {"torch": DeadWorker()}))
+    assert [(proof.network, proof.faults) for proof in proofs] == [
+        ("lenet5", ["judge: BrokenProcessPool('terminated abruptly')"]),
+        ("nin", ["judge: BrokenProcessPool('terminated abruptly')"]),
+    ]
+
+
+def test_patterns_choose_networks_and_their_variants():
+    assert [row.title for row in verification.rows_of(["resnet18", "lenet5"])] == [
+        "lenet5",
+        "resnet18",
+        "resnet18 small_stem=True",
+    ]
+    assert len(verification.rows_of([])) > len(MAIN)
+    with pytest.raises(ValueError, match="unknown model 'resnet19'; choose one of: resnet1"):
+        verification.rows_of(["resnet19"])
+
+
+def test_the_report_shows_every_proof_and_every_fault():
+    page = report.Report([GOOD, FAULTS["gradients"][0]], {"jax": {"keras": "3"}}, 60)
+    assert "1 of 2 proven, in 1 minutes. Not run: lenet5, lenet5_sigmoid, mnist_cnn, " in page.markdown()
+    assert page.line() == "result networks=2 proven=1 faulty=1 backends=jax seconds=60"
+    lines = page.markdown().splitlines()
+    cells = "9.0e-06 (1.0e-07) | 3.0e-05 (1.0e-05) | 1.0e-12 (1.0e-13) | 9.0e-12 (2.4e-12) | 1e-06 | 1e-06"
+    assert f"| `net` | 28x35x1 | 10 = published | {cells} | proven |" in lines
+    assert any(line.endswith("allowed are 1.0e-09 |") for line in lines)
+    assert json.loads(report.json())[0]["faults"] == []
+
+
+def test_the_script_proves_a_network_and_refuses_an_unknown_one(tmp_path):
+    assert "unknown model 'lenet6'" in only_line(run(tmp_path, "verify.py", "lenet6"), 2)
+    done = run(tmp_path, "verify.py", "dnn_tabular", "--out", "proof.md", "--json")
+    assert done.returncode == 0, done.stderr
+    [proof] = json.loads(done.stdout)
+    assert (proof["network"], proof["faults"], len(proof["keras"])) == ("dnn_tabular", [], 6)
+    assert "| `dnn_tabular` | 3 | 98 = published |" in (tmp_path / "proof.md").read_text()

@@ -1,0 +1,195 @@
+"""A bad model file is refused in one line, whatever is wrong with it; nothing in it is run, and little time is lost."""
+
+import os
+import resource
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasnets import saving
+from kerasnets.errors import BadInputError
+from kerasnets.prediction import sandbox
+from kerasnets.runtime.backends import BACKENDS
+from kerasnets.saving import onnx_check
+from kerasnets.saving.keras_check import seal
+from tests.conftest import turns
+from tests.saving.test_onnx_check import onnx, tiny
+from tests.spoilt_models import BAD_FILES, GOOD, NEEDS_KERAS, canary, good, load_card, unsigned
+
+SECONDS, MEBIBYTES = 5, 512  # of shared/SPEC.md: at most so much beyond a good file
+MUTATIONS = 200  # in each run, a tenth of its 2,000: the sum of MUTATED
+
+
+def refusal(path, load=load_card):
+    """(words, seconds) of the BadInputError for a path; words is None where there is none."""
+    started = computed()
+    try:
+        load(path)
+        words = None
+    except BadInputError as error:
+        words = str(error)
+    return words, computed() - started
+
+
+def computed():
+    """Seconds that this process and its children have computed: the machine may be busy with other things."""
+    return sum(os.times()[:4])
+
+
+def check_refusal(path, words, said, seconds):
+    assert said is not None
+    assert words in said
+    assert said.count(path.name) == 1
+    assert "\n" not in said
+    assert ";" in said or ":" in said.partition(path.name)[2]  # and what to do
+    assert seconds < SECONDS
+    assert not canary(path).exists()
+    assert not Path("/tmp/ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("case", "suffix"), [(case, suffix) for case, (suffixes, _, _) in BAD_FILES.items() for suffix in suffixes]
+)
+def test_a_bad_file_is_refused_in_one_line_before_any_framework_reads_it(tmp_path, monkeypatch, case, suffix):
+    _, spoil, words = BAD_FILES[case]
+    path = tmp_path / f"model{suffix}"
+    monkeypatch.chdir(tmp_path)
+    good(path)
+    spoil(path)
+    before = peak()
+    check_refusal(path, words, *refusal(path))
+    assert peak() - before < MEBIBYTES
+
+
+def test_there_are_at_least_60_bad_files():
+    assert sum(len(suffixes) for suffixes, _, _ in BAD_FILES.values()) >= 60
+
+
+def peak():
+    """The most memory since the last call, in MiB; all of this process outside of Linux."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if Path("/proc/self/status").exists():
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        most = int(status["VmHWM"].split()[0]) / 1024
+        Path("/proc/self/clear_refs").write_text("5")
+    return most
+
+
+# ---- those that only Keras tells ----
+
+
+def refusals(folder):
+    """{file: (words, seconds, MiB)} of what Keras is asked to load, after good files."""
+    for suffix in saving.SUFFIXES:
+        saving.load(GOOD.with_suffix(suffix))
+    found = {}
+    peak()
+    for path in sorted(folder.iterdir()):
+        before = peak()
+        found[path.name] = (*refusal(path, saving.load), peak() - before)
+    return found
+
+
+def test_what_only_keras_tells_is_refused_in_the_same_words_on_every_backend(worker, tmp_path):
+    words = {}
+    for case, (suffixes, spoil, said) in NEEDS_KERAS.items():
+        for suffix in suffixes:
+            path = tmp_path / f"{case}{suffix}".replace(" ", "-")
+            good(path)
+            spoil(path)
+            words[path.name] = said
+    (tmp_path / "inner.h5").unlink()
+    for name, (said, seconds, grown) in worker(refusals, tmp_path).items():
+        check_refusal(tmp_path / name, words[name], said, seconds)
+        assert grown < MEBIBYTES, name
+
+
+# ---- mutated ones ----
+
+MUTATED = {"own.keras": 40, "own.h5": 20, "others.keras": 20, "others.h5": 40, "own.onnx": 30, "others.onnx": 50}
+
+
+def mutated(content, rng):
+    """A file cut short, or with a bit, a byte of its beginning, or up to 64 bytes changed."""
+    content, kind = bytearray(content), rng.integers(4)
+    place = int(rng.integers(len(content)))
+    if kind == 0:
+        del content[place:]
+    elif kind == 1:
+        content[place] ^= 1 << int(rng.integers(8))
+    elif kind == 2:
+        content[place % 3000] = int(rng.integers(256))
+    else:
+        changed = content[place : place + int(rng.choice([2, 4, 8, 64]))]
+        content[place : place + len(changed)] = rng.bytes(len(changed))
+    return bytes(content)
+
+
+def judge(path):
+    """What loading a mutated file and answering by it comes to."""
+    if path.suffix != ".onnx":
+        saving.load(path)
+    elif onnx_check.load_card(path).model == "":
+        sandbox.try_out(path, "opencv")
+
+
+def judge_mutations(path, count, seed):
+    """{answer: how often} over mutated files; the longest time in seconds, the growth of memory in MiB."""
+    content, rng, answers, longest = path.read_bytes(), np.random.default_rng(seed), {}, 0
+    mutant = path.with_name(f"mutated{path.suffix}")
+    assert refusal(path, judge)[0] is None
+    before = peak()
+    for _ in range(count):
+        while (changed := mutated(content, rng)) == content:
+            pass
+        mutant.write_bytes(changed)
+        words, seconds = refusal(mutant, judge)
+        if words and ("\n" in words or mutant.name not in words):
+            return words
+        if not words and path.name == "own.keras":  # the zip archive has fields of no meaning, without a checksum
+            assert parts_of(mutant) == parts_of(path)
+        answer = "refused" if words else "taken"
+        answers[answer] = answers.get(answer, 0) + 1
+        longest = max(longest, seconds)
+    return answers, longest, peak() - before
+
+
+def parts_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("seed", turns(10))
+@pytest.mark.parametrize("name", MUTATED)
+def test_mutated_files_are_refused_quickly(workers, tmp_path, name, seed):
+    """Those of others have no checksum, so that a small change of a weight goes unnoticed in them; none is a crash.
+
+    Of ours what is taken holds what it held."""
+    assert sum(MUTATED.values()) == MUTATIONS
+    path = tmp_path / name
+    good(path)
+    if name == "own.h5":
+        seal(path)
+    elif name == "others.onnx":
+        onnx.save(tiny(), path)
+    elif name.startswith("others"):
+        unsigned(lambda path: None, path)
+    judges = judge_mutations if path.suffix == ".onnx" else partial(workers[BACKENDS[seed % 3]], judge_mutations)
+    answers, longest, grown = judges(path, MUTATED[name], seed)
+    print(name, seed, answers, f"{longest:.2f} s {grown:.0f} MiB")
+    assert answers.get("refused", 0) > MUTATED[name] // 10
+    if name in ("own.h5", "own.onnx"):
+        assert "taken" not in answers
+    assert longest < SECONDS
+    assert grown < MEBIBYTES
+
+
+def test_the_environment_of_a_trial_is_this_one(tmp_path):
+    path = tmp_path / "theirs.onnx"
+    onnx.save(tiny(), path)
+    for engine in ("opencv", "onnxruntime"):
+        sandbox.try_out(path, engine)  # raises nothing
+    assert os.listdir(tmp_path) == ["theirs.onnx"]

@@ -1,0 +1,334 @@
+"""A training that was stopped ends as if it had never been, and one that cannot end well says so."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import kerasnets
+from kerasnets import data, recipes, saving
+from kerasnets.errors import BadInputError
+from kerasnets.runtime.backends import BACKENDS
+from kerasnets.saving import keras_file
+from kerasnets.training import checkpoints
+from tests.conftest import ROOT, often
+from tests.stand_ins import few_digits
+
+# Dropout, batch norm, augmentation, a schedule over all epochs, weight decay, and the best epoch's weights kept.
+FULL = recipes.changed(
+    recipes.own("baseline_cnn", "digits"), batch_size=32, augmentation="crop_flip", optimizer="sgd", learning_rate=0.05,
+    momentum=0.9, weight_decay=1e-3, label_smoothing=0.1, schedule=("cosine", 1), patience=1000,
+)  # fmt: skip
+SMOOTH = recipes.changed(  # nothing random in the network, and no kinks: float32 stays close over backends
+    recipes.own("lenet5", "digits"), epochs=2, batch_size=32, augmentation="crop_flip", optimizer="sgd",
+    learning_rate=0.02, momentum=0.9, weight_decay=1e-3, schedule=("cosine", 0),
+)  # fmt: skip
+STUCK = recipes.changed(recipes.own("fc2layer", "digits"), epochs=9, learning_rate=1e-12, patience=3)
+
+
+# ---- run in the workers
+
+
+def train_full(out, resume, epochs):
+    kerasnets.train(FULL, arrays=few_digits(), epochs=int(epochs), out=out, resume=bool(resume))
+
+
+KILLED = """
+import sys
+from kerasnets import console
+from tests.training.test_resuming import train_full
+console.run(lambda: train_full(*sys.argv[1:]))
+"""
+
+
+def start_full(backend, folder, epochs):
+    kept = {name: value for name, value in os.environ.items() if name != "KERASNETS_DATA"}
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", KILLED, "a.keras", "resume", str(epochs)],
+        cwd=folder,
+        env=kept | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@contextlib.contextmanager
+def stopped_after(epoch):
+    """Within, the signal of Ctrl-C is noted when the checkpoint of `epoch` is written; no report is."""
+    from kerasnets.runtime import signals
+    from kerasnets.training import train
+
+    usual = checkpoints.save
+
+    def save(folder, checkpoint, alone):
+        usual(folder, checkpoint, alone)
+        if checkpoint.epoch == epoch:
+            signals.Signals.received = signal.SIGINT
+
+    checkpoints.save = save
+    try:
+        with mock.patch.object(train.report, "write"):  # a second of each run
+            yield
+    finally:
+        checkpoints.save = usual
+        signals.Signals.received = None
+
+
+def train_few(row, out, stop=0, resume=False):
+    """(fields of the Run, None), or (None, kind and words of what ended it)."""
+    from kerasnets.runtime.signals import Stopped
+
+    try:
+        with stopped_after(stop):
+            return dataclasses.asdict(kerasnets.train(row, arrays=few_digits(), out=out, resume=resume)), None
+    except (Stopped, ValueError, FloatingPointError) as error:
+        return None, (type(error).__name__, str(error))
+
+
+# ---- training that goes on ----
+
+
+def last_of(folder):
+    """The epoch of the last checkpoint in `folder`; 0 where there is none."""
+    found = checkpoints.files(folder)
+    return int(found[-1].stem.removeprefix("epoch-")) if found else 0
+
+
+def state_of(folder, epoch):
+    """The arrays of a checkpoint but the time that was taken; the optimizer is sgd_1 where it is a process's second."""
+    arrays = checkpoints.read(folder / f"checkpoints/epoch-{epoch:05d}.npz").arrays
+    del arrays["history/seconds"]
+    return {re.sub("^optimizer/[^/]+", "optimizer", name): array for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize("kills", often(2, 20))  # on each backend
+def test_a_training_that_is_killed_at_any_moment_ends_as_without(worker, tmp_path, kills):
+    """At the end all is equal to the last bit: weights, statistics, optimizer, states of dropout, figures."""
+    epochs = 4 * kills
+    worker(train_full, tmp_path / "b.keras", False, epochs)
+    seconds = checkpoints.read(tmp_path / f"b/checkpoints/epoch-{epochs:05d}.npz").arrays["history/seconds"].min()
+    rng = np.random.default_rng()  # other moments each time
+    place = tmp_path / "a/checkpoints"
+    killed, last = [], 0
+    for _ in range(kills):
+        running = start_full(worker.backend, tmp_path, epochs)
+        while running.poll() is None and last_of(place) <= last:
+            time.sleep(0.001)
+        moment = rng.uniform(0, 1.5 * seconds)
+        time.sleep(moment)
+        if running.poll() is None:
+            killed.append(f"{moment:.3f} s after epoch {last + 1}")
+        running.kill()
+        running.communicate()
+        last = last_of(place)
+    running = start_full(worker.backend, tmp_path, epochs)
+    told = running.communicate()[0]
+    assert running.returncode == 0, told
+    assert len(killed) == kills
+    assert f"resuming after epoch {last} of {epochs}" in told  # what was whole is not trained again
+    resumed, whole = (state_of(tmp_path / name, epochs) for name in "ab")
+    assert resumed.keys() == whole.keys()
+    for name, array in whole.items():
+        np.testing.assert_array_equal(resumed[name], array, err_msg=f"{name}; {killed}", strict=True)
+    cards = [saving.load_card(tmp_path / f"{name}.keras") for name in "ab"]
+    assert cards[0].weights_sha256 == cards[1].weights_sha256
+    assert sorted(os.listdir(place)) == [f"epoch-{epoch:05d}.npz" for epoch in (epochs - 1, epochs)]
+
+
+@pytest.mark.parametrize("source", BACKENDS)
+def test_a_training_goes_on_on_another_backend(workers, tmp_path, source):
+    """The second epoch on another backend ends where the first one's ends: same order, same optimizer."""
+    target = BACKENDS[(BACKENDS.index(source) + 1) % len(BACKENDS)]
+    unmoved, _ = workers[source](train_few, SMOOTH, tmp_path / "a.keras")
+    (tmp_path / "b/checkpoints").mkdir(parents=True)
+    shutil.copy(tmp_path / "a/checkpoints/epoch-00001.npz", tmp_path / "b/checkpoints")
+    run, failure = workers[target](train_few, SMOOTH, tmp_path / "b.keras", 0, True)
+    assert failure is None
+    begun, whole, moved = (
+        checkpoints.read(tmp_path / f"{name}/checkpoints/epoch-0000{epoch}.npz")
+        for name, epoch in (("a", 1), ("a", 2), ("b", 2))
+    )
+    for part in ("layers", "optimizer"):
+        before, expected, found = (list(checkpoint.part(part).values()) for checkpoint in (begun, whole, moved))
+        assert max(np.abs(last - first).max() for last, first in zip(expected, before, strict=True)) > 0.01
+        for name, array, wanted in zip(whole.part(part), found, expected, strict=True):
+            np.testing.assert_allclose(array, wanted, rtol=0, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(moved.arrays["batches/loss"], whole.arrays["batches/loss"], atol=1e-5)
+    np.testing.assert_allclose(run["loss"], unmoved["loss"], atol=1e-5)
+    assert run["val_accuracy"] == unmoved["val_accuracy"]
+
+
+def test_patience_counts_over_a_stop(worker, tmp_path):
+    """Nothing is learned: the first epoch is the best of all, and the run ends after three more."""
+    run, _ = worker(train_few, STUCK, tmp_path / "a.keras")
+    assert (run["epochs"], run["best_epoch"]) == (4, 1)
+    for stop in (1, 3):
+        _, (kind, words) = worker(train_few, STUCK, tmp_path / "b.keras", stop, stop > 1)
+        assert kind == "Stopped"
+        kept = f"{stop} of 9 epochs are kept in {keras_file.shorten(tmp_path / 'b/checkpoints')}"
+        assert words == f"stopped by Ctrl-C; {kept}; --resume goes on with them"
+    for _ in range(2):  # and once more, where there is nothing left to do
+        resumed, failure = worker(train_few, STUCK, tmp_path / "b.keras", 0, True)
+        assert failure is None
+        for name in ("epochs", "best_epoch", "loss", "val_accuracy", "val_loss", "test_accuracy", "test_loss"):
+            assert resumed[name] == run[name], name
+
+
+def test_the_best_epoch_gives_the_model_also_after_a_stop(workers, tmp_path):
+    """Too large a rate spoils what was learned. The file has the weights of the epoch that validation calls best."""
+    row = recipes.changed(
+        FULL, epochs=4, patience=0, augmentation="", weight_decay=0.0, momentum=0.0, schedule=("steps", 20.0, (14,)),
+    )  # fmt: skip
+    run, _ = workers["torch"](train_few, row, tmp_path / "a.keras")
+    assert run["best_epoch"] == 1 + int(np.argmax(run["val_accuracy"])) < 4
+    assert run["val_accuracy"][-1] < max(run["val_accuracy"])
+    workers["torch"](train_few, row, tmp_path / "b.keras", 3)
+    resumed, _ = workers["torch"](train_few, row, tmp_path / "b.keras", 0, True)
+    assert resumed["best_epoch"] == run["best_epoch"]
+    cards = [saving.load_card(tmp_path / f"{name}.keras") for name in "ab"]
+    assert cards[0].weights_sha256 == cards[1].weights_sha256
+    assert cards[0].val_accuracy == max(run["val_accuracy"])
+    assert workers["torch"](validate, tmp_path / "a.keras", row) == pytest.approx(max(run["val_accuracy"]), abs=1e-6)
+
+
+def validate(path, row):
+    """The accuracy of a model file on the validation part of `few_digits`."""
+    model, _ = kerasnets.load(path)
+    found = few_digits()
+    _, part = data.split(found.train_labels, row.validation, 0)
+    return float((model.predict(found.train_images[part], verbose=0).argmax(1) == found.train_labels[part]).mean())
+
+
+@pytest.mark.parametrize(("changes", "kept"), [
+    # Of 7 steps an epoch: in the midst of the third; and with the last step of the second, whose loss is finite.
+    ({"schedule": ("steps", 1e30, (16,))}, 2),
+    ({"schedule": ("steps", 3e41, (13,)), "learning_rate": 0.001, "weight_decay": 100.0}, 1),
+])  # fmt: skip
+def test_a_run_that_is_spoilt_ends_and_its_last_finite_checkpoint_stays(worker, tmp_path, changes, kept):
+    row = recipes.changed(SMOOTH, epochs=9, validation=0, batch_size=36, momentum=0.0, **changes)
+    _, (kind, words) = worker(train_few, row, tmp_path / "a.keras")
+    assert kind == "FloatingPointError"
+    assert "try a smaller learning rate" in words
+    assert last_of(tmp_path / "a/checkpoints") == kept
+    for name, array in state_of(tmp_path / "a", kept).items():
+        assert np.isfinite(array).all(), name
+    assert not (tmp_path / "a.keras").exists()
+
+
+def test_a_run_that_goes_on_keeps_the_checkpoint_that_it_began_with(workers, tmp_path):
+    """Were it damaged, or the next one, the run would begin anew."""
+    workers["torch"](train_few, recipes.changed(STUCK, epochs=2), tmp_path / "a.keras")
+    _, (kind, _) = workers["torch"](train_few, STUCK, tmp_path / "a.keras", 3, True)
+    kept = sorted(os.listdir(tmp_path / "a/checkpoints"))
+    assert (kind, kept) == ("Stopped", ["epoch-00002.npz", "epoch-00003.npz"])
+
+
+def train_told(*arguments):
+    """What train_few returns, and what it tells on stderr."""
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        return train_few(*arguments), told.getvalue()
+
+
+def test_where_resume_was_forgotten_the_unfinished_runs_checkpoints_are_set_aside(workers, tmp_path):
+    worker, out, place = workers["torch"], tmp_path / "a.keras", tmp_path / "a/checkpoints"
+    worker(train_few, STUCK, out, 3)
+    (_, (kind, _)), told = worker(train_told, STUCK, out, 1)
+    assert kind == "Stopped"
+    before = keras_file.shorten(tmp_path / "a/checkpoints-before")
+    assert told == (
+        f"note: the checkpoints of an unfinished run are in {before} now; to go on with them, remove the folder "
+        "checkpoints beside it and add --resume\n"
+    )
+    assert [sorted(os.listdir(tmp_path / "a" / name)) for name in ("checkpoints", "checkpoints-before")] == [
+        ["epoch-00001.npz"], ["epoch-00002.npz", "epoch-00003.npz"],
+    ]  # fmt: skip
+    shutil.rmtree(place)
+    (run, failure), told = worker(train_told, STUCK, out, 0, True)
+    assert (run["epochs"], failure) == (4, None)
+    assert told.startswith(f"note: the checkpoints that were set aside are in {keras_file.shorten(place)} again\n")
+    assert not (tmp_path / "a/checkpoints-before").exists()
+
+
+def test_a_finished_runs_checkpoints_are_replaced_as_told(workers, tmp_path):
+    row = recipes.changed(STUCK, epochs=1)
+    workers["torch"](train_few, row, tmp_path / "a.keras")
+    (tmp_path / "a/report.html").touch()  # which train_few leaves out
+    _, told = workers["torch"](train_told, row, tmp_path / "a.keras")
+    place = keras_file.shorten(tmp_path / "a/checkpoints")
+    assert told.startswith(f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n")
+    assert not (tmp_path / "a/checkpoints-before").exists()
+
+
+def finetune(weights, out, resume):
+    """The SHA-256 of the weights that come of a model file by 2 epochs more, or the words of a refusal."""
+    row = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    try:
+        run = kerasnets.train(row, arrays=few_digits(), weights=weights, out=out, resume=resume)
+    except BadInputError as error:
+        return str(error)
+    return run.recipe, saving.load_card(out).weights_sha256
+
+
+def test_a_run_that_begins_with_a_file_does_not_go_on_from_another_beginning(workers, tmp_path):
+    row = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    for seed in (0, 1):
+        workers["torch"](
+            train_few, dataclasses.replace(row, learning_rate=0.001 * (1 + seed)), tmp_path / f"{seed}.keras"
+        )
+    recipe, tuned = workers["torch"](finetune, tmp_path / "0.keras", tmp_path / "a.keras", False)
+    assert recipe == "fc2layer-digits-finetuned"  # and never takes the place of what it began with
+    (tmp_path / "a.keras").unlink()
+    assert workers["torch"](finetune, tmp_path / "0.keras", tmp_path / "a.keras", True) == (recipe, tuned)
+    refusal = workers["torch"](finetune, tmp_path / "1.keras", tmp_path / "a.keras", True)
+    assert "was made with other weights to begin with; go on as it began, or start anew" in refusal
+
+
+def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(worker, tmp_path):
+    """With dropout, whose random numbers PyTorch's loader of data draws from too."""
+    row = recipes.changed(FULL, patience=0, schedule=())
+    for name, epochs in (("a", 2), ("b", 1), ("b", 2)):
+        worker(train_few, recipes.changed(row, epochs=epochs), tmp_path / f"{name}.keras", 0, name == "b")
+    whole, longer = (state_of(tmp_path / name, 2) for name in "ab")
+    for name, array in whole.items():
+        np.testing.assert_array_equal(longer[name], array, err_msg=name, strict=True)
+
+
+@pytest.mark.parametrize(("changes", "kind", "words"), [
+    ({"epochs": 1}, "ValueError", "2 epochs are in {place} already, more than 1"),
+    ({"learning_rate": 0.1}, "BadInputError", "was made with learning_rate 1e-12, not 0.1; go on as it began"),
+    ({"validation": 0.2}, "BadInputError", "was made with validation 0.1, not 0.2; go on as it began"),
+    ({"model": "small_cnn"}, "BadInputError", "was made with model fc2layer, not small_cnn; go on as it began"),
+])  # fmt: skip
+def test_a_run_of_other_settings_does_not_go_on(workers, tmp_path, changes, kind, words):
+    workers["torch"](train_few, recipes.changed(STUCK, epochs=2), tmp_path / "a.keras")
+    before = {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()}
+    row = dataclasses.replace(STUCK, **changes)
+    found = workers["torch"](train_few, row, tmp_path / "a.keras", 0, True)[1]
+    assert found[0] == kind
+    assert words.format(place=keras_file.shorten(tmp_path / "a/checkpoints")) in found[1]
+    assert {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()} == before
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"learning_rate": 0.0}, "the learning rate must be above 0, not 0.0"),
+    ({"learning_rate": float("nan")}, "the learning rate must be above 0, not nan"),
+    ({"patience": -1}, "patience must be at least 0, not -1"),
+    ({"validation": 0}, "fc2layer-digits sets nothing apart for validation, by which patience would judge; leave"),
+])  # fmt: skip
+def test_settings_that_cannot_be_meant_are_refused_before_training(workers, tmp_path, changes, words):
+    row = dataclasses.replace(STUCK, **changes)
+    _, (kind, message) = workers["torch"](train_few, row, tmp_path / "a.keras")
+    assert kind == "ValueError"
+    assert message.startswith(words)
+    assert list(tmp_path.iterdir()) == []
