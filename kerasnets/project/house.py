@@ -1,0 +1,57 @@
+"""The rooms of the package, the layers in which they stand, and the imports between them.
+
+Needs grimp, which import-linter brings; the layers are those of the contract in pyproject.toml.
+"""
+
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def layers() -> list[list[str]]:
+    """Return the names of the rooms by layer, the highest first, as pyproject.toml has them."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (contract,) = (contract for contract in contracts if contract["type"] == "layers")
+    return [[room.strip().partition(".")[2] for room in layer.split("|")] for layer in contract["layers"]]
+
+
+def arrows() -> dict[str, set[str]]:
+    """Return {room: the rooms that it imports}; an import inside a function counts."""
+    import grimp
+
+    graph = grimp.build_graph("kerasnets")
+    found: dict[str, set[str]] = defaultdict(set)
+    for module in graph.modules:
+        for imported in graph.find_modules_directly_imported_by(module):
+            room, other = room_of(module), room_of(imported)
+            if room and other and room != other:
+                found[room].add(other)
+    return dict(found)
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module's dotted name; "" of the package itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def lines_of(room: str) -> int:
+    """Count the lines of Python in a room: a package or a single module."""
+    folder = ROOT / "kerasnets" / room
+    files = folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]
+    return sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+
+
+def plan() -> str:
+    """Return the rooms as text, a line each, layer by layer, and the totals."""
+    imports, lines = arrows(), []
+    for layer in layers():
+        for room in layer:
+            uses = ", ".join(sorted(imports.get(room, ()))) or "none"
+            lines.append(f"{room:<12}{lines_of(room):>6} lines  imports {uses}")
+        lines.append("")
+    rooms = sum(map(len, layers()))
+    return "\n".join([*lines, f"{rooms} rooms in {len(layers())} layers, {sum(map(len, imports.values()))} arrows"])
