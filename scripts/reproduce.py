@@ -1,49 +1,7 @@
-"""Run recipes over seeds and backends, and write the tables of results into both READMEs and models_saved/README.md.
-
-    python scripts/reproduce.py mnist_cnn-mnist lenet5-mnist
-    python scripts/reproduce.py 'fc2layer*' 'small_cnn*' --seeds 0 1 2 --backends torch jax
-    python scripts/reproduce.py --list
-
-What stands in docs/results.csv already is not run again; what was stopped goes on where it stopped. A model and its
-report lie in models_saved/runs afterwards. Without a recipe, the tables are written anew. The last line on stdout is
-the result; the exit code is 1 where a run failed.
-"""
-
-import fnmatch
+"""Run recipes over seeds and backends, and write the tables of results."""
 
 from kerasnets.cli import app
-
-
-def main():
-    parser = app.Parser(__doc__)
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="recipes, or shell-style patterns")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
-    parser.add_argument("--backends", nargs="+", metavar="NAME", help="default: all that are installed")
-    parser.add_argument("--data-dir", metavar="FOLDER", help="where the data lie (default: KERASNETS_DATA, then data/)")
-    parser.add_argument("--anew", action="store_true", help="run also what stands there, in place of its line")
-    parser.add_argument("--ship", action="store_true", help="copy the best model of each recipe into pretrained/")
-    parser.add_argument("--list", action="store_true", help="show which runs are there")
-    args = parser.parse_args()
-
-    from kerasnets.project import reproduction
-    from kerasnets.recipes import RECIPES
-    from kerasnets.runtime import backends
-
-    names = [name for pattern in args.recipes for name in fnmatch.filter(RECIPES, pattern) or [pattern]]
-    rows = reproduction.read(reproduction.RESULTS)
-    if args.list:
-        print(reproduction.summary_table(rows))
-        return 0
-    chosen = args.backends or [name for name in backends.BACKENDS if backends.is_installed(name)]
-    failed = reproduction.reproduce(names, chosen, args.seeds, args.data_dir, args.anew)
-    rows = reproduction.read(reproduction.RESULTS)
-    if args.ship:
-        for file in reproduction.ship(rows):
-            reproduction.ship_forms(file)
-    reproduction.write_tables(rows)
-    print(f"result runs={len(rows)} failed={failed} file={reproduction.RESULTS}")
-    return 1 if failed else 0
-
+from kerasnets.project import reproduce
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run_script(reproduce)

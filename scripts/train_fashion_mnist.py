@@ -4,19 +4,10 @@
     KERAS_BACKEND=jax python scripts/train_fashion_mnist.py --model resnet_mini --seed 1 --data-dir data
     python scripts/train_fashion_mnist.py --resume
 
-The last line on stdout is the result; with --json it is all that stdout gets. train.py trains everything else.
+The last line on stdout is the result; with --json it is the only one. train.py trains everything else.
 """
 
-from kerasnets.cli import app, train
-
-
-def main():
-    parser = app.Parser(__doc__)
-    parser.add_argument("--model", choices=train.models_for("fashion_mnist"), default="fashion_cnn")
-    train.add_options(parser)
-    args = parser.parse_args()
-    train.run(args, f"{args.model}-fashion_mnist")
-
+from kerasnets.cli import train_dataset
 
 if __name__ == "__main__":
-    app.run(main)
+    train_dataset.run_script(__doc__, "fashion_mnist", "fashion_cnn")

@@ -1,72 +1,114 @@
-"""How every script behaves: options, one line for a failure, exit codes, stopping."""
+"""The manners of every command: its options, one line for a failure, exit codes, Ctrl-C."""
 
 import argparse
 import errno
 import os
 import sys
 import traceback
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from typing import Any, NoReturn, Protocol
 
 from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten
 from kerasnets.runtime import backends, signals
 
 LINE = 200  # characters of an error line at most
-REMEDY = 110  # of them at the end of the line, where it says what to do
+REMEDY = 110  # characters at the end of a line that is too long: there it says what to do
 
-# The first row whose class fits tells the exit code.
+# The exit code of a failure is in the first line whose class fits the error.
 EXIT_CODES = (
     (BadInputError, 3),  # bad input: picture, data set, model
-    (MemoryError, 4),  # environment: memory is full
-    (ImportError, 4),  # environment: missing package
+    (MemoryError, 4),  # environment: the memory is full
+    (ImportError, 4),  # environment: a package is missing
     (OSError, 4),  # environment: unwritable folder, full disk, no network
     (FloatingPointError, 5),  # training diverged
     (DisagreementError, 1),  # an export differs from Keras
     (ValueError, 2),  # wrong usage
 )
 
-# What to do about an error of the operating system.
+# What a person can do about an error of the operating system.
 REMEDIES = {
-    errno.ENOSPC: "; free some space, or name another place",
-    errno.EDQUOT: "; free some space, or name another place",
-    errno.EFBIG: "; raise the limit on file sizes (ulimit -f), or name another place",
-    errno.EISDIR: "; name a file in it",
-    errno.EACCES: "; name a folder that you may write to",
-    errno.EROFS: "; name a folder that you may write to",
-    errno.EPERM: "; name a folder that you may write to",
-    errno.EIO: "; check the disk, or name another place",
-    errno.ENAMETOOLONG: "; name a shorter one",
-    errno.EEXIST: "; a file is where a folder should be: name another place",
-    errno.ENOENT: "; name a folder that exists or can be made",
-    errno.ENOTDIR: "; name a folder that exists or can be made",
+    errno.ENOSPC: "free some space, or name another place",
+    errno.EDQUOT: "free some space, or name another place",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f), or name another place",
+    errno.EISDIR: "name a file in it",
+    errno.EACCES: "name a folder that you may write to",
+    errno.EROFS: "name a folder that you may write to",
+    errno.EPERM: "name a folder that you may write to",
+    errno.EIO: "check the disk, or name another place",
+    errno.ENAMETOOLONG: "name a shorter one",
+    errno.EEXIST: "a file is where a folder should be: name another place",
+    errno.ENOENT: "name a folder that exists or can be made",
+    errno.ENOTDIR: "name a folder that exists or can be made",
 }
 
 
+class UsageError(ValueError):
+    """Options that do not go together, or an impossible value; `run_command` adds which `--help` to read."""
+
+
+class Command(Protocol):
+    """A module with one command. Its docstring is the text of `--help`; both functions import what they need late."""
+
+    __name__: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int | None: ...
+
+
 class Parser(argparse.ArgumentParser):
-    """An argparse parser whose complaints are one line, and that takes options between positional arguments too."""
+    """An argparse parser that reports a mistake in one line and takes options between positional arguments too."""
 
-    def __init__(self, description):
-        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-        self.add_argument("--debug", action="store_true", help="show the whole traceback of a failure")
+    def __init__(self, description: str | None = None, prog: str | None = None, **options: Any) -> None:
+        form = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog, description=description, formatter_class=form, **options)
+        self.add_argument("--debug", action="store_true", help="show the traceback of a failure")
 
-    def parse_args(self, args=None):
+    def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:  # type: ignore[override]
         parsed, left = self.parse_known_args(args)
         return self.parse_intermixed_args(args) if left else parsed
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message} (see {self.prog} --help)")
 
 
-def run(main):
-    """Run `main()` as a script: exit 0, or print one line on stderr and exit with the code of its kind."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ start-up notices
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it cannot decode, we say in words
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Run `main()` as a program: exit with 0, or print one line on stderr and exit with the code of the failure."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # keeps TensorFlow's C++ code from its start-up notices
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own messages name a picture that OpenCV cannot decode
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no failure
+        if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
+            stream.reconfigure(errors="backslashreplace")
     backends.own_process()
     signals.install()
     sys.exit(exit_code_of(main))
 
 
-def exit_code_of(main):
+def run_command(command: Command, prog: str, words: Sequence[str]) -> int | None:
+    """Run one command as `prog` with the arguments `words`; return its exit code."""
+    parser = Parser(help_of(command, prog), prog)
+    command.add_arguments(parser)
+    args = parser.parse_args(words)
+    try:
+        return command.run(args)
+    except UsageError as error:
+        parser.error(str(error))
+
+
+def run_script(command: Command) -> NoReturn:
+    """Run a command as the script in sys.argv[0], which is a front of it."""
+    run(lambda: run_command(command, os.path.basename(sys.argv[0]), sys.argv[1:]))
+
+
+def help_of(command: Command, prog: str) -> str:
+    """Return the command's docstring; the examples of a script name the script in place of `kerasnets COMMAND`."""
+    text = command.__doc__ or ""
+    name = command.__name__.rpartition(".")[2]
+    return text.replace(f"kerasnets {name}", f"python scripts/{prog}") if prog.endswith(".py") else text
+
+
+def exit_code_of(main: Callable[[], int | None]) -> int:
     try:
         code = main() or 0
         sys.stdout.flush()
@@ -74,9 +116,9 @@ def exit_code_of(main):
     except signals.Stopped as stopped:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
-    except BrokenPipeError:  # whoever read our output has left, as `head` does
+    except BrokenPipeError:  # the reader of our output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + 13  # what the shell makes of SIGPIPE: no one may take a half-done run for a whole one
+        return 128 + 13  # the shell's code for SIGPIPE: a run that is half done must not look like a whole one
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
@@ -84,16 +126,22 @@ def exit_code_of(main):
             error = MemoryError(
                 "the memory is full; try smaller pictures or a smaller network, in training a smaller --batch-size"
             )
-        code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), None)
-        print_error(f"internal error, please report it (--debug shows where): {error!r}" if code is None else error)
-        return 1 if code is None else code
+        code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
+        print_error(error if code else f"internal error, please report it (--debug shows where): {error!r}")
+        return code or 1
 
 
-def print_error(error):
-    """Print an error as one line of at most 200 characters on stderr; the middle of a longer one is left out."""
+def print_error(error: BaseException | str) -> None:
+    """Print an error on stderr as one line of at most 200 characters; the middle of a longer line is left out."""
     if isinstance(error, OSError) and error.errno:
-        name = shorten(error.filename) if error.filename else "the output"
-        note = getattr(error, "note", "")  # what a training has kept
-        error = f"{name}: {os.strerror(error.errno)}{REMEDIES.get(error.errno, '')}{'; ' if note else ''}{note}"
+        error = describe_os_error(error)
     line = " ".join(f"error: {error}".split())
     print(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}", file=sys.stderr)
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return the file, the operating system's words and a remedy."""
+    name = shorten(error.filename) if error.filename else "the output"
+    number = error.errno or 0
+    note = getattr(error, "note", "")  # which results a training has kept
+    return "; ".join(filter(None, (f"{name}: {os.strerror(number)}", REMEDIES.get(number), note)))

@@ -1,140 +1,95 @@
-"""What predict_image.py does beyond parsing: pictures gathered, judged a batch at a time, told as they come."""
+"""Read pictures with a model: class and probability of each.
 
-import glob
+    kerasnets predict mnist_cnn-mnist picture.jpg
+    kerasnets predict MODEL folder 'more/*.png' --top 3 --save annotated.png
+    kerasnets predict MODEL - < picture.jpg
+    kerasnets predict MODEL sheet.jpg --many
+    kerasnets predict MODEL --camera 0        (q ends it; or --video clip.mp4 --show)
+    kerasnets predict MODEL --dataset mnist --index 0 1 2 --json
+
+MODEL is a .keras or .h5 file, an export of `kerasnets export`, or the name of a shipped model (`kerasnets list
+models`). With an .onnx, no deep-learning framework is loaded. A digit may be dark on light or light on dark, a photo or
+a drawing. The exit code is 3 if a picture could not be read; the others are answered all the same.
+"""
+
+import argparse
+import contextlib
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kerasnets import pictures
-from kerasnets.cli import app
-from kerasnets.errors import BadInputError, shorten
-from kerasnets.prediction.classifier import BATCH, DRAWN, as_json, draw, draw_sheets
-from kerasnets.runtime.atomic import check_writable
+from kerasnets.cli import options
+from kerasnets.cli.app import UsageError
 
-STANDARD_INPUT = "-"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")  # of pictures taken from a folder
-MANY = 200  # pictures from which a bar shows the progress
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-def gathered(names):
-    """Return [(name, image)] of what a person names: files, folders, patterns, - for standard input.
-
-    A folder stands for the pictures in it and below it, in order; a pattern that the shell has left, for what it fits.
-    In the place of an image that cannot be had stands the BadInputError that says why.
-    """
-    found = []
-    for name in names:
-        try:
-            found += named_by(name)
-        except BadInputError as error:
-            found.append((name, error))
-        except OSError as error:  # a name too long, a folder that may not be looked into
-            found.append((name, BadInputError(f"no picture {shorten(name)}: {error.strerror}; check the name")))
-    return found
+    from kerasnets.cli.answers import Named
+    from kerasnets.prediction import Classifier
 
 
-def named_by(name):
-    if name == STANDARD_INPUT:
-        return [("standard input", from_standard_input())]
-    if Path(name).is_fifo():  # which can be read once, and a picture is drawn too
-        return [(name, pictures.read(name))]
-    if Path(name).is_dir():
-        return [(str(path), str(path)) for path in pictures_below(name)]
-    if glob.has_magic(name) and not Path(name).exists():
-        matching = sorted(path for path in glob.glob(name, recursive=True) if Path(path).is_file())
-        if not matching:
-            raise BadInputError(f"nothing fits {shorten(name)}; check folder and pattern")
-        return [(path, path) for path in matching]
-    return [(name, name)]
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    text = "a model file, .keras or .h5, an export, .onnx, .xml, .tflite or SavedModel, or a shipped model by name"
+    add("model", metavar="MODEL", help=text)
+    add("images", nargs="*", metavar="IMAGE", help="picture files, folders, patterns; - for standard input")
+    add("--many", action="store_true", help="each picture shows several digits: find and read them all")
+    add("--camera", type=int, metavar="N", help="answer for the pictures of camera N; q ends it")
+    add("--video", metavar="FILE", help="answer for the frames of a video")
+    options.add_dataset(parser, "take the pictures from the test part of this data set: mnist, digits, ...")
+    add("--index", type=int, nargs="+", metavar="N", help="numbers of these pictures (default: 0)")
+    options.add_data_dir(parser)
+    text = "auto, opencv, onnxruntime, openvino, litert, tensorflow, keras (default: auto, the fastest)"
+    add("--engine", default="auto", metavar="NAME", help=text)
+    add("--top", type=int, default=1, metavar="N", help="number of classes to name, the likeliest first (default: 1)")
+    add("--save", metavar="FILE", help="draw pictures and answers: .png, .jpg, .svg, .pdf; .mp4 for a video")
+    add("--show", action="store_true", help="show the drawing in a window until a key is pressed")
+    add("--json", action="store_true", help="print a JSON list")
 
 
-def from_standard_input():
-    content = sys.stdin.buffer.read(pictures.MAX_BYTES + 1)
-    if len(content) > pictures.MAX_BYTES:
-        raise BadInputError(f"standard input does not end; a picture may have {pictures.MAX_BYTES / 1e6:.0f} MB")
-    return pictures.decode(content, "standard input")
+def run(args: argparse.Namespace) -> int:
+    check(args)
+    from kerasnets.cli import answers
+    from kerasnets.prediction import Classifier
+
+    classifier = Classifier.load(model_path(args.model, args.engine), args.engine)
+    if classifier.note:
+        print(f"note: {classifier.note}", file=sys.stderr)
+    form = answers.Format(args.top, args.json, args.save, args.show)
+    if args.camera is not None:
+        return answers.watch(classifier, args.camera, form)
+    if args.video:
+        return answers.watch(classifier, args.video, form)
+    named = from_dataset(args, classifier) if args.dataset else answers.gather(args.images)
+    return answers.answer(classifier, named, form, sheets=args.many)
 
 
-def pictures_below(folder):
-    found = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if not found:
-        raise BadInputError(f"no picture in {shorten(folder)}: none ends in {', '.join(SUFFIXES)}")
-    return found
+def check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    sources = [bool(args.images), bool(args.dataset), args.camera is not None, bool(args.video)]
+    if sum(sources) != 1:
+        raise UsageError("after the model, name pictures, or one of --dataset, --camera, --video")
+    if args.index and not args.dataset:
+        raise UsageError("--index goes with --dataset")
+    if args.data_dir and not args.dataset:
+        raise UsageError("--data-dir goes with --dataset")
+    if (args.video or args.camera is not None) and (args.many or args.top > 1):
+        raise UsageError("--many and --top go with pictures, not with a video or camera")
+    if args.top < 1:
+        raise UsageError(f"--top must be at least 1, not {args.top}")
 
 
-def answer(classifier, named, args):
-    """Judge [(name, image)] and print the answers as they come; return the exit code.
+def model_path(model: str, engine: str) -> "Path":
+    """Return the file of a model; of a shipped model, the form that the engine reads."""
+    from kerasnets.prediction.engines import ENGINES
+    from kerasnets.saving import shipped
 
-    args: top, json, save, show, many, as predict_image.py parses them.
-    """
-    if args.save:
-        from kerasnets.reports import plots
-
-        plots.check_suffix(args.save)
-        check_writable(args.save)
-        check_other(args.save, [image for _, image in named if isinstance(image, (str, Path))])
-    judge = sheets_of if args.many else answers_of
-    results, failed = [], 0
-    for start in steps(len(named), BATCH):
-        for name, result in judge(classifier, named[start : start + BATCH]):
-            if isinstance(result, BadInputError):
-                failed += 1
-                app.print_error(result)
-            elif not args.json:
-                print(result.line(name, args.top))
-            if args.json or args.save or args.show:
-                results.append(result)
-    if args.json:
-        print(as_json([name for name, _ in named], results, args.top))
-    if failed and len(named) > 1:
-        app.print_error(f"{failed} of {len(named)} pictures could not be answered; the others were")
-    if args.save or args.show:
-        drawn = draw_sheets if args.many else draw
-        if len(named) - failed > DRAWN:
-            print(f"note: of {len(named) - failed} pictures, the first {DRAWN} are drawn", file=sys.stderr)
-        drawn([image for _, image in named], [name for name, _ in named], results, args.save, args.show)
-    return 3 if failed else 0
+    suffixes = [suffix for suffix in shipped.SUFFIXES if engine not in ENGINES or suffix in ENGINES[engine].suffixes]
+    return shipped.path_of(model, suffixes or shipped.SUFFIXES)
 
 
-def check_other(save, sources):
-    """Raise ValueError where a result would take the place of what it is made of."""
-    if any(Path(source).exists() and Path(save).exists() and Path(save).samefile(source) for source in sources):
-        raise ValueError(f"--save {shorten(save)} is what was named to be read; choose another name")
+def from_dataset(args: argparse.Namespace, classifier: "Classifier") -> "list[Named]":
+    from kerasnets import data
 
-
-def answers_of(classifier, named):
-    results = iter(classifier.try_predict([image for _, image in named if not isinstance(image, BadInputError)]))
-    for name, image in named:
-        yield name, image if isinstance(image, BadInputError) else next(results)
-
-
-def sheets_of(classifier, named):
-    for name, image in named:
-        try:
-            yield name, image if isinstance(image, BadInputError) else classifier.read_sheet(image, name)
-        except BadInputError as error:
-            yield name, error
-
-
-def steps(count, size):
-    """range(0, count, size), with a bar on a terminal's stderr where the answers go elsewhere."""
-    chosen = range(0, count, size)
-    if count < MANY or sys.stdout.isatty() or not sys.stderr.isatty():
-        return chosen
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(chosen, "pictures", console=Console(stderr=True), transient=True)
-
-
-def watch(classifier, args):
-    """Answer for a camera or a video, as parsed; return the exit code."""
-    from kerasnets.prediction import video
-
-    source = args.camera if args.camera is not None else args.video
-    if args.video and args.save:
-        check_other(args.save, [args.video])
-    told = sys.stderr if args.json else sys.stdout
-    show = args.show or args.camera is not None  # by its window a camera is left
-    done = video.watch(classifier, source, args.save, show, tell=lambda line: print(line, file=told))
-    print(done.json() if args.json else done.line())
-    return 0
+    with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
+        images, names = data.held_out(args.dataset, args.index or [0], args.data_dir, classifier.card)
+    return list(zip(names, images, strict=True))

@@ -1,60 +1,83 @@
-"""What train.py and its fronts for one data set share: the options, and a training from them."""
+"""Train a recipe, or any network on any data, and save it as one file.
 
+    kerasnets train mnist_cnn-digits
+    kerasnets train lenet5-mnist --seed 1 --epochs 10 --data-dir data
+    kerasnets train --model vgg11_bn --dataset path/to/folder --image-size 64
+    kerasnets train --weights models_saved/resnet18.keras --freeze stage1 stage2 --dataset path/to/folder
+    kerasnets train lenet5-mnist --resume
+
+A folder or zip of your own has one folder of pictures for each class. If the class folders are in two folders "train"
+and "test", these are the training and test data; otherwise a fifth of each class is kept for the test. An .npz archive
+holds x_train, y_train, x_test and y_test. --list shows the recipes. The last line on stdout is the result; with --json
+it is the only one.
+"""
+
+import argparse
 import contextlib
 import sys
+from typing import Any
 
 from kerasnets import recipes
+from kerasnets.cli import options
+from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
 
 
-def add_options(parser):
-    """The options of every training script."""
-    parser.add_argument("--epochs", type=int, help="in place of the recipe's")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="in place of the recipe's")
-    parser.add_argument("--seed", type=int, default=0, help="of split, order and initial weights (default: 0)")
-    parser.add_argument(
-        "--out",
-        nargs="+",
-        metavar="FILE",
-        help=".keras or .h5, or both (default: models_saved/<recipe>.keras); the report goes into a folder beside it",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("recipe", nargs="?", metavar="RECIPE", help="a network and its data set, such as lenet5-mnist")
+    add("--list", action="store_true", help="show the recipes and the accuracy that was published for each")
+    add("--model", metavar="NAME", help="a network, for a data set without a recipe")
+    options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz of your own")
+    text = "instead of the recipe's; without a recipe the default is 0.001, with Adam"
+    add("--learning-rate", type=float, metavar="RATE", help=text)
+    options.add_image_size(parser)
+    add("--augment", action="store_true", help="shift and mirror the pictures in each epoch")
+    text = "stop after N epochs in a row without a better validation accuracy (or, at equal accuracy, a lower loss)"
+    add("--patience", type=int, metavar="N", help=text)
+    add("--weights", metavar="FILE", help="start from a .keras or .h5 file, or a shipped model; its head is replaced")
+    text = "layers or stages of that model to keep as they are"
+    add("--freeze", nargs="+", default=(), metavar="NAME", help=text)
+    text = "mixed_bfloat16 is faster on most accelerators and slower on most CPUs"
+    add("--precision", choices=recipes.PRECISIONS, help=text)
+    text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
+    add("--compile", action="store_true", help=text)
+    add_training_options(parser)
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every script that trains."""
+    add = parser.add_argument
+    add("--epochs", type=int, help="instead of the recipe's")
+    add("--batch-size", type=int, metavar="N", help="instead of the recipe's")
+    add("--seed", type=int, default=0, help="of the validation split, order and initial weights (default: 0)")
+    text = (
+        ".keras or .h5, or both (default: models_saved/<recipe>.keras); the report goes into a folder of the same name"
     )
-    parser.add_argument("--data-dir", metavar="FOLDER", help="where the data lie (default: KERASNETS_DATA, then data/)")
-    parser.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was stopped")
-    parser.add_argument(
-        "--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder"
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON, and the progress on stderr")
+    add("--out", nargs="+", metavar="FILE", help=text)
+    options.add_data_dir(parser)
+    add("--resume", action="store_true", help="continue a run that was stopped, after its last epoch")
+    add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
+    add("--json", action="store_true", help="print the result as JSON, and the progress on stderr")
 
 
-def add_image_size(parser):
-    parser.add_argument(
-        "--image-size",
-        type=int,
-        nargs="+",
-        metavar="PIXELS",
-        help="resize own pictures to a square, or to height width",
-    )
+def run(args: argparse.Namespace) -> None:
+    if args.list:
+        import json
+
+        print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes.as_table())
+        return
+    recipe = recipe_of(args)
+    weights = args.weights and shipped_or_file(args.weights)
+    train(args, recipe, image_size=options.image_size(args), weights=weights, freeze=args.freeze)
 
 
-def image_size(parser, args):
-    """(height, width) that the parsed options ask for; None where they do not."""
-    size = args.image_size and (args.image_size * 2 if len(args.image_size) == 1 else args.image_size)
-    if size and (len(size) != 2 or min(size) < 1):
-        parser.error("--image-size takes one number, or two: height and width")
-    return tuple(size) if size else None
-
-
-def models_for(dataset):
-    """The networks that a recipe trains on `dataset`, in the order of RECIPES."""
-    return list(dict.fromkeys(row.model for row in recipes.RECIPES.values() if row.dataset == dataset))
-
-
-def run(args, recipe, **options):
-    """Train `recipe` as the parsed `args` say, and print the result."""
+def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
+    """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
     import kerasnets
 
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
-        done = kerasnets.train(
+        result = kerasnets.train(
             recipe,
             epochs=args.epochs,
             batch_size=args.batch_size,
@@ -63,26 +86,28 @@ def run(args, recipe, **options):
             data_dir=args.data_dir,
             resume=args.resume,
             tensorboard=args.tensorboard,
-            **options,
+            **more,
         )
-    print(done.json() if args.json else done.line())
+    print(result.json() if args.json else result.line())
 
 
-def recipe_of(parser, args):
-    """Return (Recipe, further options of `train`) from the parsed options of train.py."""
+def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
+    """Return the recipe of the options, changed as they say."""
     if bool(args.recipe) == bool(args.dataset):
-        parser.error("name a recipe, or a data set by --dataset with --model or --weights")
+        raise UsageError("name a recipe, or a data set by --dataset with --model or --weights")
     if args.recipe and (args.model or args.weights):
-        parser.error("a recipe names its model; --model and --weights go with --dataset")
+        raise UsageError("a recipe names its model; --model and --weights go with --dataset")
     if args.recipe and args.recipe not in recipes.RECIPES:
-        parser.error(f"unknown recipe {args.recipe!r}; choose one of: {nearest_first(args.recipe, recipes.RECIPES)}")
+        known = nearest_first(args.recipe, recipes.RECIPES)
+        raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
     if args.dataset and not (args.model or args.weights):
-        parser.error("--dataset goes with --model, or with --weights")
-    row = (
-        recipes.RECIPES[args.recipe] if args.recipe else recipes.own(args.model or model_of(args.weights), args.dataset)
-    )
-    row = recipes.changed(
-        row,
+        raise UsageError("--dataset goes with --model, or with --weights")
+    if args.recipe:
+        recipe = recipes.RECIPES[args.recipe]
+    else:
+        recipe = recipes.own(args.model or network_in(args.weights), args.dataset)
+    return recipes.changed(
+        recipe,
         learning_rate=args.learning_rate,
         patience=args.patience,
         keep_best=True if args.patience else None,
@@ -90,11 +115,16 @@ def recipe_of(parser, args):
         precision=args.precision,
         compiled=args.compile or None,
     )
-    return row, {"image_size": image_size(parser, args), "weights": args.weights, "freeze": args.freeze}
 
 
-def model_of(weights):
-    """The network that a model file holds."""
+def network_in(weights: str) -> str:
+    """Return the name of the network in a model file."""
     from kerasnets.saving import load_card
 
-    return load_card(weights).model
+    return load_card(shipped_or_file(weights)).model
+
+
+def shipped_or_file(weights: str) -> str:
+    from kerasnets.saving import shipped
+
+    return str(shipped.path_of(weights, shipped.KERAS))

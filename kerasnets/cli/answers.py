@@ -1,0 +1,172 @@
+"""Answers for pictures: the pictures are gathered, and each batch is printed as soon as it is computed."""
+
+import glob
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnets import pictures
+from kerasnets.cli import app
+from kerasnets.errors import BadInputError, shorten
+from kerasnets.prediction.classifier import BATCH, DRAWN, Classifier, as_json, draw, draw_sheets
+from kerasnets.runtime.atomic import check_writable
+
+Image = str | Path | np.ndarray | BadInputError  # a file, its pixels, or the reason why there are none
+Named = tuple[str, Image]
+
+STANDARD_INPUT = "-"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")  # of pictures taken from a folder
+MANY = 200  # pictures from which on a bar shows the progress
+
+
+@dataclass(frozen=True)
+class Format:
+    """How answers are given.
+
+    Args:
+        top: Number of classes to name for each picture.
+        json: Whether to print one JSON list instead of lines.
+        save: The file to draw pictures and answers into, or the video to write; None for none.
+        show: Whether to show the drawing in a window.
+    """
+
+    top: int = 1
+    json: bool = False
+    save: str | None = None
+    show: bool = False
+
+
+def gather(names: Iterable[str]) -> list[Named]:
+    """Return (name, image) of the files, folders and patterns in `names`; "-" is standard input.
+
+    A folder stands for the pictures in it and in its subfolders, in order; a pattern that the shell has not expanded,
+    for the files that it matches. If a picture cannot be had, the BadInputError takes its place.
+    """
+    gathered: list[Named] = []
+    for name in names:
+        try:
+            gathered += gather_one(name)
+        except BadInputError as error:
+            gathered.append((name, error))
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            gathered.append((name, BadInputError(f"no picture {{path}}: {error.strerror}", path=name,
+                                                 remedy="check the name")))  # fmt: skip
+    return gathered
+
+
+def gather_one(name: str) -> list[Named]:
+    if name == STANDARD_INPUT:
+        return [("standard input", read_standard_input())]
+    if Path(name).is_fifo():  # can be read only once, and a picture that is drawn is needed twice
+        return [(name, pictures.read(name))]
+    if Path(name).is_dir():
+        return [(str(path), str(path)) for path in pictures_below(name)]
+    if glob.has_magic(name) and not Path(name).exists():
+        matching = sorted(path for path in glob.glob(name, recursive=True) if Path(path).is_file())
+        if not matching:
+            raise BadInputError("nothing matches {path}", path=name, remedy="check folder and pattern")
+        return [(path, path) for path in matching]
+    return [(name, name)]
+
+
+def read_standard_input() -> np.ndarray:
+    content = sys.stdin.buffer.read(pictures.MAX_BYTES + 1)
+    if len(content) > pictures.MAX_BYTES:
+        limit = f"a picture may have {pictures.MAX_BYTES / 1e6:.0f} MB"
+        raise BadInputError("standard input does not end", remedy=limit)
+    return pictures.decode(content, "standard input")
+
+
+def pictures_below(folder: str) -> list[Path]:
+    paths = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not paths:
+        raise BadInputError(f"no picture in {{path}}: no name ends in {', '.join(SUFFIXES)}", path=folder)
+    return paths
+
+
+def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, sheets: bool = False) -> int:
+    """Answer for each picture, batch by batch, and return the exit code.
+
+    Args:
+        classifier: The model.
+        named: Pictures with their names, as `gather` returns them.
+        form: How the answers are given.
+        sheets: Whether each picture shows several digits.
+    """
+    if form.save:
+        from kerasnets.reports import plots
+
+        plots.check_suffix(form.save)
+        check_writable(form.save)
+        check_not_a_source(form.save, [image for _, image in named if isinstance(image, (str, Path))])
+    predict = read_sheets if sheets else predict_batch
+    results: list[Any] = []
+    failed = 0
+    for start in steps(len(named), BATCH):
+        for name, result in predict(classifier, named[start : start + BATCH]):
+            if isinstance(result, BadInputError):
+                failed += 1
+                app.print_error(result)
+            elif not form.json:
+                print(result.line(name, form.top))
+            if form.json or form.save or form.show:
+                results.append(result)
+    if form.json:
+        print(as_json([name for name, _ in named], results, form.top))
+    if failed and len(named) > 1:
+        app.print_error(f"{failed} of {len(named)} pictures could not be answered; the others were")
+    if form.save or form.show:
+        if len(named) - failed > DRAWN:
+            print(f"note: of {len(named) - failed} pictures, the first {DRAWN} are drawn", file=sys.stderr)
+        images, names = [image for _, image in named], [name for name, _ in named]
+        (draw_sheets if sheets else draw)(images, names, results, form.save, form.show)
+    return 3 if failed else 0
+
+
+def check_not_a_source(save: str, sources: Iterable[str | Path]) -> None:
+    """Raise ValueError if the result would overwrite a file that it is made from."""
+    if any(Path(source).exists() and Path(save).exists() and Path(save).samefile(source) for source in sources):
+        raise ValueError(f"--save {shorten(save)} is what was named to be read; choose another name")
+
+
+def predict_batch(classifier: Classifier, named: Sequence[Named]) -> Iterator[tuple[str, Any]]:
+    results = iter(classifier.try_predict([image for _, image in named if not isinstance(image, BadInputError)]))
+    for name, image in named:
+        yield name, image if isinstance(image, BadInputError) else next(results)
+
+
+def read_sheets(classifier: Classifier, named: Sequence[Named]) -> Iterator[tuple[str, Any]]:
+    for name, image in named:
+        try:
+            yield name, image if isinstance(image, BadInputError) else classifier.read_sheet(image, name)
+        except BadInputError as error:
+            yield name, error
+
+
+def steps(count: int, size: int) -> Iterable[int]:
+    """Return range(0, count, size); a bar shows the progress on stderr if that is a terminal and stdout is not."""
+    starts = range(0, count, size)
+    if count < MANY or sys.stdout.isatty() or not sys.stderr.isatty():
+        return starts
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(starts, "pictures", console=Console(stderr=True), transient=True)
+
+
+def watch(classifier: Classifier, source: int | str, form: Format) -> int:
+    """Answer for the frames of a camera (its number) or a video file, and return the exit code."""
+    from kerasnets.prediction import video
+
+    is_camera = isinstance(source, int)
+    if form.save and not is_camera:
+        check_not_a_source(form.save, [str(source)])
+    lines = sys.stderr if form.json else sys.stdout
+    show = form.show or is_camera  # a key in the window ends a camera
+    summary = video.watch(classifier, source, form.save, show, tell=lambda line: print(line, file=lines))
+    print(summary.json() if form.json else summary.line())
+    return 0

@@ -1,0 +1,106 @@
+"""Turn PyTorch weights into a model file, or a model file into PyTorch weights.
+
+    kerasnets convert mnist_cnn tutorial.pth --out models_saved/tutorial.keras
+    kerasnets convert vgg16 --pretrained --out models_saved/vgg16.keras
+    kerasnets convert resnet18 birds.safetensors --classes robin,wren --mean 0.5 --std 0.5 --out birds.h5
+    kerasnets convert mnist_cnn-mnist --out mnist_cnn.pth
+
+FILE holds a state_dict (.pth, .pt, .safetensors), as torch.save(model.state_dict(), FILE) writes it; no code in it is
+run. Tensors are assigned to layers by name, otherwise by shape, and with --in-order by their order. If none of these
+decides, use kerasnets.load_torch_weights(network, module, example). A .pth needs KERAS_BACKEND=torch; the model file
+works on every backend. The last line on stdout is the result.
+"""
+
+import argparse
+import ast
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasnets.cli.app import UsageError
+
+if TYPE_CHECKING:
+    from kerasnets.convert.model_files import Converted
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "model", metavar="MODEL", help="a network (kerasnets list networks), or a model file or a shipped model by name"
+    )
+    add("weights", nargs="?", metavar="FILE", help=".pth, .pt or .safetensors, for a network")
+    add("--out", required=True, metavar="FILE", help=".keras or .h5; for a model file: .pth or .safetensors")
+    text = "instead of FILE: torchvision's ImageNet weights, with their preprocessing and class names"
+    add("--pretrained", nargs="?", const="DEFAULT", metavar="VERSION", help=text)
+    add("--num-classes", type=int, help="of the module (default: the network's own)")
+    add("--input-shape", type=int, nargs=3, metavar=("H", "W", "C"), help="of the module (default: the network's own)")
+    add("--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the network's builder")
+    add("--in-order", action="store_true", help="the tensors are in the order of the network's layers")
+    text = "mean of pixels 0..1 in the module's preprocessing; one number, or one per channel (default: 0)"
+    add("--mean", type=float, nargs="+", help=text)
+    add("--std", type=float, nargs="+", help="the standard deviation, likewise (default: 1)")
+    add("--classes", metavar="A,B,C", help="class names in the order of the outputs (default: 0,1,...)")
+    text = (
+        "how a picture is prepared: picture (resized; the default), mnist (one digit cut out and centred), "
+        "crop256 or crop232 (the middle, as torchvision does)"
+    )
+    add("--input-kind", help=text)
+    add("--json", action="store_true", help="print the result as JSON, and all else on stderr")
+
+
+def run(args: argparse.Namespace) -> None:
+    from kerasnets.saving import shipped
+
+    model = str(shipped.path_of(args.model, shipped.KERAS)) if shipped.is_name(args.model) else args.model
+    is_file = Path(model).suffix in (".keras", ".h5")
+    check(args, is_file)
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        from kerasnets.convert import model_files
+
+        if is_file:
+            result = model_files.make_weights_file(model, args.out)
+        elif args.pretrained:
+            result = model_files.make_pretrained_file(model, args.out, args.pretrained)
+        else:
+            result = convert_state_dict(args)
+    print(result.json() if args.json else result.line())
+
+
+def check(args: argparse.Namespace, is_file: bool) -> None:
+    """Refuse options that do not go together."""
+    if is_file + bool(args.weights) + bool(args.pretrained) != 1:
+        raise UsageError("name a network with FILE or --pretrained, or a model file alone")
+    values = (args.num_classes, args.input_shape, args.classes, args.mean, args.std, args.input_kind)
+    if not args.weights and (args.option or args.in_order or any(value is not None for value in values)):
+        raise UsageError("without FILE, only --out, --json and --pretrained are allowed")
+
+
+def convert_state_dict(args: argparse.Namespace) -> "Converted":
+    from kerasnets.convert import model_files
+
+    options = dict(map(parse_option, args.option))
+    options |= {} if args.num_classes is None else {"num_classes": args.num_classes}
+    options |= {} if args.input_shape is None else {"input_shape": tuple(args.input_shape)}
+    return model_files.make_model_file(
+        args.model,
+        args.weights,
+        args.out,
+        options=options,
+        in_order=args.in_order,
+        mean=args.mean or [0],
+        std=args.std or [1],
+        class_names=args.classes and args.classes.split(","),
+        input_kind=args.input_kind or "picture",
+    )
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """Return (name, value) of "name=value"; the value is a Python literal, or else the text itself."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--option takes NAME=VALUE, not {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value

@@ -1,0 +1,39 @@
+"""Measure a model on the test part of a data set: accuracy, confusion matrix, and its worst mistakes.
+
+    kerasnets evaluate mnist_cnn-mnist --dataset mnist
+    kerasnets evaluate MODEL --dataset path/to/folder --out models_saved/evaluation --json
+
+MODEL is a .keras or .h5 file of kerasnets, or the name of a shipped model (`kerasnets list models`). The data must have
+the classes of the model. --out writes report.html and its pictures into a folder. The last line on stdout is the
+result.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from kerasnets.cli import options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a .keras or .h5 file, or a shipped model by name")
+    options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz", required=True)
+    options.add_data_dir(parser)
+    parser.add_argument("--out", metavar="FOLDER", help="write report.html, confusion.png and mistakes.png into it")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON, also for each class")
+
+
+def run(args: argparse.Namespace) -> None:
+    from kerasnets import data, saving
+    from kerasnets.saving import shipped
+    from kerasnets.training import evaluation, report
+
+    path = shipped.path_of(args.model, shipped.KERAS)
+    with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
+        dataset = data.load_like(saving.load_card(path), args.dataset, args.data_dir)
+    result, card = evaluation.evaluate_file(path, dataset)
+    if args.out:
+        report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
+    print(json.dumps(result.as_dict()) if args.json else f"{result.line()} model={args.model} data={dataset.title!r}")

@@ -1,0 +1,101 @@
+"""Show the networks, recipes, data sets and shipped models.
+
+    kerasnets list
+    kerasnets list models --json
+
+Networks: input and number of classes by default, trainable parameters. Recipes: a network, its data set and all
+settings, with the accuracy that was published. Data sets: pictures to train and to test on. Shipped models: trained
+models that come with kerasnets, with their test accuracy; other commands take them by name.
+"""
+
+import argparse
+import json
+from typing import Any
+
+from kerasnets import recipes
+
+Rows = dict[str, dict[str, Any]]  # name -> {fact: value}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", nargs="?", choices=list(LISTS), metavar="KIND", help=f"one of: {', '.join(LISTS)}")
+    parser.add_argument("--json", action="store_true", help="print JSON: {kind: {name: {fact: value}}}")
+
+
+def run(args: argparse.Namespace) -> None:
+    kinds = [args.kind] if args.kind else list(LISTS)
+    if args.json:
+        print(json.dumps({kind: LISTS[kind]() for kind in kinds}, indent=1))
+    else:
+        print("\n\n".join(as_text(kind, LISTS[kind]()) for kind in kinds))
+
+
+def as_text(title: str, rows: Rows) -> str:
+    from kerasnets.reports.tables import Table
+
+    facts = list(next(iter(rows.values()), {}))
+    cells = [(name, *(in_words(row[fact]) for fact in facts)) for name, row in rows.items()]
+    heads = (title, *(fact.replace("_", " ") for fact in facts))
+    return Table("", "", heads, cells, words=len(heads)).text().lstrip("\n")
+
+
+def in_words(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def networks() -> Rows:
+    from kerasnets.proof.parameter_counts import PUBLISHED
+
+    main_forms = {network.name: network for network in reversed(PUBLISHED) if not network.options}
+    return {
+        name: {
+            "input": "x".join(map(str, network.input_shape)),
+            "classes": network.num_classes,
+            "parameters": network.parameters,
+        }
+        for name, network in reversed(main_forms.items())
+    }
+
+
+def trainings() -> Rows:
+    return {
+        name: {
+            "network": recipe.model,
+            "data": recipe.dataset,
+            "epochs": recipe.epochs,
+            "published": recipe.published_figure,
+        }
+        for name, recipe in recipes.RECIPES.items()
+    }
+
+
+def datasets() -> Rows:
+    from kerasnets.data import DATASETS
+
+    return {
+        name: {
+            "title": dataset.title,
+            "train": dataset.train,
+            "test": dataset.test,
+            "classes": len(dataset.class_names),
+            "shape": "x".join(map(str, dataset.image_shape)),
+        }
+        for name, dataset in DATASETS.items()
+    }
+
+
+def models() -> Rows:
+    from kerasnets.saving import load_card, shipped
+
+    rows = {}
+    for name in shipped.names():
+        card = load_card(shipped.path_of(name, shipped.KERAS))
+        rows[name] = {
+            "accuracy": "" if card.accuracy is None else f"{card.accuracy:.4f}",
+            "data": card.dataset,
+            "files": " ".join(file.suffix for file in shipped.files_of(name)),
+        }
+    return rows
+
+
+LISTS = {"networks": networks, "recipes": trainings, "datasets": datasets, "models": models}

@@ -1,0 +1,30 @@
+"""Prove networks: compare each backend, in both layouts, with the same network in plain PyTorch; and the saved files.
+
+    kerasnets verify lenet5
+    kerasnets verify 'resnet*' 'vgg*_bn' --json
+    kerasnets verify --out docs/proof.md
+
+Without a name, all networks are proven. A distance is the largest difference divided by the largest value, measured
+from the PyTorch network in float64; the number in brackets is the distance of PyTorch's own float32. Every installed
+backend takes part, each in a process of its own; torch and torchvision must be installed. The last line on stdout is
+the result; the exit code is 1 if a proof fails.
+"""
+
+import argparse
+import sys
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("networks", nargs="*", metavar="NAME", help="networks, or shell-style patterns (default: all)")
+    add("--json", action="store_true", help="print a JSON list, and the progress on stderr")
+    add("--out", metavar="FILE", help="write the table of all proofs as Markdown")
+
+
+def run(args: argparse.Namespace) -> int:
+    from kerasnets.proof import report, verification
+
+    rows = verification.rows_of(args.networks)
+    proof = report.prove(rows, args.out, sys.stderr if args.json else sys.stdout)
+    print(proof.json() if args.json else proof.line())
+    return 0 if proof.proven == len(rows) else 1
