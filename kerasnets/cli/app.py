@@ -4,7 +4,6 @@ import argparse
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from typing import Any, NoReturn, Protocol
@@ -121,6 +120,8 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
         return 128 + 13  # the shell's code for SIGPIPE: a run that is half done must not look like a whole one
     except Exception as error:
         if "--debug" in sys.argv:
+            import traceback
+
             traceback.print_exc()
         if is_full_memory(error):
             error = MemoryError(
