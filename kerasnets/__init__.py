@@ -5,8 +5,37 @@ Importing this package loads no framework; a name below does when it is first us
 
 import importlib
 import sys
+from typing import TYPE_CHECKING, Any
 
-# public name -> module of the package that holds it
+if TYPE_CHECKING:  # for type checkers and editors, which cannot follow __getattr__
+    from kerasnets.convert import load_torch_weights as load_torch_weights
+    from kerasnets.convert import torch_state_dict as torch_state_dict
+    from kerasnets.data import DATASETS as DATASETS
+    from kerasnets.data import load_data as load_data
+    from kerasnets.errors import BadInputError as BadInputError
+    from kerasnets.inspection.description import describe as describe
+    from kerasnets.inspection.probes import gradients as gradients
+    from kerasnets.inspection.probes import named_weights as named_weights
+    from kerasnets.inspection.probes import saliency as saliency
+    from kerasnets.inspection.probes import take_step as take_step
+    from kerasnets.inspection.probes import trace as trace
+    from kerasnets.inspection.report import inspect_network as inspect_network
+    from kerasnets.models import build as build
+    from kerasnets.models import list_models as list_models
+    from kerasnets.prediction import Classifier as Classifier
+    from kerasnets.recipes import RECIPES as RECIPES
+    from kerasnets.saving import Card as Card
+    from kerasnets.saving import load as load
+    from kerasnets.saving import save as save
+    from kerasnets.training.train import train as train
+    from kerasnets.transfer import feature_extractor as feature_extractor
+    from kerasnets.transfer import features as features
+    from kerasnets.transfer import freeze as freeze
+    from kerasnets.transfer import headless as headless
+    from kerasnets.transfer import unfreeze as unfreeze
+    from kerasnets.transfer import with_classes as with_classes
+
+# public name -> module of the package that defines it
 _HOMES = {
     "build": "models",
     "list_models": "models",
@@ -36,14 +65,16 @@ _HOMES = {
     "BadInputError": "errors",
 }
 __all__ = list(_HOMES)
-__version__ = "0.1.0"
+__version__: str  # computed when it is first used: the metadata of packages cost 20 ms
 
 
-if "keras" in sys.modules:  # plain Keras can read each of our .h5 files from here on
+if "keras" in sys.modules:  # from here on, plain Keras can read each of our .h5 files
     importlib.import_module("kerasnets.graph")
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name in {home.split(".")[0] for home in _HOMES.values()}:  # kerasnets.models.MODELS
         return importlib.import_module(f"kerasnets.{name}")
     if name not in _HOMES:
@@ -51,5 +82,15 @@ def __getattr__(name):
     return getattr(importlib.import_module(f"kerasnets.{_HOMES[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])
+
+
+def _version() -> str:
+    """Return the version of the installed package; "0+unknown" for a source tree that was never installed."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("kerasnets")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"

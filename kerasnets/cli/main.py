@@ -73,4 +73,3 @@ def make_parser(*, with_arguments: bool = False) -> app.Parser:
         if with_arguments:
             load(name).add_arguments(subparser)
     return parser
-

@@ -9,6 +9,7 @@ from kerasnets.errors import BadInputError, nearest_first
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = PACKAGE / "pretrained"  # pyproject.toml puts the files there in a wheel
 CHECKED_OUT = PACKAGE.parent / "models_saved/pretrained"
+PHOTO = "three-on-paper.jpg"  # a digit; it ships too
 SUFFIXES = (".onnx", ".keras")  # in the order of preference: ONNX runs without a framework
 KERAS = (".keras",)
 
@@ -16,6 +17,12 @@ KERAS = (".keras",)
 def folder() -> Path:
     """Return the folder of the shipped models: inside an installed package, or in a checkout."""
     return INSTALLED if INSTALLED.is_dir() else CHECKED_OUT
+
+
+def photo() -> Path:
+    """Return the photo of a handwritten 3, for a first try and for benchmarks."""
+    installed = INSTALLED / PHOTO
+    return installed if installed.is_file() else PACKAGE.parent / "docs/samples" / PHOTO
 
 
 def names() -> list[str]:
