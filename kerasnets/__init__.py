@@ -7,7 +7,17 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # for type checkers and editors, which cannot follow __getattr__
+if TYPE_CHECKING:  # for type checkers and editors, which cannot follow _get
+    from kerasnets import convert as convert
+    from kerasnets import data as data
+    from kerasnets import errors as errors
+    from kerasnets import inspection as inspection
+    from kerasnets import models as models
+    from kerasnets import prediction as prediction
+    from kerasnets import recipes as recipes
+    from kerasnets import saving as saving
+    from kerasnets import training as training
+    from kerasnets import transfer as transfer
     from kerasnets.convert import load_torch_weights as load_torch_weights
     from kerasnets.convert import torch_state_dict as torch_state_dict
     from kerasnets.data import DATASETS as DATASETS
@@ -72,7 +82,7 @@ if "keras" in sys.modules:  # from here on, plain Keras can read each of our .h5
     importlib.import_module("kerasnets.graph")
 
 
-def __getattr__(name: str) -> Any:
+def _get(name: str) -> Any:
     if name == "__version__":
         return _version()
     if name in {home.split(".")[0] for home in _HOMES.values()}:  # kerasnets.models.MODELS
@@ -80,6 +90,10 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'kerasnets' has no attribute {name!r}")
     return getattr(importlib.import_module(f"kerasnets.{_HOMES[name]}"), name)
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for a public one
+    __getattr__ = _get
 
 
 def __dir__() -> list[str]:

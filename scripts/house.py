@@ -1,9 +1,7 @@
-"""Print the rooms of the package by layer, and which rooms each imports (needs import-linter).
+"""Print the rooms of the package by layer, and the rooms that each one imports."""
 
-python scripts/house.py
-"""
-
+from kerasnets.cli import app
 from kerasnets.project import house
 
 if __name__ == "__main__":
-    print(house.plan())
+    app.run_script(house)

@@ -1,6 +1,6 @@
-"""What all tests share: one worker process per backend, and the real MNIST where it lies.
+"""Fixtures of all tests: one worker process per backend, and the real MNIST if it is on this disk.
 
-This process imports no framework. A test gives a module-level function to a worker, which runs it under its backend.
+This process imports no framework. A test gives a module-level function to a worker, which runs it with its backend.
 """
 
 import os
@@ -23,30 +23,30 @@ FRAMEWORKS = ("keras", "torch", "torchvision", "tensorflow", "jax")
 
 
 def pytest_configure():
-    """Keep frameworks out of this process: a test could lean on one; JAX's import changes what TensorFlow prints."""
+    """Keep frameworks out of this process: a test could use one by mistake, and JAX changes TensorFlow's messages."""
     sys.meta_path.insert(0, KeepOut(FRAMEWORKS))
 
 
-# Warnings that are errors elsewhere: what Keras and the frameworks do among themselves.
+# Warnings that Keras and the frameworks cause among themselves; all others are errors.
 FOREIGN_WARNINGS = (
     "__array__ implementation doesn't accept a copy keyword",  # NumPy 2 of Keras' variables under torch
 )
 
 
 def strictly():
-    """Make warnings errors in a worker; those of Keras' own import are past."""
+    """Make warnings errors in a worker, from after the import of Keras on."""
     warnings.simplefilter("error")
     for message in FOREIGN_WARNINGS:
         warnings.filterwarnings("ignore", message)
 
 
 def often(few, times):
-    """How often a fault is tried: `few` times in every run, as shared/SPEC.md's section 5 has it by `-m all_faults`."""
+    """Return how often a fault is tried: `few` times in every run, `times` by `-m all_faults`."""
     return [few, pytest.param(times, marks=pytest.mark.all_faults)]
 
 
 def turns(count):
-    """The turns of a test that is repeated: the first in every run, all `count` by `-m all_faults`."""
+    """Return the turns of a repeated test: the first in every run, all `count` by `-m all_faults`."""
     return [0, *(pytest.param(turn, marks=pytest.mark.all_faults) for turn in range(1, count))]
 
 
@@ -63,7 +63,7 @@ def kill_in(write, seconds):
 
 @pytest.fixture(scope="session")
 def workers():
-    """backend -> Worker, for all of them."""
+    """{backend: Worker} of all backends."""
     running = {backend: Worker(backend, strictly) for backend in BACKENDS}
     yield running
     for worker in running.values():
@@ -78,7 +78,7 @@ def worker(request, workers):
 
 @pytest.fixture(scope="session")
 def mnist():
-    """The real MNIST. Tests on it are skipped, and say so, where KERASNETS_DATA does not name it."""
+    """The real MNIST. Its tests are skipped with a note unless KERASNETS_DATA names its folder."""
     if "KERASNETS_DATA" not in os.environ:
         pytest.skip("the real MNIST is not here: set KERASNETS_DATA to the folder that holds MNIST/raw")
     return data.load_data("mnist")

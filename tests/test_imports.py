@@ -1,4 +1,4 @@
-"""Nothing is imported that is not needed, and imports go one way. Each backend works where it is the only one."""
+"""Nothing is imported without need, imports go one way, and each backend works without the others."""
 
 import ast
 import os
@@ -9,22 +9,23 @@ from pathlib import Path
 
 import pytest
 
+import kerasnets
 from kerasnets.runtime.backends import BACKENDS
 from tests.conftest import FRAMEWORKS, ROOT
 
-# What belongs to each backend in site-packages: the beginnings of names.
+# backend -> how the names of its packages in site-packages start
 BELONGINGS = {
     "torch": ("torch", "functorch", "torchgen", "triton", "nvidia", "cuda"),
     "tensorflow": ("tensorflow", "tensorboard", "libclang"),
     "jax": ("jax",),
 }
 
-# What architecture files share: functions of Keras' layers.
+# modules that architecture files share
 SHARED = ("kerasnets.models.pooling.", "kerasnets.models.initializers.")
 
 
 def imports_of(path):
-    """Full names of what a Python file imports, inside of functions too."""
+    """Yield the full names that a Python file imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -44,6 +45,15 @@ def test_an_architecture_file_knows_keras_and_nothing_else():
             assert word not in path.read_text(), path
 
 
+def test_type_checkers_see_the_public_names():
+    tree = ast.parse((ROOT / "kerasnets/__init__.py").read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    imported = {alias.asname: node.module for node in block.body for alias in node.names}
+    homes = {name: f"kerasnets.{home}" for name, home in kerasnets._HOMES.items()}
+    rooms = {home.split(".")[0]: "kerasnets" for home in kerasnets._HOMES.values()}
+    assert imported == homes | rooms
+
+
 def test_recipes_need_the_standard_library_alone():
     roots = {name.split(".")[0] for name in imports_of(ROOT / "kerasnets/recipes.py")}
     assert roots <= set(sys.stdlib_module_names)
@@ -59,7 +69,7 @@ def test_nothing_imports_a_script():
     "import kerasnets; kerasnets.RECIPES; kerasnets.DATASETS; kerasnets.load_data('digits')",
     "import kerasnets; kerasnets.Classifier.load('models_saved/pretrained/mnist_cnn-mnist.keras')",
     "import kerasnets.demo, kerasnets.demo.server",
-    "import kerasnets.export, kerasnets.prediction.engines, kerasnets.saving.formats, kerasnets.cli.predict, "
+    "import kerasnets.export, kerasnets.prediction.engines, kerasnets.saving.formats, kerasnets.cli.answers, "
     "kerasnets.prediction.video",
     "import kerasnets; kerasnets.Classifier.load('models_saved/pretrained/mnist_cnn-mnist.onnx')"
     ".predict('docs/samples/screen-1.png')",
@@ -81,7 +91,7 @@ def test_this_process_has_no_framework_and_gets_none():
 
 
 def alone(backend, folder):
-    """An environment in which `backend` is the only one installed (None: no one): links to the other packages."""
+    """Return an environment with links to all packages but the other backends; None leaves out every backend."""
     others = tuple(name for other in BACKENDS if other != backend for name in BELONGINGS[other])
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
         if not entry.name.lower().startswith(others):
@@ -96,7 +106,7 @@ def script(environment, *arguments):
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_without_a_backend_an_onnx_file_answers_and_else_one_line_says_what_to_install(tmp_path):
+def test_without_a_backend_an_onnx_file_answers_and_otherwise_one_line_names_the_package(tmp_path):
     environment = alone(None, tmp_path)
     model, out = "models_saved/pretrained/mnist_cnn-mnist.keras", ["--out", tmp_path / "a.onnx"]
     done = script(environment, "scripts/predict_image.py", model, "docs/samples/screen-0.png")

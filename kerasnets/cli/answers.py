@@ -130,7 +130,7 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
 def check_not_a_source(save: str, sources: Iterable[str | Path]) -> None:
     """Raise ValueError if the result would overwrite a file that it is made from."""
     if any(Path(source).exists() and Path(save).exists() and Path(save).samefile(source) for source in sources):
-        raise ValueError(f"--save {shorten(save)} is what was named to be read; choose another name")
+        raise ValueError(f"--save {shorten(save)} is one of the files to read; choose another name")
 
 
 def predict_batch(classifier: Classifier, named: Sequence[Named]) -> Iterator[tuple[str, Any]]:

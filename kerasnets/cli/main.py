@@ -12,15 +12,15 @@ COMMANDS = {
     "train": "train a recipe, or any network on any data",
     "predict": "read pictures with a model: class and probability",
     "evaluate": "measure a model on the test part of a data set",
-    "export": "write a model for other programs: ONNX, OpenVINO, LiteRT, SavedModel",
+    "export": "write a model as ONNX, OpenVINO, LiteRT or SavedModel",
     "convert": "turn PyTorch weights into a model file, and back",
-    "describe": "show a network layer by layer: shapes, parameters, multiply-adds",
-    "inspect": "look inside a network: weights, activations, gradients, saliency",
+    "describe": "show a network layer by layer",
+    "inspect": "look inside a network: activations, gradients, maps",
     "verify": "prove networks against plain PyTorch, on every backend",
     "data": "look at a data set",
     "bench": "measure speed and memory on this machine",
-    "demo": "open a page in the browser: draw a digit and see what a model makes of it",
-    "list": "show the networks, recipes, data sets and shipped models",
+    "demo": "draw a digit in the browser, and watch a model read it",
+    "list": "show networks, recipes, data sets and shipped models",
 }
 SHELLS = ("bash", "zsh", "tcsh")
 EPILOG = """
@@ -43,7 +43,10 @@ def run(words: list[str]) -> int | None:
         return app.run_command(load(name), f"kerasnets {name}", words)
     if name and name == words[0]:
         raise ValueError(f"unknown command {name!r}; choose one of: {nearest_first(name, COMMANDS)}")
-    args = make_parser().parse_args(words)
+    parser = make_parser()
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if args.version:
         import kerasnets
 

@@ -1,13 +1,24 @@
-"""The rooms of the package, the layers in which they stand, and the imports between them.
+"""Print the rooms of the package by layer, and the rooms that each one imports.
+
+    python scripts/house.py
 
 Needs grimp, which import-linter brings; the layers are those of the contract in pyproject.toml.
 """
 
+import argparse
 import tomllib
 from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: the script has no options."""
+
+
+def run(args: argparse.Namespace) -> None:
+    print(plan())
 
 
 def layers() -> list[list[str]]:

@@ -34,7 +34,7 @@ def files_of(name: str) -> list[Path]:
     return sorted(path for path in folder().glob(f"{name}.*") if path.suffix in (".keras", ".h5", ".onnx"))
 
 
-def path_of(model: str | PathLike[str], suffixes: Sequence[str] = SUFFIXES) -> Path:
+def path_of(model: str | PathLike[str], suffixes: Sequence[str] = SUFFIXES) -> str | PathLike[str]:
     """Return the path of a model file.
 
     Args:
@@ -46,12 +46,12 @@ def path_of(model: str | PathLike[str], suffixes: Sequence[str] = SUFFIXES) -> P
         BadInputError: `model` is a bare name, and neither a file nor a shipped model has it.
 
     Example:
-        >>> path_of("mnist_cnn-mnist").name, path_of("mnist_cnn-mnist", KERAS).name
-        ('mnist_cnn-mnist.onnx', 'mnist_cnn-mnist.keras')
+        >>> [Path(path_of("mnist_cnn-mnist", suffixes)).name for suffixes in (SUFFIXES, KERAS)]
+        ['mnist_cnn-mnist.onnx', 'mnist_cnn-mnist.keras']
     """
     path = Path(model)
     if path.suffix or path.name != str(model) or path.exists():
-        return path
+        return model
     files = [folder() / f"{model}{suffix}" for suffix in suffixes]
     file = next((file for file in files if file.is_file()), None)
     if file is None:

@@ -1,4 +1,4 @@
-"""The scripts as a person runs them: results, one line for each failure, exit codes, stopping."""
+"""The scripts as a person runs them: results, one line for each failure, exit codes, Ctrl-C."""
 
 import json
 import os
@@ -95,7 +95,7 @@ FAILURES = {
     "another's engine": ("predict_image.py", [SHIPPED, SAMPLE, "--engine", "opencv"], 2, "opencv does not read "),
     "folder of no data set": ("predict_image.py", [SHIPPED, SAMPLE, "--data-dir", "."], 2, "--data-dir goes with --"),
     "sheets in a video": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--many"], 2, "--many and --top go with"),
-    "drawn over its picture": ("predict_image.py", [SHIPPED, "a.png", "--save", "empty/../a.png"], 2, "what was named"),
+    "drawn over its picture": ("predict_image.py", [SHIPPED, "a.png", "--save", "empty/../a.png"], 2, "is one of the files"),
     "no place to draw": ("predict_image.py", [SHIPPED, SAMPLE, "--save", "/proc/a.png"], 4, "/proc/a.png: "),
     "no video": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--save", "a.mp4"], 3, "no video no.mp4; check"),
     "video drawn": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--save", "a.png"], 2, "cannot write a.png: a"),
@@ -145,8 +145,8 @@ FULL = {  # as Python, NumPy, torch, TensorFlow and JAX say it
 
 
 @pytest.mark.parametrize("error", sorted(FULL))
-def test_a_full_memory_is_told_in_one_way(error):
-    code = f"from kerasnets import console\ndef main(): raise {error}\nconsole.run(main)"
+def test_a_full_memory_is_reported_in_one_way(error):
+    code = f"from kerasnets.cli import app\ndef main(): raise {error}\napp.run(main)"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
     assert "error: the memory is full; try smaller pictures or a smaller network, in training a smaller" in only_line(
         done, 4
@@ -183,15 +183,15 @@ def test_long_names_are_shortened(tmp_path):
 
 @pytest.mark.parametrize(("name", "first"), [
     ("resnet", {"resnet18", "resnet34"}),  # begin with it
-    ("vgg12", {"vgg13", "vgg16", "vgg19"}),  # of those that differ in one letter, difflib gives three
+    ("vgg12", {"vgg13", "vgg16", "vgg19"}),  # difflib gives three of the names that differ in one letter
     ("vgg7_", {"vgg7_bn", "vgg7"}),
 ])  # fmt: skip
 def test_of_many_choices_the_nearest_are_named_in_full(name, first):
     known = list(dict.fromkeys(row.name for row in PUBLISHED))
-    told = errors.nearest_first(name, known)
-    assert set(told.split(", ")[: len(first)]) == first
-    assert len(told) <= 100
-    assert set(told.split(", ")) - set(known) == {"..."}
+    text = errors.nearest_first(name, known)
+    assert set(text.split(", ")[: len(first)]) == first
+    assert len(text) <= 100
+    assert set(text.split(", ")) - set(known) == {"..."}
     assert errors.nearest_first(name, known[:3]) == ", ".join(known[:3])
 
 
@@ -386,7 +386,7 @@ def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path
         text=True,
     )
     for line in running.stdout:
-        if line.startswith("epoch ") and "val_loss" in line:  # the end of one; where it takes long, steps are told too
+        if line.startswith("epoch ") and "val_loss" in line:  # the end of an epoch; a slow one also prints its steps
             break
     time.sleep(random.uniform(0, 2))  # into whatever a training does
     running.send_signal(number)
@@ -403,14 +403,15 @@ def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path
 
 SWALLOWS = """
 import os, signal
-from kerasnets import console, stopping
+from kerasnets.cli import app
+from kerasnets.runtime import signals
 def main():
-    with stopping.after_the_step():
+    with signals.after_the_step():
         for step in range(3):
             os.kill(os.getpid(), signal.SIGTERM if step < {first} else 0)
             print("step", step, flush=True)
-            if step == 1: stopping.check()
-console.run(main)
+            if step == 1: signals.check()
+app.run(main)
 """
 
 

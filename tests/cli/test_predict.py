@@ -1,4 +1,4 @@
-"""predict_image.py as a person runs it, on the shipped ONNX file: no framework, all pictures answered that can be."""
+"""predict_image.py as a person runs it, on the shipped ONNX file: no framework, an answer for every good picture."""
 
 import dataclasses
 import json
@@ -59,12 +59,12 @@ def test_a_folder_is_answered_in_order_with_what_lies_below_it(folder):
     ]  # fmt: skip
 
 
-def test_a_pattern_that_the_shell_has_left_is_answered(folder):
+def test_a_pattern_that_the_shell_has_not_expanded_is_answered(folder):
     done = run(folder, "predict_image.py", MODEL, "digits/[12].png", "digits/**/*.JPG")
     assert lines_of(done) == [("digits/1.png", "1"), ("digits/2.png", "2"), ("digits/more/3.JPG", "3")]
     shutil.copy(folder / "digits/3.png", folder / "digits/[12].png")  # and a name that looks like one is a name
     assert lines_of(run(folder, "predict_image.py", MODEL, "digits/[12].png")) == [("digits/[12].png", "3")]
-    assert "nothing fits digits/*.gif; check folder and pattern" in only_line(
+    assert "nothing matches digits/*.gif; check folder and pattern" in only_line(
         run(folder, "predict_image.py", MODEL, "digits/*.gif"), 3
     )
 
@@ -93,7 +93,7 @@ def test_more_than_a_picture_may_have_is_refused_from_a_pipe_too():
     assert b"a picture may have 64" in done.stderr
 
 
-def test_the_good_are_answered_whatever_stands_beside_them(folder):
+def test_good_pictures_are_answered_beside_bad_ones(folder):
     (folder / "digits/bad.png").write_text("no picture")
     (folder / "digits/half.png").write_bytes((folder / "digits/2.png").read_bytes()[:200])
     (folder / "empty").mkdir()
@@ -105,7 +105,7 @@ def test_the_good_are_answered_whatever_stands_beside_them(folder):
     ]  # fmt: skip
     *errors, last = done.stderr.splitlines()
     for error, words in zip(errors, ("digits/bad.png is not a picture", "digits/half.png is damaged", "no picture no.p",
-                                     "no picture in empty", "nothing fits digits/*.gif"), strict=True):  # fmt: skip
+                                     "no picture in empty", "nothing matches digits/*.gif"), strict=True):  # fmt: skip
         assert error.startswith("error: ")
         assert words in error
     assert last == "error: 5 of 10 pictures could not be answered; the others were"
@@ -127,7 +127,7 @@ def test_a_program_reads_the_answers_as_json(folder):
         assert sum(shares) <= 1 + 1e-6
 
 
-def test_what_was_seen_is_drawn(folder):
+def test_pictures_and_answers_are_drawn(folder):
     done = run(folder, "predict_image.py", MODEL, "digits", "--save", "seen.png", "--top", 2)
     assert (done.returncode, done.stderr) == (0, "")
     drawn = cv2.imread(str(folder / "seen.png"))

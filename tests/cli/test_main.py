@@ -1,0 +1,140 @@
+"""The command `kerasnets`: its commands, their help, the scripts as fronts of them, completion."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import pytest
+
+from kerasnets.cli import app, main
+from kerasnets.data import DATASETS
+from kerasnets.proof.parameter_counts import PUBLISHED
+from kerasnets.recipes import RECIPES
+from kerasnets.saving import shipped
+from tests.cli.test_app import environment, only_line
+from tests.conftest import FRAMEWORKS, ROOT
+
+# What a command may import before it is known which files and networks it needs.
+HEAVY = (*FRAMEWORKS, "numpy", "cv2", "h5py", "matplotlib", "PIL", "sklearn", "scipy", "rich")
+SHIPPED_SCRIPT = {  # script -> command; the other scripts train one data set, or need a checkout
+    "train": "train", "predict_image": "predict", "evaluate": "evaluate", "export": "export",
+    "convert_weights": "convert", "describe": "describe", "inspect_network": "inspect", "verify": "verify",
+    "show_data": "data", "bench": "bench", "demo": "demo",
+}  # fmt: skip
+
+
+def run(folder, *words, **more):
+    command = [sys.executable, "-m", "kerasnets", *map(str, words)]
+    return subprocess.run(command, cwd=folder, env=environment(**more), capture_output=True, text=True)
+
+
+def test_help_lists_every_command_and_loads_none(tmp_path):
+    code = "import sys\nfrom kerasnets.cli import main\nsys.argv = ['kerasnets', '--help']\n"
+    code += "try: main.main()\nfinally: print(sorted(name for name in sys.modules if name.startswith('kerasnets')))"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("  COMMAND\n")[1].split("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in lines if line[4] != " "] == list(main.COMMANDS)
+    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) == {
+        "kerasnets", "kerasnets.cli", "kerasnets.cli.main", "kerasnets.cli.app", "kerasnets.errors",
+        "kerasnets.runtime", "kerasnets.runtime.backends", "kerasnets.runtime.signals",
+    }  # fmt: skip
+
+
+def test_the_help_of_each_command_shows_its_examples_and_loads_nothing_heavy():
+    code = "import sys\nfrom kerasnets.cli import main\n"
+    code += f"for name in {list(main.COMMANDS)}:\n"
+    code += "    try: main.run([name, '--help'])\n    except SystemExit: pass\n"
+    code += f"print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in main.COMMANDS:
+        assert f"usage: kerasnets {name} " in done.stdout
+        assert f"\n    kerasnets {name}" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_script_is_a_front_of_at_most_five_lines():
+    for path in (ROOT / "scripts").glob("*.py"):
+        code = ast.parse(path.read_text()).body[1:]  # without the docstring
+        assert sum(node.end_lineno - node.lineno + 1 for node in code) <= 5, path
+
+
+@pytest.mark.parametrize("script", SHIPPED_SCRIPT)
+def test_a_script_has_the_options_of_its_command(script):
+    parsers = []
+    for prog in (f"{script}.py", f"kerasnets {SHIPPED_SCRIPT[script]}"):
+        parser = app.Parser(prog=prog)
+        main.load(SHIPPED_SCRIPT[script]).add_arguments(parser)
+        parsers.append(parser.format_help().replace(prog, "").split())
+    assert parsers[0] == parsers[1]
+    front = (ROOT / f"scripts/{script}.py").read_text()
+    assert f"app.run_script({SHIPPED_SCRIPT[script]})" in front
+
+
+@pytest.mark.parametrize(("words", "line"), [
+    ([], "error: name a command: train, predict, evaluate, "),
+    (["trian"], "error: unknown command 'trian'; choose one of: train, "),
+    (["--fast"], "error: unrecognized arguments: --fast (see kerasnets --help)"),
+    (["list", "network"], "error: argument KIND: invalid choice: 'network' (choose from "),
+    (["predict", "mnist_cnn-mnist"], "error: after the model, name pictures, or one of --dataset, --camera, --video "
+                                     "(see kerasnets predict --help)"),
+])  # fmt: skip
+def test_wrong_usage_is_one_line(tmp_path, words, line):
+    assert only_line(run(tmp_path, *words), 2).startswith(line)
+
+
+def test_debug_may_stand_before_the_command(tmp_path):
+    done = run(tmp_path, "--debug", "predict", "no.keras", "no.png")
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+
+
+def test_the_version_is_that_of_the_package(tmp_path):
+    done = run(tmp_path, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("kerasnets 0.")
+
+
+def test_the_lists_name_all_networks_recipes_data_sets_and_shipped_models(tmp_path):
+    done = run(tmp_path, "list", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    lists = json.loads(done.stdout)
+    assert list(lists["networks"]) == list(dict.fromkeys(network.name for network in PUBLISHED))
+    assert lists["networks"]["lenet5"] == {"input": "28x28x1", "classes": 10, "parameters": 61_706}
+    assert list(lists["recipes"]) == list(RECIPES)
+    assert list(lists["datasets"]) == list(DATASETS)
+    assert list(lists["models"]) == shipped.names()
+    assert lists["models"]["mnist_cnn-mnist"]["files"] == ".h5 .keras .onnx"
+    lines = run(tmp_path, "list", "networks").stdout.splitlines()
+    assert lines[0].split() == ["networks", "input", "classes", "parameters"]
+    assert lines[1].split() == ["lenet5", "28x28x1", "10", "61,706"]
+
+
+def test_a_shipped_model_answers_by_its_name(tmp_path):
+    photo = ROOT / "docs/samples/three-on-paper.jpg"
+    done = run(tmp_path, "predict", "mnist_cnn-mnist", photo)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{photo}: 3 1.0000\n", "")
+    line = only_line(run(tmp_path, "predict", "mnist_cnn-mnits", photo), 3)
+    assert line.startswith("error: no model mnist_cnn-mnits; name a file, or a model that ships: mnist_cnn-mnist, ")
+
+
+@pytest.mark.parametrize("shell", main.SHELLS)
+def test_a_completion_script_is_written_for_each_shell(tmp_path, shell):
+    done = run(tmp_path, "--print-completion", shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in main.COMMANDS if shell == "tcsh" else (*main.COMMANDS, "--patience", "lenet5-mnist"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("kerasnets pre", "predict"),
+    ("kerasnets train resnet20", "resnet20-cifar10"),
+    ("kerasnets bench train --backends t", "torch tensorflow"),
+])  # fmt: skip
+def test_bash_completes_commands_recipes_and_options(tmp_path, line, words):
+    script = run(tmp_path, "--print-completion", "bash").stdout
+    script += f"\nCOMP_WORDS=({line}); COMP_CWORD={len(line.split()) - 1}; _shtab_kerasnets; echo ${{COMPREPLY[*]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == words, done.stderr
