@@ -15,7 +15,7 @@ import numpy as np
 from kerasnets import pictures
 from kerasnets.errors import BadInputError, shorten
 from kerasnets.prediction import engines
-from kerasnets.saving import formats
+from kerasnets.saving import formats, shipped
 
 DRAWN = 40  # pictures that are drawn into one figure at most
 DRAWN_SIDE, DRAWN_SHEET = 500, 1500  # pixels: larger photos, and sheets, are shrunk to it before they are drawn
@@ -103,11 +103,14 @@ class Classifier:
     def load(cls, path, engine=engines.AUTO):
         """Take the model file `path`: .keras, .h5, what scripts/export.py makes of them, or another program's.
 
+        path: or the name of a shipped model, as "mnist_cnn-mnist".
+
         engine: a name in engines.ENGINES; "auto" takes the fastest that is installed and reads the file. It is loaded
         when the first picture is judged.
         Raises BadInputError for a file that is missing or damaged, ValueError for an engine that does not read it,
         ImportError for one that is not installed.
         """
+        path = shipped.path_of(path)
         card = formats.load(path)
         return cls(path, card, engines.choose(path, engine))
 

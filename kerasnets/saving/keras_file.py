@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 
 from kerasnets.errors import BadInputError, in_one_line, shorten
-from kerasnets.saving import keras_check
+from kerasnets.saving import keras_check, shipped
 from kerasnets.saving.card import Card, as_json, check_card, check_present, from_json
 from kerasnets.saving.keras_check import CARD
 
@@ -75,13 +75,16 @@ def size_as_h5(model):
 
 
 def load(path, *, logits=False):
-    """Return (model, card) from a .keras or .h5 file; the model is uncompiled and runs on any backend.
+    """Return (model, card) from a .keras or .h5 file, or from a shipped model by its name, as "mnist_cnn-mnist".
+
+    The model is uncompiled and runs on any backend.
 
     model: uint8 pixels (n, height, width, channels), 0..255 -> float32 class probabilities (n, num_classes);
     with `logits`, up to the layer before the softmax, for features and fine-tuning. What another program has saved
     takes and gives what it was made for, and its card has no class names.
     Raises BadInputError for a file that is missing, damaged, or more than a network of Keras' layers.
     """
+    path = shipped.path_of(path, shipped.KERAS)
     content = read(path)
     card = card_in(content, path)
     from kerasnets.runtime import backends

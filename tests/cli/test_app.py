@@ -95,7 +95,7 @@ FAILURES = {
     "another's engine": ("predict_image.py", [SHIPPED, SAMPLE, "--engine", "opencv"], 2, "opencv does not read "),
     "folder of no data set": ("predict_image.py", [SHIPPED, SAMPLE, "--data-dir", "."], 2, "--data-dir goes with --"),
     "sheets in a video": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--many"], 2, "--many and --top go with"),
-    "drawn over its picture": ("predict_image.py", [SHIPPED, "a.png", "--save", "empty/../a.png"], 2, "is one of the f"),
+    "drawn over its picture": ("predict_image.py", [SHIPPED, "a.png", "--save", "empty/../a.png"], 2, "is one of the "),
     "no place to draw": ("predict_image.py", [SHIPPED, SAMPLE, "--save", "/proc/a.png"], 4, "/proc/a.png: "),
     "no video": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--save", "a.mp4"], 3, "no video no.mp4; check"),
     "video drawn": ("predict_image.py", [SHIPPED, "--video", "no.mp4", "--save", "a.png"], 2, "cannot write a.png: a"),
