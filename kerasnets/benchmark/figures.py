@@ -10,14 +10,10 @@ import importlib
 import json
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 
 from kerasnets.errors import shorten
 from kerasnets.runtime import provenance
 from kerasnets.runtime.atomic import check_writable, whole_file
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 # what is measured -> (title of its page, what was done, in words)
 PAGES = {

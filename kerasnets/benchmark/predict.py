@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasnets.benchmark.figures import ROOT, Figure, in_turn, last_line
+from kerasnets.benchmark.figures import Figure, in_turn, last_line
 from kerasnets.prediction import engines
 from kerasnets.runtime import backends
+from kerasnets.saving import shipped
 
-MNIST = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
-PHOTO = ROOT / "docs/samples/three-on-paper.jpg"
+MNIST = shipped.path_of("mnist_cnn-mnist", shipped.KERAS)
+PHOTO = shipped.photo()
 NETWORKS = ("vgg16", "resnet50")  # with fresh weights, which take as long as trained ones
 FOLDER = 1000  # pictures
 # What is to be reached at most
@@ -86,11 +87,12 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def fresh_process(path, engine):
-    """(seconds, MiB at most) of predict_image.py on one photo, as the shell would run it."""
-    command = [sys.executable, str(ROOT / "scripts/predict_image.py"), str(path), str(PHOTO), "--engine", engine]
-    done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, text=True)
+    """(seconds, MiB at most) of `kerasnets predict` on one photo, as the shell would run it."""
+    command = [sys.executable, "-m", "kerasnets", "predict", str(path), str(PHOTO), "--engine", engine]
+    timed = [sys.executable, "-c", TIMED, *command]
+    done = subprocess.run(timed, env=backends.environment(), capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"predict_image.py by {engine} failed: {last_line(done.stderr)}")
+        raise RuntimeError(f"kerasnets predict by {engine} failed: {last_line(done.stderr)}")
     seconds, kibibytes = done.stdout.split()
     return float(seconds), int(kibibytes) / 1024
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from kerasnets.errors import BadInputError, nearest_first, shorten
 from kerasnets.prediction.engines import ENGINES, choose
 from kerasnets.runtime import backends
-from kerasnets.saving import formats
+from kerasnets.saving import formats, shipped
 
 FOLDERS = ("models_saved", "models_saved/pretrained")  # where models are found, beside those that are named
-FIRST = "models_saved/pretrained/mnist_cnn-mnist.onnx"  # of those that are found: it reads digits without a framework
+# The model that the page begins with, unless one is named: it reads digits without a framework.
+FIRSTS = tuple(f"{folder}/mnist_cnn-mnist.onnx" for folder in (FOLDERS[1], shipped.INSTALLED.as_posix()))
 ON = " on "  # between engine and backend, in the name of what runs a model
 NEEDS_KERAS = {"keras": None, "tensorflow": "tensorflow"}  # engine -> its only backend; they get processes of their own
 
@@ -22,7 +23,7 @@ def offered(named=()):
     named.
     """
     found = [Path(path) for path in named]
-    for folder in FOLDERS:
+    for folder in (*FOLDERS, shipped.INSTALLED):
         there = sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in formats.FORMS)
         found += [path for path in there if not columns_of(path)]
     firsts = {path.resolve(): path for path in reversed(found)}.values()
@@ -48,7 +49,7 @@ def columns_told(path, version):
 
 def first_of(models, named=()):
     """The name of the model that the page begins with."""
-    return FIRST if FIRST in models and not named else next(iter(models))
+    return next((name for name in FIRSTS if name in models and not named), next(iter(models)))
 
 
 def check(named):
