@@ -1,7 +1,8 @@
 """Recipes run over seeds and backends, and the table of what came of it.
 
-RESULTS holds one line for each run, added when it is done. docs/results.md shows all recipes, README.md and
-README.zh-CN.md those of HIGHLIGHTS, and models_saved/README.md shows each run. What is there already is not run again, and a run that was stopped goes on after its last epoch.
+RESULTS holds one line for each run, added when the run is done. docs/results.md shows all recipes, README.md and
+README.zh-CN.md the recipes of HIGHLIGHTS, and models_saved/README.md each run. A run that RESULTS has is not run again,
+and a run that was stopped goes on after its last epoch.
 """
 
 import csv

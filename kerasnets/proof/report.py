@@ -202,14 +202,14 @@ float32, in the worse of PyTorch's two memory formats.
 
 | column | content | limit |
 |---|---|---|
-| parameters | the trainable ones, at full size; "published" are those of the paper, of torchvision or of the tutorial | |
+| parameters | the trainable ones, at full size; "published": those of the paper, torchvision or the tutorial | |
 | logits | in inference, in float32 | {TOLERANCE:.0e} |
 | in training | the logits in training mode, where batch norm uses the statistics of the batch; dropout is off | \
 {TIMES_THE_YARDSTICK} times PyTorch's own distance, which must be at most {WELL_CONDITIONED:.0e} |
 | gradients | the worst tensor, in float64 | {TOLERANCE_OF_FLOAT64:.0e}, or {TIMES_THE_YARDSTICK} times PyTorch's own \
 distance |
-| {STEPS_IN_WORDS} | the change of each weight and moving statistic by SGD with momentum; the worst tensor, in float64 | \
-as for gradients |
+| {STEPS_IN_WORDS} | the change of each weight and moving statistic by SGD with momentum; the worst tensor, in \
+float64 | as for gradients |
 | files | the logits after each backend has saved `.keras` and `.h5` and the next backend has loaded them | \
 {TOLERANCE:.0e} |
 | full size | the logits of one picture, at the network's own input and number of classes, on torch, in float32 | \
