@@ -1,7 +1,7 @@
 """Measure how long kerasnets takes on this machine, beside what a person would write by hand.
 
     python scripts/bench.py predict
-    python scripts/bench.py predict --runs 9 --networks vgg16 --out docs/benchmarks/prediction.md
+    python scripts/bench.py predict --runs 9 --networks vgg16 --out docs/prediction.md
     python scripts/bench.py train --networks mnist_cnn lenet5 --backends torch
 
 predict: one picture in a fresh process and warm, and a folder of 1,000, by each installed engine that reads .keras or
