@@ -18,6 +18,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "docs/lessons"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+WIDE = ("porting.md", "proof.md", "results.md", "benchmarks/")  # pages whose tables take the place of the contents
 MODULES = "<!-- modules -->"  # source.md has it where the list belongs
 
 
@@ -29,7 +30,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put the list of modules into source.md, and the files to download on top of each lesson."""
+    """Put the list of modules into source.md, and the files to download on top of each lesson; widen some pages."""
+    if page.file.src_uri.startswith(WIDE):
+        page.meta["hide"] = ["toc"]
     lesson = LESSONS / Path(page.file.src_uri).with_suffix(".py").name
     if page.file.src_uri.startswith("lessons/") and lesson.is_file():
         heading, body = markdown.split("\n\n", 2)[1:]  # below the comment that says which script wrote the page
