@@ -1,7 +1,7 @@
 """The parts of the documentation site that are no file in docs: notebooks of the lessons, and the list of modules.
 
-mkdocs.yml names this file as a hook: MkDocs calls the functions `on_...` while it builds the site. `Doctests` is named
-there as an extension of Griffe, which reads the docstrings.
+mkdocs.yml names this file as a hook: MkDocs calls the functions `on_...` while it builds the site. `Docstrings` is
+named there as an extension of Griffe, which reads the docstrings.
 """
 
 import ast
@@ -58,14 +58,20 @@ def modules() -> Iterator[str]:
         if path.parent != folder:
             folder = path.parent
             yield from ("", f"### {folder.relative_to(ROOT)}", "", "| module | content |", "|---|---|")
-        yield f"| `{path.name}` | {' '.join(summary.split()).replace('|', chr(92) + '|')} |"
+        yield f"| `{path.name}` | {escaped(' '.join(summary.split())).replace('|', chr(92) + '|')} |"
 
 
-class Doctests(griffe.Extension):
-    """Shows an example in a docstring as code, also if it is not in a section "Examples:"."""
+class Docstrings(griffe.Extension):
+    """Makes Markdown of each docstring: an example becomes code, and "<name>" keeps its brackets."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: object) -> None:
-        """Rewrite the docstring of each function, class and attribute that Griffe loads."""
+        """Rewrite the docstring of a function, class or attribute that Griffe has loaded."""
         if obj.docstring:
             text = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
-            obj.docstring.value = re.sub(r"^>>> .*?(?=\n\n|\Z)", r"```pycon\n\g<0>\n```", text, flags=re.M | re.S)
+            text = re.sub(r"^>>> .*?(?=\n\n|\Z)", r"```pycon\n\g<0>\n```", text, flags=re.M | re.S)
+            obj.docstring.value = "\n\n".join(part if ">>> " in part else escaped(part) for part in text.split("\n\n"))
+
+
+def escaped(text: str) -> str:
+    """The text with "<" as HTML has it, except in code."""
+    return re.sub(r"`[^`]*`|<(?=\w)", lambda match: "&lt;" if match[0] == "<" else match[0], text)
