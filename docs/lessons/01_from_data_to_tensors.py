@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 1. From data to tensors
 #
-# What a network is given: pictures as arrays of numbers, their type, shape and range; batches, epochs and shuffling;
-# where the channels lie; pixels with mean 0 and deviation 1.
+# The input of a network: pictures as arrays of numbers, with type, shape and range; batches, epochs and shuffling; the
+# axis of the channels; pixels with mean 0 and standard deviation 1.
 
 # %%
 import os
@@ -18,9 +18,9 @@ from kerasnets.data import load_present
 # %% [markdown]
 # ## A picture is an array
 #
-# MNIST is 70,000 handwritten digits (LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86, 1998). Where its
-# files are not on this disk, we take the 1,797 that come with scikit-learn. Of either, a part is set apart to test on,
-# and a network never learns from it.
+# MNIST is 70,000 handwritten digits (LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86, 1998). If its files
+# are not on this disk, we take the 1,797 digits that come with scikit-learn. In both, a part of the pictures is set
+# apart for the test, and a network never learns from that part.
 
 # %%
 data = load_present("mnist") or load_present("digits")
@@ -36,9 +36,9 @@ print(f"\nthe middle of the first picture, a {labels[0]}:")
 print(images[0, 10:18, 8:20, 0])
 
 # %% [markdown]
-# Look at your data before you train: one can see at once if labels and pictures do not belong together, or if pictures
-# lie on their side. And count: if nine of ten pictures were of one class, a network that answers nothing else would be
-# right on 90 %.
+# Look at your data before you train. You see at once if labels and pictures do not belong together, or if pictures lie
+# on their side. Count the classes too: if nine of ten pictures show the same class, a network that always answers this
+# class is right on 90 %.
 
 # %%
 figure, places = plt.subplots(3, 10, figsize=(8, 2.9), layout="constrained")
@@ -59,9 +59,9 @@ assert counts.max() / counts.sum() < 0.12  # well balanced: a tenth each would b
 # %% [markdown]
 # ## Type and range
 #
-# A pixel is a whole number from 0 to 255 in a single byte, `uint8`. That is how pictures should be kept; but not how to
-# compute with them, since a byte that runs over begins again at 0. Networks compute in `float32`, four bytes a number,
-# and like numbers near 0: hence the `/ 255` of all tutorials.
+# A pixel is a whole number from 0 to 255 in a single byte, `uint8`. Keep pictures in this type, but do not compute in
+# it: a byte that overflows starts again at 0. Networks compute in `float32`, with four bytes per number, and they learn
+# best from numbers near 0. That is why all tutorials divide by 255.
 
 # %%
 bright = np.array([250], "uint8")
@@ -75,10 +75,10 @@ assert (scaled.min(), scaled.max()) == (0, 1)
 assert scaled.nbytes == 4 * images.nbytes
 
 # %% [markdown]
-# `x / 255` is still not centred: most pixels are black. So one takes the mean away, and divides by the standard
-# deviation. Both are computed over *all training pixels* (of colour, for each channel), and the test pictures get the
-# same two numbers: a mean of their own would be something learned from them. For MNIST they are the 0.1307 and 0.3081
-# that stand in PyTorch's example (`mnist/main.py` of pytorch/examples).
+# `x / 255` is still not centred, because most pixels are black. So we subtract the mean and divide by the standard
+# deviation. Both are computed over *all training pixels* (in colour pictures, for each channel). The test pictures get
+# the same two numbers: a mean of their own would be something learned from them. For MNIST, the two numbers are 0.1307
+# and 0.3081, as in PyTorch's example (`mnist/main.py` of pytorch/examples).
 
 # %%
 mean, deviation = float(scaled.mean(dtype="float64")), float(scaled.std(dtype="float64"))
@@ -96,13 +96,13 @@ assert 0 < abs(normalized_test.mean()) < 0.1  # near 0, since they are alike
 # %% [markdown]
 # ## Batches and epochs
 #
-# A network learns neither from one picture at a time nor from all at once, but from a batch of, say, 64, for each of
-# which it takes one step. When each picture has been in a batch once, an epoch is over. The last batch holds what is
-# left.
+# A network learns neither from one picture at a time nor from all pictures at once, but from batches of, for example,
+# 64 pictures. It takes one step for each batch. An epoch is over when each picture has been in a batch once. The last
+# batch holds the remaining pictures, so it is often smaller.
 #
-# The order is shuffled anew for each epoch. Otherwise the batches would always be the same, and if the file is sorted
-# by class, each would hold one class alone. Shuffling by a seed makes a run repeatable: the same seed and epoch, the
-# same order.
+# The order is shuffled again for each epoch. Otherwise the batches would always be the same, and in a file sorted by
+# class, each batch would hold only one class. A seed makes a training repeatable: the same seed and epoch give the same
+# order.
 
 # %%
 BATCH_SIZE = 64
@@ -124,7 +124,7 @@ assert all(np.array_equal(one, again) for one, again in zip(first, batches(count
 assert not np.array_equal(first[0], second[0])
 
 # %% [markdown]
-# Keras' `fit` does the same by itself. Here it trains the smallest possible network for two epochs, and we count its
+# Keras' `fit` makes such batches itself. Here it trains the smallest possible network for two epochs, and we count its
 # steps.
 
 # %%
@@ -140,9 +140,10 @@ assert len(steps) == 2 * len(first)
 # %% [markdown]
 # ## Channels first, channels last
 #
-# A batch of pictures has four axes. Keras puts the channels last, (n, height, width, channels), as picture files and
-# NumPy have them; PyTorch puts them first, (n, channels, height, width). To go from one to the other, *turn* the axes.
-# A `reshape` to the right shape complains of nothing either, but it only cuts the same row of numbers elsewhere.
+# A batch of pictures has four axes. Keras puts the channels last, (n, height, width, channels), like picture files and
+# NumPy; PyTorch puts them first, (n, channels, height, width). To convert one into the other, *transpose* the axes. A
+# `reshape` to the same shape raises no error, but it scrambles the pixels: it cuts the same sequence of numbers at
+# other places.
 
 # %%
 coloured = np.concatenate(images[:3], axis=-1)  # three digits as red, green and blue
@@ -163,9 +164,8 @@ plt.show()
 # %% [markdown]
 # ## A tensor
 #
-# A tensor is the same array in the hands of the backend, which can compute with it on a graphics card and
-# differentiate. Keras makes one from NumPy wherever it is given an array. A single picture must become a batch of one
-# first.
+# A tensor is the backend's form of the same array. The backend can compute with it on a graphics card, and can
+# differentiate. Keras converts NumPy arrays to tensors by itself. A single picture must become a batch of one first.
 
 # %%
 tensor = keras.ops.convert_to_tensor(normalized[:1])

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 2. Convolution by hand
 #
-# One convolution written out in NumPy, with padding, stride and several channels; which size comes out; where Keras and
-# PyTorch pad differently.
+# One convolution written out in NumPy, with padding, stride and several channels; the size of the result; the cases in
+# which Keras and PyTorch pad differently.
 
 # %%
 import os
@@ -21,13 +21,13 @@ from kerasnets.graph.weights import drawing_nothing
 # %% [markdown]
 # ## A window, a product, a sum
 #
-# A kernel is a small array of numbers. It is laid over one corner of the picture, each of its numbers is multiplied by
-# the pixel below it, and the products are added up: that is one number of the result. Then the kernel moves on, by one
-# pixel or, with stride 2, by two.
+# A kernel is a small array of numbers. It is placed over one corner of the picture, each of its numbers is multiplied
+# by the pixel below it, and the products are added up. The sum is one number of the result. Then the kernel moves on,
+# by one pixel, or by two with stride 2.
 #
-# Pictures are (height, width, channels), and the kernel of a layer is (height, width, channels in, channels out). It
-# has one set of weights for each channel out, and each set spans *all* channels in. A bias is added for each channel
-# out.
+# Pictures have the shape (height, width, channels), and the kernel of a layer has the shape (height, width, input
+# channels, output channels). It has one set of weights for each output channel, and each set spans *all* input
+# channels. Each output channel also has a bias, which is added to its sums.
 
 
 # %%
@@ -56,14 +56,14 @@ assert found[0, 0, 0] == 0 + 1 + 4 + 5
 assert found[2, 2, 0] == 10 + 11 + 14 + 15
 
 # %% [markdown]
-# Mathematicians call this a cross-correlation; in their convolution the kernel is turned by 180 degrees first. All deep
-# learning libraries leave that out, since a kernel that is learned comes out turned either way (Goodfellow, Bengio and
-# Courville, *Deep Learning*, section 9.1).
+# Mathematicians call this a cross-correlation; in their convolution the kernel is turned by 180 degrees first. Deep
+# learning libraries leave the turn out. It makes no difference to a learned kernel: training finds the same weights,
+# turned or not (Goodfellow, Bengio and Courville, *Deep Learning*, section 9.1).
 #
-# Is Keras' layer the same? Here it is with three channels in, four out, random weights, and each combination of stride
-# and padding. `"valid"` pads nothing. `"same"` pads with zeros until the result is as large as the picture, or, with a
-# stride, as the picture divided by it, rounded up. If the number of zeros is odd, the additional row goes below, the
-# additional column to the right.
+# Does Keras' layer do the same? Here it has three input channels, four output channels and random weights, with
+# different strides and paddings. `"valid"` pads nothing. `"same"` pads with zeros until the result is as large as the
+# picture; with a stride, as large as the picture divided by the stride, rounded up. If the number of zeros is odd, the
+# extra row goes below and the extra column to the right.
 
 
 # %%
@@ -96,17 +96,18 @@ for size, kernel_size, stride, padding in [
 # %% [markdown]
 # ## Which size comes out
 #
-# A picture of n pixels with p zeros on either side has n + 2p places. The first window takes k of them, and each
-# further one needs s more. So the result has
+# A row of n pixels with p zeros on each side has n + 2p places. The first window covers k of them, and each further
+# window needs s more. So the result has
 #
 #     floor((n + 2p - k) / s) + 1
 #
-# pixels, in each direction for itself (Dumoulin and Visin, *A guide to convolution arithmetic for deep learning*,
-# arXiv:1603.07285, relationship 6). Pooling follows the same formula. What does not fill a window any more is left out.
+# pixels; height and width follow the formula separately (Dumoulin and Visin, *A guide to convolution arithmetic for
+# deep learning*, arXiv:1603.07285, relationship 6). Pooling follows it too. Pixels at the end that do not fill a window
+# are left out.
 #
-# Here are all convolutions and poolings of LeNet-5, AlexNet and ResNet-18, with the size by the formula beside the one
-# that Keras gives. (AlexNet's dense layers, which do not matter here, are made small. ResNet-18 pads in layers of its
-# own: its 224 pixels come as 230 to the first convolution, with p = 0.)
+# The table lists the convolutions and poolings of LeNet-5, AlexNet and ResNet-18, with the size by the formula beside
+# Keras' size. (AlexNet's dense layers do not matter here and are made small. ResNet-18 pads in separate layers: its 224
+# pixels are 230 before the first convolution, which then has p = 0.)
 
 
 # %%
@@ -136,10 +137,11 @@ assert seen > 25
 # %% [markdown]
 # ## Where Keras and PyTorch pad differently
 #
-# At stride 1 and an odd kernel, Keras' `"same"` and PyTorch's `padding=(k - 1) // 2` are one. At stride 2 they need not
-# be: `padding=1` always puts one zero on *each* side, while `"same"` puts on as few as the size asks for: for a 3x3
-# kernel on an even size, none above and left, one below and right. The size that comes out is the same, so nothing
-# complains; but each window looks at other pixels. `ZeroPadding2D(1)` and a `"valid"` convolution do what PyTorch does.
+# At stride 1 with an odd kernel, Keras' `"same"` and PyTorch's `padding=(k - 1) // 2` are the same. At stride 2 they
+# may differ. `padding=1` always adds one zero on *each* side. `"same"` adds only as many zeros as the size requires:
+# for a 3x3 kernel on an even size, none above and on the left, one below and on the right. The results have the same
+# size, so no error is raised, but each window looks at other pixels. `ZeroPadding2D(1)` followed by a `"valid"`
+# convolution pads like PyTorch.
 
 
 # %%
@@ -170,8 +172,9 @@ for size in (8, 9):
 # %% [markdown]
 # ## A kernel that finds edges
 #
-# Before kernels were learned, they were thought up. Sobel's looks at what is right of a pixel less what is left of it:
-# 0 on an even surface, large where dark turns into bright. Turned by a quarter, it does so from above to below.
+# Before kernels were learned, they were designed. Sobel's kernel subtracts the pixels on the left from the pixels on
+# the right. The result is 0 on an even surface and large at an edge from dark to bright. Transposed, the kernel finds
+# edges from top to bottom.
 
 # %%
 data = load_present("mnist") or load_present("digits")
@@ -196,8 +199,8 @@ plt.show()
 # %% [markdown]
 # ## How many weights
 #
-# A kernel of k x k has k x k x channels in x channels out weights, and there is a bias for each channel out. The size
-# of the picture does not come in: the same few weights are used at every place.
+# A k x k kernel has k x k x (input channels) x (output channels) weights, plus a bias for each output channel. The size
+# of the picture does not matter: the same few weights are used at every place.
 
 # %%
 for layer in kerasnets.build("lenet5").layers:

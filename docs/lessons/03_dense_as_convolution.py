@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3. A dense layer is a convolution
 #
-# A dense layer over a picture is a convolution as large as the picture, and a convolution of 1x1 is a dense layer at
-# each pixel. So a network for one digit reads a strip of several, at one go.
+# A dense layer over a picture is a convolution as large as the picture, and a 1x1 convolution is a dense layer at each
+# pixel. So a network for one digit can read a strip of several digits in one pass.
 
 # %%
 import os
@@ -30,9 +30,10 @@ maps = rng.normal(size=(2, 7, 7, 16)).astype("float32")  # two pictures' feature
 # %% [markdown]
 # ## As large as the picture
 #
-# A dense layer multiplies each of the 7 x 7 x 16 numbers by a weight of its own, and adds up: for each of its units
-# once. A convolution of 7x7 without padding has just one place on a 7x7 picture, and does the same there. The weights
-# are the same too, in the same order: Keras' `Flatten` goes through rows, columns, channels, as the kernel's axes lie.
+# For each of its units, a dense layer multiplies each of the 7 x 7 x 16 numbers by a weight of its own and adds up the
+# products. A 7x7 convolution without padding fits on a 7x7 picture at one place only, and computes the same there. The
+# weights are in the same order too: Keras' `Flatten` goes through rows, columns and channels, in the order of the
+# kernel's axes.
 
 # %%
 dense = layers.Dense(10)
@@ -53,8 +54,8 @@ assert np.abs(as_dense - (maps.reshape(2, -1) @ weights + bias)).max() < 1e-5  #
 # %% [markdown]
 # ## A dense layer at each pixel
 #
-# A 1x1 convolution sees one pixel, but all its channels. Its kernel, (1, 1, channels in, channels out), is a matrix,
-# and each pixel's channels are multiplied by that matrix: a dense layer that all pixels share.
+# A 1x1 convolution sees one pixel, but all its channels. Its kernel, (1, 1, input channels, output channels), is a
+# matrix, and the channels of each pixel are multiplied by this matrix. That is a dense layer which all pixels share.
 
 # %%
 pointwise = layers.Conv2D(4, 1)
@@ -74,10 +75,11 @@ assert np.abs(by_convolution - answers(shared, maps)).max() < 1e-5  # Keras' Den
 # %% [markdown]
 # ## A network that slides
 #
-# The authors of VGG tested it so: its first dense layer became a 7x7 convolution, the other two became 1x1, and then it
-# took pictures of any size, and gave a *map* of answers in place of one (Simonyan and Zisserman, arXiv:1409.1556,
-# section 3.2; before them Sermanet et al., OverFeat, arXiv:1312.6229). Here is the same with the small trained network
-# that comes with kerasnets. Its dense layer stands on 3x3 maps of 64 channels.
+# The authors of VGG tested their network in this way. Its first dense layer became a 7x7 convolution, the other two
+# became 1x1 convolutions. The network then took pictures of any size, and gave a *map* of answers in place of a single
+# answer (Simonyan and Zisserman, arXiv:1409.1556, section 3.2; before them Sermanet et al., OverFeat, arXiv:1312.6229).
+# We do the same with the small trained network that comes with kerasnets. The input of its dense layer is 3x3 pixels of
+# 64 channels.
 
 # %%
 pretrained = Path(kerasnets.__file__).parent.parent / "models_saved/pretrained/mnist_cnn-mnist.keras"
@@ -116,8 +118,9 @@ found = wide.predict(strip[None], verbose=0)[0]
 print(f"{data.title}: a strip of {strip.shape[0]}x{strip.shape[1]} gives a map of {found.shape}")
 
 # %% [markdown]
-# Two poolings halve the size twice: the network moves on by 4 pixels from one answer to the next. Each answer is,
-# number for number, what the network gives for the 28x28 pixels cut out there. Every seventh lies right over a digit.
+# Two poolings halve the size twice, so neighbouring answers are 4 pixels apart. Each answer equals, number for number,
+# the answer of the original network for the 28x28 pixels cut out at that place. Every seventh answer is exactly over a
+# digit.
 
 # %%
 cut_out = np.stack([strip[:, 4 * i : 4 * i + 28] for i in range(found.shape[1])])
@@ -141,8 +144,8 @@ below.set(xticks=range(14, 140, 28), xlabel="middle of the window, in pixels")
 plt.show()
 
 # %% [markdown]
-# Between two digits it answers too, and with confidence: nobody has taught it to say "nothing here". What is gained is
-# the time. Neighbouring windows share most of their convolutions, which are now computed once.
+# The network also answers between two digits, and with confidence: it was never taught to say "nothing here". The gain
+# is time. Neighbouring windows share most of their convolutions, and these are now computed once.
 
 # %%
 between = np.delete(shares.max(axis=1), range(0, 29, 7))
@@ -156,11 +159,12 @@ assert apart > 4 * together
 # %% [markdown]
 # ## Network in Network
 #
-# Lin, Chen and Yan (arXiv:1312.4400) put two 1x1 convolutions behind each larger one: at each pixel a small dense
-# network, in place of a single weighted sum. And they left out the dense layers at the end. The last 1x1 convolution
+# Lin, Chen and Yan (arXiv:1312.4400) put two 1x1 convolutions behind each larger one. That is a small dense network at
+# each pixel in place of a single weighted sum. They also left out the dense layers at the end. The last 1x1 convolution
 # has as many channels as there are classes, and the mean of each channel is that class' logit (section 3.2).
 #
-# That saves weights where most networks have most of theirs, and fits any picture size by itself.
+# This saves the weights of the dense layers, where most networks have most of their weights, and the network fits
+# pictures of any size.
 
 # %%
 nin = kerasnets.describe("nin")
@@ -180,8 +184,8 @@ print(f"the head has {head.parameters:,} weights; a dense layer on 8x8x192 would
 assert nin.parameters == 966_986
 
 # %% [markdown]
-# VGG tried 1x1 convolutions too, in its column C: each is one more bend that sees no further (arXiv:1409.1556, section
-# 2.3). Column D, with 3x3 in its place, did better (section 4.1), and is what is known as VGG-16.
+# VGG tried 1x1 convolutions too, in its column C: each adds a ReLU without a larger receptive field (arXiv:1409.1556,
+# section 2.3). Column D, with 3x3 in their place, did better (section 4.1), and is known as VGG-16.
 
 # %%
 column_c = {row.name: row for row in kerasnets.describe("vgg16_1x1").layers}

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 4. Two 3x3 in place of one 5x5
 #
-# Small convolutions on top of each other see as far as one large one, with fewer weights, fewer multiplications and
-# more bends in between: the idea of VGG.
+# The idea of VGG: several small convolutions in a row see as far as one large convolution, with fewer weights, fewer
+# multiplications and more activations in between.
 
 # %%
 import os
@@ -19,14 +19,15 @@ import kerasnets
 # %% [markdown]
 # ## How far a stack sees
 #
-# A number that a 3x3 convolution gives depends on 3x3 pixels. One that a second 3x3 convolution makes of those depends
-# on 5x5: the window reaches one place further on each side. The *receptive field* grows by k - 1 with each layer, times
-# the distance j between neighbouring places, counted in pixels of the picture. Strides multiply into that distance:
+# Each output of a 3x3 convolution depends on 3x3 pixels. Each output of a second 3x3 convolution depends on 5x5 pixels,
+# because its window reaches one place further on each side. With each layer, the *receptive field* grows by (k - 1) *
+# j, where j is the distance between neighbouring places, counted in pixels of the picture. A stride multiplies this
+# distance:
 #
 #     field = field + (k - 1) * j        then        j = j * stride
 #
-# from field = 1 and j = 1 on (Araujo, Norris and Sim, *Computing Receptive Fields of Convolutional Neural Networks*,
-# Distill 2019).
+# starting from field = 1 and j = 1 (Araujo, Norris and Sim, *Computing Receptive Fields of Convolutional Neural
+# Networks*, Distill 2019).
 
 
 # %%
@@ -51,9 +52,9 @@ assert receptive_field([(3, 1), (3, 1)]) == receptive_field([(5, 1)]) == 5
 assert receptive_field([(3, 1), (3, 1), (3, 1)]) == receptive_field([(7, 1)]) == 7
 
 # %% [markdown]
-# The formula can be put to the test: change one pixel, and see whether an output changes. Here each pixel of a 17x17
-# picture is changed in turn, and the top left output is watched. All weights are 1, so the change also tells on how
-# many ways a pixel comes through.
+# The formula can be tested: change one pixel, and see whether an output changes. Here each pixel of a 17x17 picture is
+# changed in turn, and we look at the top left output. All weights are 1, so the change is also the number of paths from
+# the pixel to the output.
 
 
 # %%
@@ -99,15 +100,16 @@ figure.suptitle("On how many ways a pixel reaches the output")
 plt.show()
 
 # %% [markdown]
-# As far, but not as evenly: from the middle there are more ways than from the rim. In deep networks that goes so far
-# that only a small part of the field counts for much (Luo, Li, Urtasun and Zemel, *Understanding the Effective
-# Receptive Field in Deep Convolutional Neural Networks*, arXiv:1701.04128).
+# The stacks see as far, but not as evenly: more paths start in the middle than at the rim. In deep networks, only a
+# small part of the field matters much (Luo, Li, Urtasun and Zemel, *Understanding the Effective Receptive Field in Deep
+# Convolutional Neural Networks*, arXiv:1701.04128).
 #
 # ## What it costs
 #
-# Let there be C channels throughout. One 5x5 has 25 C² weights, two 3x3 have 2 x 9 C² = 18 C². For 7x7 it is 49 C²
-# against 27 C²: the single layer has 81 % more (Simonyan and Zisserman, arXiv:1409.1556, section 2.3). Each weight is
-# used once at each place, so the multiply-adds go the same way; `kerasnets.describe` counts both.
+# Let all layers have C channels. One 5x5 convolution has 25 C² weights, two 3x3 convolutions have 2 x 9 C² = 18 C². For
+# 7x7, the numbers are 49 C² and 27 C²: the single layer has 81 % more (Simonyan and Zisserman, arXiv:1409.1556, section
+# 2.3). Each weight is used once at each place, so the multiply-adds have the same ratio. `kerasnets.describe` counts
+# both.
 
 # %%
 C, SIZE = 64, 56
@@ -126,11 +128,12 @@ for name, factor in [("one 5x5", 25), ("two 3x3", 18), ("one 7x7", 49), ("three 
 assert round(counted["one 7x7"] / counted["three 3x3"] - 1, 2) == 0.81
 
 # %% [markdown]
-# ## Why not one, if they see the same
+# ## Why not one
 #
-# Without an activation in between, two convolutions *are* one: their kernels combine to a single 5x5. So two 3x3 can do
-# less than any 5x5, having fewer weights. The gain comes from the ReLU between them. It bends: the answer to a sum is
-# no longer the sum of the answers, as it is for any single convolution. VGG has three bends where a 7x7 has one.
+# Without an activation in between, two 3x3 convolutions *are* one 5x5 convolution: their kernels combine into one 5x5
+# kernel. They can even do less than a free 5x5 kernel, because they have fewer weights. The gain comes from the ReLU
+# between them, which is not linear: the answer to a sum of two pictures is no longer the sum of the two answers, as it
+# is for a single convolution. VGG's three 3x3 layers have three ReLUs, a single 7x7 layer has one.
 
 # %%
 rng = np.random.default_rng(0)
@@ -162,8 +165,8 @@ for name, network in [("without ReLU", two_linear), ("with ReLU", two_bent)]:
 # %% [markdown]
 # ## In VGG-16
 #
-# VGG-16 has nothing but 3x3 convolutions, in five stages with a pooling after each. The poolings double the distance,
-# and with it what each further 3x3 adds: 2, 4, 8, 16, 32 pixels.
+# VGG-16 has only 3x3 convolutions, in five stages with a pooling after each. Each pooling doubles the distance j, so a
+# further 3x3 convolution adds 2 pixels in the first stage, then 4, 8, 16 and 32.
 
 # %%
 vgg = kerasnets.describe("vgg16")

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 5. Batch normalization, dropout, pooling
 #
-# Three layers that have little or nothing to learn, computed by hand: what they do in training, what in use, and what
-# they let through backwards.
+# Three layers that learn little or nothing, computed by hand: their work in training, in inference, and in the backward
+# pass.
 
 # %%
 import os
@@ -27,9 +27,9 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Batch normalization
 #
-# Each channel gets a mean of 0 and a variance of 1 *over the batch*, that is over all pictures, rows and columns; then
-# it is stretched by gamma and moved by beta, which are learned (Ioffe and Szegedy, arXiv:1502.03167, algorithm 1 and
-# section 3.2). Epsilon, a small number, keeps a channel that never changes from a division by 0.
+# Each channel is brought to mean 0 and variance 1 *over the batch*, that is over all pictures, rows and columns. Then
+# it is multiplied by gamma and beta is added; both are learned (Ioffe and Szegedy, arXiv:1502.03167, algorithm 1 and
+# section 3.2). Epsilon, a small number, prevents a division by 0 in a constant channel.
 
 # %%
 maps = rng.normal(5, 3, size=(8, 6, 6, 2)).astype("float32")
@@ -47,15 +47,15 @@ assert np.abs(in_training.mean(axis=(0, 1, 2)) - beta).max() < 1e-4
 assert np.abs(in_training.std(axis=(0, 1, 2)) - gamma).max() < 1e-2
 
 # %% [markdown]
-# So in training the answer for a picture depends on who sits beside it in the batch. In use that must not be: there,
-# the layer takes *moving averages* of means and variances, which it has kept while it trained. Each step moves them a
-# little towards the batch:
+# So in training, the answer for a picture depends on the other pictures of its batch. In inference it must not. There,
+# the layer uses *moving averages* of mean and variance, which it updates during training. Each step moves them a little
+# towards the batch:
 #
 #     moving = momentum * moving + (1 - momentum) * batch
 #
-# PyTorch's `momentum` is the other share, what comes in: its 0.1 is Keras' 0.9, and Keras' default of 0.99 is its 0.01.
-# One more difference: PyTorch keeps the variance times n / (n - 1), n being the count of numbers averaged over (the
-# documentation of `torch.nn.BatchNorm2d`); Keras keeps it as it is.
+# PyTorch's `momentum` is the share of the batch: PyTorch's 0.1 is Keras' 0.9, and Keras' default of 0.99 is PyTorch's
+# 0.01. There is one more difference. PyTorch keeps the variance times n / (n - 1), where n is the number of values
+# averaged (documentation of `torch.nn.BatchNorm2d`); Keras keeps the variance itself.
 
 # %%
 moving_mean, moving_variance = norm.get_weights()[2:]
@@ -82,9 +82,9 @@ if keras.backend.backend() == "torch":  # then PyTorch can be asked itself
     assert np.abs(pytorch.running_var.numpy() - (0.9 * 1 + 0.1 * variance * n / (n - 1))).max() < 1e-4
 
 # %% [markdown]
-# With a momentum of 0.99, after 100 batches the starting values (0 and 1) still make up 0.99 to the power of 100, or
-# 37 %. A network that has trained for only a few batches may do well in training mode and badly in use for no other
-# reason.
+# With a momentum of 0.99, after 100 batches the initial values (0 and 1) still have a share of 0.99 to the power of
+# 100, or 37 %. For this reason alone, a network may do well in training mode and badly in inference after only a few
+# batches.
 
 # %%
 left = {momentum: [momentum**steps for steps in (10, 100, 500)] for momentum in (0.9, 0.99)}
@@ -100,9 +100,9 @@ assert np.abs(kept - 0.99**100).max() < 1e-3
 # %% [markdown]
 # ## Dropout
 #
-# In training each number becomes 0 with the probability `rate`, by a new draw each time, and those that are left are
-# divided by 1 - rate, so that the sum stays what it was on average. In use dropout does nothing at all. (Srivastava et
-# al., Journal of Machine Learning Research 15, 2014, scale the weights in use instead: on average the same.)
+# In training, each number becomes 0 with probability `rate`, drawn anew each time. The remaining numbers are divided by
+# 1 - rate, so the sum stays the same on average. In inference, dropout does nothing. (Srivastava et al., Journal of
+# Machine Learning Research 15, 2014, scale the weights in inference instead, which is the same on average.)
 
 # %%
 RATE, DRAWS = 0.3, 400
@@ -133,7 +133,7 @@ plt.show()
 # %% [markdown]
 # ## Pooling
 #
-# Pooling by 2 takes the largest, or the mean, of each 2x2. In NumPy that is a reshape: rows and columns become pairs.
+# Pooling by 2 takes the maximum or the mean of each 2x2 pixels. In NumPy, a reshape groups rows and columns into pairs.
 
 
 # %%
@@ -149,10 +149,10 @@ assert np.abs(answers(layers.AveragePooling2D(2), digits) - pairs(digits).mean(a
 print(f"pooling by 2 of {data.title} is as by hand: {digits.shape} becomes {pairs(digits).max(axis=(2, 4)).shape}")
 
 # %% [markdown]
-# Pooling makes a network less sensitive to where a thing lies. Move a digit by a pixel to the right: how much changes,
-# as a share of what was there? The larger the pooling, the less. But it is a matter of degree, and the steps remain: by
-# 2 pixels is exactly one place after a pooling by 2, by 1 pixel is not (Zhang, *Making Convolutional Networks
-# Shift-Invariant Again*, arXiv:1904.11486).
+# Pooling makes a network less sensitive to the position of an object. If a digit moves by one pixel to the right, how
+# large is the relative change? The larger the pooling, the smaller the change. But the change does not vanish, and the
+# grid remains: a move by 2 pixels is a move by exactly one place after a pooling by 2, and a move by 1 pixel is not
+# (Zhang, *Making Convolutional Networks Shift-Invariant Again*, arXiv:1904.11486).
 
 
 # %%
@@ -191,9 +191,9 @@ plt.show()
 # %% [markdown]
 # ## Backwards
 #
-# The largest of four alone decides what comes out. So only its pixel gets a gradient, the other three get none. Through
-# the mean, each gets a quarter. `kerasnets.saliency` gives the size of the gradient of one output by each pixel; here
-# are those of all four outputs, added up.
+# In max-pooling, the largest of four pixels decides the output alone. So only this pixel gets a gradient, and the other
+# three get none. In average pooling, each of the four gets a quarter. `kerasnets.saliency` gives the size of the
+# gradient of one output with respect to each pixel. Here the gradients of all four outputs are added up.
 
 # %%
 patch = rng.permutation(16).reshape(1, 4, 4, 1).astype("float32")

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 6. One training step from inside
 #
-# Softmax, cross-entropy and their gradient by hand, and checked; what one step of SGD does to the weights and to the
-# loss; learning rates too small, right and too large; what `model.fit` adds.
+# Softmax, cross-entropy and their gradient, computed by hand and checked; the effect of one step of SGD on the weights
+# and on the loss; learning rates that are too small, right and too large; the rest of `model.fit`.
 
 # %%
 import os
@@ -21,8 +21,8 @@ from kerasnets.inspection.backward import backward
 # %% [markdown]
 # ## From logits to a loss
 #
-# The network is LeNet-5 with fresh weights, the batch is 32 pictures. What comes out are *logits*: for each picture ten
-# numbers of any size, one a class.
+# The network is LeNet-5 with fresh weights, the batch is 32 pictures. The output is *logits*: for each picture ten
+# numbers of any size, one per class.
 
 
 # %%
@@ -45,11 +45,11 @@ print(f"32 pictures of {data.title}; the first is a {labels[0]}, and has the log
 print(np.round(logits[0], 2))
 
 # %% [markdown]
-# *Softmax* makes probabilities of them: e to the power of each, divided by their sum. If the largest logit is taken off
-# all ten first, the result is the same, and no power overflows. *Cross-entropy* is minus the logarithm of the
-# probability that the right class was given; the loss is its mean over the batch. A network that knows nothing gives
-# each of ten classes about a tenth, so a training begins near ln 10 = 2.303. One that begins far above has too large
-# first weights.
+# *Softmax* turns logits into probabilities: e to the power of each logit, divided by the sum of these powers. If the
+# largest logit is subtracted from all ten first, the result is the same, and no power overflows. *Cross-entropy* is
+# minus the logarithm of the probability of the right class; the loss is its mean over the batch. A network that knows
+# nothing gives each of ten classes a probability of about 0.1, so training starts near a loss of ln 10 = 2.303. If it
+# starts far above, the initial weights are too large.
 
 
 # %%
@@ -75,14 +75,14 @@ assert abs(loss_before - np.log(10)) < 0.7
 # %% [markdown]
 # ## The gradient at the logits
 #
-# How does the loss change with each logit? Differentiated, softmax and cross-entropy together leave a short formula
-# (Goodfellow, Bengio and Courville, *Deep Learning*, section 6.2.2.3, has why they belong together):
+# How does the loss change with each logit? The derivative of softmax and cross-entropy together is a short formula
+# (Goodfellow, Bengio and Courville, *Deep Learning*, section 6.2.2.3, explain why the two belong together):
 #
 #     d loss / d logit = (p - y) / n
 #
-# p are the probabilities, y is 1 for the right class and else 0, n is the size of the batch. So each picture pulls its
-# right class up by what is missing to 1, and pushes the other classes down by what they have too much. In each row this
-# adds up to 0.
+# Here p are the probabilities, y is 1 for the right class and 0 otherwise, and n is the size of the batch. So each
+# picture pulls the logit of its right class up, in proportion to 1 - p, and pushes all other logits down, in proportion
+# to p. Each row of the gradient adds up to 0.
 
 # %%
 rights = np.eye(10)[labels]
@@ -101,9 +101,9 @@ assert all(by_hand.argmin(axis=1) == labels)  # the only class that is pulled up
 # ## The gradient at a weight
 #
 # From the logits, the chain rule goes back through the network, layer by layer. The last layer computes logits =
-# features x kernel + bias; so the gradient of its kernel is the features, transposed, times that of the logits, and the
-# gradient of its bias is the sum over the batch. `kerasnets.gradients` gives what the backend finds for every weight in
-# one backward pass, `kerasnets.trace` what each layer gave on the way.
+# features x kernel + bias. So the gradient of its kernel is the transposed features times the gradient of the logits,
+# and the gradient of its bias is the gradient of the logits, summed over the batch. `kerasnets.gradients` runs one
+# backward pass and gives the backend's gradient of every weight; `kerasnets.trace` gives the output of every layer.
 
 # %%
 gradients = {gradient.name: gradient.after for gradient in kerasnets.gradients(network, images, labels)}
@@ -113,9 +113,9 @@ assert np.allclose(features.T @ by_hand, gradients["logits/kernel"], atol=1e-6)
 assert np.allclose(by_hand.sum(axis=0), gradients["logits/bias"], atol=1e-6)
 
 # %% [markdown]
-# For a weight further down the formula gets long, but there is a judge that needs none. A derivative is a slope: move
-# one weight up by a little h, then down by h, and divide the difference of the two losses by 2h. Here for one weight in
-# each convolution, the one with the largest gradient.
+# For a weight in an earlier layer the formula is long, but a gradient can be checked without a formula. A derivative is
+# a slope: move one weight up by a small h, then down by h, and divide the difference of the two losses by 2h. We do
+# this for one weight in each convolution, the weight with the largest gradient.
 
 # %%
 variables = {variable.path: variable for variable in network.trainable_variables}
@@ -142,13 +142,13 @@ for name in ("c1/kernel", "c3/kernel", "c5/kernel"):
     assert abs(good - exact) < 0.02 * abs(exact)
 
 # %% [markdown]
-# If h is too small, the losses differ in their last digits alone, which float32 rounds away. If it is too large, the
-# loss bends between the two places. The backward pass has neither problem, and needs one run for all 61,706 weights,
-# where this needs two for each.
+# If h is too small, the losses differ only in their last digits, which float32 rounds away. If h is too large, the loss
+# is not a straight line between the two places. The backward pass has neither problem. It needs one run for all 61,706
+# weights, and the slopes need two runs for each weight.
 #
 # ## One step
 #
-# SGD goes against the gradient: new weight = weight - learning rate x gradient. Nothing else happens.
+# SGD moves each weight against its gradient: new weight = weight - learning rate x gradient. Nothing else happens.
 
 # %%
 RATE = 0.1
@@ -171,8 +171,8 @@ assert loss_after < loss_before
 assert 0.8 < (loss_after - loss_before) / expected < 1.2
 
 # %% [markdown]
-# The straight line is the promise of the gradient: a fall of learning rate x (length of the gradient) squared. It holds
-# for a step that is small enough.
+# If the loss were a straight line, it would fall by learning rate x (length of the gradient) squared. This holds for a
+# step that is small enough.
 
 # %%
 before, change = first[0][:, :, 0, :], (second[0] - first[0])[:, :, 0, :]
@@ -192,7 +192,7 @@ assert np.abs(change).max() < 0.2 * np.abs(before).max()  # steps are small, and
 # %% [markdown]
 # ## How large a step?
 #
-# Forty steps on the same batch, each training from the same first weights.
+# Three trainings of forty steps on the same batch, from the same initial weights.
 
 # %%
 network.compile(keras.optimizers.SGD(), loss_of_keras)
@@ -217,15 +217,15 @@ assert curves["right"][-1] < 0.5 * loss_before
 assert max(curves["too large"]) > 2 * loss_before
 
 # %% [markdown]
-# Too small a rate goes the right way, and takes for ever. Too large a one jumps across the valley, time and again.
-# Which rates are too large depends on the network and on the scale of its inputs; so the usual search is by factors of
-# 10, or of 3 near the limit. (With other first weights all this came out alike, in each of eleven draws, on MNIST and
-# on scikit-learn's digits.) A loss that falls on one batch of 32 only shows that the network can learn; whether it has
-# learnt what a digit looks like, only pictures that it has not seen can tell.
+# With too small a rate the loss falls, but very slowly. With too large a rate each step jumps across the minimum. The
+# limit depends on the network and on the scale of its inputs, so the usual search is by factors of 10, or of 3 near the
+# limit. (Eleven draws of initial weights, on MNIST and on scikit-learn's digits, gave the same picture.) A loss that
+# falls on one batch of 32 only shows that the network can learn. Only pictures that it has not seen can show whether it
+# has learned what a digit looks like.
 #
-# Here are probabilities and gradient at the logits, before the first step and after the last one at the right rate.
-# Blue classes are pulled up, red ones pushed down. Where an answer has become sure, nothing pulls any more: the
-# gradient fades by itself, as the batch has taught what it had to teach.
+# The next figure shows the probabilities and the gradient at the logits, before the first step and after the last step
+# at the right rate. Blue logits are pulled up, red logits are pushed down. If an answer is right and sure, its gradient
+# is nearly 0: the more the network has learned from the batch, the smaller the gradient.
 
 # %%
 later = softmax(logits_after["right"])
@@ -250,8 +250,8 @@ plt.show()
 # ## What `fit` does around it
 #
 # `fit` cuts the training data into batches and takes one such step for each. The loss that it prints is the mean over
-# the batches, each judged *before* its own step: so the number of the first epoch is too high. Done by hand, four
-# batches come to the same weights:
+# the batches, and the loss of each batch is computed *before* its own step. So the number of the first epoch is too
+# high. Four batches by hand give the same weights:
 
 # %%
 images, labels = scaled(data.train_images[:128]), data.train_labels[:128]
@@ -273,8 +273,8 @@ assert abs(np.mean(before_each) - fitted.history["loss"][0]) < 1e-3
 assert cross_entropy(logits_of(images), labels) < np.mean(before_each)
 
 # %% [markdown]
-# What else it does: it shuffles the pictures anew in each epoch (unless `shuffle=False`); it runs the network in
-# training mode, in which dropout drops and batch normalization takes the batch's own mean and variance; after each
-# epoch it judges `validation_data`, without a step and in the other mode; and between all of it, it calls the
-# callbacks, which print, stop or save. The optimizers that are not SGD differ in one line, the one that makes a change
-# of a gradient.
+# `fit` does four more things. It shuffles the pictures again in each epoch (unless `shuffle=False`). It runs the
+# network in training mode, in which dropout is on and batch normalization uses the mean and variance of the batch.
+# After each epoch it evaluates `validation_data`, in inference mode and without a step. And it calls the callbacks,
+# which print, stop or save. Other optimizers differ from SGD in one line only, the line that turns a gradient into a
+# change of the weight.

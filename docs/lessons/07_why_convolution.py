@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 7. Why convolution
 #
-# A convolutional and a dense network of the same size learn the same digits; then the pixels of all pictures are put
-# into another order, the same for each, and it is seen who minds.
+# A convolutional and a dense network of the same size learn the same digits. Then the pixels of all pictures are put
+# into another order, the same for each picture, and only one of the two networks does worse.
 
 # %%
 import os
@@ -23,15 +23,14 @@ from kerasnets.training.augmentation import crop
 
 # %% [markdown]
 # The experiment is Alfredo Canziani's (Deep Learning, New York University, 2020, week 3, notebook "convnet"), with one
-# change. MNIST's makers put every digit into the middle of its picture, which takes half of the work off a network.
-# Here each is moved by up to 4 pixels, as far as the margin goes, so that a training of seconds shows clearly what it
-# is about.
+# change. MNIST's makers put every digit into the middle of its picture, which makes the task much easier. Here each
+# digit is moved by up to 4 pixels, as far as its margin allows, so that a training of seconds shows a clear difference.
 #
 # ## The same pixels in another order
 #
-# One order of the 784 places is drawn, and every picture is shuffled by it. Nothing is lost: whoever knows the order
-# can put them back. To us the digits are gone, though, and with them what makes a picture a picture: that a pixel is
-# mostly like its neighbour.
+# We draw one order of the 784 pixels and put every picture into this order. No information is lost: whoever knows the
+# order can restore the pictures. But we no longer see the digits, and one property of pictures is gone: a pixel is no
+# longer similar to its neighbours.
 
 # %%
 data = load_present("mnist") or load_present("digits")
@@ -71,10 +70,10 @@ figure.suptitle("Eight digits; below them the same pixels in the other order")
 plt.show()
 
 # %% [markdown]
-# ## Two networks of one size
+# ## Two networks of the same size
 #
-# `fc2layer` sees 784 numbers in a row, and has two dense layers of 8. `small_cnn` has two convolutions of 6 kernels of
-# 5x5, each followed by a pooling, and a dense layer of 50. Their weights, counted by hand:
+# `fc2layer` sees a row of 784 numbers, and has two dense layers of 8 units. `small_cnn` has two convolutions with 6
+# filters of 5x5, each followed by a pooling, and a dense layer of 50 units. Here are their weights, counted by hand:
 
 # %%
 parameters = {name: kerasnets.describe(name).parameters for name in ("fc2layer", "small_cnn")}
@@ -84,15 +83,15 @@ print(parameters)
 assert parameters == {"fc2layer": dense_by_hand, "small_cnn": cnn_by_hand}
 
 # %% [markdown]
-# The dense network spends 6,272 of its weights on its first layer: for each of 8 units, one for each pixel. The 150
-# weights of the first convolution are used at 24 x 24 places. So the network need not learn anew at each place what a
-# stroke looks like, and has weights left for what comes after.
+# The dense network spends 6,272 of its weights on its first layer: one per pixel for each of 8 units. The 150 weights
+# of the first convolution are used at 24 x 24 places. So the convolutional network need not learn at each place again
+# what a stroke looks like, and has weights left for later layers.
 #
-# ## To a dense layer the order is nothing
+# ## A dense layer does not depend on the order
 #
-# A dense layer adds up pixel times weight, and a sum does not depend on its order. Put the rows of the first kernel
-# into the other order too, and the permuted pictures give the same logits. Such a network starts at the same place, so
-# it also learns the same.
+# A dense layer adds up products of pixel and weight, and a sum does not depend on its order. If the rows of the first
+# kernel are put into the new order too, the permuted pictures give the same logits. This network starts with the same
+# answers, so it also learns the same.
 
 
 # %%
@@ -140,13 +139,14 @@ assert accuracies["small_cnn"] > accuracies["fc2layer"] + 0.1
 assert accuracies["small_cnn"] > accuracies["small_cnn, permuted"] + 0.08
 
 # %% [markdown]
-# Of the same size, the convolutional network is far ahead, as long as its pictures are pictures. In the other order a
-# window of 5x5 has 25 pixels from anywhere. What a kernel finds at one place means nothing at the next, and the maximum
-# of four results that do not belong together throws away more than it keeps. So it falls far back. It was not better as
-# such: it *assumed* something that holds for pictures. (With other first weights the accuracies move by some points;
-# the differences that are claimed held for each of eleven draws, on MNIST and on scikit-learn's digits.)
+# On plain pictures, the convolutional network is far better than the dense network of the same size. In the other
+# order, a 5x5 window holds 25 pixels from anywhere. A feature at one place says nothing about the next place, and the
+# maximum of four unrelated results discards more than it keeps. So the accuracy falls far. The convolutional network is
+# not better in general: it *assumes* something that holds for pictures. (With other initial weights the accuracies
+# change by a few points. The differences asserted here held in each of eleven draws, on MNIST and on scikit-learn's
+# digits.)
 #
-# That is to be seen in the maps, too. Here is what the first convolution of each gives:
+# The feature maps show it too. This is the output of the first convolution of each network:
 
 # %%
 figure, places = plt.subplots(2, 7, figsize=(9, 2.9), layout="constrained")
@@ -167,10 +167,10 @@ assert map_likeness[0] > map_likeness[1] + 0.1
 # %% [markdown]
 # ## The whole experiment
 #
-# This lesson trained for seconds, on few pictures, which it moved. With all of MNIST and Canziani's settings (SGD 0.01,
-# momentum 0.5, batches of 64, one epoch) the project has run it on three backends with three seeds each, every network
-# from weights of its own. The runs stand in `docs/results.csv`; `python scripts/reproduce.py fc2layer-mnist` and so on
-# repeats them.
+# This lesson trained for seconds, on a few pictures, which were moved. This project has also run the experiment with
+# all of MNIST and Canziani's settings (SGD 0.01, momentum 0.5, batches of 64, one epoch), on three backends with three
+# seeds each, and every network had initial weights of its own. `docs/results.csv` lists the runs; `python
+# scripts/reproduce.py fc2layer-mnist` repeats the runs of one recipe.
 
 # %%
 rows = reproduction.read(reproduction.RESULTS)
@@ -198,6 +198,6 @@ figure.suptitle("A dense and a convolutional network of 6,400 weights")
 plt.show()
 
 # %% [markdown]
-# In the other order the convolutional network is even a little worse than the dense one. The same holds elsewhere:
-# where neighbours belong together, in pictures, sound or text, a convolution starts with what a dense layer would have
-# to find out from examples. Where they do not, such as in the columns of a table, it has nothing to offer.
+# In the other order, the convolutional network is even a little worse than the dense one. The same holds for other
+# data. If neighbours belong together, as in pictures, sound or text, a convolution starts with knowledge that a dense
+# layer would have to learn from examples. If they do not, as in the columns of a table, a convolution has no advantage.

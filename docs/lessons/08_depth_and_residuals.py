@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 8. Depth and residuals
 #
-# Why more layers made networks worse, and what a shortcut around each block changes: the gradient layer by layer, the
-# training, the shapes, and the part of batch normalization.
+# Why more layers made networks worse, and how a shortcut around each block helps: the gradient layer by layer, the
+# training, the shapes, and the role of batch normalization.
 
 # %%
 import os
@@ -21,10 +21,11 @@ from kerasnets.inspection.backward import backward
 # %% [markdown]
 # ## Deeper was worse
 #
-# By 2014 networks had about twenty layers, and more layers did not help: a plain network of 34 layers had *more* errors
-# on ImageNet than one of 18, on its training data too, so it was not learning by heart. That is odd. The 34 layers
-# could do what the 18 do, and let the others pass their input on; but training does not find it. He, Zhang, Ren and Sun
-# (arXiv:1512.03385) let each two layers compute not the result, but what must be *added* to their input. Their errors:
+# By 2014 networks had about twenty layers, and more layers did not help. A plain network of 34 layers had *more* errors
+# on ImageNet than one of 18 layers, on its training data too, so overfitting was not the reason. That is surprising.
+# Eighteen of the 34 layers could compute the same as the smaller network, and the rest could pass their input on; but
+# training does not find this solution. He, Zhang, Ren and Sun (arXiv:1512.03385) let each pair of layers compute not
+# the result, but the difference that is *added* to its input. Their errors:
 
 # %%
 IMAGENET = {"plain": {18: 27.94, 34: 28.54}, "residual": {18: 27.88, 34: 25.03}}  # table 2: first guess wrong, %
@@ -41,14 +42,14 @@ for depth in (20, 56):  # ours are the same networks
     assert round(kerasnets.describe(f"resnet{depth}").parameters / 1e6, 2) == CIFAR10[depth][0]
 
 # %% [markdown]
-# Figure 6 of the paper has the plain networks on CIFAR-10: from 20 to 32, 44 and 56 layers the error grows, in training
-# and in test; with 110 it is above 60 %.
+# Figure 6 of the paper shows the plain networks on CIFAR-10. From 20 to 32, 44 and 56 layers, the error grows on
+# training data and on test data. With 110 layers it is above 60 %.
 #
 # ## The same in small
 #
-# Here is a stack that computes in seconds: a first convolution, ten blocks of two, a pooling, a dense layer; all
-# convolutions are 3x3 with 8 filters, on digits of 14x14. One function builds it plain or residual, with batch
-# normalization after each convolution or without.
+# This network trains in seconds: a first convolution, ten blocks of two convolutions, a pooling and a dense layer. All
+# convolutions are 3x3 with 8 filters, and the digits have 14x14 pixels. One function builds the network plain or
+# residual, with or without batch normalization after each convolution.
 
 # %%
 data = load_present("mnist") or load_present("digits")
@@ -91,9 +92,10 @@ assert networks["plain"].count_params() == networks["residual"].count_params()  
 # %% [markdown]
 # ## A block that does nothing
 #
-# In "residual" the second convolution of each block begins with zeros. So the block adds nothing at first, and all ten
-# together pass on what the first convolution found, exactly. A training starts with a network that is in effect one
-# layer deep, and grows from there. A plain block cannot pass its input on so easily: with zeros, it gives zeros.
+# In "residual", the weights of the second convolution of each block are initialized with zeros. So a block adds nothing
+# at first, and all ten blocks pass the output of the first convolution on unchanged. Training starts with a network
+# that is in effect one layer deep, and grows from there. A plain block cannot pass its input on so easily: with zero
+# weights, its output is zero.
 
 # %%
 outputs = {activity.name: activity.output for activity in kerasnets.trace(networks["residual"], images[:1])}
@@ -103,8 +105,8 @@ assert outputs["relu0"].max() > 0
 # %% [markdown]
 # ## The gradient on its way back
 #
-# `backward` runs one backward pass, as in [lesson 6](06_one_training_step.md). How large is the gradient of each
-# block's second convolution, before the first step?
+# `backward` runs one backward pass, as in [lesson 6](06_one_training_step.md). How large is the gradient of the second
+# convolution in each block before the first step?
 
 # %%
 cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -143,24 +145,26 @@ assert min(sizes["plain, He's weights"]) > 5 * max(sizes["plain"])
 assert fall("plain, batch norm") > 2 * fall("residual, batch norm")
 
 # %% [markdown]
-# *Plain.* Keras' usual first weights (Glorot's) suit layers without ReLU. With it, each convolution halves the mean
-# square of what it passes on, or worse. After twenty of them nearly nothing is left, and the way back loses as much.
-# The shortcut cures that without a word on weights: a block's output is x + F(x), its derivative 1 + F'(x), and the 1
-# comes through any number of blocks (He et al., arXiv:1603.05027, equation 5; here but for the ReLU after the sum).
+# *Plain.* Keras' default initializer (Glorot's) suits layers without ReLU. With ReLU, each convolution at least halves
+# the mean square of its input. After twenty convolutions nearly nothing is left, and the gradient loses as much on its
+# way back. The shortcut solves this with any initializer: the output of a block is x + F(x), its derivative is 1 +
+# F'(x), and the 1 passes through any number of blocks (He et al., arXiv:1603.05027, equation 5; exact except for the
+# ReLU after the sum).
 #
-# *He's weights* are larger by a factor of the square root of two, which makes up for ReLU (arXiv:1502.01852, section
-# 2.2). They keep a plain network's gradient alive as well. So does *batch normalization*, which brings each channel of
-# a batch to mean 0 and deviation 1, whatever the weights. In a plain network the gradient even grows then, from each
-# layer to the one before it (Yang et al., arXiv:1902.08129); with the shortcut it grows much less.
+# *He's weights* are larger by the square root of two, which compensates for ReLU (arXiv:1502.01852, section 2.2). They
+# keep the gradient of a plain network alive too. So does *batch normalization*, which brings each channel of a batch to
+# mean 0 and standard deviation 1, whatever the weights are. In a plain network with batch normalization, the gradient
+# even grows from each layer to the layer before it (Yang et al., arXiv:1902.08129); with the shortcut it grows much
+# less.
 #
-# So vanishing gradients were not what ailed the plain networks of the paper. Those had both, He's weights and batch
-# normalization; the authors looked at their gradients, and found them healthy (section 4.1). What makes a deep plain
-# network hard to train remains, even where its gradient has the right size.
+# So vanishing gradients were not the problem of the plain networks in the paper. These had He's weights and batch
+# normalization, and the authors found that their gradients were healthy (section 4.1). A deep plain network is hard to
+# train even if its gradient has the right size.
 #
 # ## The training
 #
-# Forty steps of SGD on this batch, written out: each weight less rate times gradient. Without batch normalization the
-# rate is 0.01, with it 0.03.
+# Forty steps of SGD on this batch, written out: weight - rate x gradient. The rate is 0.01 without batch normalization,
+# and 0.03 with it.
 
 # %%
 STEPS = 40
@@ -189,25 +193,24 @@ assert curves["residual, batch norm"][-1] < 0.5
 assert curves["residual, batch norm"][-1] < curves["plain, batch norm"][-1] / 2
 
 # %% [markdown]
-# The plain network stands still. The shortcut alone gets it moving, but slowly, and a larger rate makes it leap: ten
-# blocks that each add something make large sums, and nothing holds them. That is what batch normalization adds. It
-# keeps the numbers of every layer at one size while the weights below it change, and so allows larger steps (Ioffe and
-# Szegedy, arXiv:1502.03167, section 3.3). The two help each other: with both, the first losses are the highest (the
-# figure cuts them off), and the last one is by far the lowest. (At 0.1 the plain one with batch normalization does
-# better: two draws ended at 0.04 and 0.13. Twenty-two layers can still be trained so; the paper's plain networks fell
-# behind from 32 on.) The figures differ with the first weights; what is claimed here held for each of eleven draws, on
-# MNIST and on scikit-learn's digits.
+# The loss of the plain network does not fall. With the shortcut alone it falls, but slowly, and a larger rate makes it
+# jump: each of ten blocks adds something, and nothing limits the sum. Batch normalization does. It keeps the outputs of
+# every layer at the same scale while the weights before it change, and so allows larger steps (Ioffe and Szegedy,
+# arXiv:1502.03167, section 3.3). The two help each other: with both, the first losses are the highest (the figure cuts
+# them off), and the last loss is by far the lowest. (At a rate of 0.1, the plain network with batch normalization does
+# better: two draws ended at 0.04 and 0.13. Twenty-two plain layers can still be trained; in the paper, plain networks
+# fell behind from 32 layers on.) The figures depend on the initial weights. The claims asserted here held in each of
+# eleven draws, on MNIST and on scikit-learn's digits.
 #
-# All of this is one batch, learnt by heart: it says which network can be trained, not which one is right on other
-# pictures.
+# All of this uses a single batch. It shows which network can be trained, not which one is right on other pictures.
 #
 # ## Where the shapes differ
 #
-# x + F(x) needs two arrays of one shape. But a network gets smaller and wider on its way: in ResNet-18 the first block
-# of the second stage halves height and width and has 128 channels in place of 64. The shortcut must follow. The paper's
-# option B is a *projection*, a 1x1 convolution with the same stride; that is what our networks for ImageNet have, like
-# torchvision's. Option A, of the networks for CIFAR-10, needs no weights: every second pixel of x, and zeros for the
-# new channels.
+# x + F(x) needs two arrays of the same shape. But the feature maps become smaller, and their channels more. In
+# ResNet-18, the first block of the second stage halves height and width, and has 128 channels in place of 64. The
+# shortcut must change the shape too. The paper's option B is a *projection*, a 1x1 convolution with the same stride;
+# our networks for ImageNet use it, like torchvision's. Option A, for the CIFAR-10 networks, needs no weights: it takes
+# every second pixel of x, and zeros for the new channels.
 
 # %%
 print("network   layer                        output      kernel's weights")

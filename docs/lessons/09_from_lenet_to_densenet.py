@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 9. From LeNet to DenseNet
 #
-# Seven networks and the idea that each one added, 1998 to 2016; how deep, how large and how costly they are, counted;
-# and what accuracy was bought with it.
+# Seven networks from 1998 to 2016 and the idea that each of them added; their depth, size and cost, counted; and the
+# accuracy that they reach.
 
 # %%
 import os
@@ -24,33 +24,33 @@ from kerasnets.project import reproduction
 # ## The walk
 #
 # **LeNet-5**, 1998 (LeCun, Bottou, Bengio and Haffner, *Proceedings of the IEEE* 86(11), section II). A small kernel
-# slides over the picture, so that the same few weights look for the same thing everywhere; pooling makes the maps
-# smaller, while they get more; dense layers decide. Most networks below still follow this plan.
+# slides over the picture, so the same few weights look for the same feature everywhere. Pooling makes the feature maps
+# smaller, while their number grows. Dense layers decide. Most networks below still follow this plan.
 #
-# **AlexNet**, 2012 (Krizhevsky, Sutskever and Hinton, *NIPS* 25). The same plan, a thousand times as large, on a
-# million photos and two graphics processors. ReLU in place of tanh made it learn several times faster, dropout and
-# changed pictures kept it from learning by heart. It won ImageNet's contest with 15.3 % errors among five guesses,
-# where the next had 26.2 %.
+# **AlexNet**, 2012 (Krizhevsky, Sutskever and Hinton, *NIPS* 25). The same plan, a thousand times as large, trained on
+# a million photos with two graphics processors. ReLU in place of tanh made training several times faster; dropout and
+# augmentation reduced overfitting. It won ImageNet's contest with a top-5 error of 15.3 %; the second best entry had
+# 26.2 %.
 #
-# **NiN**, 2013 (Lin, Chen and Yan, arXiv:1312.4400). Convolutions of 1x1 are a small dense network at each pixel. At
-# the end there is one map for each class, and its mean is the logit: no dense layer, and so few weights.
+# **NiN**, 2013 (Lin, Chen and Yan, arXiv:1312.4400). 1x1 convolutions are a small dense network at each pixel. At the
+# end there is one feature map for each class, and its mean is the logit. The network has no dense layer, and so few
+# weights.
 #
-# **VGG**, 2014 (Simonyan and Zisserman, arXiv:1409.1556). Nothing but 3x3 convolutions, and more of them: two, one
-# after the other, see 5x5 pixels, three see 7x7, with fewer weights than one large kernel and a ReLU between (section
-# 2.3).
+# **VGG**, 2014 (Simonyan and Zisserman, arXiv:1409.1556). Only 3x3 convolutions, and more of them. Two in a row see 5x5
+# pixels, three see 7x7, with fewer weights than one large kernel and with a ReLU after each (section 2.3).
 #
 # **GoogLeNet**, 2014 (Szegedy et al., arXiv:1409.4842). Which kernel size is right? All at once: branches of 1x1, 3x3,
-# 5x5 and pooling, side by side. Convolutions of 1x1 make the maps fewer before the costly ones, and there is one dense
-# layer only.
+# 5x5 and pooling, side by side. 1x1 convolutions reduce the number of feature maps before the costly convolutions, and
+# there is only one dense layer.
 #
-# **ResNet**, 2015 (He, Zhang, Ren and Sun, arXiv:1512.03385). Each block adds what it found to what it was given, so
-# that a deep network begins with short ways through it ([lesson 8](08_depth_and_residuals.md)).
+# **ResNet**, 2015 (He, Zhang, Ren and Sun, arXiv:1512.03385). Each block adds its result to its input, so a deep
+# network has short paths through it ([lesson 8](08_depth_and_residuals.md)).
 #
-# **DenseNet**, 2016 (Huang, Liu, van der Maaten and Weinberger, arXiv:1608.06993). Each layer is given the maps of
-# *all* layers before it in its block, side by side and not added, and contributes a few new ones, such as 32. What was
-# found once need not be found again.
+# **DenseNet**, 2016 (Huang, Liu, van der Maaten and Weinberger, arXiv:1608.06993). The input of each layer is the
+# feature maps of *all* earlier layers in its block, concatenated and not added. Each layer contributes a few new
+# feature maps, for example 32, and need not compute a known feature again.
 #
-# What VGG says of 3x3, counted for 64 channels in and out:
+# VGG's argument for 3x3, counted for 64 input and 64 output channels:
 
 # %%
 channels = 64
@@ -64,13 +64,13 @@ for convolutions, size in [(2, 5), (3, 7)]:
 # %% [markdown]
 # ## Counted
 #
-# *Depth* is the largest number of layers with weights on a way from the picture to the logits: that is what the numbers
-# in names like ResNet-50 count. A *multiply-add* is one product that is added to a sum; those are counted for one
-# picture forward. The *field* is how many pixels in each direction a number can see before the last pooling or the
-# dense layers make one out of all places ([lesson 4](04_small_kernels.md) has how it grows). The last two columns
-# say which share the dense layers have in weights and in work.
+# *Depth* is the largest number of layers with weights on a path from the picture to the logits; names like ResNet-50
+# count these layers. A *multiply-add* is one product that is added to a sum; the table counts them for the forward pass
+# of one picture. The *field* is the receptive field in each direction, before the last pooling or the dense layers
+# combine all places ([lesson 4](04_small_kernels.md) explains how it grows). The last two columns show the dense
+# layers' share of the weights and of the work.
 #
-# Nothing is run here, so no weights are drawn.
+# The networks are counted, not run, so no weights are drawn.
 
 
 # %%
@@ -120,16 +120,16 @@ assert share_of_dense(described["vgg16"].layers, "multiply_adds") < 0.01
 assert share_of_dense(described["nin"].layers, "parameters") == 0
 
 # %% [markdown]
-# Weights and work lie in different places: in AlexNet and VGG nearly all weights are in dense layers, nearly all work
-# is in convolutions. When the dense layers went, weights became few, and depth cheap. (LeNet-5's field is larger than
-# its picture, as the padding counts. GoogLeNet, ResNet and DenseNet see more than the whole picture in the same way.)
+# Weights and work are in different layers. In AlexNet and VGG, nearly all weights are in dense layers, and nearly all
+# work is in convolutions. Networks without large dense layers have few weights, and depth costs them little. (LeNet-5's
+# field is larger than its picture because it includes the padding. The same holds for GoogLeNet, ResNet and DenseNet.)
 #
-# ## What accuracy it bought
+# ## The accuracy that they reach
 #
-# These are the networks for which torchvision publishes weights, with what it says of them: parameters, multiply-adds
-# in thousands of millions, and the share of ImageNet's 50,000 validation pictures whose first guess is right, by one
-# crop from the middle (`torchvision.models.*_Weights.IMAGENET1K_V1.meta`, of torchvision 0.29). Some differ a little
-# from the papers': AlexNet is the one of one tower, GoogLeNet has batch normalization and 3x3 for 5x5.
+# torchvision publishes weights for these networks, with their parameters, their multiply-adds in thousands of millions,
+# and their top-1 accuracy: the share of ImageNet's 50,000 validation pictures whose most likely class is right, with
+# one crop from the middle (`torchvision.models.*_Weights.IMAGENET1K_V1.meta` of torchvision 0.29). Some networks differ
+# a little from the papers: AlexNet has one tower, and GoogLeNet has batch normalization, and 3x3 in place of 5x5.
 
 # %%
 TORCHVISION = {
@@ -205,16 +205,16 @@ assert size["googlenet"] < size["vgg11"] / 20
 assert accuracy["resnet152"] == max(accuracy.values()) < BETTER_TRAINED
 
 # %% [markdown]
-# Size is not what makes a network good. Within a family larger is better, but GoogLeNet reaches VGG-11 with a twentieth
-# of its weights, and DenseNet-121 beats VGG-19 with an eighteenth. And the last line is a warning. The same
-# ResNet-50, trained longer and with more changed pictures, beats every point of the figure: whoever compares networks
-# must train them in the same way.
+# Size alone does not make a network good. Within a family, larger is better, but GoogLeNet is as good as VGG-11 with a
+# twentieth of its weights, and DenseNet-121 is better than VGG-19 with an eighteenth. The last line is a warning. The
+# same ResNet-50, trained longer and with more augmentation, is better than every point of the figure: networks can be
+# compared only if they are trained in the same way.
 #
 # ## The small ones
 #
-# The same picture of what this project has trained and measured itself, on test data, as the mean over seeds and
-# backends (`docs/results.csv`; the trainings differ, and two networks had one epoch only, as their source has it). Of
-# two trainings of one network the better one is taken.
+# The same figure for the networks that this project has trained itself: the error on test data, as the mean over seeds
+# and backends (`docs/results.csv`). The trainings differ: two networks had only one epoch, like their source. If a
+# network has two recipes, the figure shows the better one.
 
 # %%
 PICTURES = ("MNIST", "Fashion-MNIST", "CIFAR-10 (JPEG)")
@@ -251,5 +251,5 @@ assert mnist["lenet5_sigmoid"] < mnist["dnn_mnist"]  # with a ninth of the param
 assert parameters["lenet5_sigmoid"] < parameters["dnn_mnist"] / 9
 
 # %% [markdown]
-# Here too a convolution is worth more than size: with as many parameters as a dense network, or far fewer, it makes
-# fewer errors ([lesson 7](07_why_convolution.md) has why).
+# Here too, convolution matters more than size: a convolutional network makes fewer errors than a dense network with as
+# many parameters, or with far more ([lesson 7](07_why_convolution.md) explains why).

@@ -227,7 +227,7 @@ ENGINES = {  # of those that read a file, in the order of choice
 }
 HALF_WAY = 16  # between 1 and 255, the largest of pixels that are divided by 255 and of those that are not
 LARGE = 5_000_000  # bytes of a file, from which computing takes longer than beginning
-FOR_LARGE = ("onnxruntime", "openvino")  # 2.1 to 2.7 times as fast as OpenCV (docs/prediction.md)
+FOR_LARGE = ("onnxruntime", "openvino")  # 2.1 to 2.7 times as fast as OpenCV (docs/benchmarks/prediction.md)
 INSTALL = {"cv2": "opencv-python", "ai_edge_litert": "ai-edge-litert"}  # where pip has another name than import
 
 

@@ -1,7 +1,8 @@
 """Recipes run over seeds and backends, and the table of what came of it.
 
-RESULTS holds one line for each run, added when it is done; README.md, README.zh-CN.md and models_saved/README.md show
-it. What is there already is not run again, and a run that was stopped goes on after its last epoch.
+RESULTS holds one line for each run, added when the run is done. docs/results.md shows all recipes, README.md and
+README.zh-CN.md the recipes of HIGHLIGHTS, and models_saved/README.md each run. A run that RESULTS has is not run again,
+and a run that was stopped goes on after its last epoch.
 """
 
 import csv
@@ -29,6 +30,10 @@ COLUMNS = (
     "best_epoch", "seconds", "dataset", "machine", "versions", "commit", "date",
 )  # fmt: skip
 BEGIN, END = "<!-- results: written by scripts/reproduce.py -->", "<!-- end of results -->"
+HIGHLIGHTS = (  # the recipes that README.md shows
+    "mnist_cnn-mnist", "lenet5-mnist", "lenet5_sigmoid-mnist", "googlenet_mini-fashion_mnist-cosine",
+    "resnet_mini-fashion_mnist-cosine",
+)  # fmt: skip
 IN_CHINESE = {  # what the summary says in words; a published figure's words stand in RECIPES
     "| recipe | published |": "| 配方 | 公布值 |",
     "| reached |": "| 达到 |",
@@ -229,11 +234,13 @@ def write_tables(
     readme=ROOT / "README.md",
     chinese_readme=ROOT / "README.zh-CN.md",
     models_readme=ROOT / "models_saved/README.md",
+    results_page=ROOT / "docs/results.md",
 ):
-    """Put the tables into the three pages, between their marks."""
+    """Put the tables into the four pages, between their marks."""
     pages = {
-        readme: summary_table(rows),
-        chinese_readme: in_chinese(summary_table(rows)),
+        readme: summary_table(rows, HIGHLIGHTS),
+        chinese_readme: in_chinese(summary_table(rows, HIGHLIGHTS)),
+        results_page: summary_table(rows),
         models_readme: f"{shipped_table()}\n\n{full_table(rows)}",
     }
     for path, table in pages.items():
@@ -244,15 +251,15 @@ def write_tables(
             part.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
 
 
-def summary_table(rows):
-    """Markdown: a line for each recipe, the published figure, ours as mean and deviation by backend."""
+def summary_table(rows, names=tuple(RECIPES)):
+    """Markdown: a line for each recipe of `names`, the published figure, ours as mean and deviation by backend."""
     lines = [
         "| recipe | published | torch | tensorflow | jax | reached |",
         "|---|---|---|---|---|---|",
     ]
-    for name, recipe in RECIPES.items():
+    for name in names:
         cells = [cell(name, backend, rows) for backend in backends.BACKENDS]
-        lines.append(f"| `{name}` | {recipe.published_figure} | {' | '.join(cells)} | {verdict(name, rows)} |")
+        lines.append(f"| `{name}` | {RECIPES[name].published_figure} | {' | '.join(cells)} | {verdict(name, rows)} |")
     return "\n".join(lines)
 
 

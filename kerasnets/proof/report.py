@@ -190,28 +190,42 @@ def machine():
 
 
 EXPLANATION = f"""\
-Each network is built on each backend and in each memory layout (one of more than {DEPTH_TO_COMPILE_TWICE} layers with
-weights is built in channels_first on torch alone, and its row says so), with the same weights, drawn by NumPy, as its
-twin in plain PyTorch: torchvision's model where it has one, else `kerasnets/twins`, written from the paper or the
-listing. The twin, computed in float64, is the truth. A number is the largest difference from it over the largest value,
-the worst of all backends and layouts; in brackets stands how far the twin itself lies from it in float32, in the worse
-of PyTorch's two memory formats.
+Each network is compared with its twin: the same network in plain PyTorch. The twin is torchvision's model if there is
+one, else a module in `kerasnets/proof/twins`, written from the paper or the tutorial. Network and twin get the same
+weights, drawn by NumPy. The network is built on each backend and in both memory layouts. One exception: a network of
+more than {DEPTH_TO_COMPILE_TWICE} layers with weights is built in channels_first on torch only, because TensorFlow and
+JAX compile it for minutes; its row says so.
 
-- **parameters**: trainable, at full size; "published" are the paper's, torchvision's or the tutorial's.
-- **logits**: in inference, in float32; at most {TOLERANCE:.0e}.
-- **in training**: the same in training mode, where batch norm takes the batch's statistics; at most
-  {TIMES_THE_YARDSTICK} times PyTorch's own distance, which may be {WELL_CONDITIONED:.0e} at most. Dropout is off.
-- **gradients**, **{STEPS_IN_WORDS}** (SGD with momentum: what they changed, moving statistics among it): the worst
-  tensor, in float64; at most {TOLERANCE_OF_FLOAT64:.0e} or {TIMES_THE_YARDSTICK} times PyTorch's own distance, which
-  is here how far its float64 lies from itself when the pictures of a batch change places. In float32, rounding takes
-  some ReLU from one side of 0 to the other, and the gradient jumps, PyTorch's own as well: gradients in float32 are not
-  judged. Keras' rule for the type of a product is replaced there, since by it a dense layer of float64 multiplies in
-  float32 on torch and JAX.
-- **files**: `.keras` and `.h5` of each backend, loaded by the next; the logits, at most {TOLERANCE:.0e}.
-- **full size**: the logits of one picture at the network's own input and number of classes, on torch, in float32; at
-  most {TOLERANCE:.0e}.
+The reference is the twin in float64. Each number in the table is the largest difference from the reference, divided by
+the largest value: the worst of all backends and layouts. The number in brackets is the same distance for the twin in
+float32, in the worse of PyTorch's two memory formats.
 
-Proven also: one step moves every trainable weight, but for biases that a following batch norm cancels; no layer name is
-automatic. But for the full size, networks are proven at the input shown, with 10 classes, narrow dense layers and, the
-VGGs but `vgg_cifar`, and `resnet_cifar_wide`, an eighth of the filters, so that two cores can do it.
+| column | content | limit |
+|---|---|---|
+| parameters | the trainable ones, at full size; "published": those of the paper, torchvision or the tutorial | |
+| logits | in inference, in float32 | {TOLERANCE:.0e} |
+| in training | the logits in training mode, where batch norm uses the statistics of the batch; dropout is off | \
+{TIMES_THE_YARDSTICK} times PyTorch's own distance, which must be at most {WELL_CONDITIONED:.0e} |
+| gradients | the worst tensor, in float64 | {TOLERANCE_OF_FLOAT64:.0e}, or {TIMES_THE_YARDSTICK} times PyTorch's own \
+distance |
+| {STEPS_IN_WORDS} | the change of each weight and moving statistic by SGD with momentum; the worst tensor, in \
+float64 | as for gradients |
+| files | the logits after each backend has saved `.keras` and `.h5` and the next backend has loaded them | \
+{TOLERANCE:.0e} |
+| full size | the logits of one picture, at the network's own input and number of classes, on torch, in float32 | \
+{TOLERANCE:.0e} |
+
+In float64, PyTorch's own distance is the distance between two runs of the twin, with the pictures of the batch in
+another order. Gradients are not compared in float32: rounding moves some ReLU inputs across 0, and the gradient jumps,
+in PyTorch too. For gradients and steps, Keras' rule for the type of a product is replaced, because with that rule a
+dense layer of float64 multiplies in float32 on torch and JAX.
+
+Two more facts are proven. One step moves every trainable weight, except biases that a following batch norm cancels. And
+no layer has an automatic name.
+
+Except in the column "full size", a network has the input in the table, 10 classes and narrow dense layers.
+`resnet_cifar_wide` and the VGGs, except `vgg_cifar`, also have an eighth of the filters, so that two cores can do it.
+
+`kerasnets verify lenet5 resnet18` repeats the proof of some networks. It needs torch and torchvision; TensorFlow and
+JAX take part if they are installed.
 """

@@ -1,4 +1,4 @@
-"""What README says can be pasted, and is what is there."""
+"""The code and the commands in README and in the pages of the site can be pasted, and the facts there are true."""
 
 import itertools
 import os
@@ -12,32 +12,35 @@ from kerasnets.project import reproduction
 from kerasnets.proof.parameter_counts import MAIN
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT
-
-README = (ROOT / "README.md").read_text()
-
-
-def commands():
-    """The lines of README's bash blocks."""
-    return [line for block in re.findall(r"```bash\n(.*?)```", README, re.S) for line in block.splitlines()]
+from tests.docs.pages import DOCS, PAGES, README, WITHOUT_LESSONS, blocks, commands, text
 
 
 def test_ci_runs_the_readmes_command_for_the_tests():
-    [command] = [line for line in commands() if line.endswith("&& pytest")]
+    [command] = [line for line in commands(README) if line.endswith("&& pytest")]
     assert command in (ROOT / ".ci/run").read_text().splitlines()
 
 
-def test_the_tree_names_every_module_and_no_other():
-    """The lessons stand in a list of their own, docs/lessons/README.md."""
-    tree = README.split("## The tree")[1]
-    named = set(re.findall(r"[\w/]+\.py", tree))
-    paths = [path for folder in ("kerasnets", "scripts", "docs") for path in (ROOT / folder).rglob("*.py")]
-    assert named == {path.name for path in paths if path.parent.name != "lessons"}
+def test_readme_is_read_in_one_sitting():
+    assert len(text(README).splitlines()) <= 120
 
 
-@pytest.mark.parametrize("block", [
-    pytest.param(block, id=block[:40], marks=[pytest.mark.whole_registry] * ("train(" in block))
-    for block in re.findall(r"```python\n(.*?)```", README, re.S)
-])  # fmt: skip
+def test_the_source_page_names_every_package_and_module_and_no_other():
+    """Below them, the site lists the modules of each package: tests/docs/test_site.py."""
+    package = ROOT / "kerasnets"
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
+    packages = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", text(DOCS / "source.md"), re.M)) == packages | modules
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, id=f"{page.name}: {block[:40]}", marks=[pytest.mark.whole_registry] * ("train(" in block))
+        for page in WITHOUT_LESSONS
+        if page.name != "porting.md"  # tests/docs/test_porting.py runs its code
+        for block in blocks(page, "python")
+    ],
+)
 def test_the_python_that_stands_here_runs(tmp_path, block):
     (tmp_path / "models_saved").mkdir()
     for folder in ("docs", "models_saved/pretrained"):
@@ -48,25 +51,30 @@ def test_the_python_that_stands_here_runs(tmp_path, block):
 
 
 def test_every_network_stands_in_the_table_with_its_parameters():
+    lines = text(DOCS / "networks.md").splitlines()
     for name, row in MAIN.items():
-        [line] = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
+        [line] = [line for line in lines if line.startswith(f"| `{name}` |")]
         assert line.endswith(f"| {'x'.join(map(str, row.input_shape))} | {row.parameters:,} |")
 
 
 def test_the_tables_of_results_are_those_of_the_runs_that_are_listed():
     rows = reproduction.read(reproduction.RESULTS)
-    for page, table in (("README.md", reproduction.summary_table(rows)),
+    for page, table in (("README.md", reproduction.summary_table(rows, reproduction.HIGHLIGHTS)),
+                        ("docs/results.md", reproduction.summary_table(rows)),
                         ("models_saved/README.md", reproduction.full_table(rows))):  # fmt: skip
-        assert table in (ROOT / page).read_text()
+        assert f"\n{table}\n" in text(page)
+    lines = text("docs/results.md").splitlines()
     for (recipe, backend), group in itertools.groupby(rows, lambda row: (row["recipe"], row["backend"])):
         shown = [float(row[f"{RECIPES[recipe].goal_on}_accuracy"]) for row in group]
-        [line] = [line for line in README.splitlines() if line.startswith(f"| `{recipe}` |")]
+        [line] = [line for line in lines if line.startswith(f"| `{recipe}` |")]
         cell = line.split("|")[3 + ("torch", "tensorflow", "jax").index(backend)]
         assert abs(float(cell.split()[0]) - sum(shown) / len(shown)) < 1e-4
 
 
-def test_links_and_files_that_are_named_exist():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-    for path in re.findall(r"(?:docs|models_saved/pretrained)/[\w./-]+\.(?:jpg|png|keras|h5)", README):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_files_that_are_named_exist(page):
+    prose = re.sub(r"^```.*?^```", "", text(page), flags=re.M | re.S)
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)|<img src=\"([^\"]+)", prose):
+        assert (page.parent / "".join(target)).exists(), target
+    for path in re.findall(r"(?:docs|models_saved/pretrained|scripts|tests)/[\w./-]+\.(?:jpg|png|keras|h5|py)", prose):
         assert (ROOT / path).exists(), path

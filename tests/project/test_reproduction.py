@@ -122,11 +122,12 @@ def test_fashion_cnn_is_judged_on_its_training_data_as_its_source_did():
 
 
 def test_a_page_keeps_what_stands_around_its_table(tmp_path):
-    pages = [tmp_path / "README.md", tmp_path / "README.zh-CN.md", tmp_path / "models.md"]
+    pages = [tmp_path / name for name in ("README.md", "README.zh-CN.md", "models.md", "results.md")]
     for page in pages:
         page.write_text(f"before\n{reproduction.BEGIN}\nan earlier table\n{reproduction.END}\nafter\n")
     reproduction.write_tables([row("lenet5-mnist", "torch", 0)], *pages)
-    for page, heading in zip(pages, ("| recipe | published | ", "| 配方 | 公布值 | ", "| file | "), strict=True):
+    headings = ("| recipe | published | ", "| 配方 | 公布值 | ", "| file | ", "| recipe | published | ")
+    for page, heading in zip(pages, headings, strict=True):
         text = page.read_text(encoding="utf-8")
         assert text.startswith(f"before\n{reproduction.BEGIN}\n{heading}")
         assert text.endswith(f"\n{reproduction.END}\nafter\n")

@@ -23,7 +23,7 @@ from kerasnets.training.fast.torch_optimizers import step_of
 from kerasnets.training.optimizers import LOSSES
 
 # In NHWC memory PyTorch's batch normalization of fewer channels takes five times as long as in NCHW; the rest of a
-# network is faster there (torch 2.14 on two cores with AVX2; docs/training.md has whole networks).
+# network is faster there (torch 2.14 on two cores with AVX2; docs/benchmarks/training.md has whole networks).
 FEW_CHANNELS = 16
 
 
