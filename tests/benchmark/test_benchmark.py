@@ -119,7 +119,7 @@ def normalized_both_ways():
     found = {side: [np.asarray(images) for images in batches] for side, batches in pipeline.sides(pixels, 1).items()}
     changed = np.concatenate(found["kerasnets, before it is normalized"])
     normalize = transforms.Compose(
-        [transforms.ToTensor(), transforms.Normalize(pipeline.ROW.mean, pipeline.ROW.deviation)]
+        [transforms.ToTensor(), transforms.Normalize(pipeline.ROW.mean, pipeline.ROW.std)]
     )
     expected = np.stack([normalize(picture).permute(1, 2, 0).numpy() for picture in changed])
     return expected, np.concatenate(found["kerasnets"]), {side: sum(map(len, each)) for side, each in found.items()}

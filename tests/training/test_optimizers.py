@@ -9,7 +9,10 @@ import pytest
 from kerasnets.recipes import RECIPES, Recipe
 
 EXAMPLES, COLUMNS, HIDDEN, CLASSES, SEED = 22, 5, 8, 3, 6
-ROW = Recipe("dense", "drawn", 0.0, 1.0, "sgd", 0.1, 0.0, 8, 4, 0, None)  # 3 steps an epoch, the last one of 6 examples
+ROW = Recipe(  # 3 steps an epoch, the last one of 6 examples
+    "dense", "drawn", mean=0.0, std=1.0, optimizer="sgd", learning_rate=0.1, momentum=0.0, batch_size=8, epochs=4,
+    validation=0, goal=None,
+)  # fmt: skip
 
 # what a row has in place of ROW's settings -> what torch.optim calls the optimizer, and its options beside the rate
 CASES = {

@@ -7,7 +7,10 @@ import numpy as np
 
 from kerasnets.recipes import Recipe
 
-ROW = Recipe("mnist_cnn", "drawn", 0.5, 0.25, "sgd", 0.05, 0.9, 8, 2, 0, None)
+ROW = Recipe(
+    "mnist_cnn", "drawn", mean=0.5, std=0.25, optimizer="sgd", learning_rate=0.05, momentum=0.9, batch_size=8, epochs=2,
+    validation=0, goal=None,
+)  # fmt: skip
 BFLOAT16 = 2.0**-8  # what it rounds to, relative: eight bits
 
 

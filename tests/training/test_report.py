@@ -49,7 +49,7 @@ def judged(wrong, count=30):
 
 
 def made(folder, evaluation, images, epochs=4, validation=True, **changes):
-    """What jobs.Job, training.Run and callbacks.Figures have for a report."""
+    """Stand-ins for the TrainingJob, Run and Figures of a report."""
     history = {"accuracy": [0.25 * (i + 1) for i in range(epochs)], "loss": [1 / (i + 1) for i in range(epochs)]}
     if validation:
         history |= {"val_accuracy": history["accuracy"], "val_loss": history["loss"]}
@@ -62,7 +62,8 @@ def made(folder, evaluation, images, epochs=4, validation=True, **changes):
     )  # fmt: skip
     vars(run).update(history)
     job = types.SimpleNamespace(
-        folder=folder, report=folder / "report.html", row=RECIPES["resnet18-cifar10"], data=data_of(evaluation, images),
+        folder=folder, report=folder / "report.html", recipe=RECIPES["resnet18-cifar10"],
+        data=data_of(evaluation, images),
         network=types.SimpleNamespace(input_shape=(None, 8, 8, 3)), parameters=1234567, frozen=[], scaling=(1.0, 0.0),
         weights=None,
     )  # fmt: skip
@@ -127,7 +128,7 @@ def test_it_tells_all_settings(tmp_path):
         "examples": "1,100 to train on, 100 to validate on, 30 to test on",
         "network": "resnet18 for 8x8x3, 1,234,567 trained parameters",
         "options": "small_stem True",
-        "scaling": "mean (0.4914, 0.4822, 0.4465), deviation (0.2023, 0.1994, 0.201) of pixels / 255",
+        "scaling": "mean (0.4914, 0.4822, 0.4465), std (0.2023, 0.1994, 0.201) of pixels / 255",
         "augmentation": "moved by up to 4 pixels, half of them mirrored",
         "batch size": "128",
         "optimizer": "sgd, momentum 0.9",
@@ -144,11 +145,11 @@ def test_it_tells_all_settings(tmp_path):
 
 def test_it_tells_the_file_that_a_run_began_with_and_what_was_frozen(tmp_path):
     names = [f"stage1_<{i}>" for i in range(5)]
-    page, _ = write(tmp_path, weights="pets/first.keras", frozen=names, scaling=None, row=RECIPES["lenet5-mnist"])
+    page, _ = write(tmp_path, weights="pets/first.keras", frozen=names, scaling=None, recipe=RECIPES["lenet5-mnist"])
     found = facts(page)
     assert found["first weights"] == "pets/first.keras"
     assert found["frozen layers"] == "stage1_<0>, stage1_<1>, stage1_<2>, ... (5 layers)"
-    assert found["scaling"] == "as the first weights have it"
+    assert found["scaling"] == "the same as in the first weights"
     assert found["optimizer"] == "sgd"
     assert found["learning rate"] == "0.9"
     assert not {"augmentation", "weight decay", "label smoothing"} & found.keys()
@@ -178,7 +179,7 @@ def test_a_mistake_is_shown_with_what_it_was_taken_for_how_surely_and_where_it_l
     first, second = ('<b>cat</b> & "dog"\n→ $\\nosuch$ 5  90.9%', "$\\nosuch$ 5\n→ emu's {0}  90.9%")
     files = tuple(f"test/cat/{i:03}.jpg" for i in range(30))
     for changes, names in (({}, ("test 0", "test 1")), ({"test_files": files}, ("000.jpg", "001.jpg"))):
-        figure = report.pictures_of(evaluation, data_of(evaluation, images, **changes))["mistakes"]
+        figure = report.images_of(evaluation, data_of(evaluation, images, **changes))["mistakes"]
         assert drawn_texts(figure) == [names[0], first, names[1], second]
 
 

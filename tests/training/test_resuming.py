@@ -45,9 +45,9 @@ def train_full(out, resume, epochs):
 
 KILLED = """
 import sys
-from kerasnets import console
+from kerasnets.cli import app
 from tests.training.test_resuming import train_full
-console.run(lambda: train_full(*sys.argv[1:]))
+app.run(lambda: train_full(*sys.argv[1:]))
 """
 
 
@@ -291,7 +291,7 @@ def test_a_run_that_begins_with_a_file_does_not_go_on_from_another_beginning(wor
     (tmp_path / "a.keras").unlink()
     assert workers["torch"](finetune, tmp_path / "0.keras", tmp_path / "a.keras", True) == (recipe, tuned)
     refusal = workers["torch"](finetune, tmp_path / "1.keras", tmp_path / "a.keras", True)
-    assert "was made with other weights to begin with; go on as it began, or start anew" in refusal
+    assert "was made with other initial weights; resume with the same settings, or start anew" in refusal
 
 
 def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(worker, tmp_path):
@@ -306,9 +306,9 @@ def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(worker, tmp_pat
 
 @pytest.mark.parametrize(("changes", "kind", "words"), [
     ({"epochs": 1}, "ValueError", "2 epochs are in {place} already, more than 1"),
-    ({"learning_rate": 0.1}, "BadInputError", "was made with learning_rate 1e-12, not 0.1; go on as it began"),
-    ({"validation": 0.2}, "BadInputError", "was made with validation 0.1, not 0.2; go on as it began"),
-    ({"model": "small_cnn"}, "BadInputError", "was made with model fc2layer, not small_cnn; go on as it began"),
+    ({"learning_rate": 0.1}, "BadInputError", "was made with learning_rate 1e-12, not 0.1; resume with the same"),
+    ({"validation": 0.2}, "BadInputError", "was made with validation 0.1, not 0.2; resume with the same"),
+    ({"model": "small_cnn"}, "BadInputError", "was made with model fc2layer, not small_cnn; resume with the same"),
 ])  # fmt: skip
 def test_a_run_of_other_settings_does_not_go_on(workers, tmp_path, changes, kind, words):
     workers["torch"](train_few, recipes.changed(STUCK, epochs=2), tmp_path / "a.keras")
@@ -324,7 +324,7 @@ def test_a_run_of_other_settings_does_not_go_on(workers, tmp_path, changes, kind
     ({"learning_rate": 0.0}, "the learning rate must be above 0, not 0.0"),
     ({"learning_rate": float("nan")}, "the learning rate must be above 0, not nan"),
     ({"patience": -1}, "patience must be at least 0, not -1"),
-    ({"validation": 0}, "fc2layer-digits sets nothing apart for validation, by which patience would judge; leave"),
+    ({"validation": 0}, "fc2layer-digits holds out no validation data, which patience needs; leave"),
 ])  # fmt: skip
 def test_settings_that_cannot_be_meant_are_refused_before_training(workers, tmp_path, changes, words):
     row = dataclasses.replace(STUCK, **changes)

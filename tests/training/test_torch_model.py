@@ -8,7 +8,10 @@ import pytest
 from kerasnets.recipes import RECIPES, Recipe
 
 SHAPE = (9, 8, 4)
-ROW = Recipe("layers", "drawn", 0.5, 0.25, "sgd", 0.05, 0.9, 6, 2, 0, None)
+ROW = Recipe(
+    "layers", "drawn", mean=0.5, std=0.25, optimizer="sgd", learning_rate=0.05, momentum=0.9, batch_size=6, epochs=2,
+    validation=0, goal=None,
+)  # fmt: skip
 SMALL_STEPS = {"optimizer": "sgd", "learning_rate": 0.002, "momentum": 0.9, "batch_size": 6, "epochs": 2}
 
 # layers between the pixels and a dense head: (name in keras.layers, options)

@@ -16,7 +16,7 @@ from tests.data.test_dataset import BAD_DATA
 
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
-# What shared/SPEC.md section 2 sets: optimizer, learning rate, momentum, batch, epochs, mean, deviation, published
+# What shared/SPEC.md section 2 sets: optimizer, learning rate, momentum, batch, epochs, mean, std, published
 SETTINGS = {
     "mnist_cnn-mnist": ("rmsprop", 0.001, 0.0, 128, 5, 0.0, 1.0, "0.9881"),
     "lenet5-mnist": ("sgd", 0.9, 0.0, 256, 5, 0.1307, 0.3081, "0.9852 and 0.9794"),
@@ -75,7 +75,7 @@ def test_mnist_cnn_keeps_48000_pictures_to_train_on_and_12000_to_validate(mnist)
 def test_recipes_are_those_of_the_specification(name):
     row = RECIPES[name]
     optimizer = (row.optimizer, row.learning_rate, row.momentum)
-    found = (*optimizer, row.batch_size, row.epochs, row.mean, row.deviation, row.published_figure)
+    found = (*optimizer, row.batch_size, row.epochs, row.mean, row.std, row.published_figure)
     assert found == SETTINGS[name]
 
 
