@@ -176,7 +176,7 @@ def test_a_download_of_something_else_is_refused_and_not_kept(worker, server, tm
     served = serve(name, folder, address, seed=1)
     row = dataclasses.replace(served, checksums=row_of(stand_in(), name).checksums)
     answer = worker(download_here, name, row, tmp_path, address)
-    assert answer == f"BadInputError: what was downloaded as {row.title} is damaged; try again, or use --data-dir"
+    assert answer == f"BadInputError: the download of {row.title} is damaged; try again, or use --data-dir"
     assert kept(tmp_path) == []
 
 

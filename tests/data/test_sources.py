@@ -73,7 +73,7 @@ def test_fashion_mnist_is_found_in_keras_cache(nowhere, monkeypatch):
 
 
 def test_real_mnist_has_its_first_labels_and_moments(mnist):
-    # shared/data/README.md: first labels, mean and deviation of pixels / 255
+    # shared/data/README.md: first labels, mean and std of pixels / 255
     assert mnist.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert (mnist.train_images / 255).mean() == pytest.approx(0.1307, abs=5e-5)
     assert (mnist.train_images / 255).std() == pytest.approx(0.3081, abs=5e-5)

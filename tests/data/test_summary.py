@@ -21,17 +21,17 @@ def made(shape, dtype, classes=3):
 
 # Of the last, the training pixels are more than are summed at a time.
 @pytest.mark.parametrize("shape", [(9, 7, 3), (9, 7, 1), (150, 151, 3)])
-def test_mean_and_deviation_are_those_of_the_training_pixels_as_fractions(shape):
+def test_mean_and_std_are_those_of_the_training_pixels_as_fractions(shape):
     data = made(shape, np.uint8)
     found, pixels = summarize(data), data.train_images.astype("float64") / 255
     np.testing.assert_allclose(found.mean, pixels.mean((0, 1, 2)), rtol=1e-10)
-    np.testing.assert_allclose(found.deviation, pixels.std((0, 1, 2)), rtol=1e-10)
+    np.testing.assert_allclose(found.std, pixels.std((0, 1, 2)), rtol=1e-10)
 
 
 def test_of_a_table_they_are_those_of_the_columns():
     data = made((4,), np.float32)
     np.testing.assert_allclose(summarize(data).mean, data.train_images.astype("float64").mean(0), rtol=1e-10)
-    np.testing.assert_allclose(summarize(data).deviation, data.train_images.astype("float64").std(0), rtol=1e-10)
+    np.testing.assert_allclose(summarize(data).std, data.train_images.astype("float64").std(0), rtol=1e-10)
 
 
 def test_the_classes_of_each_part_are_counted():
@@ -64,7 +64,7 @@ def test_a_program_can_read_it():
     np.testing.assert_allclose(read["mean"], (data.train_images / 255).mean((0, 1, 2)))
 
 
-def test_real_mnist_has_its_published_mean_and_deviation(mnist):
+def test_real_mnist_has_its_published_mean_and_std(mnist):
     found = summarize(mnist)  # 0.1307 and 0.3081: shared/data/README.md
     assert found.mean[0] == pytest.approx(0.1307, abs=5e-5)
-    assert found.deviation[0] == pytest.approx(0.3081, abs=5e-5)
+    assert found.std[0] == pytest.approx(0.3081, abs=5e-5)
