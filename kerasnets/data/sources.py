@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -14,11 +14,21 @@ from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import ROWS, Data, check
 from kerasnets.errors import BadInputError, nearest_first
 
-if TYPE_CHECKING:
-    from kerasnets.saving import Card
-
 # form of the files -> function that reads a folder, and returns None if the folder has no file of the data set
 READERS: dict[str, downloads.Reader] = {"idx": idx.read, "cifar": cifar.read}
+
+
+class Card(Protocol):
+    """The facts in a model's card (saving.Card) by which own pictures are prepared for it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def input_kind(self) -> str: ...
 
 
 def load_data(
@@ -97,7 +107,7 @@ def permute(data: Data, dataset: Dataset) -> Data:
     )
 
 
-def load_like(card: "Card", name: str | Path, data_dir: str | Path | None = None) -> Data:
+def load_like(card: Card, name: str | Path, data_dir: str | Path | None = None) -> Data:
     """Load like `load_data`, with own pictures prepared like the images that the model with `card` was trained on."""
     if name in DATASETS or Path(name).suffix.lower() == ".npz":
         return load_data(name, data_dir)
@@ -141,7 +151,7 @@ def is_path(name: str | Path) -> bool:
 
 
 def held_out(
-    name: str, indices: Iterable[int], data_dir: str | Path | None = None, card: "Card | None" = None
+    name: str, indices: Iterable[int], data_dir: str | Path | None = None, card: Card | None = None
 ) -> tuple[list[np.ndarray], list[str]]:
     """Return (images, captions) of the test part at `indices`; own pictures are prepared for the model with `card`.
 
