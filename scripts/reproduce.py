@@ -12,6 +12,7 @@ the result; the exit code is 1 where a run failed.
 import fnmatch
 
 from kerasnets.cli import app
+from kerasnets.recipes import PRECISIONS, RECIPES
 
 
 def main():
@@ -22,26 +23,29 @@ def main():
     parser.add_argument("--data-dir", metavar="FOLDER", help="where the data lie (default: KERASNETS_DATA, then data/)")
     parser.add_argument("--anew", action="store_true", help="run also what stands there, in place of its line")
     parser.add_argument("--ship", action="store_true", help="copy the best model of each recipe into pretrained/")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of the computation, in place of the recipes'")
+    parser.add_argument("--compile", action="store_true", help="compile each step into one program")
     parser.add_argument("--list", action="store_true", help="show which runs are there")
     args = parser.parse_args()
 
-    from kerasnets.project import reproduction
-    from kerasnets.recipes import RECIPES
+    from kerasnets.project import pretrained, reproduction, results, tables
     from kerasnets.runtime import backends
 
     names = [name for pattern in args.recipes for name in fnmatch.filter(RECIPES, pattern) or [pattern]]
-    rows = reproduction.read(reproduction.RESULTS)
+    lines = results.read(results.RESULTS)
     if args.list:
-        print(reproduction.summary_table(rows))
+        print(tables.summary_table(lines))
         return 0
     chosen = args.backends or [name for name in backends.BACKENDS if backends.is_installed(name)]
-    failed = reproduction.reproduce(names, chosen, args.seeds, args.data_dir, args.anew)
-    rows = reproduction.read(reproduction.RESULTS)
+    failed = reproduction.reproduce(
+        names, chosen, args.seeds, args.data_dir, args.anew, precision=args.precision, compiled=args.compile
+    )
+    lines = results.read(results.RESULTS)
     if args.ship:
-        for file in reproduction.ship(rows):
-            reproduction.ship_forms(file)
-    reproduction.write_tables(rows)
-    print(f"result runs={len(rows)} failed={failed} file={reproduction.RESULTS}")
+        for file in pretrained.ship(lines):
+            pretrained.ship_forms(file)
+    tables.write_tables(lines)
+    print(f"result runs={len(lines)} failed={failed} file={results.RESULTS}")
     return 1 if failed else 0
 
 
