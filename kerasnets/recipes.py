@@ -35,7 +35,7 @@ class Recipe:
     variant: str = ""  # ends the recipe's name: of a second recipe for a pair, of OWN data, of a FINETUNED file
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network's builder
     image_shape: tuple[int, int, int] | None = None  # of the network's input, if it is not the data set's
-    input_kind: str = ""  # how an image is brought to that shape: a name in pictures.KINDS
+    input_kind: str = ""  # how an image is prepared for that shape: a name in pictures.KINDS
     augmentation: str = ""  # a name in training.augmentation.AUGMENTATIONS
     weight_decay: float = 0.0  # PyTorch's: this multiple of each weight is added to its gradient
     label_smoothing: float = 0.0  # share of the label that is spread over all classes

@@ -52,7 +52,7 @@ class Data:
         return tuple(self.train_images.shape[1:])
 
     def name_of(self, index: int) -> str:
-        """Return the name by which a person finds the test image at `index`: that of its file, else "test <index>"."""
+        """Return the name by which a person finds the test image at `index`: its file, or else "test <index>"."""
         return self.test_files[index].rpartition("/")[2] if self.test_files else f"test {index}"
 
 

@@ -25,7 +25,7 @@ class FolderSource:
             raise BadInputError("no folder or zip {path}", path=path, remedy="check the name")
 
     def paths(self) -> list[str]:
-        """Return all files and folders as relative paths; those of folders end in a slash."""
+        """Return all files and folders as relative paths; a folder's path ends in a slash."""
         return [
             (Path(folder) / name).relative_to(self.path).as_posix() + slash
             for folder, folders, files in os.walk(self.path, followlinks=True)

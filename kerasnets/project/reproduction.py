@@ -24,7 +24,7 @@ RUNS = Path("models_saved/runs")
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a recipe; the fields are those of a line of the results."""
+    """One run of a recipe; its fields are columns of the results."""
 
     recipe: str
     backend: str

@@ -13,7 +13,7 @@ from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.provenance import CHECKOUT
 
 BEGIN, END = "<!-- results: written by scripts/reproduce.py -->", "<!-- end of results -->"
-IN_CHINESE = {  # words of the summary; those of a published figure are in RECIPES
+IN_CHINESE = {  # words of the summary and of the published figures in RECIPES
     "| recipe | published |": "| 配方 | 公布值 |",
     "| reached |": "| 达到 |",
     "| yes |": "| 是 |",

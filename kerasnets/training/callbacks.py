@@ -70,7 +70,7 @@ class Figures(keras.callbacks.Callback):
 
     @property
     def epochs(self) -> int:
-        """Completed epochs, those of an earlier run included."""
+        """Completed epochs, including an earlier run's."""
         return len(self.history.get("loss", ()))
 
     @property

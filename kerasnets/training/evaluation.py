@@ -131,7 +131,7 @@ def evaluate_file(path: str | Path, data: "Data") -> "tuple[Evaluation, Card]":
     `data.load_like`, which prepares them.
 
     Raises:
-        BadInputError: The file is bad, or its classes or kind of input are not those of `data`.
+        BadInputError: The file is bad, or `data` has other classes or another kind of input.
     """
     backends.choose()  # before the first import of Keras
     from kerasnets import saving

@@ -181,7 +181,7 @@ def check_recipe(recipe: Recipe, examples: data.Data) -> None:
 def build_network(
     recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str]
 ) -> InitialNetwork:
-    """Build the network to train: with random weights, or with those of the model file `weights`."""
+    """Build the network to train: with random weights, or from the model file `weights`."""
     num_classes = len(examples.class_names)
     if weights is None:
         shape = recipe.image_shape or examples.image_shape

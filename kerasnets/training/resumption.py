@@ -42,7 +42,7 @@ def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> None:
 
 
 def leave_earlier_run(job: "TrainingJob") -> None:
-    """Set the checkpoints of an unfinished earlier run aside; the first epoch will replace those of a finished run."""
+    """Set the checkpoints of an unfinished run aside; those of a finished run stay until the first epoch ends."""
     folder = job.checkpoints
     if checkpoints.are_unfinished(folder, job.report):
         print(

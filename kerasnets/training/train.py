@@ -24,7 +24,7 @@ from kerasnets.training.progress import Progress
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
 
-TEST_BATCH = 500  # images in a step at most; no more than in training, for which there is memory
+TEST_BATCH = 500  # images in a step at most
 
 
 def train(
@@ -119,7 +119,7 @@ def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
         images[training] if prepare else batches.on_accelerator(images[training]), labels[training],
         recipe.batch_size, recipe.epochs, job.seed, augmentation=recipe.augmentation, prepare=prepare,
     )  # fmt: skip
-    return plan, fitting.InOrder(images[validation], labels[validation], batch_size_without_training(recipe), prepare)
+    return plan, fitting.InOrder(images[validation], labels[validation], test_batch_size(recipe), prepare)
 
 
 def run_epochs(
@@ -154,7 +154,7 @@ def evaluate_test_data(job: TrainingJob, trainee: keras.Model, figures: Figures)
         model = rebuild(job.network, scaling=job.scaling)
     examples, shape = job.data, job.network.input_shape[1:]
     images, prepare = fitting.fitted(examples.test_images, examples.input_kind, job.input_kind, shape)
-    in_order = fitting.InOrder(images, batch_size=batch_size_without_training(job.recipe), prepare=prepare)
+    in_order = fitting.InOrder(images, batch_size=test_batch_size(job.recipe), prepare=prepare)
     test = evaluation.evaluate(model, in_order, examples.test_labels, examples.class_names, [StopWhenAsked()])
     if not np.isfinite(test.loss):
         raise divergence(job.recipe)
@@ -181,8 +181,8 @@ def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
         ) from error
 
 
-def batch_size_without_training(recipe: Recipe) -> int:
-    """Return the number of images in a step without training, which must fit into memory like those of training."""
+def test_batch_size(recipe: Recipe) -> int:
+    """Return the number of images in a step of a test: at most as many as in training, for which there is memory."""
     return min(recipe.batch_size or TEST_BATCH, TEST_BATCH)
 
 

@@ -1,4 +1,4 @@
-"""Results are run once, kept one line a run, and shown as they are."""
+"""Recipes are run once, and their results are kept and shown, one line for each run."""
 
 import math
 import multiprocessing
@@ -23,7 +23,7 @@ def row(recipe, backend, seed, **changes):
     return blank | figures | {"recipe": recipe, "backend": backend, "seed": seed, "epochs": 5} | changes
 
 
-def test_a_run_is_done_once_and_its_line_is_what_the_model_file_says(tmp_path):
+def test_a_run_is_done_once_and_its_line_agrees_with_the_card(tmp_path):
     from kerasnets.saving import load_card
 
     path, runs, told = tmp_path / "results.csv", tmp_path / "runs", []
@@ -41,12 +41,12 @@ def test_a_run_is_done_once_and_its_line_is_what_the_model_file_says(tmp_path):
     (["lenet5-mnits"], ["torch"], "unknown recipe 'lenet5-mnits'; choose one of: lenet5-mnist, "),
     (["lenet5-mnist"], ["mxnet"], "unknown backend 'mxnet'; choose from: torch, tensorflow, jax"),
 ])  # fmt: skip
-def test_what_cannot_be_meant_is_said_before_anything_runs(tmp_path, names, backends, words):
+def test_unknown_names_are_refused_before_anything_runs(tmp_path, names, backends, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         reproduction.reproduce(names, backends, [0], results=tmp_path / "results.csv", runs=tmp_path)
 
 
-def test_a_line_that_is_added_leaves_the_others(tmp_path):
+def test_a_new_line_keeps_the_others(tmp_path):
     path = tmp_path / "results.csv"
     for backend, seed in (("jax", 1), ("torch", 10), ("torch", 2)):
         results.append(path, row("lenet5-mnist", backend, seed))
@@ -66,7 +66,7 @@ def append_many(path, backend, seeds, all_ready):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no lock on a folder")
-def test_no_line_is_lost_where_several_processes_add_theirs_at_once(tmp_path):
+def test_no_line_is_lost_when_several_processes_add_lines(tmp_path):
     path, seeds, processes = tmp_path / "new/results.csv", range(20), multiprocessing.get_context("spawn")
     all_ready = processes.Barrier(len(BACKENDS))
     adding = [processes.Process(target=append_many, args=(path, name, seeds, all_ready)) for name in BACKENDS]
@@ -79,7 +79,7 @@ def test_no_line_is_lost_where_several_processes_add_theirs_at_once(tmp_path):
     assert [results.key_of(line) for line in results.read(path)] == wanted
 
 
-def test_a_cell_is_mean_and_deviation_of_the_seeds_and_a_row_without_runs_says_so():
+def test_a_cell_has_mean_and_std_over_the_seeds_or_says_not_yet_run():
     accuracies = (0.985, 0.979, 0.983)
     rows = [row("lenet5-mnist", "torch", seed, test_accuracy=value) for seed, value in enumerate(accuracies)]
     cell = f"{statistics.mean(accuracies):.4f} ± {statistics.stdev(accuracies):.4f} (3)"
@@ -98,7 +98,7 @@ def test_a_goal_is_reached_down_to_one_binomial_standard_error_on_every_backend(
     assert tables.verdict("dnn_mnist-mnist", rows) == reached
 
 
-def test_figures_on_other_copies_of_the_data_stand_apart_and_are_marked():
+def test_figures_on_other_copies_of_the_data_are_separate_and_marked():
     rows = [row("cifar_net-cifar10", "torch", 0, test_accuracy=0.7)]
     rows += [row("cifar_net-cifar10", "torch", seed, test_accuracy=0.6, dataset="CIFAR-10 (JPEG)") for seed in (1, 2)]
     assert tables.cell("cifar_net-cifar10", "torch", rows) == "0.7000 (1); 0.6000 ± 0.0000 (2) on CIFAR-10 (JPEG)"
@@ -125,7 +125,7 @@ def test_results_of_earlier_versions_are_of_float32(tmp_path):
     assert results.read(path)[0]["precision"] == "float32"
 
 
-def test_a_run_that_is_made_anew_replaces_its_line(tmp_path):
+def test_a_repeated_run_replaces_its_line(tmp_path):
     path, runs = tmp_path / "results.csv", tmp_path / "runs"
     results.append(path, row(FAST, "torch", 3, test_accuracy=0.1))
     results.append(path, row(FAST, "torch", 4, test_accuracy=0.2))
@@ -136,13 +136,13 @@ def test_a_run_that_is_made_anew_replaces_its_line(tmp_path):
     assert found["4"] == 0.2
 
 
-def test_fashion_cnn_is_judged_on_its_training_data_as_its_source_did():
+def test_the_goal_of_fashion_cnn_is_on_training_data_like_its_source():
     rows = [row("fashion_cnn-fashion_mnist", "torch", 0, test_accuracy=0.8, train_accuracy=0.89)]
     assert tables.cell("fashion_cnn-fashion_mnist", "torch", rows) == "0.8900 (1)"
     assert tables.verdict("fashion_cnn-fashion_mnist", rows) == "yes"
 
 
-def test_a_page_keeps_what_stands_around_its_table(tmp_path):
+def test_a_page_keeps_the_text_around_its_table(tmp_path):
     pages = [tmp_path / "README.md", tmp_path / "README.zh-CN.md", tmp_path / "models.md"]
     for page in pages:
         page.write_text(f"before\n{tables.BEGIN}\nan earlier table\n{tables.END}\nafter\n")
@@ -162,7 +162,7 @@ def test_the_summary_in_chinese_has_the_same_names_and_figures():
     assert "| `lenet5-mnist` | 0.9852 与 0.9794 | 尚未运行 | 尚未运行 | 尚未运行 |  |" in table
 
 
-def test_the_best_on_validation_data_ships_and_no_large_one(tmp_path):
+def test_the_best_model_on_validation_data_ships_unless_it_is_large(tmp_path):
     runs, shipped = tmp_path / "runs", tmp_path / "pretrained"
     rows = []
     for seed, validation, size in ((0, 0.97, 10), (1, 0.98, 10), (2, 0.96, 10)):
@@ -175,8 +175,8 @@ def test_the_best_on_validation_data_ships_and_no_large_one(tmp_path):
     assert (shipped / "lenet5-mnist-report.html").read_text() == "report of lenet5-mnist-torch-1"
 
 
-def test_the_reports_on_permuted_pixels_tell_what_all_runs_came_to(tmp_path):
-    """One was written before its neighbours were there, and one beside an older run of them."""
+def test_the_reports_on_permuted_pixels_have_the_means_of_all_runs(tmp_path):
+    """One report has no section on permuted pixels yet, the other has an old one."""
     rows, page = [], "<h2>Learning curves</h2>\nc\n{}<h2>Each class</h2>\nd\n"
     for name, accuracy, old in (
         ("fc2layer-mnist", 0.86, ""),
@@ -196,7 +196,7 @@ def test_the_reports_on_permuted_pixels_tell_what_all_runs_came_to(tmp_path):
 
 
 def write_run(path, size, report=None):
-    """A model file of `size` bytes and its report, made up."""
+    """A made-up model file of `size` bytes and its report."""
     path.with_suffix("").mkdir(parents=True)
     path.write_bytes(bytes(size))
     (path.with_suffix("") / "report.html").write_text(report or f"report of {path.stem}")

@@ -1,4 +1,4 @@
-"""What a person sees of a training while it runs, and in TensorBoard afterwards."""
+"""The progress of a training on stdout, and its figures in TensorBoard."""
 
 import collections
 import types
@@ -17,7 +17,7 @@ RECIPE = recipes.changed(recipes.own("fc2layer", "digits"), batch_size=32)
 
 
 def train_with_logs(out, epochs, resume):
-    """The losses and accuracies by epoch, and those by batch as batches.csv has them."""
+    """The losses by epoch, and by batch in batches.csv."""
     recipe = recipes.changed(RECIPE, epochs=epochs)
     run = kerasnets.train(recipe, arrays=few_digits(), out=out, resume=resume, tensorboard=True)
     batches = np.genfromtxt(out.with_suffix("") / "batches.csv", delimiter=",", names=True)
@@ -25,7 +25,7 @@ def train_with_logs(out, epochs, resume):
 
 
 def events_of(folder):
-    """{tag: [(step, value)]} of all event files below `folder`, read by TensorFlow's own reader."""
+    """{tag: [(step, value)]} of all event files below `folder`, from TensorFlow's own reader."""
     import tensorflow as tf
 
     found = collections.defaultdict(list)
@@ -38,7 +38,7 @@ def events_of(folder):
 
 
 def told(on_terminal):
-    """The output of Progress for two epochs of 4 steps, of 40 seconds each, and as long as a backend compiles."""
+    """The output of Progress for two epochs of 4 steps of 40 seconds, with compilation in the first epoch."""
     import io
     from unittest import mock
 
@@ -70,7 +70,7 @@ def told(on_terminal):
 # ---- tests ----
 
 
-def test_tensorboard_gets_each_batch_and_epoch_once_also_after_a_stop(worker, workers, tmp_path):
+def test_tensorboard_gets_each_batch_and_epoch_once_even_after_a_resume(worker, workers, tmp_path):
     worker(train_with_logs, tmp_path / "a.keras", 1, False)
     loss, val_loss, batches = worker(train_with_logs, tmp_path / "a.keras", 3, True)
     events = workers["tensorflow"](events_of, tmp_path / "a/tensorboard")
@@ -81,7 +81,7 @@ def test_tensorboard_gets_each_batch_and_epoch_once_also_after_a_stop(worker, wo
         np.testing.assert_allclose([value for _, value in events[tag]], expected, rtol=1e-6)
 
 
-def test_progress_tells_how_far_it_is_and_how_long_it_will_take(workers):
+def test_progress_shows_the_step_and_the_time_left(workers):
     lines = workers["torch"](told, False)
     assert lines[0] == "epoch 1/2  step 1/4"
     assert lines[1] == "epoch 1/2  step 2/4  4 min 0 s left"  # 6 steps of 40 s
@@ -91,7 +91,7 @@ def test_progress_tells_how_far_it_is_and_how_long_it_will_take(workers):
     assert lines[-1] == "epoch 2/2  accuracy 0.7500  loss 1.2500  2 min 40 s"
 
 
-def test_progress_draws_over_its_own_line_on_a_terminal(workers):
+def test_progress_on_a_terminal_redraws_one_line(workers):
     output = workers["torch"](told, True)
     erased = "\r\x1b[2K"
     *drawn, last = output.split(erased)
@@ -106,7 +106,7 @@ def test_progress_draws_over_its_own_line_on_a_terminal(workers):
 
 
 def best_of(accuracies, losses, patience=0):
-    """The best epoch, and whether the run is over, after epochs of these validation figures."""
+    """(best epoch, whether the run is over) after epochs with these validation figures."""
     from kerasnets.training.callbacks import Figures
 
     figures = Figures(None, True, patience, None)
@@ -121,9 +121,7 @@ def best_of(accuracies, losses, patience=0):
     ([0.7, 0.7, 0.7], [0.3, 0.2, 0.1], 2, 2, False),
     ([0.7, 0.6, 0.6], [0.3, 0.2, 0.1], 2, 0, True),
 ])  # fmt: skip
-def test_the_best_epoch_is_that_of_the_best_accuracy_then_of_the_least_loss(
-    workers, accuracies, losses, patience, best, over
-):
+def test_the_best_epoch_has_the_best_accuracy_then_the_least_loss(workers, accuracies, losses, patience, best, over):
     assert workers["torch"](best_of, accuracies, losses, patience) == (best, over)
 
 
