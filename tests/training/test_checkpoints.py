@@ -191,6 +191,13 @@ def test_the_error_names_the_setting_that_differs(tmp_path, changes, words):
         checkpoints.load(saved(tmp_path, 1), SETTINGS | changes)
 
 
+def test_a_checkpoint_of_an_earlier_version_has_the_setting_deviation(tmp_path):
+    checkpoints.save(tmp_path, Checkpoint(1, SETTINGS | {"deviation": [0.2, 0.3]}, made(1).arrays))
+    assert checkpoints.load(tmp_path, SETTINGS | {"std": (0.2, 0.3)}).epoch == 1
+    with pytest.raises(BadInputError, match="std"):
+        checkpoints.load(tmp_path, SETTINGS | {"std": (0.2, 0.4)})
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX stands for the full disk")
 def test_a_full_disk_leaves_the_earlier_checkpoints(tmp_path):
     import resource

@@ -53,15 +53,15 @@ def fit(changes, weights, inputs, labels):
     from kerasnets.training.callbacks import Figures
     from kerasnets.training.train import trainee_of
 
-    row = dataclasses.replace(RECIPE, **changes)
+    recipe = dataclasses.replace(RECIPE, **changes)
     entered = keras.Input((COLUMNS,))
     hidden = keras.layers.Dense(HIDDEN, activation="tanh")(entered)
     network = keras.Model(entered, keras.layers.Dense(CLASSES)(hidden))
     network.set_weights(weights)
-    plan = Batches(inputs, labels, row.batch_size, row.epochs, SEED)
-    network = trainee_of(network, row, None, plan.steps_per_epoch)
+    plan = Batches(inputs, labels, recipe.batch_size, recipe.epochs, SEED)
+    network = trainee_of(network, recipe, None, plan.steps_per_epoch)
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
-    network.fit(as_fit_takes(plan), steps_per_epoch=plan.steps_per_epoch, epochs=row.epochs, shuffle=False,
+    network.fit(as_fit_takes(plan), steps_per_epoch=plan.steps_per_epoch, epochs=recipe.epochs, shuffle=False,
                 callbacks=[figures], verbose=0)  # fmt: skip
     return network.get_weights(), figures.history, figures.batches
 
@@ -70,34 +70,34 @@ def loop_of_pytorch(changes, optimizer, options, weights, inputs, labels):
     """Train by a loop in PyTorch; return (weights, losses by step, accuracies by step, sizes of the steps)."""
     import torch
 
-    row = dataclasses.replace(RECIPE, **changes)
+    recipe = dataclasses.replace(RECIPE, **changes)
     network = torch.nn.Sequential(torch.nn.Linear(COLUMNS, HIDDEN), torch.nn.Tanh(), torch.nn.Linear(HIDDEN, CLASSES))
     for parameter, array in zip(network.parameters(), weights, strict=True):
         parameter.data = torch.tensor(array.T)
-    criterion = torch.nn.CrossEntropyLoss(label_smoothing=row.label_smoothing)
-    if row.loss == "squared_error":
+    criterion = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    if recipe.loss == "squared_error":
         eye = torch.eye(CLASSES)
 
         def criterion(logits, labels):
             return torch.nn.functional.mse_loss(logits.softmax(1), eye[labels])
 
-    optimizer = getattr(torch.optim, optimizer)(network.parameters(), lr=row.learning_rate, **options)
+    optimizer = getattr(torch.optim, optimizer)(network.parameters(), lr=recipe.learning_rate, **options)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    if row.schedule and row.schedule[0] == "steps":
-        scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, row.schedule[2], gamma=row.schedule[1])
-    elif row.schedule:
-        steps = -(-EXAMPLES // row.batch_size)
+    if recipe.schedule and recipe.schedule[0] == "steps":
+        scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, recipe.schedule[2], gamma=recipe.schedule[1])
+    elif recipe.schedule:
+        steps = -(-EXAMPLES // recipe.batch_size)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda i: cosine(i, steps, row.epochs, row.schedule[1])
+            optimizer, lambda i: cosine(i, steps, recipe.epochs, recipe.schedule[1])
         )
     losses, right, sizes = [], [], []
-    for epoch in range(row.epochs):
+    for epoch in range(recipe.epochs):
         order = np.random.default_rng((SEED, epoch)).permutation(EXAMPLES)
-        for start in range(0, EXAMPLES, row.batch_size):
-            chosen = order[start : start + row.batch_size]
+        for start in range(0, EXAMPLES, recipe.batch_size):
+            chosen = order[start : start + recipe.batch_size]
             logits, wanted = network(torch.tensor(inputs[chosen])), torch.tensor(labels[chosen])
             loss = criterion(logits, wanted)
-            if row.optimizer == "adam":  # Keras has the paper's epsilon-hat: Kingma and Ba 2015, end of section 2
+            if recipe.optimizer == "adam":  # Keras has the paper's epsilon-hat: Kingma and Ba 2015, end of section 2
                 optimizer.param_groups[0]["eps"] = 1e-7 / math.sqrt(1 - 0.999 ** (len(losses) + 1))
             optimizer.zero_grad()
             loss.backward()
@@ -115,15 +115,15 @@ def losses_of(changes, labels, logits):
 
     from kerasnets.training.optimizers import LOSSES
 
-    row = dataclasses.replace(RECIPE, **changes)
-    return keras.ops.convert_to_numpy(LOSSES[row.loss](logits.shape[1], row)(labels, logits))
+    recipe = dataclasses.replace(RECIPE, **changes)
+    return keras.ops.convert_to_numpy(LOSSES[recipe.loss](logits.shape[1], recipe)(labels, logits))
 
 
-def rates_of(row, steps_per_epoch, epochs, steps):
+def rates_of(recipe, steps_per_epoch, epochs, steps):
     """The learning rate of each of `steps`."""
     from kerasnets.training.optimizers import rate_of
 
-    schedule = rate_of(row, steps_per_epoch, epochs)
+    schedule = rate_of(recipe, steps_per_epoch, epochs)
     return [float(schedule(step)) for step in steps]
 
 
@@ -169,9 +169,9 @@ def test_resnet20_divides_its_rate_by_10_at_32_000_and_48_000_steps_like_the_pap
 
 @pytest.mark.parametrize("warmup", [0, 1, 3])
 def test_a_cosine_schedule_rises_linearly_and_falls_to_0(worker, warmup):
-    row = dataclasses.replace(RECIPE, schedule=("cosine", warmup), learning_rate=0.4)
+    recipe = dataclasses.replace(RECIPE, schedule=("cosine", warmup), learning_rate=0.4)
     steps = range(0, 71, 5)
     expected = [0.4 * cosine(step, 7, 10, warmup) for step in steps]
-    np.testing.assert_allclose(worker(rates_of, row, 7, 10, steps), expected, atol=1e-6)
+    np.testing.assert_allclose(worker(rates_of, recipe, 7, 10, steps), expected, atol=1e-6)
     assert max(expected) == 0.4 or warmup
     assert expected[-1] == 0

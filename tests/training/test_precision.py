@@ -34,12 +34,12 @@ def learned(**changes):
     from kerasnets.training.train import trainee_of
 
     keras.utils.set_random_seed(0)
-    row = dataclasses.replace(RECIPE, **changes)
+    recipe = dataclasses.replace(RECIPE, **changes)
     rng = np.random.default_rng(0)
     start = network()
     for variable in start.trainable_variables:
         variable.assign(rng.normal(0, 0.2, variable.shape))
-    trainee = trainee_of(start, row, row.scaling, 3)
+    trainee = trainee_of(start, recipe, recipe.scaling, 3)
     pixels, labels = rng.integers(0, 256, (20, 12, 12, 1), np.uint8), rng.integers(0, 3, 20)
     history = trainee.fit(pixels, labels, batch_size=8, epochs=2, shuffle=False, verbose=0).history
     logits = trainee.predict(pixels, verbose=0)

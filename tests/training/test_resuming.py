@@ -85,13 +85,13 @@ def stopped_after(epoch):
         signals.Signals.received = None
 
 
-def train_few(row, out, stop=0, resume=False):
+def train_few(recipe, out, stop=0, resume=False):
     """(fields of the Run, None), or (None, class and message of the error)."""
     from kerasnets.runtime.signals import Stopped
 
     try:
         with stopped_after(stop):
-            return dataclasses.asdict(kerasnets.train(row, arrays=few_digits(), out=out, resume=resume)), None
+            return dataclasses.asdict(kerasnets.train(recipe, arrays=few_digits(), out=out, resume=resume)), None
     except (Stopped, ValueError, FloatingPointError) as error:
         return None, (type(error).__name__, str(error))
 
@@ -187,26 +187,26 @@ def test_patience_counts_across_a_resume(worker, tmp_path):
 
 def test_the_model_has_the_weights_of_the_best_epoch_even_after_a_resume(workers, tmp_path):
     """A rate that becomes too large undoes the learning. The file has the weights of the best validation epoch."""
-    row = recipes.changed(
+    recipe = recipes.changed(
         FULL, epochs=4, patience=0, augmentation="", weight_decay=0.0, momentum=0.0, schedule=("steps", 20.0, (14,)),
     )  # fmt: skip
-    run, _ = workers["torch"](train_few, row, tmp_path / "a.keras")
+    run, _ = workers["torch"](train_few, recipe, tmp_path / "a.keras")
     assert run["best_epoch"] == 1 + int(np.argmax(run["val_accuracy"])) < 4
     assert run["val_accuracy"][-1] < max(run["val_accuracy"])
-    workers["torch"](train_few, row, tmp_path / "b.keras", 3)
-    resumed, _ = workers["torch"](train_few, row, tmp_path / "b.keras", 0, True)
+    workers["torch"](train_few, recipe, tmp_path / "b.keras", 3)
+    resumed, _ = workers["torch"](train_few, recipe, tmp_path / "b.keras", 0, True)
     assert resumed["best_epoch"] == run["best_epoch"]
     cards = [saving.load_card(tmp_path / f"{name}.keras") for name in "ab"]
     assert cards[0].weights_sha256 == cards[1].weights_sha256
     assert cards[0].val_accuracy == max(run["val_accuracy"])
-    assert workers["torch"](validate, tmp_path / "a.keras", row) == pytest.approx(max(run["val_accuracy"]), abs=1e-6)
+    assert workers["torch"](validate, tmp_path / "a.keras", recipe) == pytest.approx(max(run["val_accuracy"]), abs=1e-6)
 
 
-def validate(path, row):
+def validate(path, recipe):
     """The accuracy of a model file on the validation part of `few_digits`."""
     model, _ = kerasnets.load(path)
     found = few_digits()
-    _, part = data.split(found.train_labels, row.validation, 0)
+    _, part = data.split(found.train_labels, recipe.validation, 0)
     return float((model.predict(found.train_images[part], verbose=0).argmax(1) == found.train_labels[part]).mean())
 
 
@@ -216,8 +216,8 @@ def validate(path, row):
     ({"schedule": ("steps", 3e41, (13,)), "learning_rate": 0.001, "weight_decay": 100.0}, 1),
 ])  # fmt: skip
 def test_a_run_that_diverges_ends_and_keeps_its_last_finite_checkpoint(worker, tmp_path, changes, kept):
-    row = recipes.changed(SMOOTH, epochs=9, validation=0, batch_size=36, momentum=0.0, **changes)
-    _, (kind, words) = worker(train_few, row, tmp_path / "a.keras")
+    recipe = recipes.changed(SMOOTH, epochs=9, validation=0, batch_size=36, momentum=0.0, **changes)
+    _, (kind, words) = worker(train_few, recipe, tmp_path / "a.keras")
     assert kind == "FloatingPointError"
     assert "try a smaller learning rate" in words
     assert last_of(tmp_path / "a/checkpoints") == kept
@@ -261,10 +261,10 @@ def test_without_resume_the_checkpoints_of_an_unfinished_run_are_set_aside(worke
 
 
 def test_the_checkpoints_of_a_finished_run_are_replaced_with_a_note(workers, tmp_path):
-    row = recipes.changed(STUCK, epochs=1)
-    workers["torch"](train_few, row, tmp_path / "a.keras")
+    recipe = recipes.changed(STUCK, epochs=1)
+    workers["torch"](train_few, recipe, tmp_path / "a.keras")
     (tmp_path / "a/report.html").touch()  # which train_few leaves out
-    _, told = workers["torch"](train_told, row, tmp_path / "a.keras")
+    _, told = workers["torch"](train_told, recipe, tmp_path / "a.keras")
     place = keras_file.shorten(tmp_path / "a/checkpoints")
     assert told.startswith(f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n")
     assert not (tmp_path / "a/checkpoints-before").exists()
@@ -272,19 +272,19 @@ def test_the_checkpoints_of_a_finished_run_are_replaced_with_a_note(workers, tmp
 
 def finetune(weights, out, resume):
     """(recipe, SHA-256 of the weights) after 2 more epochs from a model file, or the message of the error."""
-    row = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    recipe = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
     try:
-        run = kerasnets.train(row, arrays=few_digits(), weights=weights, out=out, resume=resume)
+        run = kerasnets.train(recipe, arrays=few_digits(), weights=weights, out=out, resume=resume)
     except BadInputError as error:
         return str(error)
     return run.recipe, saving.load_card(out).weights_sha256
 
 
 def test_a_run_from_a_model_file_does_not_resume_a_run_from_another_file(workers, tmp_path):
-    row = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    recipe = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
     for seed in (0, 1):
         workers["torch"](
-            train_few, dataclasses.replace(row, learning_rate=0.001 * (1 + seed)), tmp_path / f"{seed}.keras"
+            train_few, dataclasses.replace(recipe, learning_rate=0.001 * (1 + seed)), tmp_path / f"{seed}.keras"
         )
     recipe, tuned = workers["torch"](finetune, tmp_path / "0.keras", tmp_path / "a.keras", False)
     assert recipe == "fc2layer-digits-finetuned"  # and never takes the place of what it began with
@@ -296,9 +296,9 @@ def test_a_run_from_a_model_file_does_not_resume_a_run_from_another_file(workers
 
 def test_a_resume_with_more_epochs_equals_one_long_run(worker, tmp_path):
     """With dropout, which shares its random numbers with PyTorch's DataLoader."""
-    row = recipes.changed(FULL, patience=0, schedule=())
+    recipe = recipes.changed(FULL, patience=0, schedule=())
     for name, epochs in (("a", 2), ("b", 1), ("b", 2)):
-        worker(train_few, recipes.changed(row, epochs=epochs), tmp_path / f"{name}.keras", 0, name == "b")
+        worker(train_few, recipes.changed(recipe, epochs=epochs), tmp_path / f"{name}.keras", 0, name == "b")
     whole, longer = (state_of(tmp_path / name, 2) for name in "ab")
     for name, array in whole.items():
         np.testing.assert_array_equal(longer[name], array, err_msg=name, strict=True)
@@ -313,8 +313,8 @@ def test_a_resume_with_more_epochs_equals_one_long_run(worker, tmp_path):
 def test_a_run_with_other_settings_is_not_resumed(workers, tmp_path, changes, kind, words):
     workers["torch"](train_few, recipes.changed(STUCK, epochs=2), tmp_path / "a.keras")
     before = {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()}
-    row = dataclasses.replace(STUCK, **changes)
-    found = workers["torch"](train_few, row, tmp_path / "a.keras", 0, True)[1]
+    recipe = dataclasses.replace(STUCK, **changes)
+    found = workers["torch"](train_few, recipe, tmp_path / "a.keras", 0, True)[1]
     assert found[0] == kind
     assert words.format(place=keras_file.shorten(tmp_path / "a/checkpoints")) in found[1]
     assert {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()} == before
@@ -327,8 +327,8 @@ def test_a_run_with_other_settings_is_not_resumed(workers, tmp_path, changes, ki
     ({"validation": 0}, "fc2layer-digits holds out no validation data, which patience needs; leave"),
 ])  # fmt: skip
 def test_impossible_settings_are_refused_before_training(workers, tmp_path, changes, words):
-    row = dataclasses.replace(STUCK, **changes)
-    _, (kind, message) = workers["torch"](train_few, row, tmp_path / "a.keras")
+    recipe = dataclasses.replace(STUCK, **changes)
+    _, (kind, message) = workers["torch"](train_few, recipe, tmp_path / "a.keras")
     assert kind == "ValueError"
     assert message.startswith(words)
     assert list(tmp_path.iterdir()) == []

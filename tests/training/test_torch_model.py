@@ -100,7 +100,7 @@ def learned(build, arguments, changes, by):
     from kerasnets.training.train import trainee_of
 
     keras.utils.set_random_seed(0)
-    network, row = build(*arguments), dataclasses.replace(RECIPE, **changes)
+    network, recipe = build(*arguments), dataclasses.replace(RECIPE, **changes)
     rng = np.random.default_rng(0)
     for variable in network.variables:
         if variable.path.endswith(("gamma", "beta", "bias", "mean", "variance")):
@@ -108,11 +108,11 @@ def learned(build, arguments, changes, by):
     pixels = rng.integers(0, 256, (10, *network.input_shape[1:]), np.uint8)
     labels = rng.integers(0, 3, 10)
     if by == "kerasnets":
-        trainee = trainee_of(network, row, row.scaling, 2)
+        trainee = trainee_of(network, recipe, recipe.scaling, 2)
     else:
         layout = "channels_first" if keras.backend.backend() == "torch" else "channels_last"
-        trainee = rebuild(network, layout=layout, scaling=row.scaling)
-        compile_for(trainee, row, 2, row.epochs)
+        trainee = rebuild(network, layout=layout, scaling=recipe.scaling)
+        compile_for(trainee, recipe, 2, recipe.epochs)
     before = trainee.predict(pixels, batch_size=4, verbose=0)
     history = trainee.fit(pixels, labels, batch_size=6, epochs=2, shuffle=False, verbose=0).history
     if "data_loss" in history:  # beside which Keras' loss has decay added in

@@ -57,8 +57,8 @@ FURTHER = {
 
 
 def test_resnet20_ends_after_the_papers_64_000_steps():
-    row = RECIPES["resnet20-cifar10"]
-    assert abs(row.epochs * -(-(50_000 - row.validation) // row.batch_size) - 64_000) < 100
+    recipe = RECIPES["resnet20-cifar10"]
+    assert abs(recipe.epochs * -(-(50_000 - recipe.validation) // recipe.batch_size) - 64_000) < 100
 
 
 @pytest.mark.parametrize("name", FURTHER)
@@ -73,18 +73,18 @@ def test_mnist_cnn_keeps_48000_pictures_to_train_on_and_12000_to_validate(mnist)
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_recipes_have_the_settings_of_their_sources(name):
-    row = RECIPES[name]
-    optimizer = (row.optimizer, row.learning_rate, row.momentum)
-    found = (*optimizer, row.batch_size, row.epochs, row.mean, row.std, row.published_figure)
+    recipe = RECIPES[name]
+    optimizer = (recipe.optimizer, recipe.learning_rate, recipe.momentum)
+    found = (*optimizer, recipe.batch_size, recipe.epochs, recipe.mean, recipe.std, recipe.published_figure)
     assert found == SETTINGS[name]
 
 
 def test_every_recipe_trains_a_model_that_exists_on_data_that_exist(workers):
     models = workers["torch"](list_models)
-    for name, row in RECIPES.items():
-        assert name == f"{row.model}-{row.dataset}{'-' if row.variant else ''}{row.variant}"
-        assert row.model in models
-        assert row.dataset in data.DATASETS
+    for name, recipe in RECIPES.items():
+        assert name == f"{recipe.model}-{recipe.dataset}{'-' if recipe.variant else ''}{recipe.variant}"
+        assert recipe.model in models
+        assert recipe.dataset in data.DATASETS
 
 
 @pytest.mark.parametrize(("model", "dataset", "name"), [
@@ -101,8 +101,8 @@ def test_own_data_are_named_after_their_folder_and_never_like_a_known_recipe(mod
 
 
 def test_scaling_equals_torchvisions_to_tensor_and_normalize():
-    row = RECIPES["lenet5-mnist"]
-    scale, offset = row.scaling
+    recipe = RECIPES["lenet5-mnist"]
+    scale, offset = recipe.scaling
     pixels = np.arange(256)
     np.testing.assert_allclose(pixels * scale + offset, (pixels / 255 - 0.1307) / 0.3081, atol=1e-12)
 
