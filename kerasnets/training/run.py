@@ -25,7 +25,7 @@ class Run:
     dataset: str
     backend: str
     precision: str  # of the computation in training: "float32" or "mixed_bfloat16"; the test is always float32
-    compiled: bool  # whether the backend compiled each step into one program; always False for JAX, which always does
+    compiled: bool  # whether the recipe asks for a step compiled into one program; JAX compiles in any case
     seed: int
     epochs: int  # completed; fewer than asked for if the run stopped early
     best_epoch: int  # from 1: the epoch whose weights are in the model files
