@@ -72,7 +72,7 @@ class Progress(keras.callbacks.Callback):
         seconds = in_words(now - self.epoch_started)
         line = f"epoch {epoch + 1}/{self.epochs}  {figures}  {seconds}{'' if is_last else self.time_left()}"
         if self.bar:
-            self.bar.console.print(line, markup=False, highlight=False)
+            self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, flush=True)
 
@@ -80,7 +80,7 @@ class Progress(keras.callbacks.Callback):
         epoch, left = f"epoch {self.epoch + 1}/{self.epochs}", self.time_left()
         if self.bar:
             [task] = self.bar.task_ids
-            self.bar.update(task, description=epoch, total=self.steps_per_epoch, completed=step, left=left)
+            self.bar.update(task, description=epoch, total=self.steps_per_epoch, completed=step, left=left.strip())
             self.bar.refresh()
         else:
             print(f"{epoch}  step {step}/{self.steps_per_epoch}{left}", flush=True)
