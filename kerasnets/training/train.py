@@ -84,11 +84,7 @@ def train(
         save(job, run)
         report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
     if not test.beats_majority:
-        print(
-            f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
-            "data); try a smaller learning rate (train.py --learning-rate) or more --epochs",
-            file=sys.stderr,
-        )
+        print(advice_for(run), file=sys.stderr)
     return run
 
 
@@ -184,6 +180,14 @@ def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
 def test_batch_size(recipe: Recipe) -> int:
     """Return the number of images in a step of a test: at most as many as in training, for which there is memory."""
     return min(recipe.batch_size or TEST_BATCH, TEST_BATCH)
+
+
+def advice_for(run: Run) -> str:
+    """Return the note on a run that learned nothing."""
+    return (
+        f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
+        "data); try a smaller learning rate (train.py --learning-rate) or more --epochs"
+    )
 
 
 def divergence(recipe: Recipe) -> FloatingPointError:
