@@ -73,7 +73,7 @@ def sides(pixels, epoch):
     normalize = torch_layers.rescaling(layer)
     tutorial = transforms.Compose([
         transforms.RandomCrop(pixels.shape[1:3], padding=4), transforms.RandomHorizontalFlip(),
-        transforms.ToTensor(), transforms.Normalize(ROW.mean, ROW.deviation),
+        transforms.ToTensor(), transforms.Normalize(ROW.mean, ROW.std),
     ])  # fmt: skip
     loader = DataLoader(Pictures(pixels, labels, tutorial), batch_size=ROW.batch_size, shuffle=True)
     return {

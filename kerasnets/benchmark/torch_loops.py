@@ -67,7 +67,7 @@ def in_memory(twin, row, images, labels):
 def by_data_loader(twin, row, pixels, labels):
     """The tutorials' way: torchvision's data sets give a PIL picture at a time, which transforms bring to a tensor."""
     step = step_of(twin, row)
-    mean, deviation = np.broadcast_to(row.mean, pixels.shape[-1:]), np.broadcast_to(row.deviation, pixels.shape[-1:])
+    mean, deviation = np.broadcast_to(row.mean, pixels.shape[-1:]), np.broadcast_to(row.std, pixels.shape[-1:])
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean.tolist(), deviation.tolist())])
     pictures = Pictures(pixels, labels, transform)
 

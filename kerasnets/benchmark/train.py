@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasnets.benchmark.figures import Figure
-from kerasnets.recipes import CIFAR_DEVIATION, CIFAR_MEAN, RECIPES, Recipe
+from kerasnets.recipes import CIFAR_MEAN, CIFAR_STD, RECIPES, Recipe
 from kerasnets.runtime import backends
 from kerasnets.runtime.processes import alone
 
@@ -31,7 +31,10 @@ class Race:
 
 def cifar(model, batch_size, **more):
     """A recipe without augmentation: the rivals have none."""
-    return Recipe(model, "cifar10", CIFAR_MEAN, CIFAR_DEVIATION, "sgd", 0.1, 0.9, batch_size, 1, 0, None, **more)
+    return Recipe(
+        model, "cifar10", mean=CIFAR_MEAN, std=CIFAR_STD, optimizer="sgd", learning_rate=0.1, momentum=0.9,
+        batch_size=batch_size, epochs=1, validation=0, goal=None, **more,
+    )  # fmt: skip
 
 
 NETWORKS = {

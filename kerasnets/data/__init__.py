@@ -1,6 +1,7 @@
-"""Data sets: the known ones and people's own, found, downloaded, checked, split.
+"""Data sets, known ones and own ones: found, downloaded, checked, split.
 
 Images stay uint8 (n, height, width, channels), 0..255, until they reach the network. Labels are int64 (n,).
+`catalogue` lists the data sets, `sources` finds them, and one file reads each form.
 """
 
 from kerasnets.data.catalogue import DATASETS, Dataset

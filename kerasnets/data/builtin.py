@@ -1,15 +1,18 @@
-"""Data sets that need no file: scikit-learn's digits, and a table that is drawn."""
+"""Data sets that need no file: scikit-learn's digits, and random numbers with their sums as classes."""
+
+from collections.abc import Callable
 
 import numpy as np
 
-from kerasnets.data.dataset import Data
+from kerasnets.data.catalogue import Dataset
+from kerasnets.data.dataset import Data, make_data
 from kerasnets.data.splits import split
 
 
-def digits(row):
-    """scikit-learn's 1,797 handwritten digits (8x8, 0..16; UCI's optdigits test set), in MNIST's form.
+def digits(dataset: Dataset) -> Data:
+    """Return scikit-learn's 1,797 handwritten digits (8x8, 0..16; UCI's optdigits test set) in MNIST's form.
 
-    The test part is a fifth, set apart by a seed of its own, so that it is the same in every run.
+    A fifth is the test part. Its seed is fixed, so that it is the same in every run.
     """
     from sklearn.datasets import load_digits
 
@@ -17,29 +20,22 @@ def digits(row):
 
     bundled = load_digits()
     images = np.stack([pictures.to_mnist_form(image) for image in (bundled.images * (255 / 16)).astype("uint8")])
-    train, test = split(bundled.target, row.test, seed=0)
+    train, test = split(bundled.target, dataset.test, seed=0)
     labels = bundled.target.astype("int64")
-    return Data(images[train], labels[train], images[test], labels[test], row.title, row.class_names, row.input_kind)
+    return make_data(dataset, images[train], labels[train], images[test], labels[test])
 
 
-def sum3(row):
-    """10,000 rows of three numbers from U(0, 1): below 1, between 1 and 2, or above 2 is their sum.
+def sum3(dataset: Dataset) -> Data:
+    """Draw 10,000 rows of three numbers from U(0, 1); the classes are a sum below 1, between 1 and 2, and above 2.
 
-    The shares of the classes are 1/6, 2/3 and 1/6 (the distribution of Irwin and Hall): who always says "between" is
-    right twice out of three.
+    Their shares are 1/6, 2/3 and 1/6 (the Irwin-Hall distribution), so that always predicting the middle class is right
+    in two of three cases.
     """
-    rows = np.random.RandomState(0).random_sample((row.train + row.test, 3)).astype("float32")
+    rows = np.random.RandomState(0).random_sample((dataset.train + dataset.test, 3)).astype("float32")
     labels = np.digitize(rows.sum(axis=1), (1, 2)).astype("int64")
-    return Data(
-        rows[: row.train],
-        labels[: row.train],
-        rows[row.train :],
-        labels[row.train :],
-        row.title,
-        row.class_names,
-        row.input_kind,
-    )
+    count = dataset.train
+    return make_data(dataset, rows[:count], labels[:count], rows[count:], labels[count:])
 
 
-# name of a data set -> what makes it
-MAKERS = {"digits": digits, "sum3": sum3}
+# name of a data set -> function that makes it
+MAKERS: dict[str, Callable[[Dataset], Data]] = {"digits": digits, "sum3": sum3}

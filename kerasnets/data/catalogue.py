@@ -1,4 +1,4 @@
-"""DATASETS: the known data sets, with what identifies their files."""
+"""DATASETS: the known data sets, with the addresses and checksums of their files."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -9,28 +9,28 @@ from kerasnets.data.dataset import ROWS
 
 @dataclass(frozen=True)
 class Dataset:
-    """One row: what a data set holds, and where it comes from."""
+    """What a data set contains, and where its files come from."""
 
     title: str
     class_names: tuple[str, ...]
-    input_kind: str  # how a picture becomes one like those in the set: a name in pictures.KINDS
-    image_shape: tuple[int, ...]  # height, width, channels; columns of a table
-    train: int  # pictures to train and validate on
+    input_kind: str  # how a picture is prepared to resemble the images of the set: a name in pictures.KINDS
+    image_shape: tuple[int, ...]  # (height, width, channels), or (columns,) of a table
+    train: int  # images to train and validate on
     test: int
-    form: str = ""  # a name in READERS; "" of one that needs no file
+    form: str = ""  # of its files: a name in sources.READERS; "" if it needs no file
     folder: str = ""  # in torchvision's layout, below --data-dir or ./data
     keras_folder: str = ""  # below Keras' cache
-    archive: str = ""  # one file with all
-    pictures: str = ""  # the same as a zip of class folders
+    archive: str = ""  # name of a file that contains the whole set
+    pictures: str = ""  # name of a zip of class folders with the same images
     torchvision: str = ""  # its class in torchvision.datasets
-    urls: tuple[tuple[str, str], ...] = ()  # for Keras: (address, SHA-256 of the file)
-    checksums: tuple[str, ...] = ()  # SHA-256 of the arrays' bytes in the order of idx.PARTS
-    permuted: str = ""  # the data set whose pixels are put into another order
+    urls: tuple[tuple[str, str | None], ...] = ()  # for Keras: (address, SHA-256 of the file or None)
+    checksums: tuple[str, ...] = ()  # SHA-256 of the arrays' bytes, in the order of idx.PARTS
+    permuted: str = ""  # name of the data set whose pixels are permuted
     batches: dict[str, str] = field(default_factory=dict)  # file -> MD5, the test batch last
 
     @property
-    def first_file(self):
-        """A file that shows a person which folder is meant."""
+    def first_file(self) -> str:
+        """A file by which a person recognizes the folder."""
         return self.archive if self.form == "cifar" else f"{idx.PARTS[0][0]}.gz"
 
 
@@ -38,12 +38,9 @@ DIGITS = tuple("0123456789")
 
 
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-
-
 CIFAR_FILES = "https://www.cs.toronto.edu/~kriz/"
 
-
-# The fine label names in the order of their numbers, as the set's own file `meta` lists them.
+# The fine labels in the order of their numbers, from the file `meta` of the data set.
 CIFAR100_NAMES = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel
 can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
@@ -55,10 +52,9 @@ tank telephone television tiger tractor train trout tulip turtle wardrobe whale 
 worm
 """
 
-
-DATASETS = {
-    # The checksums belong to files whose MD5 is that of the published ones (6bbc9ace..., a25bea73..., 2646ac64...,
-    # 27ae3e4e... unpacked), without their headers; the archive's stands in Keras' own keras.datasets.mnist.
+DATASETS: dict[str, Dataset] = {
+    # The checksums are of the content, without headers, of files with the published MD5 (6bbc9ace..., a25bea73...,
+    # 2646ac64..., 27ae3e4e... unpacked); the archive's is from keras.datasets.mnist.
     "mnist": Dataset(
         title="MNIST",
         class_names=DIGITS,
@@ -78,8 +74,8 @@ DATASETS = {
             "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
         ),
     ),
-    # The checksums belong to the files of Debian's package dataset-fashion-mnist (0.0~git20200523.55506a9-1), without
-    # their headers. Keras states none for its copies.
+    # The checksums are of the content, without headers, of the files in Debian's package dataset-fashion-mnist
+    # (0.0~git20200523.55506a9-1). Keras states no checksums of its copies.
     "fashion_mnist": Dataset(
         title="Fashion-MNIST",
         class_names=(
@@ -101,7 +97,8 @@ DATASETS = {
             "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9",
         ),
     ),
-    # MD5 of the batches: torchvision.datasets.CIFAR10 and CIFAR100; SHA-256 of the archives: keras.datasets.
+    # The MD5 of the batches are from torchvision.datasets.CIFAR10 and CIFAR100, the SHA-256 of the archives from
+    # keras.datasets.
     "cifar10": Dataset(
         title="CIFAR-10",
         class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
@@ -159,9 +156,15 @@ DATASETS = {
         test=3_000,
     ),
 }  # fmt: skip
+"""The known data sets, {name: Dataset}; a Dataset has title, class_names, image_shape, train and test counts.
 
+Example:
+    >>> from kerasnets import DATASETS
+    >>> DATASETS["fashion_mnist"].class_names[9]
+    'Ankle boot'
+"""
 
-# The same pictures, their pixels in another order: a dense network does not care, a convolution lives on the order.
+# The pixels of all images in one random order: no matter to a dense network, a loss to a convolution
 DATASETS["mnist-permuted"] = dataclasses.replace(
     DATASETS["mnist"], title="MNIST, pixels permuted", input_kind="mnist_permuted", permuted="mnist"
 )

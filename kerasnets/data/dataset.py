@@ -1,32 +1,43 @@
-"""A data set in memory, and what must be true of it before anything is trained on it."""
+"""A data set in memory, and the checks before a training on it."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasnets.errors import BadInputError
 
-ROWS = "row"  # the input kind of a table's rows
+if TYPE_CHECKING:
+    from kerasnets.data.catalogue import Dataset
+
+ROWS = "row"  # the input kind of rows of numbers
 
 
 @dataclass(frozen=True)
 class Data:
     """A data set in memory.
 
-    Images: uint8 (n, height, width, 1 or 3), 0..255; or, of a table, float32 (n, columns). Labels: int64 (n,), each
-    the place of its class in `class_names`.
+    Args:
+        train_images: uint8 (n, height, width, 1 or 3), 0..255; or float32 (n, columns) of a table.
+        train_labels: int64 (n,), each the index of its class in `class_names`.
+        test_images: Like train_images, of the same shape.
+        test_labels: Like train_labels.
+        title: Name for messages, reports and model files.
+        class_names: () is "0", "1", ...
+        input_kind: How a picture is prepared to resemble the images of the set: a name in pictures.KINDS.
+        test_files: The files of the test images, relative to the folder or zip; () if there are none.
     """
 
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
-    title: str = "these data"  # in messages, reports and model files
-    class_names: tuple[str, ...] = ()  # "0", "1", ... where none are given
-    input_kind: str = "picture"  # how a picture becomes one like those in the set: a name in pictures.KINDS
-    test_files: tuple[str, ...] = ()  # the test pictures' own files, below the folder or zip; () where they have none
+    title: str = "these data"
+    class_names: tuple[str, ...] = ()
+    input_kind: str = "picture"
+    test_files: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for part in ("train_labels", "test_labels"):
             labels = getattr(self, part)
             if is_whole(labels):
@@ -36,74 +47,97 @@ class Data:
             object.__setattr__(self, "class_names", names)
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         """(height, width, channels), or (columns,)."""
         return tuple(self.train_images.shape[1:])
 
-    def name_of(self, index):
-        """What a person finds the picture of the test part at `index` by: the name of its file, else that index."""
+    def name_of(self, index: int) -> str:
+        """Return the name by which a person finds the test image at `index`: its file, or else "test <index>"."""
         return self.test_files[index].rpartition("/")[2] if self.test_files else f"test {index}"
 
 
-def is_whole(labels):
+def make_data(
+    dataset: "Dataset",
+    train_images: np.ndarray,
+    train_labels: np.ndarray,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+) -> Data:
+    """Return a known data set as Data."""
+    return Data(
+        train_images,
+        train_labels,
+        test_images,
+        test_labels,
+        title=dataset.title,
+        class_names=dataset.class_names,
+        input_kind=dataset.input_kind,
+    )
+
+
+def is_whole(labels: Any) -> bool:
     return isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
 
 
-def check(data):
-    """Raise BadInputError where `data` cannot be learned from: TypeError's and NaN's causes, before training."""
+def check(data: Data) -> None:
+    """Raise BadInputError if a training on `data` would fail, or would learn nothing."""
     for part in ("train", "test"):
         images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
-        reason = wrong_images(images) or wrong_labels(labels, len(images), len(data.class_names))
-        if reason:
-            raise BadInputError(f"{data.title}, {part} part: {reason}")
+        fault = fault_of_images(images) or fault_of_labels(labels, len(images), len(data.class_names))
+        if fault:
+            raise BadInputError(f"{data.title}, {part} part: {fault[0]}", remedy=fault[1])
     if data.train_images.shape[1:] != data.test_images.shape[1:]:
         raise BadInputError(
             f"{data.title}: train pictures are {data.train_images.shape[1:]}, test pictures "
-            f"{data.test_images.shape[1:]}; give both one shape"
+            f"{data.test_images.shape[1:]}",
+            remedy="give both one shape",
         )
     counts = np.bincount(data.train_labels, minlength=len(data.class_names))
     if len(counts) < 2:
-        raise BadInputError(f"{data.title} has one class alone; two at least are needed to tell apart")
+        raise BadInputError(f"{data.title} has one class alone; two at least are needed")
     if not counts.all():
         missing = data.class_names[int(np.argmin(counts))]
-        raise BadInputError(f"{data.title}, train part: no picture of class {missing!r}; add some, or leave it out")
+        raise BadInputError(
+            f"{data.title}, train part: no picture of class {missing!r}", remedy="add some, or leave it out"
+        )
 
 
-def wrong_images(images):
-    """Why an array cannot be a part of a data set, and what to do; None where it can."""
+Fault = tuple[str, str] | None  # (problem, remedy)
+
+
+def fault_of_images(images: Any) -> Fault:
+    """Return why an array cannot be the images of a data set; None if it can."""
     if not isinstance(images, np.ndarray):
-        return f"images are a {type(images).__name__}; give a NumPy array"
+        return f"images are a {type(images).__name__}", "give a NumPy array"
     if images.ndim == 3:
-        return f"images are {images.shape}, without channels; add them by images[..., None]"
+        return f"images are {images.shape}, without channels", "add them by images[..., None]"
     if images.ndim not in (2, 4):
-        return f"images are {images.shape}; give (n, height, width, channels), or (n, columns) of a table"
+        return f"images are {images.shape}", "give (n, height, width, channels), or (n, columns) of a table"
     if images.size == 0:
-        return f"there are no images, or they are empty: {images.shape}; put some into it"
+        return f"there are no images, or they are empty: {images.shape}", "add some"
     if images.ndim == 2:
         if images.dtype.kind != "f":
-            return f"a table's rows are {images.dtype}; give float32"
-        return None if np.isfinite(images).all() else "a row holds NaN or infinity; leave such rows out"
+            return f"a table's rows are {images.dtype}", "give float32"
+        return None if np.isfinite(images).all() else ("a row holds NaN or infinity", "leave such rows out")
     if images.shape[3] not in (1, 3):
-        return f"images are {images.shape}; the last axis is for channels, 1 or 3"
+        return f"images are {images.shape}", "the last axis is for channels, 1 or 3"
     if images.dtype != np.uint8:
-        return f"pixels are {images.dtype}; give uint8, 0..255: they are scaled in the network"
+        return f"pixels are {images.dtype}", "give uint8, 0..255: the network scales them"
     return None
 
 
-def wrong_labels(labels, count, num_classes):
-    """Why an array cannot be the labels of `count` images, and what to do; None where it can."""
+def fault_of_labels(labels: Any, count: int, num_classes: int) -> Fault:
+    """Return why an array cannot be the labels of `count` images; None if it can."""
     if not isinstance(labels, np.ndarray):
-        return f"labels are a {type(labels).__name__}; give a NumPy array"
+        return f"labels are a {type(labels).__name__}", "give a NumPy array"
     if labels.shape != (count,):
-        return f"{count} images and labels of shape {labels.shape}; give one label an image"
+        return f"{count} images and labels of shape {labels.shape}", "give one label an image"
     if labels.dtype.kind not in "iu":
         if labels.dtype.kind != "f" or not (labels == np.floor(labels)).all():  # NaN is not its own floor
-            return f"labels are {labels.dtype} and not whole numbers; number the classes from 0"
-        return f"labels are {labels.dtype}; give whole numbers, by labels.astype('int64')"
+            return f"labels are {labels.dtype} and not whole numbers", "number the classes from 0"
+        return f"labels are {labels.dtype}", "give whole numbers, by labels.astype('int64')"
     if labels.min() < 0 or labels.max() >= num_classes:
         worst = labels.min() if labels.min() < 0 else labels.max()
-        return (
-            f"label {worst}, where the {num_classes} classes are numbered from 0 to {num_classes - 1}; number them so, "
-            "without gaps"
-        )
+        classes = f"the {num_classes} classes are numbered from 0 to {num_classes - 1}"
+        return f"label {worst}, where {classes}", "number them so, without gaps"
     return None

@@ -1,38 +1,61 @@
-"""Pictures brought to the shape that a network takes, and batches of them in order."""
+"""Images prepared for a network's input shape, and batches of them in order."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnets import pictures
 
-AT_ONCE = 1e9  # bytes of pictures that are brought to the network's shape before training, rather than in each epoch
+AT_ONCE = 1e9  # bytes: more prepared images than this are prepared anew in each epoch
+
+Prepare = Callable[[np.ndarray], np.ndarray]
 
 
 class InOrder(keras.utils.PyDataset):
-    """Images, and labels where there are any, batch by batch in their own order: to be judged."""
+    """Images, and their labels if given, batch by batch in their own order.
 
-    def __init__(self, images, labels=None, batch_size=500, prepare=None):
+    Args:
+        images: (n, ...).
+        labels: (n, ...) or None.
+        batch_size: Images in a batch.
+        prepare: A function that is applied to the images of a batch.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        batch_size: int = 500,
+        prepare: Prepare | None = None,
+    ) -> None:
         super().__init__()
         self.images, self.labels, self.batch_size, self.prepare = images, labels, batch_size, prepare
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-len(self.images) // self.batch_size)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         chosen = slice(index * self.batch_size, (index + 1) * self.batch_size)
         images = self.prepare(self.images[chosen]) if self.prepare else self.images[chosen]
         return (images,) if self.labels is None else (images, self.labels[chosen])
 
 
-def fitted(images, is_kind, kind, shape):
-    """Return (images, function that brings a batch of them to `shape`, or None where they have it).
+def fitted(images: np.ndarray, own_kind: str, kind: str, shape: tuple[int, ...]) -> tuple[np.ndarray, Prepare | None]:
+    """Prepare images for a network, like pictures.prepare prepares one picture.
 
-    As pictures.prepare does to a picture of input kind `kind`; all at once where it takes little memory. Those that
-    have the shape and are of this kind already (`is_kind`) stay as they are.
+    Args:
+        images: uint8 (n, height, width, channels), or float32 (n, columns).
+        own_kind: Their input kind. Images of the network's kind and shape stay unchanged.
+        kind: The network's input kind.
+        shape: The network's input shape.
+
+    Returns:
+        (prepared images, None), or (`images`, function that prepares a batch) if all together take much memory.
     """
-    if images.shape[1:] == tuple(shape) and is_kind == kind:
+    if images.shape[1:] == tuple(shape) and own_kind == kind:
         return images, None
     prepare = functools.partial(prepare_all, kind=kind, shape=tuple(shape))
     if len(images) * np.prod(shape, dtype=float) > AT_ONCE:
@@ -40,6 +63,5 @@ def fitted(images, is_kind, kind, shape):
     return prepare(images), None
 
 
-def prepare_all(images, kind, shape):
-    """uint8 (n, *shape) of images of another shape."""
+def prepare_all(images: np.ndarray, kind: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.stack([pictures.prepare(image, kind, shape) for image in images])

@@ -1,119 +1,164 @@
-"""DATASETS: the data sets, and where their files may lie. Each file of this package reads one form of them.
-
-Images stay uint8 (n, height, width, channels), 0..255, until they reach the network. Labels are int64 (n,).
-"""
+"""The data of a name: found on this disk, downloaded, or read from a person's own files."""
 
 import dataclasses
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from kerasnets import pictures
 from kerasnets.data import builtin, cifar, downloads, folders, idx
 from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import ROWS, Data, check
-from kerasnets.data.splits import split
-from kerasnets.errors import BadInputError, nearest_first, shorten
+from kerasnets.errors import BadInputError, nearest_first
 
-__all__ = ["DATASETS", "Data", "Dataset", "check", "held_out", "is_path", "load_data", "load_like", "load_present",
-           "split"]  # fmt: skip
-
-
-# form -> function (folder, row) -> Data, or None where the folder holds nothing of the kind
-READERS = {"idx": idx.read, "cifar": cifar.read}
+# form of the files -> function that reads a folder, and returns None if the folder has no file of the data set
+READERS: dict[str, downloads.Reader] = {"idx": idx.read, "cifar": cifar.read}
 
 
-def load_data(name, data_dir=None, image_size=None, input_kind="picture"):
-    """Return the Data called `name`: a key of DATASETS, or the path of own data.
+class Card(Protocol):
+    """The facts in a model's card (saving.Card) by which own pictures are prepared for it."""
 
-    A known set is sought in `data_dir` or KERASNETS_DATA; ./data and Keras' cache; /usr/share/datasets; then
-    downloaded. Own data are a folder, or a zip, with a folder of pictures for each class (see `data.folders`), or an
-    .npz archive of the arrays x_train, y_train, x_test and y_test.
-    image_size: (height, width[, channels]) to which own pictures are brought, in the manner of `input_kind`; where
-        None, they must have one size.
-    Raises ValueError for an unknown name, BadInputError for data that are damaged or are not what they are called,
-    ConnectionError where they are nowhere to be found and cannot be downloaded.
+    @property
+    def model(self) -> str: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def input_kind(self) -> str: ...
+
+
+def load_data(
+    name: str | Path,
+    data_dir: str | Path | None = None,
+    image_size: tuple[int, ...] | None = None,
+    input_kind: str = "picture",
+) -> Data:
+    """Load a known data set or own data.
+
+    A known data set is searched in `data_dir` or the folder in the environment variable KERASNETS_DATA, in ./data, in
+    Keras' cache, and in /usr/share/datasets; then it is downloaded and checked.
+
+    Args:
+        name: A name in DATASETS, or the path of own data: a folder or zip with a folder of pictures for each class, or
+            an .npz archive with the arrays x_train, y_train, x_test and y_test.
+        data_dir: Folder of the known data sets.
+        image_size: (height, width) or (height, width, channels) in pixels, to which own pictures are resized. None if
+            all have the same size.
+        input_kind: How own pictures are resized: a name in pictures.KINDS.
+
+    Returns:
+        The Data: train_images and test_images, uint8 (n, height, width, channels), 0..255, or float32 (n, columns) of a
+        table; train_labels and test_labels, int64 (n,); class_names.
+
+    Raises:
+        ValueError: The name is unknown.
+        BadInputError: A file is damaged, or its content is not that of the data set.
+        ConnectionError: The data set is not on this disk and cannot be downloaded.
+
+    Example:
+        >>> digits = load_data("digits")
+        >>> digits.train_images.shape, digits.test_labels.shape
+        ((1437, 28, 28, 1), (360,))
     """
     if name not in DATASETS:
         return load_own(name, image_size, input_kind)
     if image_size:
         raise ValueError(f"an image size goes with own pictures; {name} has its own")
-    row = DATASETS[name]
-    if row.permuted:
-        return permute(load_data(row.permuted, data_dir), row)
+    dataset = DATASETS[str(name)]
+    if dataset.permuted:
+        return permute(load_data(dataset.permuted, data_dir), dataset)
     data_dir = data_dir or os.environ.get("KERASNETS_DATA")
-    found = load_present(name, data_dir)
-    return downloads.download(row, READERS[row.form], data_dir, keras_cache()) if found is None else found
+    present = load_present(str(name), data_dir)
+    if present is not None:
+        return present
+    return downloads.download(dataset, READERS[dataset.form], data_dir, keras_cache())
 
 
-def load_present(name, data_dir=None):
-    """The Data of a key of DATASETS where it needs no download, as `load_data` finds it; else None."""
-    row = DATASETS[name]
+def load_present(name: str, data_dir: str | Path | None = None) -> Data | None:
+    """Load a known data set like `load_data`, but return None if it needs a download."""
+    dataset = DATASETS[name]
     if name in builtin.MAKERS:
-        return builtin.MAKERS[name](row)
-    if row.permuted:
-        found = load_present(row.permuted, data_dir)
-        return None if found is None else permute(found, row)
+        return builtin.MAKERS[name](dataset)
+    if dataset.permuted:
+        original = load_present(dataset.permuted, data_dir)
+        return None if original is None else permute(original, dataset)
     data_dir = data_dir or os.environ.get("KERASNETS_DATA")
     if data_dir and not Path(data_dir).is_dir():
-        raise BadInputError(f"no folder {shorten(data_dir)}; it was to hold {row.title} (--data-dir or KERASNETS_DATA)")
-    read = READERS[row.form]
-    found = (read(place, row) for place in places(row, data_dir))
-    return next((data for data in found if data is not None), None)
+        raise BadInputError(
+            "no folder {path}", path=data_dir, remedy=f"it was to hold {dataset.title} (--data-dir or KERASNETS_DATA)"
+        )
+    read = READERS[dataset.form]
+    candidates = (read(place, dataset) for place in places(dataset, data_dir))
+    return next((data for data in candidates if data is not None), None)
 
 
-def permute(data, row):
-    """`data` with its pixels in the order that `row` stands for."""
+def permute(data: Data, dataset: Dataset) -> Data:
+    """Return `data` as `dataset`, which has the same pixels in another order."""
     return dataclasses.replace(
         data,
         train_images=pictures.permute_pixels(data.train_images),
         test_images=pictures.permute_pixels(data.test_images),
-        title=row.title,
-        input_kind=row.input_kind,
+        title=dataset.title,
+        input_kind=dataset.input_kind,
     )
 
 
-def load_like(card, name, data_dir=None):
-    """The Data called `name`, own pictures prepared as those that the model with `card` has learned from."""
+def load_like(card: Card, name: str | Path, data_dir: str | Path | None = None) -> Data:
+    """Load like `load_data`, with own pictures prepared like the images that the model with `card` was trained on."""
     if name in DATASETS or Path(name).suffix.lower() == ".npz":
         return load_data(name, data_dir)
     if len(card.input_shape) != 3:
-        raise BadInputError(f"{shorten(name)} holds pictures, and a {card.model} takes rows of numbers; name an .npz")
+        raise BadInputError(
+            f"holds pictures, and a {card.model} takes rows of numbers", path=name, remedy="name an .npz"
+        )
     return load_data(name, data_dir, card.input_shape, card.input_kind)
 
 
-def load_own(path, image_size, input_kind):
-    """The Data of a path: class folders, a zip of them, or an .npz archive."""
+def load_own(path: str | Path, image_size: tuple[int, ...] | None, input_kind: str) -> Data:
+    """Load own data: class folders, a zip of them, or an .npz archive."""
     if not is_path(path):
         raise ValueError(
             f"unknown data set {str(path)!r}; choose one of: {nearest_first(path, DATASETS)}, a folder, zip or .npz"
         )
     path = Path(path)
     if path.suffix.lower() == ".npz":
-        if not path.is_file():
-            raise BadInputError(f"no file {shorten(path)}; check the name")
-        if image_size:
-            raise ValueError(f"an image size goes with folders of pictures; the arrays in {path.name} have their own")
-        arrays = idx.arrays_of(
-            path, f"make it by np.savez({path.name!r}, x_train=..., y_train=..., x_test=..., y_test=...)"
-        )
-        data = Data(*arrays, title=path.stem, input_kind=ROWS if arrays[0].ndim == 2 else "picture")
+        data = load_archive(path, image_size)
     else:
         data = folders.read_classes(path, image_size, input_kind=input_kind)
     check(data)
     return data
 
 
-def is_path(name):
-    """Whether the name of a data set means own data on the disk."""
+def load_archive(path: Path, image_size: tuple[int, ...] | None) -> Data:
+    if not path.is_file():
+        raise BadInputError("no file {path}", path=path, remedy="check the name")
+    if image_size:
+        raise ValueError(f"an image size goes with folders of pictures; the arrays in {path.name} have their own")
+    remedy = f"make it by np.savez({path.name!r}, x_train=..., y_train=..., x_test=..., y_test=...)"
+    x_train, y_train, x_test, y_test = idx.arrays_of(path, remedy)
+    input_kind = ROWS if x_train.ndim == 2 else "picture"
+    return Data(x_train, y_train, x_test, y_test, title=path.stem, input_kind=input_kind)
+
+
+def is_path(name: str | Path) -> bool:
+    """Whether the name of a data set is a path of own data."""
     path = Path(name)
     return path.exists() or not {"/", os.sep}.isdisjoint(str(name)) or path.suffix.lower() in (".zip", ".npz")
 
 
-def held_out(name, indices, data_dir=None, card=None):
-    """Return (images, captions) of the test part at `indices`; ValueError for one that lies outside of it.
+def held_out(
+    name: str, indices: Iterable[int], data_dir: str | Path | None = None, card: Card | None = None
+) -> tuple[list[np.ndarray], list[str]]:
+    """Return (images, captions) of the test part at `indices`; own pictures are prepared for the model with `card`.
 
-    card: of the model that will judge them, as in `load_like`.
+    Raises:
+        ValueError: An index is outside the test part.
     """
+    indices = list(indices)
     data = load_like(card, name, data_dir) if card and card.class_names else load_data(name, data_dir)
     count = len(data.test_labels)
     for index in indices:
@@ -125,13 +170,13 @@ def held_out(name, indices, data_dir=None, card=None):
     )
 
 
-def places(row, data_dir):
-    """The folders in which the files of a data set may lie, in the order of search."""
+def places(dataset: Dataset, data_dir: str | Path | None) -> Iterator[Path]:
+    """Yield the folders that may have the files of a data set, in the order of search."""
     for root in ([data_dir] if data_dir else []) + ["data"]:
-        yield from (Path(root) / row.folder, Path(root))
-    yield from (keras_cache() / row.keras_folder, keras_cache())
-    yield Path("/usr/share/datasets") / row.title.lower()
+        yield from (Path(root) / dataset.folder, Path(root))
+    yield from (keras_cache() / dataset.keras_folder, keras_cache())
+    yield Path("/usr/share/datasets") / dataset.title.lower()
 
 
-def keras_cache():
+def keras_cache() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"

@@ -1,24 +1,29 @@
-"""A data set at a glance: how many of each class, and the mean and deviation of each channel."""
+"""A data set at a glance: the count of each class, and the mean and standard deviation of each channel."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from kerasnets.data.dataset import Data
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Of a data.Data. counts: {part: int (classes,)}. mean, deviation: of each channel of the training pixels / 255,
-    as the Normalize of PyTorch takes them; of each column of a table as it is."""
+    """Counts and moments of a Data."""
 
     title: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, ...]
-    counts: dict[str, np.ndarray]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    counts: dict[str, np.ndarray]  # {"train", "test": int (classes,)}
+    mean: tuple[
+        float, ...
+    ]  # of each channel of the training pixels / 255, for PyTorch's Normalize; of a table's columns
+    std: tuple[float, ...]  # the same
 
-    def lines(self):
-        """For a person: a line for each class, and the result as one greppable line."""
+    def lines(self) -> Iterator[str]:
+        """Yield a line for each class, and the result as one greppable line."""
         width = max(map(len, self.class_names))
         for i, name in enumerate(self.class_names):
             yield f"{name:{width}}  train {self.counts['train'][i]:6,}  test {self.counts['test'][i]:6,}"
@@ -26,22 +31,21 @@ class Summary:
         train, test = (int(counts.sum()) for counts in self.counts.values())
         yield (
             f"result data={self.title!r} train={train} test={test} classes={len(self.class_names)} shape={shape} "
-            f"mean={figures(self.mean)} deviation={figures(self.deviation)}"
+            f"mean={figures(self.mean)} std={figures(self.std)}"
         )
 
-    def as_dict(self):
-        """For a program to read."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary for a program to read."""
         counts = {part: [int(count) for count in counts] for part, counts in self.counts.items()}
         return {**vars(self), "counts": counts}
 
 
-def summarize(data):
-    """The Summary of a data.Data."""
+def summarize(data: Data) -> Summary:
     count = len(data.class_names)
     images = data.train_images
     scale = 255 if images.dtype == np.uint8 else 1
     pixels = images.reshape(-1, images.shape[-1])
-    parts = np.array_split(pixels, -(-len(pixels) // 2**20))  # of a MB or a few: float64 of all would be GBs
+    parts = np.array_split(pixels, -(-len(pixels) // 2**20))  # of a few MB: float64 of all pixels would be GBs
     total = sum(part.sum(axis=0, dtype="float64") for part in parts) / len(pixels)
     squares = sum((part.astype("float64") ** 2).sum(axis=0) for part in parts) / len(pixels)
     return Summary(
@@ -53,9 +57,9 @@ def summarize(data):
             "test": np.bincount(data.test_labels, minlength=count),
         },
         mean=tuple((total / scale).tolist()),
-        deviation=tuple((np.sqrt(np.maximum(squares - total**2, 0)) / scale).tolist()),
+        std=tuple((np.sqrt(np.maximum(squares - total**2, 0)) / scale).tolist()),
     )
 
 
-def figures(values):
+def figures(values: Sequence[float]) -> str:
     return ",".join(f"{value:.4f}" for value in values)

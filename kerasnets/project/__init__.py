@@ -1,1 +1,1 @@
-"""What needs a checkout: recipes run over seeds and backends, lessons written as pages."""
+"""What needs a checkout: recipes run over seeds and backends, and lessons written as pages."""

@@ -1,25 +1,31 @@
 """Lessons: Python files of prose and code that run as scripts, open as notebooks, and are written as pages.
 
-A lesson, docs/lessons/NN_short_name.py, is in Jupytext's percent format: "# %% [markdown]" begins a cell of comments,
-"# %%" one of code. What it tells is printed, drawn and shown by `plt.show()`, and asserted. Its first cell is a heading
-and a paragraph that says what it is about, which the list of lessons has too.
+A lesson, docs/lessons/NN_short_name.py, is in Jupytext's percent format: "# %% [markdown]" starts a cell of comments,
+"# %%" a cell of code. A lesson prints its results, shows its figures by `plt.show()`, and asserts its claims. Its first
+cell is a heading and a paragraph on its subject, which the list of lessons repeats.
 """
 
 import contextlib
 import io
 import re
 import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kerasnets.errors import BadInputError, DisagreementError, nearest_first
 from kerasnets.runtime.atomic import whole_file, whole_folder
+from kerasnets.runtime.provenance import CHECKOUT
 
-LESSONS = Path(__file__).resolve().parents[2] / "docs/lessons"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LESSONS = CHECKOUT / "docs/lessons"
 BEGIN, END = "<!-- lessons: written by scripts/write_lessons.py -->", "<!-- end of lessons -->"
 MARK = re.compile(r"# %%( \[markdown\])?")
-OUTPUT = re.compile(r"```text\n.*?\n```\n\n|!\[[^\]]*\]\(\w+_files/\d+\.png\)\n\n", re.S)  # of a code cell, in a page
-DPI = 80  # of pictures: 8 inches are as wide as a page of GitHub's
+OUTPUT = re.compile(r"```text\n.*?\n```\n\n|!\[[^\]]*\]\(\w+_files/\d+\.png\)\n\n", re.S)  # of a code cell in a page
+DPI = 80  # of figures: 8 inches fill the width of a page on GitHub
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,12 @@ class Cell:
 
     kind: str  # "markdown" or "code"
     text: str
-    line: int  # of its file, where the text begins; from 1
+    line: int  # the first line of the text in its file, from 1
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that was shown."""
+    """A figure that a cell showed."""
 
     title: str
     png: bytes = field(repr=False)
@@ -41,16 +47,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a cell printed and showed."""
+    """The output of a cell: printed text and shown figures."""
 
     text: str = ""
     pictures: tuple[Picture, ...] = ()
 
 
-def find(names=()):
-    """The paths of the lessons called `names`, ("02" or "02_convolution_by_hand"), or of all, in order.
+def find(names: Sequence[str] = ()) -> list[Path]:
+    """Return the paths of the lessons called `names` ("02" or "02_convolution_by_hand"), or of all, in order.
 
-    Raises ValueError for a name that is none.
+    Raises:
+        ValueError: There is no lesson of a name.
     """
     paths = sorted(LESSONS.glob("[0-9][0-9]_*.py"))
     known = {path.stem: path for path in paths} | {path.stem[:2]: path for path in paths}
@@ -60,9 +67,11 @@ def find(names=()):
     return [known[name] for name in names] or paths
 
 
-def cells(path):
-    """The Cells of a lesson. Raises BadInputError where it is not in the percent format."""
-    found, kind, start, lines = [], None, 1, []
+def cells(path: Path) -> list[Cell]:
+    """Return the cells of a lesson. Raises BadInputError if it is not in the percent format."""
+    found: list[Cell] = []
+    kind: str | None = None
+    start, lines = 1, []
     for number, line in enumerate([*Path(path).read_text(encoding="utf-8").splitlines(), "# %%"], start=1):
         mark = MARK.fullmatch(line)
         if mark is None:
@@ -71,14 +80,14 @@ def cells(path):
         text = prose(path, lines, start) if kind == "markdown" else "\n".join(lines)
         if text.strip():
             if kind is None:
-                raise BadInputError(f'{Path(path).name} must begin with "# %% [markdown]"')
+                raise BadInputError('must begin with "# %% [markdown]"', path=Path(path).name)
             found.append(Cell(kind, text.strip("\n"), start + len(text) - len(text.lstrip("\n"))))
         kind, start, lines = "markdown" if mark[1] else "code", number + 1, []
     return found
 
 
-def prose(path, lines, start):
-    """The text of a markdown cell: comments without their signs."""
+def prose(path: Path, lines: list[str], start: int) -> str:
+    """Return the text of a markdown cell: its comments without "# "."""
     while lines and not lines[-1]:
         lines = lines[:-1]
     for number, line in enumerate(lines, start):
@@ -87,19 +96,22 @@ def prose(path, lines, start):
     return "\n".join(line[2:] for line in lines)
 
 
-def run(path):
-    """Run a lesson, cell by cell, and return an Outcome for each.
+def run(path: Path) -> list[Outcome]:
+    """Run a lesson cell by cell, and return an Outcome for each.
 
-    Raises DisagreementError where a claim does not hold, and what the lesson raises.
+    Raises:
+        DisagreementError: A claim of the lesson does not hold.
+        Exception: Any error that the lesson raises.
     """
-    scope, outcomes = {"__name__": "__main__", "__file__": str(path)}, []
+    scope: dict[str, Any] = {"__name__": "__main__", "__file__": str(path)}
+    outcomes = []
     for cell in cells(path):
         outcomes.append(run_cell(cell, path, scope) if cell.kind == "code" else Outcome())
     return outcomes
 
 
-def run_cell(cell, path, scope):
-    code = compile("\n" * (cell.line - 1) + cell.text, str(path), "exec")  # so that errors tell the file's lines
+def run_cell(cell: Cell, path: Path, scope: dict[str, Any]) -> Outcome:
+    code = compile("\n" * (cell.line - 1) + cell.text, str(path), "exec")  # errors then have the file's line numbers
     printed = io.StringIO()
     with showing() as pictures, contextlib.redirect_stdout(printed):
         try:
@@ -112,39 +124,39 @@ def run_cell(cell, path, scope):
 
 
 @contextlib.contextmanager
-def showing():
-    """Let pyplot's `show` add to the list that is yielded, in place of opening a window."""
+def showing() -> Iterator[list[Picture]]:
+    """Make pyplot's `show` add figures to the list that is yielded, in place of opening a window."""
     import matplotlib
     from matplotlib import pyplot
 
     matplotlib.use("agg")
-    pictures, usual = [], pyplot.show
-    pyplot.show = lambda: pictures.extend(map(picture_of, shown(pyplot)))
+    pictures: list[Picture] = []
+    original, pyplot.show = pyplot.show, lambda: pictures.extend(map(picture_of, close_all(pyplot)))  # type: ignore[assignment]
     try:
         yield pictures
     finally:
-        pyplot.show = usual
+        pyplot.show = original
         pyplot.close("all")
 
 
-def shown(pyplot):
-    """The figures that are open, which are closed then."""
+def close_all(pyplot: Any) -> "list[Figure]":
+    """Close all open figures and return them."""
     figures = [pyplot.figure(number) for number in pyplot.get_fignums()]
     pyplot.close("all")
     return figures
 
 
-def picture_of(figure):
+def picture_of(figure: "Figure") -> Picture:
     titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return Picture(next(filter(None, titles), "a picture").replace("\n", " "), buffer.getvalue())
 
 
-def write(path):
-    """Run a lesson, and write its page and its pictures beside it; return the page's path.
+def write(path: Path) -> Path:
+    """Run a lesson and write its page and its figures beside it; return the path of the page.
 
-    Raises as `run` does, and OSError where a file cannot be written.
+    Raises as `run`, and OSError if a file cannot be written.
     """
     path = Path(path)
     parts = cells(path)
@@ -158,8 +170,8 @@ def write(path):
     return path.with_suffix(".md")
 
 
-def page(path, parts, outcomes):
-    """Markdown: the cells of a lesson, each of code followed by what it printed and showed."""
+def page(path: Path, parts: Sequence[Cell], outcomes: Sequence[Outcome]) -> str:
+    """Return the page of a lesson in Markdown: its cells, each cell of code followed by its output."""
     blocks, number = [f"<!-- written by scripts/write_lessons.py from {path.name} -->"], 0
     for cell, outcome in zip(parts, outcomes, strict=True):
         blocks.append(f"```python\n{cell.text}\n```" if cell.kind == "code" else cell.text)
@@ -172,26 +184,26 @@ def page(path, parts, outcomes):
     return "\n\n".join(blocks) + "\n"
 
 
-def without_outputs(text):
-    """A page as it is before anything is run: what must follow from the lesson beside it."""
+def without_outputs(text: str) -> str:
+    """Return a page without the output of its cells: the part that depends on the lesson's text alone."""
     return OUTPUT.sub("", text)
 
 
-def folder_of(path):
-    """Where the pictures of a lesson lie."""
+def folder_of(path: Path) -> Path:
+    """Return the folder of a lesson's figures."""
     return path.with_name(f"{path.stem}_files")
 
 
-def write_list():
-    """Put the table of all lessons into their README, between its marks."""
+def write_list() -> None:
+    """Write the table of all lessons into their README, between its marks."""
     readme = LESSONS / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     with whole_file(readme) as part:
         part.write_text(f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
-def table():
-    """Markdown: a line for each lesson, with the heading and the first paragraph of its first cell."""
+def table() -> str:
+    """Return a Markdown table of all lessons, with the heading and the first paragraph of each."""
     lines = ["| lesson | what it shows |", "|---|---|"]
     for path in find():
         heading, paragraph = cells(path)[0].text.split("\n\n")[:2]

@@ -1,4 +1,4 @@
-"""Run recipes over seeds and backends, and write the tables of results into both READMEs and models_saved/README.md.
+"""Run recipes over seeds and backends, and write the tables of results.
 
     python scripts/reproduce.py mnist_cnn-mnist lenet5-mnist
     python scripts/reproduce.py 'fc2layer*' 'small_cnn*' --seeds 0 1 2 --backends torch jax
@@ -12,6 +12,8 @@ line on stdout is the result; the exit code is 1 if a run failed.
 import argparse
 import fnmatch
 
+from kerasnets.recipes import PRECISIONS, RECIPES
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -22,25 +24,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data-dir", metavar="FOLDER", help=text)
     add("--anew", action="store_true", help="repeat listed runs too, and replace their lines")
     add("--ship", action="store_true", help="copy the best model of each recipe into models_saved/pretrained")
+    add("--precision", choices=PRECISIONS, help="of the computation, in place of the recipes'")
+    add("--compile", action="store_true", help="compile each step into one program")
     add("--list", action="store_true", help="print the table of the listed runs")
 
 
 def run(args: argparse.Namespace) -> int:
-    from kerasnets.project import reproduction
-    from kerasnets.recipes import RECIPES
+    from kerasnets.project import pretrained, reproduction, results, tables
     from kerasnets.runtime import backends
 
-    rows = reproduction.read(reproduction.RESULTS)
+    lines = results.read(results.RESULTS)
     if args.list:
-        print(reproduction.summary_table(rows))
+        print(tables.summary_table(lines))
         return 0
     names = [name for pattern in args.recipes for name in fnmatch.filter(RECIPES, pattern) or [pattern]]
     chosen = args.backends or [name for name in backends.BACKENDS if backends.is_installed(name)]
-    failed = reproduction.reproduce(names, chosen, args.seeds, args.data_dir, args.anew)
-    rows = reproduction.read(reproduction.RESULTS)
+    failed = reproduction.reproduce(
+        names, chosen, args.seeds, args.data_dir, args.anew, precision=args.precision, compiled=args.compile
+    )
+    lines = results.read(results.RESULTS)
     if args.ship:
-        for file in reproduction.ship(rows):
-            reproduction.ship_forms(file)
-    reproduction.write_tables(rows)
-    print(f"result runs={len(rows)} failed={failed} file={reproduction.RESULTS}")
+        for file in pretrained.ship(lines):
+            pretrained.ship_forms(file)
+    tables.write_tables(lines)
+    print(f"result runs={len(lines)} failed={failed} file={results.RESULTS}")
     return 1 if failed else 0

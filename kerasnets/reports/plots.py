@@ -147,8 +147,8 @@ def data(found, summary):
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     shape = "x".join(map(str, summary.image_shape))
-    mean, deviation = (", ".join(f"{v:.4f}" for v in values) for values in (summary.mean, summary.deviation))
-    figure.suptitle(f"{found.title}: {shape}, mean {mean}, deviation {deviation}", fontweight="bold")
+    mean, std = (", ".join(f"{v:.4f}" for v in values) for values in (summary.mean, summary.std))
+    figure.suptitle(f"{found.title}: {shape}, mean {mean}, std {std}", fontweight="bold")
     return figure
 
 

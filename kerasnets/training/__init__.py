@@ -1,1 +1,1 @@
-"""From a recipe to a model file: data, network and settings checked, trained by `fit`, judged, saved, reported."""
+"""From a recipe to a model file: prepare a job, fit, save, report."""

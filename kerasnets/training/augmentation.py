@@ -1,21 +1,28 @@
-"""AUGMENTATIONS: pictures changed a little in each epoch, whole batches at once, the same on every backend."""
+"""AUGMENTATIONS: small random changes of the images in each epoch, by whole batches, the same on every backend."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-CUTOUT_SIDE = 16  # pixels: what DeVries and Taylor found best for CIFAR-10
-CUTOUT_FILL = 121  # the mean of CIFAR-10's pixels and channels, 0..255: near 0 once normalized, as the paper has it
+CUTOUT_SIDE = 16  # pixels: the best side for CIFAR-10 by DeVries and Taylor
+CUTOUT_FILL = 121  # the mean of CIFAR-10's pixels, 0..255: near 0 after normalization, like the paper's fill of 0
+
+Draws = tuple[np.ndarray, ...]  # the random numbers of each image in an epoch
 
 
-def crop(images, shifts, mirrored, margin):
-    """Crops of the same size out of the pictures, padded by `margin` pixels of black; some of them mirrored.
+def crop(images: Any, shifts: np.ndarray, mirrored: np.ndarray, margin: int) -> Any:
+    """Pad the images by `margin` black pixels, crop them to their size, and mirror some of them.
 
-    images: uint8 (n, height, width, channels), of NumPy, or a tensor of torch's or JAX' on an accelerator, where they
-    stay. shifts: int (n, 2), 0..2 * margin, down and right; `margin` leaves a picture in its place. mirrored: bool
-    (n,).
+    Args:
+        images: uint8 (n, height, width, channels): a NumPy array, or a torch or JAX tensor on an accelerator, where
+            the result is too.
+        shifts: int (n, 2), 0..2 * margin, down and right; `margin` leaves an image in its place.
+        mirrored: bool (n,).
+        margin: In pixels.
     """
     if not isinstance(images, np.ndarray):
         return crop_on_accelerator(images, shifts, mirrored, margin)
@@ -26,13 +33,13 @@ def crop(images, shifts, mirrored, margin):
     windows = sliding_window_view(rows, (height, width * channels), axis=(1, 2))[:, :, ::channels]
     changed = windows[np.arange(count), *shifts.T].reshape(images.shape)
     if mirrored.any():
-        lines = changed[mirrored].reshape(-1, width, channels)  # to OpenCV one picture
+        lines = changed[mirrored].reshape(-1, width, channels)  # one image for OpenCV
         changed[mirrored] = cv2.flip(lines, 1).reshape(-1, height, width, channels)
     return changed
 
 
-def crop_on_accelerator(images, shifts, mirrored, margin):
-    """The same of a tensor, by one gather."""
+def crop_on_accelerator(images: Any, shifts: np.ndarray, mirrored: np.ndarray, margin: int) -> Any:
+    """Do the same with a tensor, by one gather."""
     from keras import ops
 
     count, height, width, channels = images.shape
@@ -42,16 +49,18 @@ def crop_on_accelerator(images, shifts, mirrored, margin):
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     places = ops.clip(rows, 0, height - 1) * width + ops.clip(columns, 0, width - 1)
     pixels = ops.reshape(images, (count, height * width, channels))
-    found = ops.take_along_axis(pixels, ops.reshape(places, (count, -1, 1)), axis=1)
-    return ops.where(inside[..., None], ops.reshape(found, images.shape), ops.cast(0, "uint8"))
+    cropped = ops.take_along_axis(pixels, ops.reshape(places, (count, -1, 1)), axis=1)
+    return ops.where(inside[..., None], ops.reshape(cropped, images.shape), ops.cast(0, "uint8"))
 
 
-def crop_and_cut_out(images, shifts, mirrored, centres, margin):
-    """Crops as above, and in each a grey square around its place in `centres`, as far as it lies within.
-
-    centres: float (n, 2), 0..1 of height and width.
+def crop_and_cut_out(images: Any, shifts: np.ndarray, mirrored: np.ndarray, centres: np.ndarray, margin: int) -> Any:
+    """Crop like `crop`, and fill in each image a square with grey; the square may extend beyond the image.
 
     Source: DeVries and Taylor 2017, arXiv:1708.04552.
+
+    Args:
+        images: As in `crop`, like `shifts`, `mirrored` and `margin`.
+        centres: float (n, 2), the square's centre as a fraction 0..1 of height and width.
     """
     height, width = images.shape[1:3]
     near_row, near_column = within(centres[:, 0], height), within(centres[:, 1], width)
@@ -65,28 +74,31 @@ def crop_and_cut_out(images, shifts, mirrored, centres, margin):
     return ops.where(cut[..., None], ops.cast(CUTOUT_FILL, "uint8"), changed)
 
 
-def within(centres, length):
-    """bool (n, length): which places lie within half a side of each of the centres, shares of `length`."""
+def within(centres: np.ndarray, length: int) -> np.ndarray:
+    """Return bool (n, length): whether each of `length` pixels is within half a side of each centre, 0..1."""
     offsets = np.arange(length) - (centres * length).astype(int)[:, None]
     return (offsets >= -CUTOUT_SIDE // 2) & (offsets < CUTOUT_SIDE // 2)
 
 
-def draws(count, rng, margin, flips):
-    """(shifts, mirrored) of `crop` for each of `count` pictures in one epoch."""
+def draws(count: int, rng: np.random.Generator, margin: int, flips: bool) -> Draws:
+    """Draw (shifts, mirrored) of `crop` for each of `count` images."""
     return rng.integers(0, 2 * margin + 1, (count, 2)), (rng.random(count) < 0.5) & flips
 
 
-def draws_with_centres(count, rng, margin):
-    """(shifts, mirrored, centres) of `crop_and_cut_out` for each of `count` pictures in one epoch."""
+def draws_with_centres(count: int, rng: np.random.Generator, margin: int) -> Draws:
+    """Draw (shifts, mirrored, centres) of `crop_and_cut_out` for each of `count` images."""
     return *draws(count, rng, margin, flips=True), rng.random((count, 2))
 
 
-# name in a recipe -> (function of images and their draws, function that draws for all pictures of an epoch)
-AUGMENTATIONS = {
-    "crop_flip": (functools.partial(crop, margin=4), functools.partial(draws, margin=4, flips=True)),  # CIFAR's papers
+# name in a recipe -> (function of a batch and its draws, function that draws for all images of an epoch)
+AUGMENTATIONS: dict[str, tuple[Callable[..., Any], Callable[[int, np.random.Generator], Draws]]] = {
+    "crop_flip": (functools.partial(crop, margin=4), functools.partial(draws, margin=4, flips=True)),  # usual for CIFAR
     "crop_flip_cutout": (
         functools.partial(crop_and_cut_out, margin=4),
         functools.partial(draws_with_centres, margin=4),
     ),
-    "shift": (functools.partial(crop, margin=2), functools.partial(draws, margin=2, flips=False)),  # digits have a side
+    "shift": (
+        functools.partial(crop, margin=2),
+        functools.partial(draws, margin=2, flips=False),
+    ),  # a mirrored digit is none
 }

@@ -1,39 +1,51 @@
 """Batches for Keras, in an order and with changes that depend on (seed, epoch) alone, not on the backend."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnets.runtime import provenance
-from kerasnets.training.augmentation import AUGMENTATIONS
+from kerasnets.training.augmentation import AUGMENTATIONS, Draws
 
-KEPT_ON_ACCELERATOR = 2e9  # bytes of pictures at most
+KEPT_ON_ACCELERATOR = 2e9  # bytes of images at most
 
 
 class Batches(keras.utils.PyDataset):
-    """The batches of the epochs from `first` to `epochs`, in a row: a batch's index says its epoch.
+    """All batches of the epochs from `first` to `epochs` in one sequence, so that a batch's index determines its epoch.
 
     Backends differ in how often they announce an epoch, and TensorFlow reads ahead.
-    images: uint8 (n, height, width, channels), or float32 (n, columns); of NumPy, or as `on_accelerator` gives them.
-    labels: int64 (n,), of NumPy. batch_size: 0 for all at once; the last batch of an epoch may be smaller.
-    prepare: what is done to a batch's images last.
+
+    Args:
+        images: uint8 (n, height, width, channels) or float32 (n, columns): a NumPy array, or from `on_accelerator`.
+        labels: int64 (n,).
+        batch_size: Images in a batch, 0 for all; the last batch of an epoch may be smaller.
+        epochs: The number of the last epoch.
+        seed: Of order and augmentation.
+        first: Epochs that an earlier run has completed.
+        augmentation: A name in AUGMENTATIONS, or "".
+        prepare: A function that is applied to the images of a batch last.
     """
 
-    def __init__(self, images, labels, batch_size, epochs, seed, first=0, augmentation="", prepare=None):
+    def __init__(
+        self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, seed: int, first: int = 0,
+        augmentation: str = "", prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.images, self.labels, self.epochs, self.seed, self.first = images, labels, epochs, seed, first
         self.batch_size = batch_size or len(images)
         self.augmentation, self.prepare = augmentation, prepare
         self.steps_per_epoch = -(-len(images) // self.batch_size)
-        self.plan = functools.lru_cache(maxsize=2)(self.plan_of)
+        self.plan = functools.lru_cache(maxsize=2)(self.draw_plan)
 
-    def __len__(self):
-        # An epoch more than is asked for: at the end Keras would begin anew, and PyTorch's loader draw a random number
-        # that a longer training does not draw.
+    def __len__(self) -> int:
+        # One epoch more than is trained: at the end of the sequence Keras would start again, and PyTorch's loader would
+        # draw a random number that a longer training does not draw.
         return self.steps_per_epoch * (self.epochs - self.first + 1)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
         epoch, step = divmod(index, self.steps_per_epoch)
         order, draws = self.plan(self.first + epoch)
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
@@ -42,8 +54,8 @@ class Batches(keras.utils.PyDataset):
             images = AUGMENTATIONS[self.augmentation][0](images, *(draw[chosen] for draw in draws))
         return self.prepare(images) if self.prepare else images, self.labels[chosen]
 
-    def plan_of(self, epoch):
-        """(order of the pictures, what is done to each of them) in an epoch."""
+    def draw_plan(self, epoch: int) -> tuple[np.ndarray, Draws]:
+        """Draw (order of the images, augmentation of each image) of an epoch."""
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
         if not self.augmentation:
             return order, ()
@@ -51,27 +63,27 @@ class Batches(keras.utils.PyDataset):
         return order, draw(len(self.images), np.random.default_rng((self.seed, epoch, 1)))
 
 
-def as_fit_takes(plan):
-    """`plan`, a Batches, in the form that this backend's `fit` takes with the least work at each step.
+def as_fit_takes(plan: Batches) -> Any:
+    """Return `plan` in the form that this backend's `fit` takes with the least work in each step.
 
-    On TensorFlow it may be of no other use afterwards, as `tensorflow_network.dataset_of` has it.
+    On TensorFlow, `plan` may give no batches afterwards: `tensorflow_model.dataset_of` takes its images.
     """
     backend = keras.backend.backend()
     if backend == "torch":
         from torch.utils.data import DataLoader
 
-        return DataLoader(plan, batch_size=None)  # else Keras wraps it twice, and looks at each array
-    if backend == "tensorflow" and not (plan.augmentation or plan.prepare):  # which are NumPy's
+        return DataLoader(plan, batch_size=None)  # a PyDataset would be wrapped twice, and each array inspected
+    if backend == "tensorflow" and not (plan.augmentation or plan.prepare):  # these run in NumPy
         from kerasnets.training.fast.tensorflow_model import dataset_of
 
         return dataset_of(plan)
     return plan
 
 
-def on_accelerator(images):
-    """The pictures as a tensor on the accelerator, where there is one and they fit; else as they are.
+def on_accelerator(images: np.ndarray) -> Any:
+    """Return the images as a tensor on the accelerator, if there is one and they fit; else unchanged.
 
-    Only torch and JAX take batches that lie there already: TensorFlow makes its batches on the CPU.
+    Only torch and JAX take batches from there: TensorFlow makes its batches on the CPU.
     """
     on_tensorflow = keras.backend.backend() == "tensorflow"
     if on_tensorflow or not provenance.accelerator() or images.nbytes > KEPT_ON_ACCELERATOR:

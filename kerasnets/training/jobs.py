@@ -1,82 +1,148 @@
-"""All that one training takes, made of what a person asks for and checked before anything is trained."""
+"""TrainingJob: everything that one training needs, made from a person's request. All checks are here."""
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import dataclasses
-import hashlib
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
 from kerasnets import data, models, saving
 from kerasnets.errors import nearest_first, shorten
 from kerasnets.graph.weights import count
-from kerasnets.recipes import PRECISIONS, RECIPES, Recipe
+from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, changed
 from kerasnets.runtime.atomic import check_writable
+from kerasnets.runtime.digests import sha256
 
 MODELS_SAVED = Path("models_saved")
 
-USUAL = {name: getattr(Recipe, name) for name in ("precision", "compiled")}  # unnamed in earlier versions' checkpoints
-LEFT_OPEN = ("published", "goal", "goal_on", "dataset")  # of a recipe, in which a run that goes on may differ
+# (setting, value) pairs that a checkpoint leaves out: checkpoints of earlier versions lack these settings.
+DEFAULTS = (("precision", Recipe.precision), ("compiled", Recipe.compiled))
+NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
 
 
 @dataclass(frozen=True)
-class Job:
-    """All that one training takes."""
+class Request:
+    """The arguments of `train`, unchecked; `train` documents them."""
 
-    row: Recipe
-    data: data.Data
-    network: keras.Model  # in channels_last, to logits
-    scaling: tuple | None  # None where `network` scales its pixels itself
-    input_kind: str  # how a picture of another shape or kind is brought to the network's
-    begun_with: str  # SHA-256 of the weights of the model file that it began with; "" of fresh ones
-    weights: str | Path | None  # that file
+    recipe: str | Recipe
+    fallback: str | None
+    arrays: data.Data | None
+    epochs: int | None
+    batch_size: int | None
     seed: int
-    files: list[Path]
+    out: Sequence[str | Path]
+    data_dir: str | Path | None
+    image_size: tuple[int, ...] | None
+    weights: str | Path | None
+    freeze: Sequence[str]
+    resume: bool
+    tensorboard: bool
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything that one training needs, checked."""
+
+    recipe: Recipe
+    data: data.Data
+    network: keras.Model  # channels_last, from images to logits, with its initial weights
+    scaling: tuple[Any, Any] | None  # of the Rescaling layer; None if `network` scales its pixels itself
+    input_kind: str  # how an image of another shape or kind is prepared for the network
+    initial_sha256: str  # of the initial weights if they come from a model file; else ""
+    weights: str | Path | None  # that model file
+    seed: int
+    files: list[Path]  # to write
     resume: bool
     tensorboard: bool
 
     @property
-    def folder(self):
-        """Where the report and the checkpoints of this training lie."""
+    def folder(self) -> Path:
+        """The folder of the report and the checkpoints."""
         return folder_of(self.files[0])
 
     @property
-    def checkpoints(self):
+    def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
     @property
-    def report(self):
-        """What the training writes last."""
+    def report(self) -> Path:
+        """The file that the training writes last."""
         return self.folder / "report.html"
 
     @property
-    def frozen(self):
+    def frozen(self) -> list[str]:
         """The names of the layers that are not trained."""
         return [layer.name for layer in self.network.layers if not layer.trainable]
 
     @property
-    def parameters(self):
-        """How many numbers are trained."""
+    def parameters(self) -> int:
+        """The number of trained parameters."""
         return count(self.network.trainable_weights)
 
-    def settings(self):
-        """What must be the same in two runs for one to go on where the other stopped, for a checkpoint to hold."""
-        row = {name: value for name, value in dataclasses.asdict(self.row).items() if name not in LEFT_OPEN}
-        row = {name: value for name, value in row.items() if name not in USUAL or value != USUAL[name]}
-        if not (self.row.schedule and self.row.schedule[0] == "cosine"):
-            del row["epochs"]  # more of them only go on
-        sha = hashlib.sha256()
-        for array in (self.data.train_images, self.data.train_labels):
-            sha.update(np.ascontiguousarray(array))
-        pixels = sha.hexdigest()[:16]
-        return {**row, "seed": self.seed, "data": pixels, "frozen": self.frozen, "weights": self.begun_with}
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Everything that two runs must share so that one can resume from the other's checkpoints."""
+        settings = {name: value for name, value in dataclasses.asdict(self.recipe).items() if name not in NOT_COMPARED}
+        settings = {name: value for name, value in settings.items() if (name, value) not in DEFAULTS}
+        if not (self.recipe.schedule and self.recipe.schedule[0] == "cosine"):
+            del settings["epochs"]  # the learning rate does not depend on them: a run can resume with more
+        pixels = sha256(self.data.train_images, self.data.train_labels)[:16]
+        return {
+            **settings, "seed": self.seed, "data": pixels, "frozen": self.frozen, "weights": self.initial_sha256,
+        }  # fmt: skip
 
 
-def row_of(recipe):
-    """The Recipe that is meant by a name, or a Recipe itself."""
+class InitialNetwork(NamedTuple):
+    network: keras.Model
+    scaling: tuple[Any, Any] | None
+    input_kind: str
+    sha256: str
+
+
+def prepare(request: Request) -> TrainingJob:
+    """Check the request, load its data and build its network. Nothing is trained or written.
+
+    Prints the network's summary, and a note on stderr if the fallback recipe takes the place of the recipe.
+    Raises the errors that `train` documents.
+    """
+    wanted = find_recipe(request.recipe)
+    check_request(request, wanted)
+    recipe, examples = load_data(request, wanted)
+    data.check(examples)
+    variant = FINETUNED if request.weights else None
+    recipe = changed(recipe, epochs=request.epochs, batch_size=request.batch_size, variant=variant)
+    check_recipe(recipe, examples)
+
+    keras.utils.set_random_seed(request.seed)
+    initial = build_network(recipe, examples, request.weights, request.freeze)
+    is_fallback = recipe.dataset != wanted.dataset
+    files = output_files(request.out, recipe, is_fallback)
+    if is_fallback:
+        print(fallback_line(wanted, recipe, files[0]), file=sys.stderr)
+    initial.network.summary()
+    return TrainingJob(
+        recipe=recipe,
+        data=examples,
+        network=initial.network,
+        scaling=initial.scaling,
+        input_kind=initial.input_kind,
+        initial_sha256=initial.sha256,
+        weights=request.weights,
+        seed=request.seed,
+        files=files,
+        resume=request.resume,
+        tensorboard=request.tensorboard,
+    )
+
+
+def find_recipe(recipe: str | Recipe) -> Recipe:
+    """Return the Recipe with a name, or a Recipe itself."""
     if isinstance(recipe, Recipe):
         return recipe
     if recipe not in RECIPES:
@@ -84,87 +150,95 @@ def row_of(recipe):
     return RECIPES[recipe]
 
 
-def check_request(row, epochs, batch_size, seed, weights, freeze, out):
-    """Raise ValueError for what can be told to be wrong before any data are read."""
-    models.check_name(row.model)
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be from 0 to 2**32 - 1, not {seed}")
-    for name, value in (("epochs", epochs), ("batch size", batch_size)):
+def check_request(request: Request, recipe: Recipe) -> None:
+    """Raise ValueError for impossible values, before any data are loaded."""
+    models.check_name(recipe.model)
+    if not 0 <= request.seed < 2**32:
+        raise ValueError(f"seed must be from 0 to 2**32 - 1, not {request.seed}")
+    for name, value in (("epochs", request.epochs), ("batch size", request.batch_size)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
-    if freeze and weights is None:
-        raise ValueError("freeze goes with weights: nothing is learned from layers that are frozen as drawn")
-    for path in out:
+    if request.freeze and request.weights is None:
+        raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
+    for path in request.out:
         saving.check_suffix(path)
 
 
-def check_row(row, found):
-    """Raise ValueError for impossible settings, or such as do not go with these data."""
-    if not row.learning_rate > 0:
-        raise ValueError(f"the learning rate must be above 0, not {row.learning_rate}")
-    if row.patience < 0:
-        raise ValueError(f"patience must be at least 0, not {row.patience}")
-    if row.patience and not (row.keep_best and row.validation):
-        raise ValueError(f"{row.name} sets nothing apart for validation, by which patience would judge; leave it out")
-    if row.precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {row.precision!r}; choose one of: {', '.join(PRECISIONS)}")
-    if row.augmentation and len(found.image_shape) != 3:
-        raise ValueError(f"{row.augmentation} changes pictures; {found.title} has rows of numbers")
+def check_recipe(recipe: Recipe, examples: data.Data) -> None:
+    """Raise ValueError for impossible settings, or for settings that do not suit the data."""
+    if not recipe.learning_rate > 0:
+        raise ValueError(f"the learning rate must be above 0, not {recipe.learning_rate}")
+    if recipe.patience < 0:
+        raise ValueError(f"patience must be at least 0, not {recipe.patience}")
+    if recipe.patience and not (recipe.keep_best and recipe.validation):
+        raise ValueError(f"{recipe.name} holds out no validation data, which patience needs; leave patience out")
+    if recipe.precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {recipe.precision!r}; choose one of: {', '.join(PRECISIONS)}")
+    if recipe.augmentation and len(examples.image_shape) != 3:
+        raise ValueError(f"{recipe.augmentation} changes images; {examples.title} has rows of numbers")
 
 
-def network_of(row, found, weights, freeze):
-    """Return (network to logits, scaling for its pixels, input kind, SHA-256 of the weights that it begins with).
-
-    Fresh, or with those of the model file `weights`.
-    """
-    num_classes = len(found.class_names)
+def build_network(
+    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str]
+) -> InitialNetwork:
+    """Build the network to train: with random weights, or from the model file `weights`."""
+    num_classes = len(examples.class_names)
     if weights is None:
-        shape = row.image_shape or found.image_shape
-        network = models.build(row.model, input_shape=shape, num_classes=num_classes, **row.options)
-        return network, row.scaling if len(shape) == 3 else None, row.input_kind or found.input_kind, ""
+        shape = recipe.image_shape or examples.image_shape
+        network = models.build(recipe.model, input_shape=shape, num_classes=num_classes, **recipe.options)
+        scaling = recipe.scaling if len(shape) == 3 else None
+        return InitialNetwork(network, scaling, recipe.input_kind or examples.input_kind, "")
     from kerasnets.transfer import with_classes
 
     model, card = saving.load(weights, logits=True)
-    if card.model != row.model:
-        raise ValueError(f"{shorten(weights)} is a {card.model}, not a {row.model}; name that by --model")
-    return with_classes(model, num_classes, freeze), None, card.input_kind, card.weights_sha256
+    if card.model != recipe.model:
+        raise ValueError(f"{shorten(weights)} is a {card.model}, not a {recipe.model}; name that by --model")
+    network = with_classes(model, num_classes, freeze)
+    return InitialNetwork(network, None, card.input_kind, card.weights_sha256)
 
 
-def load_data(row, fallback, data_dir, image_size, weights):
-    """Return (row, Data) of `row`, or of the recipe `fallback` where the first's data are nowhere to be had.
+def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
+    """Return (recipe, its data), or (the fallback recipe, its data) if the recipe's data cannot be had.
 
-    Own pictures are prepared as those that the model file `weights` has learned from.
+    If the request names a model file, own images are prepared like the images that its model was trained on.
     """
-    if weights:
-        if image_size:
-            raise ValueError(f"an image size cannot be chosen: {shorten(weights)} takes pictures of its own size")
-        return row, data.load_like(saving.load_card(weights), row.dataset, data_dir)
+    if request.arrays is not None:
+        return recipe, request.arrays
+    if request.weights:
+        if request.image_size:
+            raise ValueError(f"an image size cannot be chosen: {shorten(request.weights)} takes images of its own size")
+        return recipe, data.load_like(saving.load_card(request.weights), recipe.dataset, request.data_dir)
+    fallback = RECIPES.get(request.fallback or "")
     try:
-        return row, data.load_data(row.dataset, data_dir, image_size)
+        return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size)
     except ConnectionError:
-        if fallback not in RECIPES or data_dir:  # who names a folder wants what should be in it
+        if fallback is None or request.data_dir:  # a person who names a folder wants its data
             raise
-    return RECIPES[fallback], data.load_data(RECIPES[fallback].dataset)
+    return fallback, data.load_data(fallback.dataset)
 
 
-def fallback_line(wanted, row, path):
-    wanted, found = data.DATASETS[wanted.dataset].title, data.DATASETS[row.dataset].title
+def fallback_line(wanted: Recipe, recipe: Recipe, path: Path) -> str:
+    missing, present = data.DATASETS[wanted.dataset].title, data.DATASETS[recipe.dataset].title
     return (
-        f"{wanted} is not here and cannot be downloaded: training on {found} instead, into {path}. "
-        f"For {wanted}, go online, or name the folder that holds its files by --data-dir"
+        f"{missing} is not here and cannot be downloaded: training on {present} instead, into {path}. "
+        f"For {missing}, go online, or name the folder that holds its files by --data-dir"
     )
 
 
-def output_files(out, row, replaced):
-    """The model files to write. One that was meant for another data set's model gets this one's into its name."""
-    files = [Path(path) for path in out] or [MODELS_SAVED / f"{row.name}.keras"]
-    if replaced:
-        files = [f if f.stem.endswith(f"-{row.dataset}") else f.with_stem(f"{f.stem}-{row.dataset}") for f in files]
+def output_files(out: Sequence[str | Path], recipe: Recipe, is_fallback: bool) -> list[Path]:
+    """Return the model files to write; a fallback's get the name of its data set, unless they have it.
+
+    Raises OSError if a file cannot be written.
+    """
+    files = [Path(path) for path in out] or [MODELS_SAVED / f"{recipe.name}.keras"]
+    if is_fallback:
+        ending = f"-{recipe.dataset}"
+        files = [file if file.stem.endswith(ending) else file.with_stem(file.stem + ending) for file in files]
     for path in [*files, folder_of(files[0]) / "report.html"]:
         check_writable(path)
     return files
 
 
-def folder_of(path):
-    """The folder beside the model file `path` for all that a training leaves but the model."""
+def folder_of(path: Path) -> Path:
+    """Return the folder for everything that a training writes besides the model file `path`."""
     return path.with_suffix("")

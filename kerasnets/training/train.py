@@ -1,12 +1,11 @@
-"""From a recipe to a trained model file. The only place that calls fit."""
+"""From a recipe to a trained model file. The only module that calls Keras' fit for a training."""
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import contextlib
-import dataclasses
-import json
+import functools
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -14,314 +13,200 @@ import numpy as np
 
 from kerasnets import data, saving
 from kerasnets.data import fitting
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError
 from kerasnets.graph import copy_weights, rebuild
-from kerasnets.recipes import FINETUNED, changed, permuted_pairs
-from kerasnets.runtime import provenance, signals
-from kerasnets.training import batches, checkpoints, evaluation, jobs, report
-from kerasnets.training.callbacks import Figures, Progress, StopWhenAsked, TensorBoard
-from kerasnets.training.optimizers import compile_for
+from kerasnets.recipes import Recipe, permuted_pairs
+from kerasnets.runtime import signals
+from kerasnets.training import batches, evaluation, jobs, report, resumption, state
+from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard
+from kerasnets.training.jobs import TrainingJob
+from kerasnets.training.progress import Progress
+from kerasnets.training.run import Run, make_card, make_run
+from kerasnets.training.trainee import trainee_of
 
-JUDGED_AT_ONCE = 500  # pictures a step at most; no more than are trained on, for which there is memory
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one training came to. Accuracies are fractions, losses as the recipe has them, the test's cross-entropy."""
-
-    recipe: str
-    dataset: str
-    backend: str
-    seed: int
-    epochs: int  # that were trained; fewer than asked for where no better one came
-    best_epoch: int  # from 1: the one whose weights the file has
-    test_accuracy: float
-    test_loss: float  # nats
-    majority: float  # the accuracy of always naming the test data's most frequent class
-    accuracy: list[float]  # by epoch
-    loss: list[float]
-    val_accuracy: list[float]  # empty where nothing was set apart
-    val_loss: list[float]
-    seconds: float  # of all epochs
-    files: list[str]
-    report: str  # the HTML file with all that a person looks at; figures by batch and epoch lie beside it
-    versions: dict[str, str]
-    machine: str
-    commit: str  # of kerasnets; "" where it is not a checkout
-
-    def line(self):
-        """The result as one greppable line."""
-        best = self.best_epoch - 1
-        validation = f"val_accuracy={self.val_accuracy[best]:.4f} " if self.val_accuracy else ""
-        return (
-            f"result recipe={self.recipe} test_accuracy={self.test_accuracy:.4f} test_loss={self.test_loss:.4f} "
-            f"{validation}train_accuracy={self.accuracy[best]:.4f} majority={self.majority:.4f} epochs={self.epochs} "
-            f"best_epoch={self.best_epoch} "
-            f"seed={self.seed} backend={self.backend} seconds={self.seconds:.0f} files={','.join(self.files)} "
-            f"report={self.report}"
-        )
-
-    def json(self):
-        return json.dumps(dataclasses.asdict(self))
+TEST_BATCH = 500  # images in a step at most
 
 
 def train(
-    recipe, *, fallback=None, arrays=None, epochs=None, batch_size=None, seed=0, out=None, data_dir=None,
-    image_size=None, weights=None, freeze=(), resume=False, tensorboard=False,
-):  # fmt: skip
-    """Train `recipe` by model.fit, judge it on the test data, save it; return the Run.
+    recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
+    batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
+    data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
+    freeze: Sequence[str] = (), resume: bool = False, tensorboard: bool = False,
+) -> Run:  # fmt: skip
+    """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
-    recipe: a name in RECIPES, or a Recipe, as `recipes.own` makes one of a model and a data set; its other settings,
-        as learning_rate, precision and compiled, are changed by dataclasses.replace(RECIPES[name], ...).
-    fallback: the recipe to train where the data of `recipe` cannot be had and no `data_dir` was named; said on stderr,
-        and in the file's name.
-    arrays: a Data to train on, in place of the recipe's data set.
-    epochs, batch_size: in place of the recipe's. seed: of split, order, augmentation and initial weights; a run
-        repeats on the same backend.
-    out: the model file to write, or several (.keras, .h5); models_saved/<recipe>.keras where None. A folder beside the
-        first, of the same name, gets report.html, its pictures, epochs.csv, batches.csv and the checkpoints.
-    data_dir, image_size: as in load_data; own pictures take the size of `weights` where those are given.
-    weights: a model file to begin with, with a fresh head where its classes are others; `freeze` names the layers of
-        it that are not trained, as in transfer.freeze.
-    resume: go on after the last epoch of an earlier run of the same settings, to the same result as without a stop.
-    tensorboard: whether to write logs for TensorBoard too.
-    Raises ValueError for impossible settings, BadInputError for damaged data, ConnectionError where there are none,
-    OSError for a file that cannot be written, FloatingPointError where the loss stops being a finite number.
+    A folder beside the first model file, with the same name, gets report.html, its images, epochs.csv, batches.csv and
+    the checkpoints. A run repeats exactly on the same backend and machine.
+
+    Args:
+        recipe: A name in RECIPES, or a Recipe. Change any setting by dataclasses.replace(RECIPES[name], ...).
+        fallback: Name of the recipe to train if the data of `recipe` cannot be had and `data_dir` is None. A note on
+            stderr says so, and the model files are named after its data set.
+        arrays: A Data to train on, in place of the recipe's data set.
+        epochs: Epochs in place of the recipe's, at least 1.
+        batch_size: Images in a step in place of the recipe's, at least 1.
+        seed: Seed of split, order, augmentation and initial weights, from 0 to 2**32 - 1.
+        out: The model file to write, or several, each .keras or .h5. None is models_saved/<recipe>.keras.
+        data_dir: Folder of the data, as in load_data.
+        image_size: (height, width) to which own images are resized, in pixels, as in load_data. With `weights`, own
+            images get the size of that model.
+        weights: A model file whose weights the training starts from. If its classes differ, it gets a new head.
+        freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
+        resume: Whether to go on after the last epoch of an earlier run with the same settings. The result equals that
+            of a run without a stop.
+        tensorboard: Whether to write logs for TensorBoard too.
+
+    Returns:
+        The Run: accuracies, losses, files, versions.
+
+    Raises:
+        ValueError: A name is unknown or a setting impossible.
+        BadInputError: Data, model file or checkpoints are damaged or do not fit.
+        ConnectionError: The data are not on this disk and cannot be downloaded.
+        OSError: A file cannot be written.
+        FloatingPointError: The loss became NaN or infinite.
+
+    Example:
+        >>> import contextlib, io, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        ...     run = train("dnn_tabular-sum3-learned", epochs=2, out=f"{folder}/sums.keras")
+        >>> run.recipe, run.epochs, len(run.loss)
+        ('dnn_tabular-sum3-learned', 2, 2)
     """
-    out = [out] if isinstance(out, (str, Path)) else out or []
-    wanted = row = jobs.row_of(recipe)
-    jobs.check_request(row, epochs, batch_size, seed, weights, freeze, out)
-    if arrays is None:
-        row, arrays = jobs.load_data(row, fallback, data_dir, image_size, weights)
-    data.check(arrays)
-    row = changed(row, epochs=epochs, batch_size=batch_size, variant=FINETUNED if weights else None)
-    jobs.check_row(row, arrays)
-
-    keras.utils.set_random_seed(seed)
-    network, scaling, input_kind, begun_with = jobs.network_of(row, arrays, weights, freeze)
-    files = jobs.output_files(out, row, replaced=row.dataset != wanted.dataset)
-    if row.dataset != wanted.dataset:
-        print(jobs.fallback_line(wanted, row, files[0]), file=sys.stderr)
-    network.summary()
-    job = jobs.Job(row, arrays, network, scaling, input_kind, begun_with, weights, seed, files, resume, tensorboard)
-    figures, judged = fit(job)
-    run = run_of(job, figures, judged)
-    model = rebuild(network, scaling=scaling, probabilities=True)
-    with telling_what_is_kept(job, figures):
-        for path in files:
-            saving.save(model, path, card_of(run, job))
-        report.write(job, run, judged, figures, beside(run, files[0]))
-    if not judged.beats_majority:
-        print(
-            f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
-            "data); try a smaller learning rate (train.py --learning-rate) or more --epochs",
-            file=sys.stderr,
-        )
+    files = [out] if isinstance(out, (str, Path)) else out or ()
+    job = jobs.prepare(jobs.Request(
+        recipe, fallback, arrays, epochs, batch_size, seed, files, data_dir, image_size, weights, freeze, resume,
+        tensorboard,
+    ))  # fmt: skip
+    figures, test = fit(job)
+    run = make_run(job, figures, test)
+    with resumption.note_kept_epochs(job, figures):
+        save(job, run)
+        report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
+    if not test.beats_majority:
+        print(advice_for(run), file=sys.stderr)
     return run
 
 
-def fit(job):
-    """Train the job's network in place, in the backend's fastest layout; return (Figures, test Evaluation)."""
-    row, labels, shape = job.row, job.data.train_labels, job.network.input_shape[1:]
-    train, validation = split_of(row, job.data, job.seed)
-    images, prepare = fitting.fitted(job.data.train_images, job.data.input_kind, job.input_kind, shape)
-    # `plan` alone holds the pictures, as `as_fit_takes` wants it
-    plan = batches.Batches(images[train] if prepare else batches.on_accelerator(images[train]), labels[train],
-                           row.batch_size, row.epochs, job.seed, augmentation=row.augmentation,
-                           prepare=prepare)  # fmt: skip
-    judge = fitting.InOrder(images[validation], labels[validation], judged_at_once(row), prepare)
-    trainee = trainee_of(job.network, row, job.scaling, plan.steps_per_epoch)
-    settings = job.settings()
-
-    def save(epoch, arrays):
-        checkpoints.save(job.checkpoints, checkpoints.Checkpoint(epoch, settings, arrays), alone=epoch == 1)
-
-    figures = Figures(plan, row.keep_best, row.patience, save)
-    begin(job, trainee, figures, settings)
+def fit(job: TrainingJob) -> tuple[Figures, evaluation.Evaluation]:
+    """Train the job's network in place; return the figures of its epochs and the evaluation of its test data."""
+    plan, validation = batches_of(job)
+    trainee = trainee_of(job.network, job.recipe, job.scaling, plan.steps_per_epoch)
+    figures = Figures(plan, job.recipe.keep_best, job.recipe.patience, functools.partial(resumption.save, job))
+    resumption.start(job, trainee, figures)
     plan.first = figures.epochs
-    with telling_what_is_kept(job, figures), signals.after_the_step():
-        if plan.first < row.epochs and not figures.is_over:
-            trainee.fit(
-                batches.as_fit_takes(plan),
-                steps_per_epoch=plan.steps_per_epoch,
-                validation_data=judge if len(validation) else None,
-                initial_epoch=plan.first,
-                epochs=row.epochs,
-                shuffle=False,  # Batches does, alike on every backend
-                callbacks=watchers(job, plan, figures),
-                verbose=0,  # Progress tells
-            )
-        if figures.is_over and figures.epochs < row.epochs:
+    with resumption.note_kept_epochs(job, figures), signals.after_the_step():
+        if plan.first < plan.epochs and not figures.is_over:
+            run_epochs(job, trainee, plan, validation, figures)
+        if figures.is_over and figures.epochs < plan.epochs:
             print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
                   f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
-        judged = judge_test_part(job, trainee, figures)
+        test = evaluate_test_data(job, trainee, figures)
     copy_weights(trainee, job.network)
-    return figures, judged
+    return figures, test
 
 
-def trainee_of(network, row, scaling, steps_per_epoch):
-    """A copy of `network` from raw pixels to logits as the backend computes it fastest, compiled for `row`."""
-    trainee, backend = None, keras.backend.backend()
-    if backend == "torch":
-        from kerasnets.training.fast.torch_model import computed_by_torch
-
-        trainee = computed_by_torch(network, row, scaling)
-    elif backend == "tensorflow":
-        from kerasnets.training.fast.tensorflow_model import computed_by_tensorflow
-
-        trainee = computed_by_tensorflow(network, row, scaling)
-    if trainee is None:
-        trainee = rebuild(network, scaling=scaling, precision=row.precision)
-    compile_for(trainee, row, steps_per_epoch, row.epochs)
-    return trainee
+def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
+    """Return the batches to train on and those to validate on, which may be none."""
+    recipe, labels, shape = job.recipe, job.data.train_labels, job.network.input_shape[1:]
+    training, validation = split_indices(job)
+    images, prepare = fitting.fitted(job.data.train_images, job.data.input_kind, job.input_kind, shape)
+    plan = batches.Batches(
+        images[training] if prepare else batches.on_accelerator(images[training]), labels[training],
+        recipe.batch_size, recipe.epochs, job.seed, augmentation=recipe.augmentation, prepare=prepare,
+    )  # fmt: skip
+    return plan, fitting.InOrder(images[validation], labels[validation], test_batch_size(recipe), prepare)
 
 
-@contextlib.contextmanager
-def telling_what_is_kept(job, figures):
-    """Let what ends the job's training within the block say how many epochs are kept, and leave their figures."""
-    try:
-        yield
-    except (signals.Stopped, FloatingPointError, OSError) as ended:
-        if figures.kept:
-            with contextlib.suppress(OSError):  # of a full disk; the checkpoint has them too
-                report.write_history(job.folder, figures)
-            place = "" if isinstance(ended, OSError) else f" in {shorten(job.checkpoints)}"  # it names a file itself
-            ended.note = f"{figures.kept} of {job.row.epochs} epochs are kept{place}; --resume goes on with them"
-        raise
+def run_epochs(
+    job: TrainingJob, trainee: keras.Model, plan: batches.Batches, validation: fitting.InOrder, figures: Figures
+) -> None:
+    """Train from the first epoch of `plan` to its last."""
+    with contextlib.closing(Progress(plan.steps_per_epoch, plan.epochs, plan.first)) as progress:
+        watchers = [keras.callbacks.TerminateOnNaN(), StopWhenAsked(), figures, progress]
+        if job.tensorboard:
+            watchers.append(TensorBoard(job.folder / "tensorboard", figures))
+        trainee.fit(
+            batches.as_fit_takes(plan),  # `plan` must be the only owner of the images
+            steps_per_epoch=plan.steps_per_epoch,
+            validation_data=validation if len(validation) else None,
+            initial_epoch=plan.first,
+            epochs=plan.epochs,
+            shuffle=False,  # Batches shuffles, in the same order on every backend
+            callbacks=watchers,
+            verbose=0,  # Progress prints
+        )
 
 
-def judged_at_once(row):
-    """How many pictures are judged in one step, as far as the network's memory needs are known."""
-    return min(row.batch_size or JUDGED_AT_ONCE, JUDGED_AT_ONCE)
-
-
-def watchers(job, plan, figures):
-    """The callbacks of a training."""
-    chosen = [keras.callbacks.TerminateOnNaN(), StopWhenAsked(), figures]
-    chosen.append(Progress(plan.steps_per_epoch, job.row.epochs, plan.first))
-    if job.tensorboard:
-        chosen.append(TensorBoard(job.folder / "tensorboard", figures))
-    return chosen
-
-
-def judge_test_part(job, trainee, figures):
-    """The Evaluation of the test data, by the best epoch's weights where such are kept."""
+def evaluate_test_data(job: TrainingJob, trainee: keras.Model, figures: Figures) -> evaluation.Evaluation:
+    """Give `trainee` the best epoch's weights, if they are kept, and evaluate it on the test data in float32."""
     if figures.diverged:
-        raise diverged(job.row)
+        raise divergence(job.recipe)
     if figures.best:
-        checkpoints.assign(checkpoints.variables(trainee), figures.best)
-    if job.row.precision != "float32":  # in which the file's network answers
+        state.assign(state.variables(trainee), figures.best)
+    model = trainee
+    if job.recipe.precision != "float32":  # the model file computes in float32
         copy_weights(trainee, job.network)
-        trainee = rebuild(job.network, scaling=job.scaling)
-    found = job.data
-    images, prepare = fitting.fitted(found.test_images, found.input_kind, job.input_kind, job.network.input_shape[1:])
-    judge = fitting.InOrder(images, batch_size=judged_at_once(job.row), prepare=prepare)
-    judged = evaluation.evaluate(trainee, judge, found.test_labels, found.class_names, [StopWhenAsked()])
-    if not np.isfinite(judged.loss):
-        raise diverged(job.row)
-    return judged
+        model = rebuild(job.network, scaling=job.scaling)
+    examples, shape = job.data, job.network.input_shape[1:]
+    images, prepare = fitting.fitted(examples.test_images, examples.input_kind, job.input_kind, shape)
+    in_order = fitting.InOrder(images, batch_size=test_batch_size(job.recipe), prepare=prepare)
+    test = evaluation.evaluate(model, in_order, examples.test_labels, examples.class_names, [StopWhenAsked()])
+    if not np.isfinite(test.loss):
+        raise divergence(job.recipe)
+    return test
 
 
-def diverged(row):
+def save(job: TrainingJob, run: Run) -> None:
+    """Write the trained network, from pixels to probabilities, into each of the job's files."""
+    model = rebuild(job.network, scaling=job.scaling, probabilities=True)
+    for path in job.files:
+        saving.save(model, path, make_card(job, run))
+
+
+def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of the training and the validation part; BadInputError if a class is too small to split."""
+    count = job.recipe.validation
+    try:
+        return data.split(job.data.train_labels, count, job.seed)
+    except ValueError as error:
+        share = f"{count:.0%}" if count < 1 else f"{count} images"
+        raise BadInputError(
+            f"{job.data.title} is too small to hold out {share} for validation ({error})",
+            remedy="add images to the small classes",
+        ) from error
+
+
+def test_batch_size(recipe: Recipe) -> int:
+    """Return the number of images in a step of a test: at most as many as in training, for which there is memory."""
+    return min(recipe.batch_size or TEST_BATCH, TEST_BATCH)
+
+
+def advice_for(run: Run) -> str:
+    """Return the note on a run that learned nothing."""
+    return (
+        f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
+        "data); try a smaller learning rate (train.py --learning-rate) or more --epochs"
+    )
+
+
+def divergence(recipe: Recipe) -> FloatingPointError:
     return FloatingPointError(
-        f"the loss of {row.name} became NaN or infinite; try a smaller learning rate (train.py --learning-rate) or "
+        f"the loss of {recipe.name} became NaN or infinite; try a smaller learning rate (train.py --learning-rate) or "
         "another --seed"
     )
 
 
-def begin(job, trainee, figures, settings):
-    """Take up an earlier run's state where the job resumes one; else tell of one that is being left."""
-    place = job.checkpoints
-    if not job.resume:
-        leave(place, job.report)
-        return
-    if checkpoints.take_back(place):
-        print(f"note: the checkpoints that were set aside are in {shorten(place)} again", file=sys.stderr)
-    checkpoint = checkpoints.load(place, settings)
-    if checkpoint is None:
-        print(f"note: no checkpoint in {shorten(place)}: beginning at the first epoch", file=sys.stderr)
-        return
-    if checkpoint.epoch > job.row.epochs:
-        raise ValueError(f"{checkpoint.epoch} epochs are in {shorten(place)} already, more than {job.row.epochs}")
-    checkpoints.restore(trainee, checkpoint)  # and again when the first step begins, for the random numbers' sake
-    figures.resume(checkpoint)
-    print(f"resuming after epoch {checkpoint.epoch} of {job.row.epochs}")
+def accuracies_beside(run: Run, path: Path) -> dict[str, float]:
+    """Return {recipe: test accuracy} of the recipes with and without permuted pixels, from the files beside `path`.
 
-
-def leave(place, report):
-    """Tell of the checkpoints in `place`, if any, and set them aside where their run was not finished by a `report`."""
-    if checkpoints.are_unfinished(place, report):
-        print(
-            f"note: the checkpoints of an unfinished run are in {shorten(checkpoints.set_aside(place))} now; to go on "
-            f"with them, remove the folder {place.name} beside it and add --resume",
-            file=sys.stderr,
-        )
-    elif checkpoints.files(place):
-        note = f"the first epoch replaces the checkpoints in {shorten(place)}; --resume goes on with them"
-        print(f"note: {note}", file=sys.stderr)
-
-
-def split_of(row, found, seed):
-    """(train, validation) indices; BadInputError where the classes are too small to be split."""
-    try:
-        return data.split(found.train_labels, row.validation, seed)
-    except ValueError as error:
-        share = f"{row.validation:.0%}" if row.validation < 1 else f"{row.validation} pictures"
-        raise BadInputError(
-            f"{found.title} is too small to set {share} of it apart for validation ({error}); add pictures to the "
-            "small classes"
-        ) from error
-
-
-def run_of(job, figures, judged):
-    history = figures.history
-    return Run(
-        recipe=job.row.name,
-        dataset=job.data.title,
-        backend=keras.backend.backend(),
-        seed=job.seed,
-        epochs=len(history["loss"]),
-        best_epoch=figures.best_epoch + 1,
-        test_accuracy=judged.accuracy,
-        test_loss=judged.loss,
-        majority=judged.majority,
-        accuracy=history["accuracy"],
-        loss=history["loss"],
-        val_accuracy=history.get("val_accuracy", []),
-        val_loss=history.get("val_loss", []),
-        seconds=round(sum(history["seconds"]), 1),
-        files=[str(path) for path in job.files],
-        report=str(job.report),
-        versions=provenance.versions(),
-        machine=provenance.machine(),
-        commit=provenance.commit(),
-    )
-
-
-def beside(run, path):
-    """{recipe: test accuracy} of this run and of those beside it that tell what permuted pixels do; none elsewhere."""
-    pairs = permuted_pairs()
-    if run.recipe not in pairs or run.recipe not in path.name:  # of another name, the others' cannot be known
+    Empty if this recipe is none of them, or if `path` is not named after its recipe.
+    """
+    names = permuted_pairs()
+    if run.recipe not in names or run.recipe not in path.name:
         return {}
     accuracies = {}
-    for name in pairs:
-        with contextlib.suppress(BadInputError):  # one that is missing or damaged tells nothing; this run is done
+    for name in names:
+        with contextlib.suppress(BadInputError):  # a file that is missing or damaged is left out
             accuracies[name] = saving.load_card(path.with_name(path.name.replace(run.recipe, name))).accuracy
-    return {name: accuracy for name, accuracy in accuracies.items() if accuracy is not None}  # of one not made by train
-
-
-def card_of(run, job):
-    return saving.Card(
-        model=job.row.model,
-        dataset=run.dataset,
-        recipe=run.recipe,
-        class_names=job.data.class_names,
-        input_kind=job.input_kind,
-        input_shape=job.network.input_shape[1:],
-        accuracy=run.test_accuracy,
-        val_accuracy=run.val_accuracy[run.best_epoch - 1] if run.val_accuracy else None,
-        epochs=run.epochs,
-        seed=run.seed,
-        versions=run.versions,
-        commit=run.commit,
-    )
+    return {name: accuracy for name, accuracy in accuracies.items() if accuracy is not None}  # not made by train

@@ -118,9 +118,7 @@ def normalized_both_ways():
     pixels = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
     found = {side: [np.asarray(images) for images in batches] for side, batches in pipeline.sides(pixels, 1).items()}
     changed = np.concatenate(found["kerasnets, before it is normalized"])
-    normalize = transforms.Compose(
-        [transforms.ToTensor(), transforms.Normalize(pipeline.ROW.mean, pipeline.ROW.deviation)]
-    )
+    normalize = transforms.Compose([transforms.ToTensor(), transforms.Normalize(pipeline.ROW.mean, pipeline.ROW.std)])
     expected = np.stack([normalize(picture).permute(1, 2, 0).numpy() for picture in changed])
     return expected, np.concatenate(found["kerasnets"]), {side: sum(map(len, each)) for side, each in found.items()}
 

@@ -1,4 +1,4 @@
-"""The data sets that need no file are what they are called."""
+"""The data sets that need no file have the right content."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ def test_digits_are_scikit_learns_in_mnists_form():
 
 
 def test_digits_hold_each_digit_of_scikit_learn_once_under_its_label():
-    """Each has the most in common with the one of scikit-learn's 1,797 that was enlarged into it, of the same label."""
+    """Each image correlates most with its original among scikit-learn's 1,797, which has the same label."""
     digits, theirs = data.load_data("digits"), load_digits()
     labels = np.concatenate([digits.train_labels, digits.test_labels])
     images = np.concatenate([digits.train_images, digits.test_images])[..., 0]
@@ -31,7 +31,7 @@ def test_digits_hold_each_digit_of_scikit_learn_once_under_its_label():
 
 
 def alike(images):
-    """Pictures as vectors whose product is the correlation of their ink, cut out and brought to 8x8."""
+    """Images as vectors whose product is the correlation of their ink, cut out and resized to 8x8."""
     vectors = []
     for image in images:
         rows, columns = (np.flatnonzero(image.any(axis)) for axis in (1, 0))
@@ -42,7 +42,7 @@ def alike(images):
 
 
 def test_sum3_labels_follow_the_sums():
-    """In float64: below 1, between 1 and 2, above 2 (shared/SPEC.md, `dnn_tabular-sum3`)."""
+    """In float64: below 1, between 1 and 2, above 2."""
     found = data.load_data("sum3")
     assert found.train_images.shape == (7000, 3)
     assert found.test_images.shape == (3000, 3)
@@ -53,7 +53,7 @@ def test_sum3_labels_follow_the_sums():
 
 
 def test_sum3_has_the_shares_of_irwin_and_hall():
-    """P(S < 1) = 1/3! = 1/6 for the sum of three U(0, 1) (Irwin 1927, Hall 1927), so 2/3 between; three deviations."""
+    """P(S < 1) = 1/3! = 1/6 for the sum of three U(0, 1) (Irwin 1927, Hall 1927), so 2/3 between; three std."""
     found = data.load_data("sum3")
     shares = np.bincount(np.concatenate([found.train_labels, found.test_labels])) / 10_000
     for share, expected in zip(shares, (1 / 6, 2 / 3, 1 / 6), strict=True):
@@ -61,7 +61,7 @@ def test_sum3_has_the_shares_of_irwin_and_hall():
 
 
 def test_sum3_is_drawn_evenly_from_0_to_1():
-    """U(0, 1): mean 1/2, variance 1/12, each number without regard to the others."""
+    """U(0, 1): mean 1/2, variance 1/12, and independent numbers."""
     rows = np.concatenate([data.load_data("sum3").train_images, data.load_data("sum3").test_images]).astype("float64")
     assert rows.min() >= 0
     assert rows.max() < 1
@@ -74,6 +74,6 @@ def sums_of_all():
     return [float(data.load_data(name).test_images.sum(dtype="float64")) for name in ("digits", "sum3")]
 
 
-def test_they_are_the_same_on_every_backend(workers):
+def test_builtin_data_are_the_same_on_every_backend(workers):
     for worker in workers.values():
         assert worker(sums_of_all) == sums_of_all()

@@ -1,4 +1,4 @@
-"""CIFAR's batches are read as their makers describe them, and nothing is unpickled that is not theirs."""
+"""CIFAR's batches are read as documented, and no other pickle is unpickled."""
 
 import dataclasses
 import os
@@ -63,7 +63,7 @@ def assert_is_stand_in(found, name):
 @pytest.mark.parametrize("put", [put_folder, put_archive])
 @pytest.mark.parametrize("given", [True, False])
 def test_batches_are_read_from_a_folder_and_from_their_archive(nowhere, name, put, given):
-    """The stand-in's pickles are those of Python 2, of which NumPy 2.4.0 warns: a warning is an error here."""
+    """The stand-in's pickles are in Python 2's format, about which NumPy 2.4.0 warns: a warning is an error here."""
     put(nowhere / ("given" if given else "data"), name)
     assert_is_stand_in(data.load_data(name, nowhere / "given" if given else None), name)
 
@@ -77,7 +77,7 @@ def test_batches_that_keras_unpacked_into_its_cache_are_found(nowhere, name):
 
 
 def checksums(name):
-    """MD5 of the batches as torchvision's class has them; SHA-256 of the archive as Keras' source has it."""
+    """MD5 of the batches in torchvision's class; SHA-256 of the archive in Keras' source."""
     import inspect
 
     import keras
@@ -89,14 +89,14 @@ def checksums(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_checksums_are_those_of_torchvision_and_keras(workers, name):
+def test_checksums_equal_torchvisions_and_keras(workers, name):
     batches, archive = workers["torch"](checksums, name)
     assert list(data.DATASETS[name].batches.items()) == list(batches.items())
     assert [sha256 for _, sha256 in data.DATASETS[name].urls] == archive
 
 
 class Evil:
-    """Unpickled, it makes a folder."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -198,7 +198,7 @@ def jpegs(seed=0, size=(32, 32)):
 
 @pytest.fixture
 def few(nowhere, monkeypatch):
-    """As `nowhere`, where CIFAR-10 has 30 and 20 pictures."""
+    """Like `nowhere`, with a CIFAR-10 of 30 and 20 pictures."""
     row = dataclasses.replace(data.DATASETS["cifar10"], train=30, test=20)
     monkeypatch.setitem(data.DATASETS, "cifar10", row)
     return nowhere
@@ -214,7 +214,7 @@ def test_the_zip_of_pictures_is_read_and_marked(few):
     assert found.test_labels.tolist() == np.repeat(range(10), 2).tolist()
 
 
-def test_batches_go_before_the_zip_of_pictures(few):
+def test_batches_precede_the_zip_of_pictures(few):
     put_folder(few, "cifar10")
     write_zip(few / "cifar10-jpeg.zip", jpegs())
     assert data.load_data("cifar10", few).title == "CIFAR-10"
@@ -252,9 +252,9 @@ def test_a_zip_of_other_pictures_is_refused_in_one_line(few, case):
 
 
 def test_the_real_zip_has_cifars_moments_and_even_classes():
-    """Means and deviations of CIFAR-10 in circulation: 0.4914, 0.4822, 0.4465 and 0.2470, 0.2435, 0.2616.
+    """Published means and stds of CIFAR-10: 0.4914, 0.4822, 0.4465 and 0.2470, 0.2435, 0.2616.
 
-    A JPEG of 32x32 loses some contrast: the deviations are a little smaller.
+    A JPEG of 32x32 loses some contrast: the stds are a little smaller.
     """
     if not (Path(os.environ.get("KERASNETS_DATA", "")) / "cifar10-jpeg.zip").is_file():
         pytest.skip("the real pictures are not here: set KERASNETS_DATA to the folder that holds cifar10-jpeg.zip")
@@ -267,8 +267,8 @@ def test_the_real_zip_has_cifars_moments_and_even_classes():
     np.testing.assert_allclose(pixels[::7].std(0) / 255, (0.2470, 0.2435, 0.2616), atol=3e-3)
 
 
-def test_a_batch_of_the_stand_in_is_as_numpy_reads_it():
-    """The judge of the stand-in: what was written opcode by opcode is what pickle makes of it."""
+def test_numpy_reads_a_batch_of_the_stand_in():
+    """A check of the stand-in: pickle reads the content that was written opcode by opcode."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of Python 2's pickles
         batch = pickle.loads(cifar_batches()["test_batch"], encoding="latin1")

@@ -1,4 +1,4 @@
-"""What cannot be learned from is refused before training, in one line that names cause and remedy."""
+"""Bad data are refused before training, in one line with cause and remedy."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from kerasnets.errors import BadInputError
 
 
 def good(**changes):
-    """24 colour pictures of 8x6 in three classes, 9 of them for the test."""
+    """24 colour images of 8x6 in three classes, 9 of them for the test."""
     pixels = np.random.default_rng(0).integers(0, 256, (24, 8, 6, 3), np.uint8)
     labels = np.arange(24) % 3
     data = Data(pixels[:15], labels[:15], pixels[15:], labels[15:], title="pets", class_names=("cat", "cow", "dog"))
@@ -23,7 +23,7 @@ def table(**changes):
 
 
 def labels(*first, dtype="int64", count=15):
-    """Good labels, the first of which are others."""
+    """Good labels, with the first ones replaced."""
     array = (np.arange(count) % 3).astype(dtype)
     array[: len(first)] = first
     return array
@@ -39,7 +39,7 @@ def with_hole(value):
     return rows
 
 
-# what is wrong: (data, what the line says)
+# fault: (data, words in the message)
 BAD_DATA = {
     "label above": (good(train_labels=labels(3)), "train part: label 3, where the 3 classes are numbered from 0 to 2"),
     "label far above": (good(train_labels=labels(10**12)), "label 1000000000000, where the 3 classes"),
@@ -101,7 +101,7 @@ BAD_DATA = {
 
 
 @pytest.mark.parametrize("case", BAD_DATA)
-def test_what_cannot_be_learned_from_is_refused_in_one_line(case):
+def test_bad_data_are_refused_in_one_line(case):
     data, words = BAD_DATA[case]
     with pytest.raises(BadInputError) as caught:
         check(data)
@@ -126,10 +126,10 @@ GOOD_DATA = {
 
 
 @pytest.mark.parametrize("case", GOOD_DATA)
-def test_what_can_be_learned_from_passes(case):
+def test_good_data_pass(case):
     check(GOOD_DATA[case])
     assert GOOD_DATA[case].train_labels.dtype == np.int64
 
 
-def test_classes_without_names_are_called_by_their_numbers():
+def test_classes_without_names_are_named_by_their_numbers():
     assert good(class_names=()).class_names == ("0", "1", "2")

@@ -1,4 +1,4 @@
-"""A download is checked, found again, and there whole or not at all; from a server on the loopback address."""
+"""A download is checked, found again, and kept whole or not at all; the server is on the loopback address."""
 
 import dataclasses
 import errno
@@ -65,7 +65,7 @@ def server(request, tmp_path):
 
 
 def serve(name, folder, address, seed=0):
-    """Put a stand-in into `folder`, where torchvision and where Keras look for it; return its row of DATASETS."""
+    """Put a stand-in into `folder`, in the places where torchvision and Keras look for it; return its Dataset."""
     folder.mkdir(exist_ok=True)
     if name in ("cifar10", "cifar100"):
         row = data.DATASETS[name]
@@ -79,13 +79,13 @@ def serve(name, folder, address, seed=0):
     return row_of(arrays, name, urls=tuple((f"{address}{part}.gz", None) for part, _ in idx.PARTS))
 
 
-# torchvision reads the names of the classes from a file of its own.
+# torchvision reads the class names from a separate file.
 META = {name: b"\x80\x02}U" + bytes([len(key)]) + key + b"]s." for name, key in
         (("batches.meta", b"label_names"), ("meta", b"fine_label_names"))}  # fmt: skip
 
 
 def point_torchvision_to(address, row, served, patch):
-    """Let torchvision's class of `row` look at `address`, for files of the stand-in's checksums."""
+    """Make torchvision's class of `row` download from `address`, with the stand-in's checksums."""
     from torchvision import datasets
 
     md5 = lambda content: hashlib.md5(content).hexdigest()  # noqa: E731
@@ -126,7 +126,7 @@ def download_here(name, row, folder, address, data_dir=None):
 
 
 def expected_sum(name, row, folder):
-    """Of the stand-in's training pixels, from what is served."""
+    """The sum of the stand-in's training pixels, from the served files."""
     if name in ("mnist", "fashion_mnist"):
         return int(stand_in()[0].sum())
     here = write_folder(folder / "expected", cifar_batches(name))
@@ -136,12 +136,12 @@ def expected_sum(name, row, folder):
 
 
 def left_behind(folder):
-    """What lies in `folder`, besides what was served, that is not a whole data set."""
+    """The names in `folder` of files that are not a whole data set."""
     return [path.name for path in folder.rglob("*") if path.name.startswith((".", "tmp")) or ".part" in path.name]
 
 
 def kept(folder):
-    """The files that lie in `folder` besides what was served."""
+    """The files in `folder` that are not served."""
     return [path for path in folder.rglob("*") if path.is_file() and "served" not in path.parts]
 
 
@@ -161,7 +161,7 @@ def test_a_data_set_is_downloaded_checked_and_found_again(worker, server, tmp_pa
     assert bool(kept(tmp_path / "given")) == given
 
 
-def test_a_download_joins_what_lies_in_the_folder(workers, server, tmp_path):
+def test_a_download_keeps_the_other_files_in_the_folder(workers, server, tmp_path):
     folder, address = server
     (tmp_path / "data/MNIST/raw").mkdir(parents=True)
     (tmp_path / "data/MNIST/raw/notes.txt").write_text("mine")
@@ -176,13 +176,13 @@ def test_a_download_of_something_else_is_refused_and_not_kept(worker, server, tm
     served = serve(name, folder, address, seed=1)
     row = dataclasses.replace(served, checksums=row_of(stand_in(), name).checksums)
     answer = worker(download_here, name, row, tmp_path, address)
-    assert answer == f"BadInputError: what was downloaded as {row.title} is damaged; try again, or use --data-dir"
+    assert answer == f"BadInputError: the download of {row.title} is damaged; try again, or use --data-dir"
     assert kept(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 @pytest.mark.parametrize("server", [Breaks], indirect=True)
-def test_a_connection_that_breaks_leaves_nothing(worker, server, tmp_path, name):
+def test_a_broken_connection_leaves_nothing(worker, server, tmp_path, name):
     folder, address = server
     answer = worker(download_here, name, serve(name, folder, address), tmp_path, address)
     assert answer.startswith(f"ConnectionError: {data.DATASETS[name].title} is in no known folder and cannot be down")
@@ -216,7 +216,7 @@ ROWS = {"mnist": row_of(stand_in()), "cifar10": cifar_row(cifar_batches())}
 
 
 def fetch(row, folder, inside):
-    """As by_torchvision, without network."""
+    """Like by_torchvision, without network."""
     if row.form == "idx":
         write_idx(folder / inside, stand_in())
     else:
@@ -231,7 +231,7 @@ def keep(name, fetch=fetch):
 
 
 def kill_before(call, function):
-    """`function`, in whose call of that number (from 1) the process is killed."""
+    """`function`, which kills the process in its call number `call` (from 1)."""
     calls = iter(range(1, call))
 
     def counted(*args, **options):
@@ -243,7 +243,7 @@ def kill_before(call, function):
 
 
 def download_and_die(folder, name, moment):
-    """In a process of its own: killed in the fetch (0), or before that move (from 1) of what was fetched."""
+    """In a process of its own: killed in the fetch (0), or before the move of that number (from 1)."""
     os.chdir(folder)
     if moment:
         os.replace = kill_before(moment, os.replace)
@@ -256,7 +256,7 @@ def download_and_die(folder, name, moment):
 @pytest.mark.parametrize(
     ("name", "moment"), [("mnist", 0), ("mnist", 1), ("cifar10", 0), ("cifar10", 1), ("cifar10", 2)]
 )
-def test_a_download_that_is_killed_leaves_a_whole_data_set_or_none(nowhere, name, moment, joined):
+def test_a_killed_download_leaves_a_whole_data_set_or_none(nowhere, name, moment, joined):
     if joined:
         (nowhere / "data").mkdir()
     process = multiprocessing.get_context("spawn").Process(target=download_and_die, args=(nowhere, name, moment))
@@ -272,14 +272,14 @@ def test_a_download_that_is_killed_leaves_a_whole_data_set_or_none(nowhere, name
 
 
 class BuiltForAnotherTorch:
-    """Finds torchvision as it is where a torch of another version was installed after it."""
+    """Finds a torchvision that was built for another version of torch."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "torchvision":
             raise RuntimeError("operator torchvision::nms does not exist")
 
 
-def test_a_torchvision_that_does_not_go_with_torch_is_told_of_and_not_used(monkeypatch, capsys):
+def test_a_torchvision_built_for_another_torch_is_not_used_and_mentioned(monkeypatch, capsys):
     monkeypatch.setattr(sys, "meta_path", [BuiltForAnotherTorch(), *sys.meta_path])
     assert not downloads.has_torchvision()
     assert capsys.readouterr().err == (
@@ -297,7 +297,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("case", FAILURES)
-def test_a_download_that_fails_in_the_middle_leaves_nothing(nowhere, case):
+def test_a_download_that_fails_halfway_leaves_nothing(nowhere, case):
     failure, expected = FAILURES[case]
 
     def fail(row, folder, inside):
@@ -310,7 +310,7 @@ def test_a_download_that_fails_in_the_middle_leaves_nothing(nowhere, case):
     assert os.listdir(nowhere) == []
 
 
-def test_a_disk_that_fills_while_it_is_moved_leaves_nothing(nowhere, monkeypatch):
+def test_a_disk_that_fills_during_the_move_leaves_nothing(nowhere, monkeypatch):
     def full(path, place):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -321,7 +321,7 @@ def test_a_disk_that_fills_while_it_is_moved_leaves_nothing(nowhere, monkeypatch
     assert left_behind(nowhere) == []
 
 
-def test_what_a_killed_download_left_is_swept_away_a_day_later(nowhere):
+def test_the_folder_of_a_killed_download_is_removed_a_day_later(nowhere):
     fresh, old, other = (nowhere / name for name in (f"{downloads.PREFIX}1", f"{downloads.PREFIX}2", ".download-3"))
     for folder in (fresh, old, other):
         write_folder(folder, {"MNIST/raw/half": b"x"})
@@ -331,8 +331,8 @@ def test_what_a_killed_download_left_is_swept_away_a_day_later(nowhere):
     assert sorted(path.name for path in nowhere.iterdir()) == sorted([other.name, fresh.name, "data"])
 
 
-def test_others_may_read_what_was_downloaded(nowhere):
-    """tempfile's folders are their owner's alone; what is moved out of one is as the umask says."""
+def test_other_users_may_read_a_download(nowhere):
+    """tempfile's folders are private; files that are moved out of one have the permissions of the umask."""
     keep("mnist")
     plain = nowhere / "plain"
     plain.mkdir()

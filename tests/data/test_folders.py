@@ -19,7 +19,7 @@ FORMS = {"folder": write_folder, "zip": write_zip}
 
 @pytest.fixture(params=FORMS)
 def make(request, tmp_path):
-    """Makes a folder, and a zip, called pets of {name: bytes}; gives its path."""
+    """A function that makes a folder or a zip called pets from {name: bytes} and returns its path."""
     return lambda contents: FORMS[request.param](
         tmp_path / ("pets.zip" if request.param == "zip" else "pets"), contents
     )
@@ -31,7 +31,7 @@ def picture(seed, height=9, width=7, grey=False):
 
 
 def drawn(folder, counts=(5, 10, 15), seed=0, **options):
-    """{name: pixels} of so many PNG pictures of each class."""
+    """{name: pixels} of PNG pictures of each class."""
     return {
         f"{folder}{name}/{i:03}.png": picture((seed, label, i), **options)
         for label, (name, count) in enumerate(zip(CLASSES, counts, strict=True))
@@ -48,7 +48,7 @@ def label_of(name):
 
 
 def assert_holds(images, labels, pixels):
-    """That a part holds these pictures, each once, under its own label, in any order."""
+    """Assert that a part has each of these pictures once, with its label, in any order."""
     found = sorted((int(label), image.tobytes()) for image, label in zip(images, labels, strict=True))
     assert found == sorted((label_of(name), picture.tobytes()) for name, picture in pixels.items())
 
@@ -69,7 +69,7 @@ def test_all_pictures_are_read_with_the_classes_in_alphabetical_order(make):
     )
 
 
-def test_a_fifth_of_each_class_is_set_apart_the_same_in_every_run(make):
+def test_a_fifth_of_each_class_is_the_test_part_in_every_run(make):
     path = make(files(drawn("")))
     found = data.load_data(path)
     assert np.bincount(found.train_labels).tolist() == [4, 8, 12]
@@ -106,7 +106,7 @@ def test_the_files_of_the_test_part_are_known(make, part):
         assert found.name_of(i) == name.split("/")[-1]
 
 
-def test_beside_a_test_part_validation_pictures_are_told_of_and_left_out(make, capsys):
+def test_validation_pictures_beside_a_test_part_are_left_out_with_a_note(make, capsys):
     train, test, third = (
         drawn(f"{name}/", counts=(2, 2, 2), seed=i) for i, name in enumerate(("train", "test", "val"))
     )
@@ -116,7 +116,7 @@ def test_beside_a_test_part_validation_pictures_are_told_of_and_left_out(make, c
     assert "6 pictures of pets" in capsys.readouterr().err
 
 
-def test_a_training_part_alone_is_split(make):
+def test_a_training_part_without_a_test_part_is_split(make):
     found = data.load_data(make(files(drawn("train/"))))
     assert (len(found.train_labels), len(found.test_labels)) == (24, 6)
 
@@ -130,8 +130,8 @@ def test_grey_pictures_have_one_channel(make):
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_reading_takes_hardly_more_memory_than_the_pixels(make, grey):
-    """NumPy tells tracemalloc of its arrays, those that are never written to as well."""
+def test_reading_needs_little_more_memory_than_the_pixels(make, grey):
+    """NumPy reports its arrays to tracemalloc, including arrays that are never written to."""
     path = make(files(drawn("", counts=(120, 120, 120), height=128, width=128, grey=grey)))
     data.load_data(path)  # what is imported for it stays in memory
     tracemalloc.start()
@@ -142,7 +142,7 @@ def test_reading_takes_hardly_more_memory_than_the_pixels(make, grey):
     assert peak < 1.4 * pixels + 8e6  # of the pictures at hand, each read in parts of 1 MB
 
 
-def test_each_picture_is_decoded_once_but_the_first_that_tells_the_size(make, monkeypatch):
+def test_each_picture_is_decoded_once_and_only_the_first_twice(make, monkeypatch):
     path, decoded = make(files(drawn(""))), []
     for source in (folders.FolderSource, folders.ZipSource):
         usual = source.picture
@@ -154,7 +154,7 @@ def test_each_picture_is_decoded_once_but_the_first_that_tells_the_size(make, mo
     assert len(set(decoded)) == 30
 
 
-def test_one_picture_in_colour_makes_all_rgb(make):
+def test_one_colour_picture_makes_all_rgb(make):
     pixels = drawn("", grey=True) | {"ant/colour.png": picture(99)}
     found = data.load_data(make(files(pixels)))
     assert found.image_shape == (9, 7, 3)
@@ -178,7 +178,7 @@ def test_sizes_that_differ_are_refused_unless_a_size_is_given(make):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".JPG", ".png", ".bmp", ".webp"])
-def test_each_kind_of_picture_is_read_as_for_a_prediction(make, tmp_path, suffix):
+def test_each_kind_of_picture_is_read_like_in_a_prediction(make, tmp_path, suffix):
     kind = ".jpg" if suffix.lower().startswith(".jp") else suffix
     contents = {
         f"{name}/{i}{suffix}": encoded(picture((i, ord(name[0])), 32, 32), kind) for name in CLASSES for i in "12"
@@ -199,7 +199,7 @@ def test_class_folders_that_are_links_are_followed(tmp_path):
     assert len(found.train_labels) + len(found.test_labels) == 20
 
 
-def test_a_zip_whose_names_begin_with_a_dot_and_a_slash_is_read(tmp_path):
+def test_a_zip_with_names_that_start_with_a_dot_and_a_slash_is_read(tmp_path):
     found = data.load_data(write_zip(tmp_path / "pets.zip", files(drawn("./"))))
     assert found.class_names == CLASSES
 
@@ -207,7 +207,7 @@ def test_a_zip_whose_names_begin_with_a_dot_and_a_slash_is_read(tmp_path):
 # ---- what is left out ----
 
 
-def test_hidden_files_are_no_pictures(make, capsys):
+def test_hidden_files_are_ignored(make, capsys):
     hidden = {"__MACOSX/ant/._001.png": b"x", ".git/a/1.jpg": b"x", "ant/.thumb.png": b"x", "bee/.DS_Store": b"x"}
     found = data.load_data(make(files(drawn("")) | hidden))
     assert found.class_names == CLASSES
@@ -215,15 +215,15 @@ def test_hidden_files_are_no_pictures(make, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_other_files_are_told_of(make, capsys):
+def test_other_files_are_left_out_with_a_note(make, capsys):
     data.load_data(make(files(drawn("")) | {"ant/notes.txt": b"x", "readme.md": b"x", "cow/film.gif": b"x"}))
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "ant/notes.txt and 2 more" in err
 
 
-def test_warnings_are_neither_raised_nor_silenced_by_the_threads_that_decode(make):
-    """Pillow warns of a palette whose transparency is given in bytes; each decoding silences that for itself."""
+def test_decoding_threads_neither_raise_nor_silence_warnings(make):
+    """Pillow warns about a palette whose transparency is in bytes; each decoding silences that for itself."""
     path = make(files(drawn("", counts=(40, 40, 40), height=3, width=3)))
     before = list(warnings.filters)
     for _ in range(5):
@@ -231,13 +231,13 @@ def test_warnings_are_neither_raised_nor_silenced_by_the_threads_that_decode(mak
         assert warnings.filters == before
 
 
-def test_classes_below_other_folders_are_told_of(make, capsys):
+def test_classes_below_other_folders_are_mentioned_in_a_note(make, capsys):
     pixels = {f"{place}/{i}.png": picture(i) for place in ("cat/indoor", "dog/outdoor") for i in range(6)}
     assert data.load_data(make(files(pixels))).class_names == ("indoor", "outdoor")
     assert "are its innermost folders: indoor, outdoor" in capsys.readouterr().err
 
 
-def test_classes_that_lie_side_by_side_need_no_word(make, capsys):
+def test_classes_side_by_side_need_no_note(make, capsys):
     pixels = {
         f"all/{part}/{name}/{i}.png": picture(i) for part in ("train", "test") for name in CLASSES for i in range(2)
     }
@@ -367,13 +367,13 @@ def test_a_mutated_zip_is_read_or_refused_as_bad_input(tmp_path, method):
 
 
 @pytest.mark.parametrize("name", ["nowhere/pets", "pets.zip", "./pets"])
-def test_own_data_that_are_not_there_are_bad_input(tmp_path, monkeypatch, name):
+def test_missing_own_data_are_bad_input(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInputError, match=r"no folder or zip .*pets.*; check the name"):
         data.load_data(name)
 
 
-def test_a_file_that_is_neither_is_bad_input(tmp_path):
+def test_a_file_that_is_not_a_data_set_is_bad_input(tmp_path):
     (tmp_path / "cat.jpg").write_bytes(encoded(picture(0)))
     with pytest.raises(BadInputError, match=r"cat\.jpg is no data set; name a folder or zip of class folders, "):
         data.load_data(tmp_path / "cat.jpg")

@@ -1,4 +1,4 @@
-"""The data are found where they lie, are what they are called, and come in one order everywhere."""
+"""Data are found in all places, have the right content, and are split the same everywhere."""
 
 import gzip
 import io
@@ -45,7 +45,7 @@ def test_keras_cache_is_found(nowhere):
     np.testing.assert_array_equal(data.load_data("mnist").test_images[..., 0], arrays[2])
 
 
-def test_data_dir_goes_before_the_variable_and_the_variable_before_the_working_folder(nowhere, monkeypatch):
+def test_data_dir_precedes_the_variable_which_precedes_the_working_folder(nowhere, monkeypatch):
     write_idx(nowhere / "given", stand_in())
     write_idx(nowhere / "variable", stand_in(seed=1))
     write_idx(nowhere / "data/MNIST/raw", stand_in(seed=2))
@@ -73,7 +73,7 @@ def test_fashion_mnist_is_found_in_keras_cache(nowhere, monkeypatch):
 
 
 def test_real_mnist_has_its_first_labels_and_moments(mnist):
-    # shared/data/README.md: first labels, mean and deviation of pixels / 255
+    # yann.lecun.com/exdb/mnist: the first labels; 0.1307 and 0.3081 are in PyTorch's MNIST example
     assert mnist.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert (mnist.train_images / 255).mean() == pytest.approx(0.1307, abs=5e-5)
     assert (mnist.train_images / 255).std() == pytest.approx(0.3081, abs=5e-5)
@@ -81,14 +81,14 @@ def test_real_mnist_has_its_first_labels_and_moments(mnist):
 
 @pytest.fixture(scope="module")
 def fashion():
-    """The real Fashion-MNIST, where KERASNETS_DATA names it."""
+    """The real Fashion-MNIST, if KERASNETS_DATA has it."""
     if "KERASNETS_DATA" not in os.environ:
         pytest.skip("the real Fashion-MNIST is not here: set KERASNETS_DATA to the folder that holds FashionMNIST/raw")
     return data.load_data("fashion_mnist")
 
 
 def test_real_fashion_mnist_has_its_first_labels_moments_and_even_classes(fashion):
-    # Moments: as transforms.Normalize((0.2860,), (0.3530,)) in circulation. Labels: tensorflow.org/tutorials/keras/
+    # Moments: the usual transforms.Normalize((0.2860,), (0.3530,)). Labels: tensorflow.org/tutorials/keras/
     # classification prints [9, 0, 0, ..., 3, 0, 5] and shows the first as an ankle boot. 6,000 and 1,000 of each class:
     # Xiao et al. 2017, arXiv:1708.07747.
     assert fashion.train_labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
@@ -100,7 +100,7 @@ def test_real_fashion_mnist_has_its_first_labels_moments_and_even_classes(fashio
     assert np.bincount(fashion.test_labels).tolist() == [1000] * 10
 
 
-def test_a_picture_of_fashion_mnist_is_left_as_it_is(fashion):
+def test_an_image_of_fashion_mnist_is_prepared_unchanged(fashion):
     for picture in fashion.test_images[:300]:
         np.testing.assert_array_equal(KINDS["fashion"](picture, (28, 28, 1)), picture)
 
@@ -108,8 +108,8 @@ def test_a_picture_of_fashion_mnist_is_left_as_it_is(fashion):
 # ---- permuted ----
 
 
-def test_the_permuted_mnist_has_the_same_pixels_in_one_other_order(nowhere, monkeypatch):
-    """Two pictures that number the rows and the columns tell where each pixel went; all others must follow."""
+def test_the_permuted_mnist_has_the_same_pixels_in_another_order(nowhere, monkeypatch):
+    """Two images that number the rows and columns show the place of each pixel; all others must follow."""
     arrays = stand_in()
     arrays[0][0], arrays[0][1] = np.indices((28, 28))
     monkeypatch.setitem(data.DATASETS, "mnist", row_of(arrays))
@@ -125,7 +125,7 @@ def test_the_permuted_mnist_has_the_same_pixels_in_one_other_order(nowhere, monk
     assert permuted.title == "MNIST, pixels permuted"
 
 
-def test_a_prediction_permutes_a_picture_as_the_data_set_does(mnist):
+def test_a_prediction_permutes_a_picture_like_the_data_set(mnist):
     permuted = data.load_data("mnist-permuted")
     assert permuted.input_kind == "mnist_permuted"
     for there, plain in zip(permuted.test_images[:200], mnist.test_images, strict=False):
@@ -158,7 +158,7 @@ def test_an_own_archive_is_read_under_its_own_name(nowhere):
     assert (found.title, found.input_kind, found.image_shape) == ("scans", "picture", (28, 28, 1))
 
 
-def test_an_own_archive_of_a_table_is_one_of_rows(nowhere):
+def test_an_own_archive_of_a_table_has_rows(nowhere):
     rows, labels = np.random.default_rng(0).random((40, 3), "float32"), np.arange(40) % 4
     save_archive(nowhere / "table.npz", [rows, labels, rows[:9], labels[:9]])
     found = data.load_data(nowhere / "table.npz")
@@ -292,7 +292,7 @@ def test_a_damaged_archive_is_refused(nowhere, content):
         data.load_data("mnist")
 
 
-def test_a_folder_that_is_not_there_is_bad_input(nowhere):
+def test_a_missing_folder_is_bad_input(nowhere):
     with pytest.raises(BadInputError, match=r"no folder .*nothing.*; it was to hold MNIST"):
         data.load_data("mnist", nowhere / "nothing")
 
@@ -302,12 +302,12 @@ def test_an_unknown_data_set_is_wrong_usage():
         data.load_data("emnist")
 
 
-def test_an_image_size_goes_with_own_pictures_alone():
+def test_an_image_size_is_only_for_own_pictures():
     with pytest.raises(ValueError, match="an image size goes with own pictures; digits has its own"):
         data.load_data("digits", image_size=(32, 32))
 
 
-def test_test_pictures_outside_of_the_set_are_wrong_usage():
+def test_indices_outside_the_test_part_are_wrong_usage():
     with pytest.raises(ValueError, match="digits has test pictures 0 to 359; there is no 360"):
         data.held_out("digits", [360])
 

@@ -1,4 +1,4 @@
-"""The figures of a data set are NumPy's."""
+"""The summary of a data set has the figures that NumPy computes."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ from kerasnets.data.summary import summarize
 
 
 def made(shape, dtype, classes=3):
-    """70 pictures or rows, the first 50 to train on, in classes of unequal size."""
+    """70 images or rows, the first 50 to train on, in classes of unequal size."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 200, (70, *shape)).astype(dtype) + np.arange(shape[-1]).astype(dtype) * 20
     labels = np.minimum(rng.integers(0, 2 * classes, 70), classes - 1)
@@ -19,19 +19,19 @@ def made(shape, dtype, classes=3):
     return Data(images[:50], labels[:50], images[50:], labels[50:], title="made up", class_names=names)
 
 
-# Of the last, the training pixels are more than are summed at a time.
+# The last has more training pixels than are summed at a time.
 @pytest.mark.parametrize("shape", [(9, 7, 3), (9, 7, 1), (150, 151, 3)])
-def test_mean_and_deviation_are_those_of_the_training_pixels_as_fractions(shape):
+def test_mean_and_std_are_of_the_training_pixels_divided_by_255(shape):
     data = made(shape, np.uint8)
     found, pixels = summarize(data), data.train_images.astype("float64") / 255
     np.testing.assert_allclose(found.mean, pixels.mean((0, 1, 2)), rtol=1e-10)
-    np.testing.assert_allclose(found.deviation, pixels.std((0, 1, 2)), rtol=1e-10)
+    np.testing.assert_allclose(found.std, pixels.std((0, 1, 2)), rtol=1e-10)
 
 
-def test_of_a_table_they_are_those_of_the_columns():
+def test_mean_and_std_of_a_table_are_by_column():
     data = made((4,), np.float32)
     np.testing.assert_allclose(summarize(data).mean, data.train_images.astype("float64").mean(0), rtol=1e-10)
-    np.testing.assert_allclose(summarize(data).deviation, data.train_images.astype("float64").std(0), rtol=1e-10)
+    np.testing.assert_allclose(summarize(data).std, data.train_images.astype("float64").std(0), rtol=1e-10)
 
 
 def test_the_classes_of_each_part_are_counted():
@@ -56,7 +56,7 @@ def test_the_last_line_is_the_result_and_every_class_has_one():
     np.testing.assert_allclose(means, (data.train_images / 255).mean((0, 1, 2)), atol=5.1e-5)
 
 
-def test_a_program_can_read_it():
+def test_a_program_can_read_the_summary():
     data = made((9, 7, 3), np.uint8)
     read = json.loads(json.dumps(summarize(data).as_dict()))
     assert read["counts"]["train"] == np.bincount(data.train_labels).tolist()
@@ -64,7 +64,7 @@ def test_a_program_can_read_it():
     np.testing.assert_allclose(read["mean"], (data.train_images / 255).mean((0, 1, 2)))
 
 
-def test_real_mnist_has_its_published_mean_and_deviation(mnist):
-    found = summarize(mnist)  # 0.1307 and 0.3081: shared/data/README.md
+def test_real_mnist_has_its_published_mean_and_std(mnist):
+    found = summarize(mnist)  # 0.1307 and 0.3081: transforms.Normalize((0.1307,), (0.3081,)) of PyTorch's MNIST example
     assert found.mean[0] == pytest.approx(0.1307, abs=5e-5)
-    assert found.deviation[0] == pytest.approx(0.3081, abs=5e-5)
+    assert found.std[0] == pytest.approx(0.3081, abs=5e-5)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kerasnets.project import reproduction
+from kerasnets.project import results, tables
 from kerasnets.proof.parameter_counts import MAIN
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT
@@ -58,10 +58,10 @@ def test_every_network_stands_in_the_table_with_its_parameters():
 
 
 def test_the_tables_of_results_are_those_of_the_runs_that_are_listed():
-    rows = reproduction.read(reproduction.RESULTS)
-    for page, table in (("README.md", reproduction.summary_table(rows, reproduction.HIGHLIGHTS)),
-                        ("docs/results.md", reproduction.summary_table(rows)),
-                        ("models_saved/README.md", reproduction.full_table(rows))):  # fmt: skip
+    rows = results.read(results.RESULTS)
+    for page, table in (("README.md", tables.summary_table(rows, tables.HIGHLIGHTS)),
+                        ("docs/results.md", tables.summary_table(rows)),
+                        ("models_saved/README.md", tables.full_table(rows))):  # fmt: skip
         assert f"\n{table}\n" in text(page)
     lines = text("docs/results.md").splitlines()
     for (recipe, backend), group in itertools.groupby(rows, lambda row: (row["recipe"], row["backend"])):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from kerasnets.project import reproduction
+from kerasnets.project import results, tables
 from tests.conftest import ROOT
 
 LINKS = {"README.md": "[中文](README.zh-CN.md)", "README.zh-CN.md": "[English](README.md)"}  # each to the other
@@ -85,9 +85,9 @@ def test_comments_may_differ():
 def test_nothing_was_left_in_english():
     for block in blocks(CHINESE)[1:]:  # after the title
         assert block.startswith("```") or re.search("[一-鿿]", block), block
-    table = CHINESE.split(reproduction.BEGIN)[1].split(reproduction.END)[0]
+    table = CHINESE.split(tables.BEGIN)[1].split(tables.END)[0]
     words = re.findall(r"\b[a-z]+\b", re.sub("`.*?`", "", table), re.ASCII)
-    assert set(words) <= {"torch", "tensorflow", "jax", "pytorch", "cifar"}, "reproduction.IN_CHINESE lacks some words"
+    assert set(words) <= {"torch", "tensorflow", "jax", "pytorch", "cifar"}, "tables.IN_CHINESE lacks some words"
 
 
 def test_each_leads_to_the_other_below_its_title():
@@ -96,5 +96,5 @@ def test_each_leads_to_the_other_below_its_title():
 
 
 def test_its_table_of_results_is_that_of_the_runs_that_are_listed():
-    table = reproduction.summary_table(reproduction.read(reproduction.RESULTS), reproduction.HIGHLIGHTS)
-    assert reproduction.in_chinese(table) in CHINESE
+    table = tables.summary_table(results.read(results.RESULTS), tables.HIGHLIGHTS)
+    assert tables.in_chinese(table) in CHINESE

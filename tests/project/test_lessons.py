@@ -1,4 +1,4 @@
-"""Each lesson runs on every backend and claims what holds; its page is of this very lesson; the list has them all."""
+"""Each lesson runs on every backend with true claims; its page agrees with it; the list is complete."""
 
 import ast
 import re
@@ -70,7 +70,7 @@ plt.show()
 
 
 def outcomes_on_digits(path):
-    """What a lesson gives where MNIST is nowhere to be found."""
+    """The outcomes of a lesson without MNIST on this disk."""
     from kerasnets.data import sources
 
     usual, sources.places = sources.places, lambda row, data_dir: ()
@@ -81,7 +81,7 @@ def outcomes_on_digits(path):
 
 
 def error_of(path):
-    """(class, message) of the error in which a lesson ends."""
+    """(class, message) of the error of a lesson."""
     try:
         lessons.run(path)
     except Exception as error:
@@ -104,7 +104,7 @@ def of_lessons(test):
 
 
 @of_lessons
-def test_a_lesson_holds_on_torch_and_every_claim_is_reached(workers, path, tmp_path):
+def test_a_lesson_runs_on_torch_and_reaches_every_claim(workers, path, tmp_path):
     source = path.read_text()
     claims = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
     assert len(claims) >= 5
@@ -117,17 +117,17 @@ def test_a_lesson_holds_on_torch_and_every_claim_is_reached(workers, path, tmp_p
 
 
 @of_lessons
-def test_it_holds_on_tensorflow(workers, path):
+def test_a_lesson_runs_on_tensorflow(workers, path):
     assert any(outcome.pictures for outcome in workers["tensorflow"](lessons.run, path))
 
 
 @of_lessons
-def test_it_holds_on_jax_with_the_digits_that_everyone_has(workers, path):
+def test_a_lesson_runs_on_jax_with_scikit_learns_digits(workers, path):
     assert any(outcome.pictures for outcome in workers["jax"](outcomes_on_digits, path))
 
 
 @of_lessons
-def test_a_page_is_of_the_lesson_beside_it(path):
+def test_a_page_agrees_with_its_lesson(path):
     parts = lessons.cells(path)
     assert not any("```text" in part.text for part in parts)  # which is how a page marks what was printed
     page = path.with_suffix(".md").read_text()
@@ -137,7 +137,7 @@ def test_a_page_is_of_the_lesson_beside_it(path):
 
 
 @of_lessons
-def test_the_pictures_of_a_page_are_those_in_its_folder(path):
+def test_a_page_shows_all_figures_in_its_folder(path):
     named = re.findall(r"!\[.+\]\((.+)\)", path.with_suffix(".md").read_text())
     there = [f"{path.stem}_files/{picture.name}" for picture in lessons.folder_of(path).iterdir()]
     assert named
@@ -145,7 +145,7 @@ def test_the_pictures_of_a_page_are_those_in_its_folder(path):
     assert all((lessons.LESSONS / name).stat().st_size < 100_000 for name in named)
 
 
-def test_the_readme_lists_each_lesson_and_no_page_is_without_one():
+def test_the_readme_lists_each_lesson_and_every_page_has_a_lesson():
     readme = (lessons.LESSONS / "README.md").read_text()
     assert lessons.table() in readme, "write it anew: python scripts/write_lessons.py --list"
     assert re.findall(r"\]\((\d\d_\w+)\.md\)", readme) == [path.stem for path in PATHS]
@@ -155,14 +155,14 @@ def test_the_readme_lists_each_lesson_and_no_page_is_without_one():
     assert {path.name.removesuffix("_files") for path in folders} == {path.stem for path in PATHS}
 
 
-def test_links_of_the_lessons_lead_somewhere():
+def test_links_in_the_lessons_work():
     for page in lessons.LESSONS.glob("*.md"):
         prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", prose):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_a_lesson_is_written_with_what_it_prints_and_draws(workers, small):
+def test_a_page_has_the_output_of_its_lesson(workers, small):
     page = workers["jax"](lessons.write, small)
     assert page.read_text() == PAGE
     assert (small.parent / "01_small_files/1.png").read_bytes().startswith(b"\x89PNG")
@@ -173,7 +173,7 @@ def test_a_lesson_is_written_with_what_it_prints_and_draws(workers, small):
     assert lessons.without_outputs(PAGE) != lessons.page(small, lessons.cells(small), [lessons.Outcome()] * 3)
 
 
-def test_a_lesson_whose_claim_is_false_fails_and_leaves_its_page(workers, small):
+def test_a_lesson_with_a_false_claim_fails_and_leaves_its_page(workers, small):
     workers["jax"](lessons.write, small)
     small.write_text(SMALL.replace("number = 3", "number = 4"))
     words = "01_small.py, line 16: this does not hold: assert number == 3"
@@ -181,7 +181,7 @@ def test_a_lesson_whose_claim_is_false_fails_and_leaves_its_page(workers, small)
     assert small.with_suffix(".md").read_text() == PAGE
 
 
-def test_a_real_lesson_whose_claim_is_false_fails(workers, tmp_path):
+def test_a_real_lesson_with_a_false_claim_fails(workers, tmp_path):
     source = (lessons.LESSONS / "02_convolution_by_hand.py").read_text()
     true = "assert found[2, 2, 0] == 10 + 11 + 14 + 15"
     assert true in source
@@ -195,14 +195,14 @@ def test_a_real_lesson_whose_claim_is_false_fails(workers, tmp_path):
     ("print(1)\n", '01_small.py must begin with "# %% [markdown]"'),
     (SMALL.replace("# And", "And"), "01_small.py, line 7: in a markdown cell each line begins with '# '"),
 ])  # fmt: skip
-def test_what_is_no_lesson_is_refused(small, source, words):
+def test_a_file_that_is_not_a_lesson_is_refused(small, source, words):
     small.write_text(source)
     with pytest.raises(BadInputError) as refused:
         lessons.cells(small)
     assert str(refused.value) == words
 
 
-def test_a_lesson_that_is_not_there_is_refused_in_one_line(tmp_path):
+def test_a_missing_lesson_is_refused_in_one_line(tmp_path):
     line = only_line(run(tmp_path, "write_lessons.py", "99"), 2)
     assert "no lesson '99'; choose one of: 0" in line
 

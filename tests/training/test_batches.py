@@ -1,4 +1,4 @@
-"""Every backend sees the same batches, and what is in them depends on seed and epoch alone."""
+"""Every backend gets the same batches, which depend on seed and epoch alone."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ PICTURES = np.random.default_rng(0).integers(1, 256, (50, 9, 7, 3), np.uint8)  #
 LABELS = np.arange(50)
 LARGE = np.random.default_rng(1).integers(1, 256, (50, 32, 28, 3), np.uint8)
 
-# name -> pixels of margin, from shared/SPEC.md section 2 for CIFAR; whether pictures are mirrored
+# name -> pixels of margin, 4 for CIFAR like its papers; whether images are mirrored
 MARGINS = {"crop_flip": (4, True), "shift": (2, False)}
 
 
@@ -31,7 +31,7 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
 
 
 def taken_by_fit(first):
-    """[(images, labels) of each batch from epoch `first` on], as a plan has them, and as `fit` takes them."""
+    """[(images, labels) of each batch from epoch `first` on], in the plan and in the form that `fit` takes."""
     from kerasnets.training.batches import Batches, as_fit_takes
 
     plan = Batches(PICTURES, LABELS, 8, 3, 1)
@@ -48,7 +48,7 @@ def in_order(batch_size, with_labels):
 
 
 def fitted_by_batch(pictures, kind, shape, at_once):
-    """What `fitted` makes of pictures, all at once or batch by batch."""
+    """The result of `fitted`, all at once or batch by batch."""
     from kerasnets.data import fitting
 
     usual, fitting.AT_ONCE = fitting.AT_ONCE, at_once
@@ -72,7 +72,7 @@ def crop_of_torchvision(pictures, shifts, mirrored, margin):
 
 
 def cut_out_of_the_paper(pictures, centres):
-    """The loop that a person would write: 16x16 pixels around each centre, less what lies outside."""
+    """A plain loop: 16x16 pixels around each centre, cut off at the edges."""
     changed = pictures.copy()
     for picture, (row, column) in zip(changed, centres, strict=True):
         row, column = int(row * picture.shape[0]), int(column * picture.shape[1])
@@ -81,7 +81,7 @@ def cut_out_of_the_paper(pictures, centres):
 
 
 def on_accelerator(name):
-    """What an augmentation makes of a tensor of the backend, as of one that lies on an accelerator."""
+    """The result of an augmentation on a tensor of the backend, like one on an accelerator."""
     import keras
 
     change, draw = AUGMENTATIONS[name]
@@ -98,7 +98,7 @@ def test_every_augmentation_is_tested():
     assert AUGMENTATIONS.keys() == {*MARGINS, "crop_flip_cutout"}
 
 
-def test_cutout_greys_a_square_of_what_crop_and_flip_leave():
+def test_cutout_greys_a_square_after_crop_and_flip():
     """Grey: 255 times the mean of CIFAR-10's three channel means, 0.4914, 0.4822 and 0.4465."""
     change, draw = AUGMENTATIONS["crop_flip_cutout"]
     *drawn, centres = draw(len(LARGE), np.random.default_rng(3))
@@ -111,14 +111,14 @@ def test_cutout_greys_a_square_of_what_crop_and_flip_leave():
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])  # Keras takes nothing but arrays to TensorFlow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_pictures_on_an_accelerator_are_changed_as_those_of_numpy(workers, name, backend):
+def test_images_on_an_accelerator_are_augmented_like_numpy_arrays(workers, name, backend):
     change, draw = AUGMENTATIONS[name]
     expected = change(LARGE, *draw(len(LARGE), np.random.default_rng(3)))
     np.testing.assert_array_equal(workers[backend](on_accelerator, name), expected)
 
 
 @pytest.mark.parametrize("name", MARGINS)
-def test_crops_and_flips_are_those_of_torchvision(workers, name):
+def test_crops_and_flips_equal_torchvisions(workers, name):
     change, draw = AUGMENTATIONS[name]
     shifts, mirrored = draw(len(PICTURES), np.random.default_rng(3))
     expected = workers["torch"](crop_of_torchvision, PICTURES, shifts, mirrored, MARGINS[name][0])
@@ -132,7 +132,7 @@ def test_a_shift_of_the_margin_without_a_flip_changes_nothing(name):
 
 
 @pytest.mark.parametrize("name", MARGINS)
-def test_the_pictures_that_came_in_stay_as_they_are(name):
+def test_augmentation_does_not_change_its_input(name):
     before = PICTURES.copy()
     change, draw = AUGMENTATIONS[name]
     changed = change(PICTURES, *draw(50, np.random.default_rng(0)))
@@ -141,8 +141,8 @@ def test_the_pictures_that_came_in_stay_as_they_are(name):
 
 
 @pytest.mark.parametrize("name", MARGINS)
-def test_every_shift_and_flip_occurs_and_all_alike_often(name):
-    """A hundred draws for each: the deviation of a count of 100 is 10."""
+def test_every_shift_and_flip_occurs_equally_often(name):
+    """A hundred draws for each: the standard deviation of a count of 100 is 10."""
     margin, flips = MARGINS[name]
     kinds = (2 * margin + 1) ** 2 * (1 + flips)
     shifts, mirrored = AUGMENTATIONS[name][1](100 * kinds, np.random.default_rng(5))
@@ -166,13 +166,13 @@ def test_batches_are_the_same_on_every_backend(workers, augmentation):
 
 @pytest.mark.parametrize("first", [0, 2])
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])  # on JAX it is the plan itself
-def test_fit_takes_the_batches_of_the_plan(workers, backend, first):
+def test_fit_gets_the_batches_of_the_plan(workers, backend, first):
     planned, taken = workers[backend](taken_by_fit, first)
     assert [images.dtype for images, _ in taken] == [np.uint8] * 7 * (4 - first)
     np.testing.assert_equal(taken, planned)
 
 
-def test_every_picture_comes_once_an_epoch_with_its_label(workers):
+def test_every_image_comes_once_an_epoch_with_its_label(workers):
     epochs, sizes = workers["torch"](epochs_of, 8, 3, 1)
     assert sizes == [8] * 6 + [2]
     for images, labels in epochs:
@@ -182,7 +182,7 @@ def test_every_picture_comes_once_an_epoch_with_its_label(workers):
     assert len(orders) == 3
 
 
-def test_order_and_changes_depend_on_seed_and_epoch_and_not_on_the_batch_size(workers):
+def test_order_and_augmentation_depend_on_seed_and_epoch_and_not_on_the_batch_size(workers):
     def of(batch_size, seed):
         return workers["torch"](epochs_of, batch_size, 2, seed, 0, "crop_flip")[0]
 
@@ -193,14 +193,14 @@ def test_order_and_changes_depend_on_seed_and_epoch_and_not_on_the_batch_size(wo
         assert (images != PICTURES[labels]).any()  # they are changed
 
 
-def test_a_run_that_goes_on_sees_the_batches_that_were_still_to_come(workers):
+def test_a_resumed_run_gets_the_remaining_batches(workers):
     whole, _ = workers["torch"](epochs_of, 8, 5, 1, 0, "crop_flip")
     rest, _ = workers["torch"](epochs_of, 8, 5, 1, 3, "crop_flip")
     np.testing.assert_equal(rest, whole[3:])
 
 
-def test_a_picture_is_changed_by_the_draws_of_its_own_place(workers):
-    """The documented ones: default_rng((seed, epoch)) for the order, default_rng((seed, epoch, 1)) for the changes."""
+def test_an_image_is_augmented_by_its_own_draws(workers):
+    """Documented: default_rng((seed, epoch)) for the order, default_rng((seed, epoch, 1)) for augmentation."""
     (margin, _), (_, draw) = MARGINS["crop_flip"], AUGMENTATIONS["crop_flip"]
     epochs, _ = workers["jax"](epochs_of, 8, 2, 4, 0, "crop_flip")
     for epoch, (images, labels) in enumerate(epochs):
@@ -214,7 +214,7 @@ def test_a_picture_is_changed_by_the_draws_of_its_own_place(workers):
             np.testing.assert_array_equal(image, expected)
 
 
-def test_what_is_judged_comes_in_its_own_order(workers):
+def test_validation_batches_keep_the_order_of_the_images(workers):
     batches = workers["torch"](in_order, 16, True)
     assert [len(labels) for _, labels in batches] == [16, 16, 16, 2]
     np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), PICTURES)
@@ -222,7 +222,7 @@ def test_what_is_judged_comes_in_its_own_order(workers):
     assert all(len(batch) == 1 for batch in workers["torch"](in_order, 16, False))
 
 
-def test_pictures_of_another_kind_are_prepared_though_they_have_the_shape(workers):
+def test_images_of_another_kind_are_prepared_even_with_the_right_shape(workers):
     digits = data.load_data("digits").test_images[:20]
     _, images = workers["torch"](fitted_by_batch, digits, "mnist_permuted", (28, 28, 1), 1e9)
     np.testing.assert_array_equal(images, pictures.permute_pixels(digits))
@@ -230,7 +230,7 @@ def test_pictures_of_another_kind_are_prepared_though_they_have_the_shape(worker
     np.testing.assert_array_equal(images, digits)
 
 
-def test_pictures_are_brought_to_the_networks_shape_alike_at_once_and_by_batch(workers):
+def test_images_are_prepared_the_same_at_once_and_by_batch(workers):
     digits = data.load_data("digits").test_images[:20]
     at_once, images = workers["torch"](fitted_by_batch, digits, "mnist_padded", (32, 32, 1), 1e9)
     by_batch, others = workers["torch"](fitted_by_batch, digits, "mnist_padded", (32, 32, 1), 0)

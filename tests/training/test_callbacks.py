@@ -1,4 +1,4 @@
-"""What a person sees of a training while it runs, and in TensorBoard afterwards."""
+"""The progress of a training on stdout, and its figures in TensorBoard."""
 
 import collections
 import types
@@ -10,22 +10,22 @@ import kerasnets
 from kerasnets import recipes
 from tests.stand_ins import few_digits
 
-ROW = recipes.changed(recipes.own("fc2layer", "digits"), batch_size=32)
+RECIPE = recipes.changed(recipes.own("fc2layer", "digits"), batch_size=32)
 
 
 # ---- run in the workers ----
 
 
 def train_with_logs(out, epochs, resume):
-    """The losses and accuracies by epoch, and those by batch as batches.csv has them."""
-    row = recipes.changed(ROW, epochs=epochs)
-    run = kerasnets.train(row, arrays=few_digits(), out=out, resume=resume, tensorboard=True)
+    """The losses by epoch, and by batch in batches.csv."""
+    recipe = recipes.changed(RECIPE, epochs=epochs)
+    run = kerasnets.train(recipe, arrays=few_digits(), out=out, resume=resume, tensorboard=True)
     batches = np.genfromtxt(out.with_suffix("") / "batches.csv", delimiter=",", names=True)
     return run.loss, run.val_loss, batches["loss"]
 
 
 def events_of(folder):
-    """{tag: [(step, value)]} of all event files below `folder`, read by TensorFlow's own reader."""
+    """{tag: [(step, value)]} of all event files below `folder`, from TensorFlow's own reader."""
     import tensorflow as tf
 
     found = collections.defaultdict(list)
@@ -37,35 +37,40 @@ def events_of(folder):
     return dict(found)
 
 
-def told(capture):
-    """What Progress prints of two epochs of 4 steps, of 40 seconds each, and as long as a backend compiles."""
+def told(on_terminal):
+    """The output of Progress for two epochs of 4 steps of 40 seconds, with compilation in the first epoch."""
+    import io
     from unittest import mock
 
-    from kerasnets.training import callbacks
+    import rich.console
+
+    from kerasnets.training import progress
 
     lines, now = [], [0.0]
     clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    terminal = rich.console.Console(file=io.StringIO(), force_terminal=True, width=100) if on_terminal else None
     with (
-        mock.patch.object(callbacks, "time", clock),
-        mock.patch.object(callbacks, "print", lambda line, **how: lines.append(line), create=True),
+        mock.patch.object(progress, "time", clock),
+        mock.patch.object(progress, "print", lambda line, **how: lines.append(line), create=True),
     ):
-        progress = callbacks.Progress(steps_per_epoch=4, epochs=2, first=0)
-        progress.is_terminal = capture
-        progress.set_model(types.SimpleNamespace(stop_training=False))
+        shown = progress.Progress(steps_per_epoch=4, epochs=2, first=0, console=terminal)
+        shown.set_model(types.SimpleNamespace(stop_training=False))
+        shown.on_train_begin()
         for epoch in range(2):
-            progress.on_epoch_begin(epoch)
+            shown.on_epoch_begin(epoch)
             for step, compiling in enumerate((600.0, 0, 0, 300.0)):
                 now[0] += 40.0 + (0 if epoch else compiling)
-                progress.on_train_batch_end(step)
+                shown.on_train_batch_end(step)
             now[0] += 0 if epoch else 200.0  # in judging
-            progress.on_epoch_end(epoch, {"accuracy": 0.5 + epoch / 4, "loss": 1.25})
-    return lines
+            shown.on_epoch_end(epoch, {"accuracy": 0.5 + epoch / 4, "loss": 1.25})
+        shown.close()
+    return lines or terminal.file.getvalue()
 
 
 # ---- tests ----
 
 
-def test_tensorboard_gets_each_batch_and_epoch_once_also_after_a_stop(worker, workers, tmp_path):
+def test_tensorboard_gets_each_batch_and_epoch_once_even_after_a_resume(worker, workers, tmp_path):
     worker(train_with_logs, tmp_path / "a.keras", 1, False)
     loss, val_loss, batches = worker(train_with_logs, tmp_path / "a.keras", 3, True)
     events = workers["tensorflow"](events_of, tmp_path / "a/tensorboard")
@@ -76,7 +81,7 @@ def test_tensorboard_gets_each_batch_and_epoch_once_also_after_a_stop(worker, wo
         np.testing.assert_allclose([value for _, value in events[tag]], expected, rtol=1e-6)
 
 
-def test_progress_tells_how_far_it_is_and_how_long_it_will_take(workers):
+def test_progress_shows_the_step_and_the_time_left(workers):
     lines = workers["torch"](told, False)
     assert lines[0] == "epoch 1/2  step 1/4"
     assert lines[1] == "epoch 1/2  step 2/4  4 min 0 s left"  # 6 steps of 40 s
@@ -86,13 +91,22 @@ def test_progress_tells_how_far_it_is_and_how_long_it_will_take(workers):
     assert lines[-1] == "epoch 2/2  accuracy 0.7500  loss 1.2500  2 min 40 s"
 
 
-def test_progress_draws_over_its_own_line_on_a_terminal(workers):
-    lines = workers["torch"](told, True)
-    assert all(line.startswith("\r\033[K") for line in lines)
+def test_progress_on_a_terminal_redraws_one_line(workers):
+    output = workers["torch"](told, True)
+    erased = "\r\x1b[2K"
+    *drawn, last = output.split(erased)
+    assert len(drawn) >= 8  # each step
+    assert any("epoch 1/2" in text and "2/4" in text and "4 min 0 s left" in text for text in drawn)
+    lines = [line for text in (*drawn, last) for line in text.splitlines() if "accuracy" in line]
+    assert [line.strip() for line in lines] == [
+        "epoch 1/2  accuracy 0.5000  loss 1.2500  21 min 0 s  2 min 40 s left",
+        "epoch 2/2  accuracy 0.7500  loss 1.2500  2 min 40 s",
+    ]
+    assert output.endswith("\x1b[?25h\r\x1b[1A\x1b[2K")  # the cursor is back, and the bar is gone
 
 
 def best_of(accuracies, losses, patience=0):
-    """The best epoch, and whether the run is over, after epochs of these validation figures."""
+    """(best epoch, whether the run is over) after epochs with these validation figures."""
     from kerasnets.training.callbacks import Figures
 
     figures = Figures(None, True, patience, None)
@@ -107,9 +121,7 @@ def best_of(accuracies, losses, patience=0):
     ([0.7, 0.7, 0.7], [0.3, 0.2, 0.1], 2, 2, False),
     ([0.7, 0.6, 0.6], [0.3, 0.2, 0.1], 2, 0, True),
 ])  # fmt: skip
-def test_the_best_epoch_is_that_of_the_best_accuracy_then_of_the_least_loss(
-    workers, accuracies, losses, patience, best, over
-):
+def test_the_best_epoch_has_the_best_accuracy_then_the_least_loss(workers, accuracies, losses, patience, best, over):
     assert workers["torch"](best_of, accuracies, losses, patience) == (best, over)
 
 
@@ -121,6 +133,6 @@ def test_durations_are_in_words(workers, seconds, words):
 
 
 def in_words(seconds):
-    from kerasnets.training.callbacks import duration
+    from kerasnets.training import progress
 
-    return duration(seconds)
+    return progress.in_words(seconds)

@@ -1,4 +1,4 @@
-"""What a checkpoint's file survives, and what is noticed of it."""
+"""Checkpoint files survive kills and full disks, and damage is detected."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def paths(folder):
 # ---- the files ----
 
 
-def test_a_checkpoint_comes_back_as_it_was(tmp_path):
+def test_a_checkpoint_loads_as_it_was_saved(tmp_path):
     arrays = {
         "layers/conv1/0": np.random.default_rng(0).normal(0, 1, (3, 3, 1, 6)).astype("float32"),
         "layers/dropout1/0": np.array([1, 2**32 - 1], "uint32"),
@@ -54,30 +54,30 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     np.testing.assert_array_equal(back.part("best")["conv1/0"], arrays["best/conv1/0"], strict=True)
 
 
-def test_the_last_two_are_kept_and_a_new_run_begins_with_its_own_alone(tmp_path):
+def test_the_last_two_checkpoints_are_kept_and_a_new_run_removes_all_others(tmp_path):
     saved(tmp_path, 1, 2, 3, 4)
     assert paths(tmp_path) == ["epoch-00003.npz", "epoch-00004.npz"]
     checkpoints.save(tmp_path, made(1), alone=True)
     assert paths(tmp_path) == ["epoch-00001.npz"]
 
 
-def test_they_are_in_the_order_of_their_epochs(tmp_path):
+def test_the_last_checkpoint_is_the_one_with_the_highest_epoch(tmp_path):
     saved(tmp_path, 9, 10, 99, 100, 999, 1000)
     assert checkpoints.load(tmp_path, SETTINGS).epoch == 1000
 
 
-def test_where_there_is_none_nothing_is_loaded(tmp_path):
+def test_without_a_checkpoint_nothing_is_loaded(tmp_path):
     assert checkpoints.load(tmp_path / "nowhere", SETTINGS) is None
     assert checkpoints.load(tmp_path, SETTINGS) is None
 
 
-def test_what_a_killed_run_left_of_one_goes_with_the_next(tmp_path):
+def test_the_next_save_removes_the_part_file_of_a_killed_run(tmp_path):
     (tmp_path / ".epoch-00002-abc.part.npz").write_bytes(b"half")
     assert checkpoints.load(saved(tmp_path, 1), SETTINGS).epoch == 1
     assert paths(tmp_path) == ["epoch-00001.npz"]
 
 
-def test_what_is_set_aside_comes_back_where_nothing_has_taken_its_place(tmp_path):
+def test_checkpoints_set_aside_can_be_taken_back_unless_replaced(tmp_path):
     place = saved(tmp_path / "checkpoints", 1, 2)
     (place / ".epoch-00003-abc.part.npz").write_bytes(b"half")
     assert not checkpoints.take_back(place)
@@ -117,7 +117,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_one_is_told_of_and_the_one_before_it_taken(tmp_path, capsys, damage):
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_loaded(tmp_path, capsys, damage):
     path = saved(tmp_path, 1, 2) / "epoch-00002.npz"
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     back = checkpoints.load(tmp_path, SETTINGS)
@@ -128,8 +128,8 @@ def test_a_damaged_one_is_told_of_and_the_one_before_it_taken(tmp_path, capsys, 
     assert len(line) <= 200
 
 
-def test_a_flipped_bit_anywhere_is_noticed_or_means_nothing(tmp_path, capsys):
-    """A zip has a few bytes that say nothing of its content, as the date of each part."""
+def test_a_flipped_bit_is_detected_or_harmless(tmp_path, capsys):
+    """A few bytes of a zip do not matter to its content, such as the date of each part."""
     path = saved(tmp_path, 1, 2) / "epoch-00002.npz"
     content = path.read_bytes()
     noticed, rng = 0, np.random.default_rng(0)
@@ -146,8 +146,8 @@ def test_a_flipped_bit_anywhere_is_noticed_or_means_nothing(tmp_path, capsys):
     assert noticed > FLIPS / 2
 
 
-def test_a_flipped_bit_in_what_tells_an_arrays_shape_is_noticed(tmp_path, capsys):
-    """(4, 5) becomes (4, 4): NumPy alone would read what is left, and look no further."""
+def test_a_flipped_bit_in_an_arrays_shape_is_detected(tmp_path, capsys):
+    """(4, 5) becomes (4, 4): NumPy alone would read fewer bytes and not check the rest."""
     path = saved(tmp_path, 1, 2) / "epoch-00002.npz"
     content = path.read_bytes()
     place = content.index(b"(4, 5)") + 4
@@ -156,7 +156,7 @@ def test_a_flipped_bit_in_what_tells_an_arrays_shape_is_noticed(tmp_path, capsys
     assert "damaged" in capsys.readouterr().err
 
 
-def test_a_checkpoint_cannot_bring_code(tmp_path, capsys):
+def test_a_checkpoint_cannot_run_code(tmp_path, capsys):
     """Nothing is unpickled."""
     path = saved(tmp_path, 1) / "epoch-00002.npz"
     np.savez(path, meta=np.array(json.dumps({"epoch": 2, "settings": SETTINGS})), a=np.array([print], object))
@@ -164,7 +164,7 @@ def test_a_checkpoint_cannot_bring_code(tmp_path, capsys):
     assert "damaged (Object arrays cannot be loaded" in capsys.readouterr().err
 
 
-def test_an_archive_of_something_else_is_no_checkpoint(tmp_path, capsys):
+def test_an_archive_of_something_else_is_not_a_checkpoint(tmp_path, capsys):
     np.savez(saved(tmp_path, 1) / "epoch-00002.npz", images=np.zeros(3))
     with zipfile.ZipFile(tmp_path / "epoch-00003.npz", "w") as archive:
         archive.writestr("readme.txt", "hello")
@@ -172,7 +172,7 @@ def test_an_archive_of_something_else_is_no_checkpoint(tmp_path, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
-def test_where_all_are_damaged_it_says_so(tmp_path):
+def test_an_error_says_that_all_checkpoints_are_damaged(tmp_path):
     for path in (saved(tmp_path, 1, 2)).iterdir():
         path.write_bytes(b"")
     with pytest.raises(BadInputError, match=r"all checkpoints in .* are damaged; start anew, without --resume"):
@@ -186,13 +186,20 @@ def test_where_all_are_damaged_it_says_so(tmp_path):
     ({"options": {"dropout": 0.5}}, "was made with options none, not {'dropout': 0.5};"),
     ({"weight_decay": 0.1}, "was made with weight_decay none, not 0.1;"),
 ])  # fmt: skip
-def test_another_setting_is_named(tmp_path, changes, words):
+def test_the_error_names_the_setting_that_differs(tmp_path, changes, words):
     with pytest.raises(BadInputError, match=words):
         checkpoints.load(saved(tmp_path, 1), SETTINGS | changes)
 
 
+def test_a_checkpoint_of_an_earlier_version_has_the_setting_deviation(tmp_path):
+    checkpoints.save(tmp_path, Checkpoint(1, SETTINGS | {"deviation": [0.2, 0.3]}, made(1).arrays))
+    assert checkpoints.load(tmp_path, SETTINGS | {"std": (0.2, 0.3)}).epoch == 1
+    with pytest.raises(BadInputError, match="std"):
+        checkpoints.load(tmp_path, SETTINGS | {"std": (0.2, 0.4)})
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX stands for the full disk")
-def test_a_full_disk_leaves_the_earlier_ones(tmp_path):
+def test_a_full_disk_leaves_the_earlier_checkpoints(tmp_path):
     import resource
 
     saved(tmp_path, 1, 2)
@@ -209,7 +216,7 @@ def test_a_full_disk_leaves_the_earlier_ones(tmp_path):
 
 
 def kill_while_saving(folder, kills):
-    """Kill children that save one epoch more than is there; return the epochs that are there after each."""
+    """Kill children that save the next epoch; return the last epoch after each kill."""
     epochs = [checkpoints.load(folder, SETTINGS).epoch]
     for _ in range(kills):
         kill_in(lambda: checkpoints.save(folder, large(epochs[-1] + 1)), 0.03)
@@ -220,7 +227,7 @@ def kill_while_saving(folder, kills):
 
 
 def kill_while_setting_aside(folder, kills):
-    """Kill children that save one epoch after the other and set each aside, telling of what is saved in a file."""
+    """Kill children that save one epoch after another, set each aside, and log the saved epochs in a file."""
     place, told, epochs = folder / "checkpoints", folder / "told", iter(range(1, 10**9))
 
     def write():
@@ -247,7 +254,7 @@ def test_kill_9_while_checkpoints_are_set_aside_loses_none(workers, tmp_path):
 
 
 def large(epoch):
-    """A checkpoint of as many bytes as mnist_cnn's."""
+    """A checkpoint of the size of mnist_cnn's."""
     return Checkpoint(epoch, SETTINGS, {"layers/a/0": np.full((300, 1000), epoch, "float32")})
 
 

@@ -1,4 +1,4 @@
-"""How good a classifier is, against numbers made by hand and by NumPy."""
+"""The figures of an evaluation, against numbers computed by hand and by NumPy."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from kerasnets.training import evaluation
 from kerasnets.training.evaluation import Evaluation, of_logits
 from tests.conftest import ROOT
 
-# Eight examples of three classes. The likeliest class is right for five of them.
+# Eight examples of three classes. The most probable class is right for five of them.
 NAMES = ("cat", "dog", "emu")
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 2])
 PROBABILITIES = np.array([
@@ -29,7 +29,7 @@ PROBABILITIES = np.array([
 ])  # fmt: skip
 CONFUSION = [[3, 1, 0], [1, 2, 0], [0, 1, 0]]
 # class, precision, recall, F1, examples: of 4 answers "cat" 3 are right and of 4 cats 3 are found; of 4 answers "dog"
-# 2, of 3 dogs 2; nothing is taken for an emu
+# 2, of 3 dogs 2; nothing is predicted as an emu
 BY_CLASS = [("cat", 3 / 4, 3 / 4, 3 / 4, 4), ("dog", 2 / 4, 2 / 3, 4 / 7, 3), ("emu", 0.0, 0.0, 0.0, 1)]
 
 
@@ -43,7 +43,7 @@ def judged():
 
 
 def weighed(scale, offset, columns=12, classes=4):
-    """Weights and pixels drawn by NumPy, and the logits that it makes of them."""
+    """Random weights and pixels, and the logits that NumPy computes from them."""
     rng = np.random.default_rng(0)
     weights = [rng.normal(0, 0.01, (columns, classes)).astype("float32"), rng.normal(0, 1, classes).astype("float32")]
     images = rng.integers(0, 256, (1203, 2, 2, 3), np.uint8)  # three batches of InOrder
@@ -52,7 +52,7 @@ def weighed(scale, offset, columns=12, classes=4):
 
 
 def evaluate_dense(weights, images, labels, prepare):
-    """Judge by one dense layer over the pixels; what the callbacks of predicting saw."""
+    """Evaluate one dense layer over the pixels."""
     import keras
 
     from kerasnets.data.fitting import InOrder
@@ -69,7 +69,7 @@ def inverted(images):
 
 
 def write_model(path, class_names, shape=(28, 28, 1)):
-    """A model file, untrained."""
+    """An untrained model file."""
     columns = len(shape) == 1
     network = kerasnets.build(
         "dnn_tabular" if columns else "small_cnn", input_shape=shape, num_classes=len(class_names)
@@ -79,7 +79,7 @@ def write_model(path, class_names, shape=(28, 28, 1)):
 
 
 def evaluate_file(path, name):
-    """(accuracy, class names of the card), or kind and words of a refusal; and what the model itself says."""
+    """(evaluation, card, probabilities, labels) of a file, or class and message of the error."""
     found = data.load_data(name)
     try:
         judged, card = evaluation.evaluate_file(path, found)
@@ -92,7 +92,7 @@ def evaluate_file(path, name):
 # ---- figures ----
 
 
-def test_figures_of_a_few_examples_are_those_made_by_hand(judged):
+def test_figures_of_a_few_examples_equal_those_computed_by_hand(judged):
     assert judged.predictions.tolist() == [0, 0, 1, 0, 1, 0, 1, 1]
     assert judged.accuracy == 5 / 8
     assert judged.majority == 4 / 8
@@ -104,11 +104,11 @@ def test_figures_of_a_few_examples_are_those_made_by_hand(judged):
         assert found == pytest.approx(expected)
 
 
-def test_who_always_names_the_most_frequent_class_does_not_beat_it():
+def test_always_predicting_the_most_frequent_class_does_not_beat_the_majority():
     assert not of_logits(LABELS, np.tile([1.0, 0.0, 0.0], (8, 1)), NAMES).beats_majority
 
 
-def test_the_worst_mistakes_come_first_those_first_of_which_the_network_was_surest(judged):
+def test_the_worst_mistakes_are_sorted_by_the_probability_of_the_wrong_answer(judged):
     assert judged.worst(9).tolist() == [5, 2, 7]
     assert judged.worst(2).tolist() == [5, 2]
     assert judged.worst(0).tolist() == []
@@ -116,19 +116,19 @@ def test_the_worst_mistakes_come_first_those_first_of_which_the_network_was_sure
     assert right.worst(9).tolist() == []
 
 
-def test_a_class_without_examples_or_answers_has_its_row_all_the_same():
+def test_a_class_without_examples_or_answers_has_a_row_too():
     judged = of_logits(np.array([0, 1]), np.eye(2, 4), ("a", "b", "c", "d"))
     assert judged.confusion().tolist() == np.diag([1, 1, 0, 0]).tolist()
     assert judged.by_class()[2:] == [("c", 0.0, 0.0, 0.0, 0), ("d", 0.0, 0.0, 0.0, 0)]
 
 
-def test_log_probabilities_stay_finite_where_probabilities_vanish():
+def test_log_probabilities_stay_finite_when_probabilities_vanish():
     judged = of_logits(np.array([1]), np.array([[1000.0, 0.0]], "float32"), ("a", "b"))
     assert judged.loss == 1000.0
     assert judged.accuracy == 0.0
 
 
-def test_labels_of_any_whole_type_will_do(judged):
+def test_labels_may_have_any_integer_dtype(judged):
     for dtype in ("uint8", "int32", "int64"):
         other = Evaluation(LABELS.astype(dtype), judged.log_probabilities, NAMES)
         assert (other.accuracy, other.loss, other.majority) == (judged.accuracy, judged.loss, judged.majority)
@@ -146,7 +146,7 @@ def test_the_result_is_a_line_and_json(judged):
 
 
 @pytest.mark.parametrize("prepare", [None, inverted])
-def test_a_network_is_judged_as_numpy_judges_it(worker, prepare):
+def test_an_evaluation_equals_numpys(worker, prepare):
     weights, images, logits = weighed(*((1, 0) if prepare is None else (-1, 255)))
     labels = np.random.default_rng(1).integers(0, 4, len(images))
     judged = worker(evaluate_dense, weights, images, labels, prepare)
@@ -156,7 +156,7 @@ def test_a_network_is_judged_as_numpy_judges_it(worker, prepare):
     assert judged.class_names == ("a", "b", "c", "d")
 
 
-def test_a_file_is_judged_by_what_it_says_itself(worker, tmp_path):
+def test_a_file_is_evaluated_by_its_own_card(worker, tmp_path):
     path = tmp_path / "model.keras"
     worker(write_model, path, tuple("0123456789"))
     judged, card, probabilities, labels = worker(evaluate_file, path, "digits")
@@ -166,15 +166,15 @@ def test_a_file_is_judged_by_what_it_says_itself(worker, tmp_path):
 
 
 def evaluate_folder(path, folder):
-    """The classes that a model file gives to the test part of own pictures, and those that it gives to the files."""
+    """The predictions of a model file for the test part of own pictures, and for the same files one by one."""
     judged, _ = evaluation.evaluate_file(path, data.load_like(saving.load_card(path), folder))
     files = sorted((folder / "test").rglob("*.png"))
     answers = kerasnets.Classifier.load(path).predict(files)
     return judged.accuracy, [judged.class_names[i] for i in judged.predictions], [answer.label for answer in answers]
 
 
-def test_own_pictures_are_judged_as_predict_image_would(workers, tmp_path):
-    """Dark digits on light paper, drawn larger: what the network was trained on is made of them first."""
+def test_own_pictures_are_prepared_like_in_predict_image(workers, tmp_path):
+    """Dark digits on light paper, drawn larger: they must be prepared to resemble the training images."""
     digits = data.load_data("digits")
     for part, images, labels in (
         ("train", digits.train_images, digits.train_labels),

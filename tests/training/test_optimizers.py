@@ -1,4 +1,4 @@
-"""What a recipe's row says of optimizer, schedule, loss and weight decay is what plain PyTorch does with it."""
+"""A recipe's optimizer, schedule, loss and weight decay do the same as plain PyTorch."""
 
 import dataclasses
 import math
@@ -9,9 +9,12 @@ import pytest
 from kerasnets.recipes import RECIPES, Recipe
 
 EXAMPLES, COLUMNS, HIDDEN, CLASSES, SEED = 22, 5, 8, 3, 6
-ROW = Recipe("dense", "drawn", 0.0, 1.0, "sgd", 0.1, 0.0, 8, 4, 0, None)  # 3 steps an epoch, the last one of 6 examples
+RECIPE = Recipe(  # 3 steps an epoch, the last one of 6 examples
+    "dense", "drawn", mean=0.0, std=1.0, optimizer="sgd", learning_rate=0.1, momentum=0.0, batch_size=8, epochs=4,
+    validation=0, goal=None,
+)  # fmt: skip
 
-# what a row has in place of ROW's settings -> what torch.optim calls the optimizer, and its options beside the rate
+# changes of RECIPE -> name in torch.optim, and its options besides the rate
 CASES = {
     "momentum": ({"momentum": 0.9}, "SGD", {"momentum": 0.9}),
     "decay": ({"momentum": 0.9, "weight_decay": 0.1}, "SGD", {"momentum": 0.9, "weight_decay": 0.1}),
@@ -32,7 +35,7 @@ def drawn():
 
 
 def cosine(step, steps_per_epoch, epochs, warmup):
-    """The share of the rate: Goyal et al. 2017 (arXiv:1706.02677), 2.2, then Loshchilov and Hutter 2017, equation 5."""
+    """Fraction of the rate: Goyal et al. 2017 (arXiv:1706.02677), 2.2, then Loshchilov and Hutter 2017, equation 5."""
     total, warm = steps_per_epoch * epochs, steps_per_epoch * warmup
     if step < warm:
         return 1 / warm + (1 - 1 / warm) * step / warm
@@ -43,58 +46,58 @@ def cosine(step, steps_per_epoch, epochs, warmup):
 
 
 def fit(changes, weights, inputs, labels):
-    """Train as kerasnets does; return (weights, figures by epoch, figures by batch)."""
+    """Train like kerasnets; return (weights, figures by epoch, figures by batch)."""
     import keras
 
     from kerasnets.training.batches import Batches, as_fit_takes
     from kerasnets.training.callbacks import Figures
     from kerasnets.training.train import trainee_of
 
-    row = dataclasses.replace(ROW, **changes)
+    recipe = dataclasses.replace(RECIPE, **changes)
     entered = keras.Input((COLUMNS,))
     hidden = keras.layers.Dense(HIDDEN, activation="tanh")(entered)
     network = keras.Model(entered, keras.layers.Dense(CLASSES)(hidden))
     network.set_weights(weights)
-    plan = Batches(inputs, labels, row.batch_size, row.epochs, SEED)
-    network = trainee_of(network, row, None, plan.steps_per_epoch)
+    plan = Batches(inputs, labels, recipe.batch_size, recipe.epochs, SEED)
+    network = trainee_of(network, recipe, None, plan.steps_per_epoch)
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
-    network.fit(as_fit_takes(plan), steps_per_epoch=plan.steps_per_epoch, epochs=row.epochs, shuffle=False,
+    network.fit(as_fit_takes(plan), steps_per_epoch=plan.steps_per_epoch, epochs=recipe.epochs, shuffle=False,
                 callbacks=[figures], verbose=0)  # fmt: skip
     return network.get_weights(), figures.history, figures.batches
 
 
 def loop_of_pytorch(changes, optimizer, options, weights, inputs, labels):
-    """The same by a loop in PyTorch: (weights, losses by step, shares of right answers by step, sizes of the steps)."""
+    """Train by a loop in PyTorch; return (weights, losses by step, accuracies by step, sizes of the steps)."""
     import torch
 
-    row = dataclasses.replace(ROW, **changes)
+    recipe = dataclasses.replace(RECIPE, **changes)
     network = torch.nn.Sequential(torch.nn.Linear(COLUMNS, HIDDEN), torch.nn.Tanh(), torch.nn.Linear(HIDDEN, CLASSES))
     for parameter, array in zip(network.parameters(), weights, strict=True):
         parameter.data = torch.tensor(array.T)
-    criterion = torch.nn.CrossEntropyLoss(label_smoothing=row.label_smoothing)
-    if row.loss == "squared_error":
+    criterion = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    if recipe.loss == "squared_error":
         eye = torch.eye(CLASSES)
 
         def criterion(logits, labels):
             return torch.nn.functional.mse_loss(logits.softmax(1), eye[labels])
 
-    optimizer = getattr(torch.optim, optimizer)(network.parameters(), lr=row.learning_rate, **options)
+    optimizer = getattr(torch.optim, optimizer)(network.parameters(), lr=recipe.learning_rate, **options)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    if row.schedule and row.schedule[0] == "steps":
-        scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, row.schedule[2], gamma=row.schedule[1])
-    elif row.schedule:
-        steps = -(-EXAMPLES // row.batch_size)
+    if recipe.schedule and recipe.schedule[0] == "steps":
+        scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, recipe.schedule[2], gamma=recipe.schedule[1])
+    elif recipe.schedule:
+        steps = -(-EXAMPLES // recipe.batch_size)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda i: cosine(i, steps, row.epochs, row.schedule[1])
+            optimizer, lambda i: cosine(i, steps, recipe.epochs, recipe.schedule[1])
         )
     losses, right, sizes = [], [], []
-    for epoch in range(row.epochs):
+    for epoch in range(recipe.epochs):
         order = np.random.default_rng((SEED, epoch)).permutation(EXAMPLES)
-        for start in range(0, EXAMPLES, row.batch_size):
-            chosen = order[start : start + row.batch_size]
+        for start in range(0, EXAMPLES, recipe.batch_size):
+            chosen = order[start : start + recipe.batch_size]
             logits, wanted = network(torch.tensor(inputs[chosen])), torch.tensor(labels[chosen])
             loss = criterion(logits, wanted)
-            if row.optimizer == "adam":  # Keras has the paper's epsilon-hat: Kingma and Ba 2015, end of section 2
+            if recipe.optimizer == "adam":  # Keras has the paper's epsilon-hat: Kingma and Ba 2015, end of section 2
                 optimizer.param_groups[0]["eps"] = 1e-7 / math.sqrt(1 - 0.999 ** (len(losses) + 1))
             optimizer.zero_grad()
             loss.backward()
@@ -107,20 +110,20 @@ def loop_of_pytorch(changes, optimizer, options, weights, inputs, labels):
 
 
 def losses_of(changes, labels, logits):
-    """What the loss of a row says of each example."""
+    """The recipe's loss of each example."""
     import keras
 
     from kerasnets.training.optimizers import LOSSES
 
-    row = dataclasses.replace(ROW, **changes)
-    return keras.ops.convert_to_numpy(LOSSES[row.loss](logits.shape[1], row)(labels, logits))
+    recipe = dataclasses.replace(RECIPE, **changes)
+    return keras.ops.convert_to_numpy(LOSSES[recipe.loss](logits.shape[1], recipe)(labels, logits))
 
 
-def rates_of(row, steps_per_epoch, epochs, steps):
+def rates_of(recipe, steps_per_epoch, epochs, steps):
     """The learning rate of each of `steps`."""
     from kerasnets.training.optimizers import rate_of
 
-    schedule = rate_of(row, steps_per_epoch, epochs)
+    schedule = rate_of(recipe, steps_per_epoch, epochs)
     return [float(schedule(step)) for step in steps]
 
 
@@ -128,8 +131,8 @@ def rates_of(row, steps_per_epoch, epochs, steps):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_training_leads_where_a_loop_of_pytorch_leads(worker, workers, case):
-    """Weights and biases; and the figures of each batch and epoch are those of the loop, weight decay left out."""
+def test_training_ends_with_the_weights_of_a_pytorch_loop(worker, workers, case):
+    """Weights, biases, and the figures of each batch and epoch, without the share of weight decay."""
     changes, optimizer, options = CASES[case]
     weights, history, batches = worker(fit, changes, *drawn())
     expected, losses, right, sizes = workers["torch"](loop_of_pytorch, changes, optimizer, options, *drawn())
@@ -143,7 +146,7 @@ def test_training_leads_where_a_loop_of_pytorch_leads(worker, workers, case):
     assert set(history) == {"loss", "accuracy", "seconds"}
 
 
-def test_losses_of_single_examples_are_those_of_numpy(worker):
+def test_losses_of_single_examples_equal_numpys(worker):
     rng = np.random.default_rng(1)
     labels, logits = rng.integers(0, 10, 30), rng.normal(0, 3, (30, 10)).astype("float32")
     logarithms = logits - np.log(np.exp(logits.astype("float64")).sum(1, keepdims=True))
@@ -158,17 +161,17 @@ def test_losses_of_single_examples_are_those_of_numpy(worker):
         np.testing.assert_allclose(found, wanted, atol=1e-5, err_msg=str(changes))
 
 
-def test_resnet20_divides_its_rate_by_10_at_32_000_and_48_000_steps_as_the_paper(worker):
+def test_resnet20_divides_its_rate_by_10_at_32_000_and_48_000_steps_like_the_paper(worker):
     """He et al. 2015, section 4.2: "a learning rate of 0.1, and divide it by 10 at 32k and 48k iterations"."""
     rates = worker(rates_of, RECIPES["resnet20-cifar10"], 352, 182, (0, 31_999, 32_000, 47_999, 48_000, 64_000))
     np.testing.assert_allclose(rates, (0.1, 0.1, 0.01, 0.01, 0.001, 0.001), rtol=1e-5)
 
 
 @pytest.mark.parametrize("warmup", [0, 1, 3])
-def test_a_cosine_goes_up_in_a_line_and_down_to_0(worker, warmup):
-    row = dataclasses.replace(ROW, schedule=("cosine", warmup), learning_rate=0.4)
+def test_a_cosine_schedule_rises_linearly_and_falls_to_0(worker, warmup):
+    recipe = dataclasses.replace(RECIPE, schedule=("cosine", warmup), learning_rate=0.4)
     steps = range(0, 71, 5)
     expected = [0.4 * cosine(step, 7, 10, warmup) for step in steps]
-    np.testing.assert_allclose(worker(rates_of, row, 7, 10, steps), expected, atol=1e-6)
+    np.testing.assert_allclose(worker(rates_of, recipe, 7, 10, steps), expected, atol=1e-6)
     assert max(expected) == 0.4 or warmup
     assert expected[-1] == 0

@@ -1,4 +1,4 @@
-"""Mixed precision and compiled steps learn what a usual training learns, and leave no trace in a file."""
+"""Mixed precision and compiled steps learn the same as a float32 training, and leave no trace in a file."""
 
 import dataclasses
 from unittest import mock
@@ -7,12 +7,15 @@ import numpy as np
 
 from kerasnets.recipes import Recipe
 
-ROW = Recipe("mnist_cnn", "drawn", 0.5, 0.25, "sgd", 0.05, 0.9, 8, 2, 0, None)
+RECIPE = Recipe(
+    "mnist_cnn", "drawn", mean=0.5, std=0.25, optimizer="sgd", learning_rate=0.05, momentum=0.9, batch_size=8, epochs=2,
+    validation=0, goal=None,
+)  # fmt: skip
 BFLOAT16 = 2.0**-8  # what it rounds to, relative: eight bits
 
 
 def network():
-    """Convolution, batch normalization, dropout, dense layers: small, since a compiler takes its time."""
+    """Convolution, batch normalization, dropout, dense layers: small, because compilation takes time."""
     import keras
     from keras import layers
 
@@ -31,12 +34,12 @@ def learned(**changes):
     from kerasnets.training.train import trainee_of
 
     keras.utils.set_random_seed(0)
-    row = dataclasses.replace(ROW, **changes)
+    recipe = dataclasses.replace(RECIPE, **changes)
     rng = np.random.default_rng(0)
     start = network()
     for variable in start.trainable_variables:
         variable.assign(rng.normal(0, 0.2, variable.shape))
-    trainee = trainee_of(start, row, row.scaling, 3)
+    trainee = trainee_of(start, recipe, recipe.scaling, 3)
     pixels, labels = rng.integers(0, 256, (20, 12, 12, 1), np.uint8), rng.integers(0, 3, 20)
     history = trainee.fit(pixels, labels, batch_size=8, epochs=2, shuffle=False, verbose=0).history
     logits = trainee.predict(pixels, verbose=0)
@@ -84,7 +87,7 @@ def made_one_program():
     return learned(compiled=True)
 
 
-def test_both_at_once(worker):
+def test_bfloat16_and_compilation_work_together(worker):
     logits, losses, _, _ = worker(learned)
     mixed, its_losses, its_kinds, it_was = worker(both)
     assert it_was
@@ -97,8 +100,8 @@ def both():
     return learned(precision="mixed_bfloat16", compiled=True)
 
 
-def test_without_a_gpu_a_compiled_training_says_nothing_of_cuda(workers):
-    """As PyTorch does where it finds the files of CUDA alone, when it looks for a compiler."""
+def test_without_a_gpu_a_compiled_training_does_not_mention_cuda(workers):
+    """The warning of PyTorch if it finds CUDA's files but no GPU when it searches for a compiler."""
     assert workers["torch"](warned_of) == ["of something else"]
 
 
@@ -109,7 +112,7 @@ def warned_of():
 
     from kerasnets.training.train import trainee_of
 
-    trainee_of(network(), dataclasses.replace(ROW, compiled=True), ROW.scaling, 3)
+    trainee_of(network(), dataclasses.replace(RECIPE, compiled=True), RECIPE.scaling, 3)
     told = []
     catcher = logging.Handler()
     catcher.emit = lambda record: told.append(record.getMessage())

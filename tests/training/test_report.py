@@ -1,4 +1,4 @@
-"""The report is one file for any browser, with nothing in it that a class name could break."""
+"""The report is one file for any browser, which no class name can break."""
 
 import csv
 import html.parser
@@ -12,13 +12,13 @@ from kerasnets.recipes import RECIPES
 from kerasnets.training import report
 from kerasnets.training.evaluation import of_logits
 
-# HTML; what matplotlib would take for a formula, and a wrong one; what str.format would fill in
+# HTML; a wrong formula for matplotlib; a field for str.format
 NAMES = ('<b>cat</b> & "dog"', "$\\nosuch$ 5", "emu's {0}")
 VOID = {"meta", "img", "br", "link", "input", "hr"}  # elements that have no end
 
 
 class Page(html.parser.HTMLParser):
-    """What a browser would see of a page: its text, its addresses; every element closed in its turn."""
+    """A page like a browser sees it: its texts and addresses; every element must be closed in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -42,14 +42,14 @@ class Page(html.parser.HTMLParser):
 
 
 def judged(wrong, count=30):
-    """An Evaluation of `count` examples of which the first `wrong` are taken for the next class."""
+    """An Evaluation of `count` examples, of which the first `wrong` are predicted as the next class."""
     labels = np.arange(count) % 3
     answers = np.where(np.arange(count) < wrong, (labels + 1) % 3, labels)
     return of_logits(labels, 3.0 * np.eye(3)[answers], NAMES)
 
 
 def made(folder, evaluation, images, epochs=4, validation=True, **changes):
-    """What jobs.Job, training.Run and callbacks.Figures have for a report."""
+    """Stand-ins for the TrainingJob, Run and Figures of a report."""
     history = {"accuracy": [0.25 * (i + 1) for i in range(epochs)], "loss": [1 / (i + 1) for i in range(epochs)]}
     if validation:
         history |= {"val_accuracy": history["accuracy"], "val_loss": history["loss"]}
@@ -62,7 +62,8 @@ def made(folder, evaluation, images, epochs=4, validation=True, **changes):
     )  # fmt: skip
     vars(run).update(history)
     job = types.SimpleNamespace(
-        folder=folder, report=folder / "report.html", row=RECIPES["resnet18-cifar10"], data=data_of(evaluation, images),
+        folder=folder, report=folder / "report.html", recipe=RECIPES["resnet18-cifar10"],
+        data=data_of(evaluation, images),
         network=types.SimpleNamespace(input_shape=(None, 8, 8, 3)), parameters=1234567, frozen=[], scaling=(1.0, 0.0),
         weights=None,
     )  # fmt: skip
@@ -72,7 +73,7 @@ def made(folder, evaluation, images, epochs=4, validation=True, **changes):
 
 
 def data_of(evaluation, images, **changes):
-    """A data.Data of 1,200 pictures to learn from, and the judged ones."""
+    """A Data with 1,200 training images, and with the test images of an evaluation."""
     labels = np.arange(1200) % 3
     return Data(np.zeros((1200, *images.shape[1:]), images.dtype), labels, images, evaluation.labels, **changes)
 
@@ -85,7 +86,7 @@ def write(folder, wrong=7, images=None, **options):
     return Page((folder / "report.html").read_text("utf-8")), figures
 
 
-def test_a_report_is_one_page_that_needs_nothing_else(tmp_path):
+def test_a_report_is_one_self_contained_page(tmp_path):
     page, _ = write(tmp_path)
     assert page.tags.count("img") == 3
     assert all(address.startswith("data:image/png;base64,iVBORw0KGgo") for address in page.addresses)
@@ -96,7 +97,7 @@ def test_a_report_is_one_page_that_needs_nothing_else(tmp_path):
     }  # fmt: skip
 
 
-def test_names_stand_in_it_as_they_are(tmp_path):
+def test_names_appear_in_the_report_unchanged(tmp_path):
     page, _ = write(tmp_path)
     assert "cnn-<i>mine</i> on cats & dogs {x}" in page.texts
     for name in (*NAMES, "2 cores of <something>", "a<b>.keras, a.h5"):
@@ -104,8 +105,8 @@ def test_names_stand_in_it_as_they_are(tmp_path):
     assert not {"i", "something"} & set(page.tags)
 
 
-def test_it_tells_the_figures(tmp_path):
-    """7 of 30 wrong: 76.67 % right. Each class has 10 examples, of which 3, 2 and 2 are taken for the next class."""
+def test_the_report_has_the_figures(tmp_path):
+    """7 of 30 wrong: 76.67 % right. Each class has 10 examples, of which 3, 2 and 2 are predicted as the next class."""
     page, _ = write(tmp_path)
     text = " ".join(page.texts)
     assert "76.67% of 30 test examples are classified correctly, 7 are not" in text
@@ -115,19 +116,19 @@ def test_it_tells_the_figures(tmp_path):
 
 
 def facts(page):
-    """{what: how} of the section on how it was made."""
+    """{name: value} in the section "How it was made"."""
     cells = page.texts[page.texts.index("How it was made") + 1 :]
     return dict(zip(cells[::2], cells[1::2], strict=True))
 
 
-def test_it_tells_all_settings(tmp_path):
-    """Those of resnet18-cifar10 as shared/SPEC.md's section 2 and recipes.py have them."""
+def test_the_report_has_all_settings(tmp_path):
+    """Those of resnet18-cifar10 in recipes.py."""
     page, _ = write(tmp_path)
     expected = {
         "examples": "1,100 to train on, 100 to validate on, 30 to test on",
         "network": "resnet18 for 8x8x3, 1,234,567 trained parameters",
         "options": "small_stem True",
-        "scaling": "mean (0.4914, 0.4822, 0.4465), deviation (0.2023, 0.1994, 0.201) of pixels / 255",
+        "scaling": "mean (0.4914, 0.4822, 0.4465), std (0.2023, 0.1994, 0.201) of pixels / 255",
         "augmentation": "moved by up to 4 pixels, half of them mirrored",
         "batch size": "128",
         "optimizer": "sgd, momentum 0.9",
@@ -142,13 +143,13 @@ def test_it_tells_all_settings(tmp_path):
     assert not {"first weights", "frozen layers"} & found.keys()
 
 
-def test_it_tells_the_file_that_a_run_began_with_and_what_was_frozen(tmp_path):
+def test_the_report_names_the_initial_weights_and_the_frozen_layers(tmp_path):
     names = [f"stage1_<{i}>" for i in range(5)]
-    page, _ = write(tmp_path, weights="pets/first.keras", frozen=names, scaling=None, row=RECIPES["lenet5-mnist"])
+    page, _ = write(tmp_path, weights="pets/first.keras", frozen=names, scaling=None, recipe=RECIPES["lenet5-mnist"])
     found = facts(page)
     assert found["first weights"] == "pets/first.keras"
     assert found["frozen layers"] == "stage1_<0>, stage1_<1>, stage1_<2>, ... (5 layers)"
-    assert found["scaling"] == "as the first weights have it"
+    assert found["scaling"] == "the same as in the first weights"
     assert found["optimizer"] == "sgd"
     assert found["learning rate"] == "0.9"
     assert not {"augmentation", "weight decay", "label smoothing"} & found.keys()
@@ -160,8 +161,8 @@ def test_each_recipes_settings_have_words(name):
 
 
 @pytest.mark.parametrize(("wrong", "told"), [(19, False), (20, True), (21, True)])
-def test_where_nothing_was_learned_it_says_so(tmp_path, wrong, told):
-    """Each class has 10 of the 30 examples: always naming one of them is right in 10."""
+def test_the_report_says_if_nothing_was_learned(tmp_path, wrong, told):
+    """Each class has 10 of the 30 examples: always predicting one class is right in 10 cases."""
     page, _ = write(tmp_path, wrong=wrong)
     assert ("try a smaller learning rate or more epochs" in " ".join(page.texts)) == told
 
@@ -172,17 +173,17 @@ def drawn_texts(figure):
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-def test_a_mistake_is_shown_with_what_it_was_taken_for_how_surely_and_where_it_lies():
+def test_a_mistake_is_shown_with_class_answer_probability_and_file():
     """Logits of 3, 0 and 0: the answer has e^3 / (e^3 + 2), which is 0.909."""
     evaluation, images = judged(2), np.zeros((30, 8, 8, 3), np.uint8)
     first, second = ('<b>cat</b> & "dog"\n→ $\\nosuch$ 5  90.9%', "$\\nosuch$ 5\n→ emu's {0}  90.9%")
     files = tuple(f"test/cat/{i:03}.jpg" for i in range(30))
     for changes, names in (({}, ("test 0", "test 1")), ({"test_files": files}, ("000.jpg", "001.jpg"))):
-        figure = report.pictures_of(evaluation, data_of(evaluation, images, **changes))["mistakes"]
+        figure = report.images_of(evaluation, data_of(evaluation, images, **changes))["mistakes"]
         assert drawn_texts(figure) == [names[0], first, names[1], second]
 
 
-def test_csv_has_a_row_an_epoch_and_a_step(tmp_path):
+def test_the_csv_files_have_a_row_for_each_epoch_and_step(tmp_path):
     _, figures = write(tmp_path)
     for name, first, columns in (("epochs", "epoch", figures.history), ("batches", "step", figures.batches)):
         with (tmp_path / f"{name}.csv").open(newline="", encoding="utf-8") as file:
@@ -202,7 +203,7 @@ def test_csv_has_a_row_an_epoch_and_a_step(tmp_path):
     ({"validation": False}, 3),
     ({"epochs": 2}, 3),  # the last epoch is the kept one
 ])  # fmt: skip
-def test_a_report_is_written_of_any_run(tmp_path, options, pictures):
+def test_a_report_is_written_for_any_run(tmp_path, options, pictures):
     page, _ = write(tmp_path, **options)
     assert page.tags.count("img") == pictures
 

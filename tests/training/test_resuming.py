@@ -1,4 +1,4 @@
-"""A training that was stopped ends as if it had never been, and one that cannot end well says so."""
+"""A stopped training resumes to the same result, and one that diverges says so."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ from kerasnets.training import checkpoints
 from tests.conftest import ROOT, often
 from tests.stand_ins import few_digits
 
-# Dropout, batch norm, augmentation, a schedule over all epochs, weight decay, and the best epoch's weights kept.
+# Dropout, batch norm, augmentation, a schedule over all epochs, weight decay, and the best epoch's weights.
 FULL = recipes.changed(
     recipes.own("baseline_cnn", "digits"), batch_size=32, augmentation="crop_flip", optimizer="sgd", learning_rate=0.05,
     momentum=0.9, weight_decay=1e-3, label_smoothing=0.1, schedule=("cosine", 1), patience=1000,
@@ -45,9 +45,9 @@ def train_full(out, resume, epochs):
 
 KILLED = """
 import sys
-from kerasnets import console
+from kerasnets.cli import app
 from tests.training.test_resuming import train_full
-console.run(lambda: train_full(*sys.argv[1:]))
+app.run(lambda: train_full(*sys.argv[1:]))
 """
 
 
@@ -65,7 +65,7 @@ def start_full(backend, folder, epochs):
 
 @contextlib.contextmanager
 def stopped_after(epoch):
-    """Within, the signal of Ctrl-C is noted when the checkpoint of `epoch` is written; no report is."""
+    """In the block, Ctrl-C arrives when the checkpoint of `epoch` is written; no report is written."""
     from kerasnets.runtime import signals
     from kerasnets.training import train
 
@@ -85,13 +85,13 @@ def stopped_after(epoch):
         signals.Signals.received = None
 
 
-def train_few(row, out, stop=0, resume=False):
-    """(fields of the Run, None), or (None, kind and words of what ended it)."""
+def train_few(recipe, out, stop=0, resume=False):
+    """(fields of the Run, None), or (None, class and message of the error)."""
     from kerasnets.runtime.signals import Stopped
 
     try:
         with stopped_after(stop):
-            return dataclasses.asdict(kerasnets.train(row, arrays=few_digits(), out=out, resume=resume)), None
+            return dataclasses.asdict(kerasnets.train(recipe, arrays=few_digits(), out=out, resume=resume)), None
     except (Stopped, ValueError, FloatingPointError) as error:
         return None, (type(error).__name__, str(error))
 
@@ -100,21 +100,21 @@ def train_few(row, out, stop=0, resume=False):
 
 
 def last_of(folder):
-    """The epoch of the last checkpoint in `folder`; 0 where there is none."""
+    """The epoch of the last checkpoint in `folder`; 0 if there is none."""
     found = checkpoints.files(folder)
     return int(found[-1].stem.removeprefix("epoch-")) if found else 0
 
 
 def state_of(folder, epoch):
-    """The arrays of a checkpoint but the time that was taken; the optimizer is sgd_1 where it is a process's second."""
+    """The arrays of a checkpoint without the seconds; a process' second SGD is called sgd_1."""
     arrays = checkpoints.read(folder / f"checkpoints/epoch-{epoch:05d}.npz").arrays
     del arrays["history/seconds"]
     return {re.sub("^optimizer/[^/]+", "optimizer", name): array for name, array in arrays.items()}
 
 
 @pytest.mark.parametrize("kills", often(2, 20))  # on each backend
-def test_a_training_that_is_killed_at_any_moment_ends_as_without(worker, tmp_path, kills):
-    """At the end all is equal to the last bit: weights, statistics, optimizer, states of dropout, figures."""
+def test_a_training_killed_at_any_moment_resumes_to_the_same_result(worker, tmp_path, kills):
+    """Everything is equal to the last bit: weights, statistics, optimizer, dropout states, figures."""
     epochs = 4 * kills
     worker(train_full, tmp_path / "b.keras", False, epochs)
     seconds = checkpoints.read(tmp_path / f"b/checkpoints/epoch-{epochs:05d}.npz").arrays["history/seconds"].min()
@@ -147,8 +147,8 @@ def test_a_training_that_is_killed_at_any_moment_ends_as_without(worker, tmp_pat
 
 
 @pytest.mark.parametrize("source", BACKENDS)
-def test_a_training_goes_on_on_another_backend(workers, tmp_path, source):
-    """The second epoch on another backend ends where the first one's ends: same order, same optimizer."""
+def test_a_training_resumes_on_another_backend(workers, tmp_path, source):
+    """The second epoch on another backend has the same result: same order, same optimizer."""
     target = BACKENDS[(BACKENDS.index(source) + 1) % len(BACKENDS)]
     unmoved, _ = workers[source](train_few, SMOOTH, tmp_path / "a.keras")
     (tmp_path / "b/checkpoints").mkdir(parents=True)
@@ -169,8 +169,8 @@ def test_a_training_goes_on_on_another_backend(workers, tmp_path, source):
     assert run["val_accuracy"] == unmoved["val_accuracy"]
 
 
-def test_patience_counts_over_a_stop(worker, tmp_path):
-    """Nothing is learned: the first epoch is the best of all, and the run ends after three more."""
+def test_patience_counts_across_a_resume(worker, tmp_path):
+    """Nothing is learned: the first epoch is the best, and the run ends after three more."""
     run, _ = worker(train_few, STUCK, tmp_path / "a.keras")
     assert (run["epochs"], run["best_epoch"]) == (4, 1)
     for stop in (1, 3):
@@ -185,39 +185,39 @@ def test_patience_counts_over_a_stop(worker, tmp_path):
             assert resumed[name] == run[name], name
 
 
-def test_the_best_epoch_gives_the_model_also_after_a_stop(workers, tmp_path):
-    """Too large a rate spoils what was learned. The file has the weights of the epoch that validation calls best."""
-    row = recipes.changed(
+def test_the_model_has_the_weights_of_the_best_epoch_even_after_a_resume(workers, tmp_path):
+    """A rate that becomes too large undoes the learning. The file has the weights of the best validation epoch."""
+    recipe = recipes.changed(
         FULL, epochs=4, patience=0, augmentation="", weight_decay=0.0, momentum=0.0, schedule=("steps", 20.0, (14,)),
     )  # fmt: skip
-    run, _ = workers["torch"](train_few, row, tmp_path / "a.keras")
+    run, _ = workers["torch"](train_few, recipe, tmp_path / "a.keras")
     assert run["best_epoch"] == 1 + int(np.argmax(run["val_accuracy"])) < 4
     assert run["val_accuracy"][-1] < max(run["val_accuracy"])
-    workers["torch"](train_few, row, tmp_path / "b.keras", 3)
-    resumed, _ = workers["torch"](train_few, row, tmp_path / "b.keras", 0, True)
+    workers["torch"](train_few, recipe, tmp_path / "b.keras", 3)
+    resumed, _ = workers["torch"](train_few, recipe, tmp_path / "b.keras", 0, True)
     assert resumed["best_epoch"] == run["best_epoch"]
     cards = [saving.load_card(tmp_path / f"{name}.keras") for name in "ab"]
     assert cards[0].weights_sha256 == cards[1].weights_sha256
     assert cards[0].val_accuracy == max(run["val_accuracy"])
-    assert workers["torch"](validate, tmp_path / "a.keras", row) == pytest.approx(max(run["val_accuracy"]), abs=1e-6)
+    assert workers["torch"](validate, tmp_path / "a.keras", recipe) == pytest.approx(max(run["val_accuracy"]), abs=1e-6)
 
 
-def validate(path, row):
+def validate(path, recipe):
     """The accuracy of a model file on the validation part of `few_digits`."""
     model, _ = kerasnets.load(path)
     found = few_digits()
-    _, part = data.split(found.train_labels, row.validation, 0)
+    _, part = data.split(found.train_labels, recipe.validation, 0)
     return float((model.predict(found.train_images[part], verbose=0).argmax(1) == found.train_labels[part]).mean())
 
 
 @pytest.mark.parametrize(("changes", "kept"), [
-    # Of 7 steps an epoch: in the midst of the third; and with the last step of the second, whose loss is finite.
+    # With 7 steps in an epoch: in the middle of the third; and at the last step of the second, whose loss is finite.
     ({"schedule": ("steps", 1e30, (16,))}, 2),
     ({"schedule": ("steps", 3e41, (13,)), "learning_rate": 0.001, "weight_decay": 100.0}, 1),
 ])  # fmt: skip
-def test_a_run_that_is_spoilt_ends_and_its_last_finite_checkpoint_stays(worker, tmp_path, changes, kept):
-    row = recipes.changed(SMOOTH, epochs=9, validation=0, batch_size=36, momentum=0.0, **changes)
-    _, (kind, words) = worker(train_few, row, tmp_path / "a.keras")
+def test_a_run_that_diverges_ends_and_keeps_its_last_finite_checkpoint(worker, tmp_path, changes, kept):
+    recipe = recipes.changed(SMOOTH, epochs=9, validation=0, batch_size=36, momentum=0.0, **changes)
+    _, (kind, words) = worker(train_few, recipe, tmp_path / "a.keras")
     assert kind == "FloatingPointError"
     assert "try a smaller learning rate" in words
     assert last_of(tmp_path / "a/checkpoints") == kept
@@ -226,8 +226,8 @@ def test_a_run_that_is_spoilt_ends_and_its_last_finite_checkpoint_stays(worker, 
     assert not (tmp_path / "a.keras").exists()
 
 
-def test_a_run_that_goes_on_keeps_the_checkpoint_that_it_began_with(workers, tmp_path):
-    """Were it damaged, or the next one, the run would begin anew."""
+def test_a_resumed_run_keeps_the_checkpoint_that_it_started_from(workers, tmp_path):
+    """It is the reserve if the next checkpoint is damaged."""
     workers["torch"](train_few, recipes.changed(STUCK, epochs=2), tmp_path / "a.keras")
     _, (kind, _) = workers["torch"](train_few, STUCK, tmp_path / "a.keras", 3, True)
     kept = sorted(os.listdir(tmp_path / "a/checkpoints"))
@@ -235,12 +235,12 @@ def test_a_run_that_goes_on_keeps_the_checkpoint_that_it_began_with(workers, tmp
 
 
 def train_told(*arguments):
-    """What train_few returns, and what it tells on stderr."""
+    """(result of train_few, its output on stderr)."""
     with contextlib.redirect_stderr(io.StringIO()) as told:
         return train_few(*arguments), told.getvalue()
 
 
-def test_where_resume_was_forgotten_the_unfinished_runs_checkpoints_are_set_aside(workers, tmp_path):
+def test_without_resume_the_checkpoints_of_an_unfinished_run_are_set_aside(workers, tmp_path):
     worker, out, place = workers["torch"], tmp_path / "a.keras", tmp_path / "a/checkpoints"
     worker(train_few, STUCK, out, 3)
     (_, (kind, _)), told = worker(train_told, STUCK, out, 1)
@@ -260,45 +260,45 @@ def test_where_resume_was_forgotten_the_unfinished_runs_checkpoints_are_set_asid
     assert not (tmp_path / "a/checkpoints-before").exists()
 
 
-def test_a_finished_runs_checkpoints_are_replaced_as_told(workers, tmp_path):
-    row = recipes.changed(STUCK, epochs=1)
-    workers["torch"](train_few, row, tmp_path / "a.keras")
+def test_the_checkpoints_of_a_finished_run_are_replaced_with_a_note(workers, tmp_path):
+    recipe = recipes.changed(STUCK, epochs=1)
+    workers["torch"](train_few, recipe, tmp_path / "a.keras")
     (tmp_path / "a/report.html").touch()  # which train_few leaves out
-    _, told = workers["torch"](train_told, row, tmp_path / "a.keras")
+    _, told = workers["torch"](train_told, recipe, tmp_path / "a.keras")
     place = keras_file.shorten(tmp_path / "a/checkpoints")
     assert told.startswith(f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n")
     assert not (tmp_path / "a/checkpoints-before").exists()
 
 
 def finetune(weights, out, resume):
-    """The SHA-256 of the weights that come of a model file by 2 epochs more, or the words of a refusal."""
-    row = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    """(recipe, SHA-256 of the weights) after 2 more epochs from a model file, or the message of the error."""
+    recipe = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
     try:
-        run = kerasnets.train(row, arrays=few_digits(), weights=weights, out=out, resume=resume)
+        run = kerasnets.train(recipe, arrays=few_digits(), weights=weights, out=out, resume=resume)
     except BadInputError as error:
         return str(error)
     return run.recipe, saving.load_card(out).weights_sha256
 
 
-def test_a_run_that_begins_with_a_file_does_not_go_on_from_another_beginning(workers, tmp_path):
-    row = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+def test_a_run_from_a_model_file_does_not_resume_a_run_from_another_file(workers, tmp_path):
+    recipe = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
     for seed in (0, 1):
         workers["torch"](
-            train_few, dataclasses.replace(row, learning_rate=0.001 * (1 + seed)), tmp_path / f"{seed}.keras"
+            train_few, dataclasses.replace(recipe, learning_rate=0.001 * (1 + seed)), tmp_path / f"{seed}.keras"
         )
     recipe, tuned = workers["torch"](finetune, tmp_path / "0.keras", tmp_path / "a.keras", False)
     assert recipe == "fc2layer-digits-finetuned"  # and never takes the place of what it began with
     (tmp_path / "a.keras").unlink()
     assert workers["torch"](finetune, tmp_path / "0.keras", tmp_path / "a.keras", True) == (recipe, tuned)
     refusal = workers["torch"](finetune, tmp_path / "1.keras", tmp_path / "a.keras", True)
-    assert "was made with other weights to begin with; go on as it began, or start anew" in refusal
+    assert "was made with other initial weights; resume with the same settings, or start anew" in refusal
 
 
-def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(worker, tmp_path):
-    """With dropout, whose random numbers PyTorch's loader of data draws from too."""
-    row = recipes.changed(FULL, patience=0, schedule=())
+def test_a_resume_with_more_epochs_equals_one_long_run(worker, tmp_path):
+    """With dropout, which shares its random numbers with PyTorch's DataLoader."""
+    recipe = recipes.changed(FULL, patience=0, schedule=())
     for name, epochs in (("a", 2), ("b", 1), ("b", 2)):
-        worker(train_few, recipes.changed(row, epochs=epochs), tmp_path / f"{name}.keras", 0, name == "b")
+        worker(train_few, recipes.changed(recipe, epochs=epochs), tmp_path / f"{name}.keras", 0, name == "b")
     whole, longer = (state_of(tmp_path / name, 2) for name in "ab")
     for name, array in whole.items():
         np.testing.assert_array_equal(longer[name], array, err_msg=name, strict=True)
@@ -306,15 +306,15 @@ def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(worker, tmp_pat
 
 @pytest.mark.parametrize(("changes", "kind", "words"), [
     ({"epochs": 1}, "ValueError", "2 epochs are in {place} already, more than 1"),
-    ({"learning_rate": 0.1}, "BadInputError", "was made with learning_rate 1e-12, not 0.1; go on as it began"),
-    ({"validation": 0.2}, "BadInputError", "was made with validation 0.1, not 0.2; go on as it began"),
-    ({"model": "small_cnn"}, "BadInputError", "was made with model fc2layer, not small_cnn; go on as it began"),
+    ({"learning_rate": 0.1}, "BadInputError", "was made with learning_rate 1e-12, not 0.1; resume with the same"),
+    ({"validation": 0.2}, "BadInputError", "was made with validation 0.1, not 0.2; resume with the same"),
+    ({"model": "small_cnn"}, "BadInputError", "was made with model fc2layer, not small_cnn; resume with the same"),
 ])  # fmt: skip
-def test_a_run_of_other_settings_does_not_go_on(workers, tmp_path, changes, kind, words):
+def test_a_run_with_other_settings_is_not_resumed(workers, tmp_path, changes, kind, words):
     workers["torch"](train_few, recipes.changed(STUCK, epochs=2), tmp_path / "a.keras")
     before = {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()}
-    row = dataclasses.replace(STUCK, **changes)
-    found = workers["torch"](train_few, row, tmp_path / "a.keras", 0, True)[1]
+    recipe = dataclasses.replace(STUCK, **changes)
+    found = workers["torch"](train_few, recipe, tmp_path / "a.keras", 0, True)[1]
     assert found[0] == kind
     assert words.format(place=keras_file.shorten(tmp_path / "a/checkpoints")) in found[1]
     assert {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()} == before
@@ -324,11 +324,11 @@ def test_a_run_of_other_settings_does_not_go_on(workers, tmp_path, changes, kind
     ({"learning_rate": 0.0}, "the learning rate must be above 0, not 0.0"),
     ({"learning_rate": float("nan")}, "the learning rate must be above 0, not nan"),
     ({"patience": -1}, "patience must be at least 0, not -1"),
-    ({"validation": 0}, "fc2layer-digits sets nothing apart for validation, by which patience would judge; leave"),
+    ({"validation": 0}, "fc2layer-digits holds out no validation data, which patience needs; leave"),
 ])  # fmt: skip
-def test_settings_that_cannot_be_meant_are_refused_before_training(workers, tmp_path, changes, words):
-    row = dataclasses.replace(STUCK, **changes)
-    _, (kind, message) = workers["torch"](train_few, row, tmp_path / "a.keras")
+def test_impossible_settings_are_refused_before_training(workers, tmp_path, changes, words):
+    recipe = dataclasses.replace(STUCK, **changes)
+    _, (kind, message) = workers["torch"](train_few, recipe, tmp_path / "a.keras")
     assert kind == "ValueError"
     assert message.startswith(words)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What trains on TensorFlow computes what Keras itself does there: outputs, steps, running statistics, figures."""
+"""The trainee on TensorFlow computes the same as Keras: outputs, steps, running statistics, figures."""
 
 import numpy as np
 import pytest
@@ -19,22 +19,22 @@ DEEP = [each for each in NETWORKS if each[0] in ("lenet5", "resnet20", "densenet
 
 
 @pytest.mark.parametrize("case", ["batch normalization", *FUSED])
-def test_batch_normalization_trains_as_in_keras(workers, case):
+def test_batch_normalization_trains_like_keras(workers, case):
     check(workers["tensorflow"], of_layers, (case,), {})
 
 
 @pytest.mark.parametrize("case", ROWS)
-def test_a_row_is_trained_as_keras_does(workers, case):
+def test_a_recipe_trains_like_keras(workers, case):
     check(workers["tensorflow"], of_layers, ("same",), ROWS[case])
 
 
 @pytest.mark.parametrize(("name", "shape"), DEEP)
-def test_a_network_trains_as_in_keras(workers, name, shape):
+def test_a_network_trains_like_keras(workers, name, shape):
     check(workers["tensorflow"], of_name, (name, shape), SMALL_STEPS, tolerance=1e-3)  # 40 layers of float32 and ReLU
 
 
 def normalized(count, offset):
-    """(numbers around `offset` whose deviation is 1, what a training step makes of them, running mean and variance)."""
+    """(numbers around `offset` with std 1, their batch normalization in a training step, running mean and variance)."""
     from kerasnets.training.fast.tensorflow_model import FusedBatchNormalization
 
     layer = FusedBatchNormalization()
@@ -44,7 +44,7 @@ def normalized(count, offset):
 
 
 @pytest.mark.parametrize(("count", "offset"), [(1, 0), (2, 0), (500, 10_000)])
-def test_batch_normalization_has_the_biased_variance_and_stands_a_large_offset(workers, count, offset):
+def test_batch_normalization_has_the_biased_variance_and_tolerates_a_large_offset(workers, count, offset):
     pictures, outputs, mean, variance = workers["tensorflow"](normalized, count, offset)
     values = pictures.astype(float).reshape(count, 16)
     expected = (values - values.mean(axis=0)) / np.sqrt(values.var(axis=0) + 1e-3)
@@ -54,5 +54,5 @@ def test_batch_normalization_has_the_biased_variance_and_stands_a_large_offset(w
 
 
 @pytest.mark.parametrize(("name", "modules"), [("baseline_cnn", {"keras"}), ("vgg_cifar", {"keras", "kerasnets"})])
-def test_where_channels_are_few_its_layers_are_those_of_keras(workers, name, modules):
+def test_a_network_with_few_channels_keeps_the_layers_of_keras(workers, name, modules):
     assert workers["tensorflow"](kinds_of_trainee, name) == ("TensorFlowNetwork", modules)

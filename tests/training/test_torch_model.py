@@ -1,4 +1,4 @@
-"""What trains on torch computes what Keras itself does: outputs, steps, running statistics, figures."""
+"""The trainee on torch computes the same as Keras: outputs, steps, running statistics, figures."""
 
 import dataclasses
 
@@ -8,7 +8,10 @@ import pytest
 from kerasnets.recipes import RECIPES, Recipe
 
 SHAPE = (9, 8, 4)
-ROW = Recipe("layers", "drawn", 0.5, 0.25, "sgd", 0.05, 0.9, 6, 2, 0, None)
+RECIPE = Recipe(
+    "layers", "drawn", mean=0.5, std=0.25, optimizer="sgd", learning_rate=0.05, momentum=0.9, batch_size=6, epochs=2,
+    validation=0, goal=None,
+)  # fmt: skip
 SMALL_STEPS = {"optimizer": "sgd", "learning_rate": 0.002, "momentum": 0.9, "batch_size": 6, "epochs": 2}
 
 # layers between the pixels and a dense head: (name in keras.layers, options)
@@ -51,7 +54,7 @@ LAYERS = {
     "dropout": [("Conv2D", {"filters": 6, "kernel_size": 3}), ("Dropout", {"rate": 0.4, "seed": 1})],
 }  # fmt: skip
 
-# what a row has in place of ROW's settings
+# changes of RECIPE
 ROWS = {
     "weight decay": {"weight_decay": 0.1},
     "smoothed labels": {"label_smoothing": 0.1},
@@ -62,7 +65,7 @@ ROWS = {
     "a rate in steps": {"schedule": ("steps", 0.1, (1, 3))},
 }
 
-# whole networks, with branches, joints, cut edges and dropout without a rate: (name, shape of a picture)
+# networks with branches, joints, cut edges and dropout of rate 0: (name, shape of an image)
 NETWORKS = [("lenet5", (28, 28, 1)), ("googlenet_mini", (28, 28, 1)), ("resnet_mini", (28, 28, 1)),
             ("resnet20", (32, 32, 3)), ("densenet40", (32, 32, 3)), ("nin", (32, 32, 3)), ("alexnet", (67, 67, 3)),
             ("resnet18", (32, 32, 3)), ("vgg_cifar", (32, 32, 3))]  # fmt: skip
@@ -72,7 +75,7 @@ NETWORKS = [("lenet5", (28, 28, 1)), ("googlenet_mini", (28, 28, 1)), ("resnet_m
 
 
 def of_layers(case):
-    """A functional network of the layers of a case."""
+    """A functional network with the layers of a case."""
     import keras
 
     inputs = x = keras.Input(SHAPE)
@@ -89,7 +92,7 @@ def of_name(name, shape):
 
 
 def learned(build, arguments, changes, by):
-    """[logits before and after two epochs of two steps, figures by epoch, weights], by Keras or as kerasnets trains."""
+    """[logits before and after two epochs of two steps, figures by epoch, weights], by Keras or by the trainee."""
     import keras
 
     from kerasnets.graph import rebuild
@@ -97,7 +100,7 @@ def learned(build, arguments, changes, by):
     from kerasnets.training.train import trainee_of
 
     keras.utils.set_random_seed(0)
-    network, row = build(*arguments), dataclasses.replace(ROW, **changes)
+    network, recipe = build(*arguments), dataclasses.replace(RECIPE, **changes)
     rng = np.random.default_rng(0)
     for variable in network.variables:
         if variable.path.endswith(("gamma", "beta", "bias", "mean", "variance")):
@@ -105,11 +108,11 @@ def learned(build, arguments, changes, by):
     pixels = rng.integers(0, 256, (10, *network.input_shape[1:]), np.uint8)
     labels = rng.integers(0, 3, 10)
     if by == "kerasnets":
-        trainee = trainee_of(network, row, row.scaling, 2)
+        trainee = trainee_of(network, recipe, recipe.scaling, 2)
     else:
         layout = "channels_first" if keras.backend.backend() == "torch" else "channels_last"
-        trainee = rebuild(network, layout=layout, scaling=row.scaling)
-        compile_for(trainee, row, 2, row.epochs)
+        trainee = rebuild(network, layout=layout, scaling=recipe.scaling)
+        compile_for(trainee, recipe, 2, recipe.epochs)
     before = trainee.predict(pixels, batch_size=4, verbose=0)
     history = trainee.fit(pixels, labels, batch_size=6, epochs=2, shuffle=False, verbose=0).history
     if "data_loss" in history:  # beside which Keras' loss has decay added in
@@ -127,12 +130,12 @@ def check(worker, build, arguments, changes, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("case", LAYERS)
-def test_a_layer_trains_as_in_keras(workers, case):
+def test_a_layer_trains_like_keras(workers, case):
     check(workers["torch"], of_layers, (case,), {})
 
 
 def taken_twice(kind):
-    """A network in which two layers take what one gives: a padding, or what a ReLU would write over."""
+    """A network in which two layers take the same tensor: of a padding, or one that a ReLU would overwrite."""
     import keras
     from keras import layers
 
@@ -152,22 +155,22 @@ def taken_twice(kind):
 
 
 @pytest.mark.parametrize("kind", ["padding", "convolution", "norm", "sum"])
-def test_what_two_layers_take_is_not_written_over(workers, kind):
+def test_the_input_of_two_layers_is_not_overwritten(workers, kind):
     check(workers["torch"], taken_twice, (kind,), {})
 
 
 @pytest.mark.parametrize("case", ROWS)
-def test_a_row_is_trained_as_keras_does(workers, case):
+def test_a_recipe_trains_like_keras(workers, case):
     check(workers["torch"], of_layers, ("same",), ROWS[case])
 
 
 @pytest.mark.parametrize(("name", "shape"), NETWORKS)
-def test_a_network_trains_as_in_keras(workers, name, shape):
+def test_a_network_trains_like_keras(workers, name, shape):
     check(workers["torch"], of_name, (name, shape), SMALL_STEPS, tolerance=1e-3)  # 40 layers of float32 and ReLU
 
 
 def offset_pictures():
-    """(largest output, running variance) of batch normalization of numbers around 10,000, whose deviation is 1."""
+    """(largest output, running variance) of batch normalization of numbers around 10,000 with std 1."""
     import keras
     import torch
 
@@ -180,30 +183,30 @@ def offset_pictures():
     return float(outputs.detach().abs().max()), float(layer.moving_variance.value[0])
 
 
-def test_batch_normalization_stands_a_large_offset(workers):
-    """Where Keras' composed one takes the difference of two squares."""
+def test_batch_normalization_tolerates_a_large_offset(workers):
+    """Keras' composed batch normalization subtracts two large squares here."""
     largest, variance = workers["torch"](offset_pictures)
     assert 3 < largest < 6  # deviations, of 6,144 numbers
     assert abs(variance - (0.99 * 1 + 0.01 * 1)) < 1e-3
 
 
 def trained_on_arrays():
-    """Loss of a step on NumPy's arrays, such as lie elsewhere than the weights do."""
+    """The loss of a step on NumPy arrays, which are not on the device of the weights."""
     from kerasnets import models
     from kerasnets.training import train
 
-    trainee = train.trainee_of(models.build("lenet5"), ROW, (1 / 255, 0.0), 1)
+    trainee = train.trainee_of(models.build("lenet5"), RECIPE, (1 / 255, 0.0), 1)
     pixels = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1), np.uint8)
     trainee.fit(pixels, np.arange(6), batch_size=6, verbose=0)
     return float(trainee.train_step((pixels, np.arange(6)))["loss"])
 
 
-def test_a_step_takes_its_arrays_to_where_the_weights_are(workers):
+def test_a_step_moves_its_arrays_to_the_device_of_the_weights(workers):
     assert 0 < workers["torch"](trained_on_arrays) < 10
 
 
 def asks_more(what):
-    """Whether a network of which more is asked is trained by Keras' own steps."""
+    """The class of the trainee of a network with its own regularizers, constraints or outputs."""
     import keras
     from keras import layers
 
@@ -217,11 +220,11 @@ def asks_more(what):
     }[what]
     inputs = keras.Input(SHAPE)
     outputs = layers.Dense(3, name="logits", **options)(layers.Flatten(name="to_row")(inputs))
-    return type(train.trainee_of(keras.Model(inputs, outputs), ROW, (1.0, 0.0), 1)).__name__
+    return type(train.trainee_of(keras.Model(inputs, outputs), RECIPE, (1.0, 0.0), 1)).__name__
 
 
 @pytest.mark.parametrize("what", ["a constraint", "a regularizer", "a small map"])
-def test_what_no_recipe_asks_is_left_to_keras(workers, what):
+def test_a_network_with_its_own_regularizers_is_left_to_keras(workers, what):
     assert workers["torch"](asks_more, "nothing") == "TorchNetwork"
     assert workers["torch"](asks_more, what) == "Functional"
 
@@ -244,12 +247,12 @@ def refused_optimizer(kind, options):
     ("AdamW", {}, "AdamW"), ("Adam", {"amsgrad": True}, "amsgrad"), ("SGD", {"nesterov": True}, "nesterov"),
     ("SGD", {"clipnorm": 1.0}, "clipnorm"), ("RMSprop", {"momentum": 0.9}, "momentum"),
 ])  # fmt: skip
-def test_an_optimizer_with_another_step_is_refused(workers, kind, options, named):
+def test_an_unknown_optimizer_or_option_is_refused(workers, kind, options, named):
     assert named in workers["torch"](refused_optimizer, kind, options)
 
 
 def kinds_of_trainee(name="baseline_cnn"):
-    """(class of the network that is trained, modules of its layers' classes)."""
+    """(class of the trainee, modules of its layers' classes)."""
     from kerasnets import models
     from kerasnets.training import train
 
@@ -257,5 +260,5 @@ def kinds_of_trainee(name="baseline_cnn"):
     return type(trainee).__name__, {type(layer).__module__.partition(".")[0] for layer in trainee.layers}
 
 
-def test_its_layers_are_those_of_keras(workers):
+def test_the_trainee_has_keras_layers(workers):
     assert workers["torch"](kinds_of_trainee) == ("TorchNetwork", {"keras"})

@@ -1,4 +1,4 @@
-"""Training repeats, sees its data in one order on every backend, and says in its files what it did."""
+"""Training repeats, has one order of the data on every backend, and records itself in its files."""
 
 import contextlib
 import dataclasses
@@ -16,7 +16,7 @@ from tests.data.test_dataset import BAD_DATA
 
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
-# What shared/SPEC.md section 2 sets: optimizer, learning rate, momentum, batch, epochs, mean, deviation, published
+# Settings of the tutorials and papers: optimizer, learning rate, momentum, batch, epochs, mean, std, published
 SETTINGS = {
     "mnist_cnn-mnist": ("rmsprop", 0.001, 0.0, 128, 5, 0.0, 1.0, "0.9881"),
     "lenet5-mnist": ("sgd", 0.9, 0.0, 256, 5, 0.1307, 0.3081, "0.9852 and 0.9794"),
@@ -38,7 +38,7 @@ SETTINGS = {
 }
 
 
-# What else it sets: crops of padding 4 and flips; PyTorch's weight decay; squared error; pictures to validate on. The
+# Their further settings: crops of padding 4 and flips; PyTorch's weight decay; squared error; validation images. The
 # schedule of ResNet-20 is its paper's (arXiv:1512.03385, section 4.2: 1e-4, a tenth at 32k and 48k steps, end at 64k).
 FURTHER = {
     "mnist_cnn-mnist": {"validation": 12_000},
@@ -57,12 +57,12 @@ FURTHER = {
 
 
 def test_resnet20_ends_after_the_papers_64_000_steps():
-    row = RECIPES["resnet20-cifar10"]
-    assert abs(row.epochs * -(-(50_000 - row.validation) // row.batch_size) - 64_000) < 100
+    recipe = RECIPES["resnet20-cifar10"]
+    assert abs(recipe.epochs * -(-(50_000 - recipe.validation) // recipe.batch_size) - 64_000) < 100
 
 
 @pytest.mark.parametrize("name", FURTHER)
-def test_further_settings_are_those_of_the_specification(name):
+def test_further_settings_are_those_of_the_sources(name):
     assert {field: getattr(RECIPES[name], field) for field in FURTHER[name]} == FURTHER[name]
 
 
@@ -72,19 +72,19 @@ def test_mnist_cnn_keeps_48000_pictures_to_train_on_and_12000_to_validate(mnist)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_recipes_are_those_of_the_specification(name):
-    row = RECIPES[name]
-    optimizer = (row.optimizer, row.learning_rate, row.momentum)
-    found = (*optimizer, row.batch_size, row.epochs, row.mean, row.deviation, row.published_figure)
+def test_recipes_have_the_settings_of_their_sources(name):
+    recipe = RECIPES[name]
+    optimizer = (recipe.optimizer, recipe.learning_rate, recipe.momentum)
+    found = (*optimizer, recipe.batch_size, recipe.epochs, recipe.mean, recipe.std, recipe.published_figure)
     assert found == SETTINGS[name]
 
 
 def test_every_recipe_trains_a_model_that_exists_on_data_that_exist(workers):
     models = workers["torch"](list_models)
-    for name, row in RECIPES.items():
-        assert name == f"{row.model}-{row.dataset}{'-' if row.variant else ''}{row.variant}"
-        assert row.model in models
-        assert row.dataset in data.DATASETS
+    for name, recipe in RECIPES.items():
+        assert name == f"{recipe.model}-{recipe.dataset}{'-' if recipe.variant else ''}{recipe.variant}"
+        assert recipe.model in models
+        assert recipe.dataset in data.DATASETS
 
 
 @pytest.mark.parametrize(("model", "dataset", "name"), [
@@ -96,13 +96,13 @@ def test_every_recipe_trains_a_model_that_exists_on_data_that_exist(workers):
     ("lenet5", "./mnist", "lenet5-mnist-own"),
     ("lenet5", "path/to/mnist.npz", "lenet5-mnist-own"),
 ])  # fmt: skip
-def test_own_data_are_called_by_their_folder_and_never_as_a_known_recipe(model, dataset, name):
+def test_own_data_are_named_after_their_folder_and_never_like_a_known_recipe(model, dataset, name):
     assert recipes.own(model, dataset).name == name
 
 
-def test_scaling_is_that_of_torchvisions_to_tensor_and_normalize():
-    row = RECIPES["lenet5-mnist"]
-    scale, offset = row.scaling
+def test_scaling_equals_torchvisions_to_tensor_and_normalize():
+    recipe = RECIPES["lenet5-mnist"]
+    scale, offset = recipe.scaling
     pixels = np.arange(256)
     np.testing.assert_allclose(pixels * scale + offset, (pixels / 255 - 0.1307) / 0.3081, atol=1e-12)
 
@@ -130,7 +130,7 @@ def slope_after_fit(pixels, targets, batch_size, epochs, seed, learning_rate):
 
 
 def train_digits(folder, name, options):
-    """The Run's fields, its line, its JSON; the file's card; its accuracy and weights."""
+    """(fields, line and JSON of the Run), the file's card, its accuracy, its weights."""
     run = kerasnets.train("mnist_cnn-digits", out=folder / name, **options)
     model, card = kerasnets.load(folder / name)
     digits = data.load_data("digits")
@@ -147,14 +147,14 @@ def train_error(recipe, options):
 
 
 def train_in_vain(out, name, changes):
-    """The Run of a recipe with changes, and what it tells on stderr."""
+    """(fields of the Run of a recipe with changes, its output on stderr)."""
     with contextlib.redirect_stderr(io.StringIO()) as told:
         run = kerasnets.train(recipes.changed(RECIPES[name], **changes), out=out)
     return dataclasses.asdict(run), told.getvalue()
 
 
 def train_to_nan(folder):
-    """A learning rate that no network survives."""
+    """Train with a learning rate that makes any loss NaN."""
     RECIPES["nan"] = dataclasses.replace(RECIPES["mnist_cnn-digits"], optimizer="sgd", learning_rate=1e30)
     try:
         return train_error("nan", {"out": folder / "nan.keras", "epochs": 2}), [
@@ -168,7 +168,7 @@ def train_to_nan(folder):
 
 
 def test_every_backend_trains_in_the_order_of_seed_and_epoch(worker):
-    """Steps of SGD do not commute: where they lead tells the order. NumPy walks in the documented one."""
+    """Steps of SGD do not commute: the result shows the order. NumPy takes the steps in the documented order."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(1, 256, (10, 1, 1, 1), np.uint8)
     targets = rng.normal(0, 1, 10).astype("float32")
@@ -187,7 +187,7 @@ def test_every_backend_trains_in_the_order_of_seed_and_epoch(worker):
     assert worker(slope_after_fit, pixels, targets, 4, 3, 11, 0.5) == pytest.approx(documented, abs=1e-5)
 
 
-def test_a_run_on_digits_reaches_0_97_and_its_file_says_so(worker, tmp_path):
+def test_a_run_on_digits_reaches_0_97_and_its_card_says_so(worker, tmp_path):
     (fields, line, as_json), card, accuracy, _ = worker(train_digits, tmp_path, "model.keras", {})
     run = types.SimpleNamespace(**fields)
     assert run.test_accuracy >= 0.97
@@ -225,13 +225,13 @@ def train_twice(folder):
     ("mnist_cnn-digits", {"seed": -1}, "seed must be from 0 to 2**32 - 1, not -1"),
     ("mnist_cnn-digits", {"out": "model.pth"}, "model.pth is no name for a model file; it must end in .keras or .h5"),
 ])  # fmt: skip
-def test_what_cannot_be_meant_is_said_before_training(workers, recipe, options, words):
+def test_impossible_arguments_are_refused_before_training(workers, recipe, options, words):
     kind, message = workers["torch"](train_error, recipe, options)
     assert kind == "ValueError"
     assert message.startswith(words)
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_writes_nothing(worker, tmp_path):
+def test_a_loss_of_nan_ends_the_run_and_writes_nothing(worker, tmp_path):
     (kind, message), left = worker(train_to_nan, tmp_path)
     assert kind == "FloatingPointError"
     assert "try a smaller learning rate" in message
@@ -242,7 +242,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_writes_nothing(worker, tmp_pa
     ("dnn_tabular-sum3", {"epochs": 20}),  # nor after its 1,000, when it names the middle class
     ("mnist_cnn-digits", {"epochs": 1, "learning_rate": 50.0}),
 ])  # fmt: skip
-def test_a_run_that_learned_nothing_says_so_and_what_to_try(workers, tmp_path, name, changes):
+def test_a_run_that_learned_nothing_prints_a_note_with_advice(workers, tmp_path, name, changes):
     run, told = workers["torch"](train_in_vain, tmp_path / "a.keras", name, changes)
     assert run["test_accuracy"] <= run["majority"]
     assert told == (
@@ -253,7 +253,7 @@ def test_a_run_that_learned_nothing_says_so_and_what_to_try(workers, tmp_path, n
 
 
 def refusals(out):
-    """{case: (kind, words)} of training on each of BAD_DATA, where fit would be a failure of another kind."""
+    """{case: (class, message)} of the error of a training on each of BAD_DATA; a call of fit would be another error."""
     from kerasnets.training import train
 
     def fit(*args):

@@ -1,1 +1,1 @@
-"""What each backend computes a training with; nothing of it reaches a file."""
+"""The fastest training step of each backend. Nothing of it reaches a file."""

@@ -1,16 +1,16 @@
-"""A network as PyTorch computes it without a detour: for the inside of a training on the torch backend.
+"""The trainee on torch: the network as a list of PyTorch functions. Its numbers equal Keras' up to rounding.
 
-By profile, Keras 3.15 spends on the torch backend some milliseconds a step on what a training can do without: each
-layer's call looks at its arguments, casts them and enters scopes; a convolution's bias is added in a second pass over
-the map; batch normalization is composed of ten operations where PyTorch has one; a kernel is brought into another
-order forward, and its gradient backward. Here the graph is walked once, and what is left of it is a list of PyTorch's
-functions. The numbers are the same to rounding. Nothing of it reaches a file: what is saved is the network itself, to
-which the weights go back.
+A profile shows that Keras 3.15 spends some milliseconds of each step on work that a training does not need: each
+layer's call inspects and casts its arguments and enters scopes; a convolution's bias is added in a second pass over the
+map; batch normalization is composed of ten operations, although PyTorch has one; a kernel is permuted in the forward
+pass, and its gradient in the backward pass. Here the graph is walked once, and the step runs the functions in a list.
 """
 
 import contextlib
 import functools
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import torch
@@ -18,83 +18,93 @@ from keras import layers
 from torch.nn import functional
 
 from kerasnets import graph
+from kerasnets.recipes import Recipe
 from kerasnets.training.fast.torch_layers import forward_pass
 from kerasnets.training.fast.torch_optimizers import step_of
 from kerasnets.training.optimizers import LOSSES
 
-# In NHWC memory PyTorch's batch normalization of fewer channels takes five times as long as in NCHW; the rest of a
-# network is faster there (torch 2.14 on two cores with AVX2; docs/benchmarks/training.md has whole networks).
+# With fewer channels PyTorch's batch normalization takes five times as long in NHWC memory as in NCHW; the rest of a
+# network is faster in NHWC (torch 2.14 on two cores with AVX2; docs/benchmarks/training.md has whole networks).
 FEW_CHANNELS = 16
-
 
 DTYPES = {"float32": torch.float32, "mixed_bfloat16": torch.bfloat16}
 
 
-def computed_by_torch(network, row, scaling):
-    """A TorchNetwork with the weights of `network`, from raw pixels to logits, for a training by the recipe `row`.
+def torch_trainee(network: keras.Model, recipe: Recipe, scaling: tuple[Any, Any] | None) -> "TorchNetwork | None":
+    """Return a TorchNetwork with the weights of `network`, from raw pixels to logits, for `recipe`.
 
-    In channels_last, Keras' torch backend copies to NCHW and back around every convolution and pooling.
-    None for a network with several outputs, or one that asks more of its weights or maps than a recipe does.
+    It is in channels_first: in channels_last, Keras' torch backend copies to NCHW and back around every convolution and
+    pooling. None for a network with several outputs, or with regularizers or constraints of its own.
     """
-    asked = [getattr(layer, "activity_regularizer", None) for layer in network.layers]
-    asked += [each for variable in network.variables for each in (variable.constraint, variable.regularizer)]
-    if any(asked) or len(network.outputs) > 1:
+    extras = [getattr(layer, "activity_regularizer", None) for layer in network.layers]
+    extras += [each for variable in network.variables for each in (variable.constraint, variable.regularizer)]
+    if any(extras) or len(network.outputs) > 1:
         return None
     copy = graph.rebuild(network, layout="channels_first", scaling=scaling)
-    loss = mean_loss(row, copy.output_shape[-1])
-    return TorchNetwork(copy.inputs, copy.outputs, copy.name, loss, DTYPES[row.precision], row.compiled)
+    loss = mean_loss(recipe, copy.output_shape[-1])
+    return TorchNetwork(copy.inputs, copy.outputs, copy.name, loss, DTYPES[recipe.precision], recipe.compiled)
 
 
-def mean_loss(row, num_classes):
-    """The recipe's loss, a function of logits (n, classes) and int64 labels (n,)."""
-    if row.loss == "cross_entropy":
-        return functools.partial(functional.cross_entropy, label_smoothing=row.label_smoothing)
-    of_each = LOSSES[row.loss](num_classes, row)
+def mean_loss(recipe: Recipe, num_classes: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the recipe's loss, a function of logits (n, classes) and int64 labels (n,)."""
+    if recipe.loss == "cross_entropy":
+        return functools.partial(functional.cross_entropy, label_smoothing=recipe.label_smoothing)
+    of_each = LOSSES[recipe.loss](num_classes, recipe)
     return lambda logits, labels: of_each(labels, logits).mean()
 
 
 class TorchNetwork(keras.Model):
     """A functional model in channels_first whose forward pass and training step are PyTorch's.
 
-    mean_loss: function of logits (n, classes) and int64 labels (n,). precision: what convolutions and matrix products
-    are computed in, as `torch.autocast` does it; weights stay float32. compiled: whether `torch.compile` makes one
-    program of the forward pass, and of its gradient.
+    Args:
+        inputs: As in keras.Model, like `outputs` and `name`.
+        mean_loss: A function of logits (n, classes) and int64 labels (n,).
+        precision: The dtype of convolutions and matrix products, as in `torch.autocast`; weights stay float32.
+        compiled: Whether `torch.compile` compiles the forward pass and its gradient.
     """
 
-    def __init__(self, inputs, outputs, name, mean_loss, precision=torch.float32, compiled=False):
+    def __init__(
+        self,
+        inputs: list[keras.KerasTensor],
+        outputs: list[keras.KerasTensor],
+        name: str,
+        mean_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        precision: torch.dtype = torch.float32,
+        compiled: bool = False,
+    ) -> None:
         super().__init__(inputs, outputs, name=name)
         self.mean_loss, self.precision = mean_loss, precision
         self.memory_format = memory_format(self)
         forward = forward_pass(self, self.memory_format)
-        self.forward_pass = compiled_by_torch(forward) if compiled else forward
+        self.forward_pass = compile_by_torch(forward) if compiled else forward
 
-    def compile(self, *args, **kwargs):
-        super().compile(*args, **kwargs | {"jit_compile": False})  # of which the optimizer would be a part
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        super().compile(*args, **kwargs | {"jit_compile": False})  # which would compile the optimizer too
         self.optimizer.build(self.trainable_variables)
         lay_out([*self.variables, *self.optimizer.variables], self.memory_format)
         self.learn = learner(self)
 
-    def call(self, inputs, training=None, mask=None):
-        images = keras.ops.convert_to_tensor(inputs)  # on the device where the weights are
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> torch.Tensor:
+        images = keras.ops.convert_to_tensor(inputs)  # on the device of the weights
         with autocast(images.device.type, self.precision if training else torch.float32):
             return self.forward_pass(images, bool(training))
 
-    def train_step(self, data):
+    def train_step(self, data: tuple[Any, Any]) -> dict[str, torch.Tensor]:
         return self.learn(*map(keras.ops.convert_to_tensor, data))
 
 
-def learner(network):
-    """A function of (images, labels) that takes one step, and gives {name: mean over the epoch so far}."""
+def learner(network: TorchNetwork) -> Callable[[torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return a function of (images, labels) that takes one step and returns {metric: mean over the epoch so far}."""
     variables = network.trainable_variables
     values = [variable.value for variable in variables]
-    decays = [2 * variable.regularizer.l2 if variable.regularizer else 0 for variable in variables]  # of l2 w^2
+    decays = [2 * variable.regularizer.l2 if variable.regularizer else 0 for variable in variables]  # l2 w^2
     take_step = step_of(network.optimizer, variables)
-    sums = functools.cache(lambda: sums_of(network))  # Keras makes the metrics when the first batch comes
+    sums = functools.cache(lambda: sums_of(network))  # the metrics exist only after Keras has seen the first batch
 
-    def learn(images, labels):
+    def learn(images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         means = {}
         for value in values:
-            value.grad = None  # not before: memory that is given back after a step costs more than it is worth
+            value.grad = None  # not at the end of a step: to free and allocate memory between two steps takes time
         logits = network.call(images, training=True)
         loss = network.mean_loss(logits, labels)
         if values:
@@ -113,37 +123,37 @@ def learner(network):
     return learn
 
 
-def sums_of(network):
-    """{"loss", "accuracy": (sum, count)}, the variables in which Keras' metrics keep them over an epoch."""
+def sums_of(network: TorchNetwork) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Return {"loss", "accuracy": (sum, count)}, the variables of Keras' metrics over an epoch."""
     loss, others = network.metrics[:2]
     return {metric.name: (metric.total.value, metric.count.value) for metric in (loss, *others.metrics)}
 
 
-def compiled_by_torch(function):
-    """`function` by torch.compile, which on a machine without a GPU is not to warn that CUDA's files are there."""
-    logging.getLogger("torch.utils.cpp_extension").addFilter(is_worth_telling)
+def compile_by_torch(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` by torch.compile, without its warning that a machine without a GPU has CUDA's files."""
+    logging.getLogger("torch.utils.cpp_extension").addFilter(is_relevant)
     return torch.compile(function)
 
 
-def is_worth_telling(record):
+def is_relevant(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("No CUDA runtime is found")
 
 
-def autocast(device, precision):
+def autocast(device: str, precision: torch.dtype) -> contextlib.AbstractContextManager[Any]:
     if precision == torch.float32:
         return contextlib.nullcontext()
     return torch.autocast(device, precision)
 
 
-def memory_format(network):
-    """The order in memory of (n, channels, height, width) in which PyTorch computes `network` fastest."""
+def memory_format(network: keras.Model) -> torch.memory_format:
+    """Return the memory format of (n, channels, height, width) in which PyTorch computes `network` fastest."""
     norms = [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
     normalized = [layer.input.shape[1] for layer in norms if layer.axis == 1]
     return torch.contiguous_format if min(normalized, default=FEW_CHANNELS) < FEW_CHANNELS else torch.channels_last
 
 
-def lay_out(variables, memory_format):
-    """Let kernels lie in memory as PyTorch's convolution takes them, whatever the order of their axes in Keras."""
+def lay_out(variables: list[Any], memory_format: torch.memory_format) -> None:
+    """Store kernels in the memory format that PyTorch's convolution takes; their axes keep Keras' order."""
     for variable in variables:
         if len(variable.shape) == 4:
             kernel = variable.value.detach().permute(3, 2, 0, 1).contiguous(memory_format=memory_format)

@@ -1,0 +1,102 @@
+"""Where own pictures are read from: a folder, or a zip that is not unpacked on disk."""
+
+import os
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from kerasnets import pictures
+from kerasnets.errors import BadInputError, shorten
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+class FolderSource:
+    """The pictures below a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.is_file():
+            remedy = "name a folder or zip of class folders, an .npz archive, or a known set, as mnist"
+            raise BadInputError("is no data set", path=path, remedy=remedy)
+        if not path.is_dir():
+            raise BadInputError("no folder or zip {path}", path=path, remedy="check the name")
+
+    def paths(self) -> list[str]:
+        """Return all files and folders as relative paths; a folder's path ends in a slash."""
+        return [
+            (Path(folder) / name).relative_to(self.path).as_posix() + slash
+            for folder, folders, files in os.walk(self.path, followlinks=True)
+            for names, slash in ((folders, "/"), (files, ""))
+            for name in names
+        ]
+
+    def picture(self, name: str) -> np.ndarray:
+        return pictures.read(self.path / name)
+
+
+class ZipSource:
+    """The pictures in a zip."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except FileNotFoundError as error:
+            raise BadInputError("no folder or zip {path}", path=path, remedy="check the name") from error
+        except Exception as error:  # OSError, BadZipFile, NotImplementedError, ValueError, ..., depending on the damage
+            raise BadInputError(f"is damaged or no zip ({error})", path=path, remedy="copy it again") from error
+
+    def paths(self) -> list[str]:
+        return self.archive.namelist()
+
+    def picture(self, name: str) -> np.ndarray:
+        if self.archive.getinfo(name).file_size > pictures.MAX_BYTES:
+            problem = f"is larger than a picture may be, {pictures.MAX_BYTES / 1e6:.0f} MB"
+            raise BadInputError(problem, path=name, remedy="leave it out")
+        try:
+            content = self.archive.read(name)
+        except Exception as error:  # RuntimeError if encrypted, BadZipFile, zlib.error, EOFError, ...
+            raise BadInputError(f"cannot be unpacked: {error}", path=name, remedy="make the zip again") from error
+        return pictures.decode(content, name)
+
+
+Source = FolderSource | ZipSource
+
+
+def open_source(path: Path) -> Source:
+    """Return the source of pictures at `path`; raise BadInputError if there is none."""
+    return ZipSource(path) if path.suffix.lower() == ".zip" else FolderSource(path)
+
+
+def picture_names(source: Source) -> list[str]:
+    """Return the names of all pictures in alphabetical order; print a note on other files.
+
+    Raises:
+        BadInputError: A folder has no pictures.
+    """
+    paths = sorted(path for path in source.paths() if not is_hidden(PurePosixPath(path)))
+    files = [path for path in paths if not path.endswith("/")]
+    names = [path for path in files if PurePosixPath(path).suffix.lower() in SUFFIXES]
+    others = [path for path in files if PurePosixPath(path).suffix.lower() not in SUFFIXES]
+    if others:
+        print(
+            f"note: left out of {source.path.name}, because it is not {', '.join(SUFFIXES)}: {others[0]}"
+            + (f" and {len(others) - 1} more" if others[1:] else ""),
+            file=sys.stderr,
+        )
+    filled = {folder for name in names for folder in PurePosixPath(name).parents}
+    folders = {PurePosixPath(path) if path.endswith("/") else PurePosixPath(path).parent for path in paths}
+    for folder in sorted(folders - {PurePosixPath(".")}):
+        if folder not in filled:
+            raise BadInputError(
+                f"{shorten(source.path)}: class folder {folder.name!r} has no pictures", remedy="fill or remove it"
+            )
+    return names
+
+
+def is_hidden(path: PurePosixPath) -> bool:
+    """Whether a path has a hidden part (macOS adds __MACOSX/._1.jpg to a zip)."""
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)

@@ -1,0 +1,76 @@
+"""The state of a compiled network as arrays by name: its layers', its optimizer's, and the random generators'."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from kerasnets.errors import BadInputError
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasnets.training.checkpoints import Checkpoint
+
+Value = TypeVar("Value")
+
+
+def arrays_of(network: "keras.Model") -> dict[str, np.ndarray]:
+    """Return a copy of the state: {"layers/...", "optimizer/...", "generators/...": array}."""
+    from keras import ops
+
+    named = {f"layers/{name}": variable for name, variable in variables(network).items()}
+    named |= {f"optimizer/{variable.path}": variable for variable in network.optimizer.variables}
+    arrays = {name: np.array(ops.convert_to_numpy(variable)) for name, variable in named.items()}
+    return arrays | {f"generators/{name}": get() for name, (get, _) in generators().items()}
+
+
+def restore(network: "keras.Model", checkpoint: "Checkpoint") -> None:
+    """Give a compiled network the state in `checkpoint`; raise BadInputError if it is of another network."""
+    network.optimizer.build(network.trainable_variables)
+    assign(variables(network), checkpoint.part("layers"))
+    saved = checkpoint.part("generators")
+    for name, (_, put) in generators().items():
+        if name in saved:  # a checkpoint of another backend or device lacks it
+            put(saved[name])
+    optimizer = {variable.path: variable for variable in network.optimizer.variables}
+    assign(without_first(optimizer), without_first(checkpoint.part("optimizer")))
+
+
+def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Assign each variable the array with its name."""
+    if variables.keys() != arrays.keys():
+        unmatched = sorted(variables.keys() ^ arrays.keys())[0]
+        raise BadInputError(f"the checkpoint is of another network or optimizer: they differ in {unmatched}")
+    for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise BadInputError(f"the checkpoint is of another network: {name} has another shape")
+        variable.assign(arrays[name].astype(variable.dtype))
+
+
+def variables(network: "keras.Model") -> dict[str, Any]:
+    """Return {name: variable} of everything that a layer keeps: weights, statistics, the state of its dropout."""
+    return {f"{layer.name}/{i}": v for layer in network.layers for i, v in enumerate(layer.variables)}
+
+
+def generators() -> dict[str, tuple[Callable[[], np.ndarray], Callable[[np.ndarray], None]]]:
+    """Return {name: (get its state, set its state)} of the random number generators that no Keras variable holds.
+
+    On torch, Keras' Dropout draws from PyTorch's global generator unless its layer has a seed.
+    """
+    torch = sys.modules.get("torch")
+    if not torch:
+        return {}
+    found = {"torch": (lambda: torch.get_rng_state().numpy(), lambda state: torch.set_rng_state(torch.tensor(state)))}
+    if torch.cuda.is_available():
+        found["cuda"] = (
+            lambda: torch.cuda.get_rng_state().numpy(),
+            lambda state: torch.cuda.set_rng_state(torch.tensor(state)),
+        )
+    return found
+
+
+def without_first(named: Mapping[str, Value]) -> dict[str, Value]:
+    """Drop the optimizer's own name from the start of each name: a process' second SGD is called sgd_1."""
+    return {name.partition("/")[2]: value for name, value in named.items()}

@@ -1,0 +1,33 @@
+"""The trainee: a copy of the network that computes as fast as the backend can, compiled for a recipe.
+
+Nothing of it reaches a file: after the training, its weights are copied back to the network.
+"""
+
+from kerasnets.runtime.chosen import BACKEND as BACKEND
+
+from typing import Any
+
+import keras
+
+from kerasnets.graph import rebuild
+from kerasnets.recipes import Recipe
+from kerasnets.training.optimizers import compile_for
+
+
+def trainee_of(
+    network: keras.Model, recipe: Recipe, scaling: tuple[Any, Any] | None, steps_per_epoch: int
+) -> keras.Model:
+    """Return the trainee of `network`, from raw pixels to logits, with the weights of `network`."""
+    trainee, backend = None, keras.backend.backend()
+    if backend == "torch":
+        from kerasnets.training.fast.torch_model import torch_trainee
+
+        trainee = torch_trainee(network, recipe, scaling)
+    elif backend == "tensorflow":
+        from kerasnets.training.fast.tensorflow_model import tensorflow_trainee
+
+        trainee = tensorflow_trainee(network, recipe, scaling)
+    if trainee is None:
+        trainee = rebuild(network, scaling=scaling, precision=recipe.precision)
+    compile_for(trainee, recipe, steps_per_epoch, recipe.epochs)
+    return trainee
