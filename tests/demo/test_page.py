@@ -209,12 +209,12 @@ def test_what_the_network_sees_and_all_classes_are_shown(page):
 def test_each_layer_is_shown_with_its_name_and_shape_and_its_first_maps(page):
     answered(page, HANDS["round and upright"][8], "maps")
     titles = [title.replace("\u00d7", "x") for title in page.locator(".layer h3").all_text_contents()]
-    assert titles[1].startswith("conv1 Conv2D · 26x26x32 · first 16 of 32 · 0 to ")  # the shapes of SPEC's mnist_cnn
+    assert titles[1].startswith("conv1 Conv2D · 26x26x32 · first 16 of 32 · 0 to ")  # by hand: 28 - 3 + 1; then pooled
     assert titles[3].startswith("conv2 Conv2D · 11x11x64 · first 16 of 64 · 0 to ")
     assert [page.locator(f".layer:nth-child({i}) canvas").count() for i in (1, 2, 4, 7)] == [1, 16, 16, 1]
     colours = set(zip(*[iter(first_pixels(page, ".layer:nth-child(2) canvas"))] * 4, strict=True))
     assert len(colours) > 20
-    assert "Of mnist_cnn-mnist.keras beside it, by keras on torch" in page.text_content(".source")
+    assert "Computed from mnist_cnn-mnist.keras by keras on torch" in page.text_content(".source")
 
 
 def test_two_models_answer_side_by_side(page):
@@ -269,7 +269,7 @@ def test_a_bad_file_gets_one_line_and_the_next_good_one_its_answer(page):
 
 def test_what_cannot_be_one_picture_is_told_before_it_is_sent(page):
     drop(page, "long.png", bytes(12_000_000))
-    until(lambda: page.text_content("#message") == "long.png has 12 MB; the page takes 10")
+    until(lambda: page.text_content("#message") == "long.png has 12 MB; the limit is 10 MB")
     drop(page, "a.jpg", PHOTO.read_bytes(), count=2)
     until(lambda: page.text_content("#message") == "2 files were dropped; drop one picture")
     drop(page, "five.jpg", PHOTO.read_bytes())
@@ -283,7 +283,7 @@ def test_a_picture_is_chosen_and_shown_and_drawing_begins_anew(page):
     until(lambda: len(set(first_pixels(page, "#paper"))) > 100)  # a photo has many greys
     draw(page, HANDS["round and upright"][0])
     until(lambda: answer(page) == "0")
-    assert page.text_content("#name").startswith("Pictures may be dropped anywhere")
+    assert page.text_content("#name").startswith("Drop a picture anywhere")
 
 
 # ---- the camera ----
@@ -307,7 +307,7 @@ def test_what_a_camera_sees_is_answered_and_kept(launch, demo):
         page.get_by_role("button", name="Camera").click()
         assert not page.locator("#video").is_visible()
         assert len(set(first_pixels(page, "#paper"))) > 2
-        assert page.text_content("#name") == "what the camera saw"
+        assert page.text_content("#name") == "a picture from the camera"
 
 
 # ---- looks ----
@@ -332,6 +332,6 @@ def test_all_is_reached_by_the_keyboard(page):
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
     assert reached[:6] == ["clear", "choose", "camera", "beside", "model", "runner"]
     for role, name in (("button", "Clear"), ("button", "Picture…"), ("button", "Camera"), ("combobox", "Model"),
-                       ("combobox", "Runs by"), ("checkbox", "Two models side by side"), ("list", "Probabilities"),
+                       ("combobox", "Engine"), ("checkbox", "Two models side by side"), ("list", "Probabilities"),
                        ("img", "Drawing area"), ("img", "The picture as the network sees it")):  # fmt: skip
         assert page.get_by_role(role, name=name).count() == 1, name

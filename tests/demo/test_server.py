@@ -179,11 +179,11 @@ def test_an_onnx_file_without_its_keras_file_says_why_there_are_no_maps(tmp_path
     with running(tmp_path) as demo:
         name = "models_saved/mine.onnx"
         assert demo.json("/layers", model=name) == (422, {
-            "error": "mine.onnx keeps no layers for Keras to show; with mine.keras beside it there are feature maps"
+            "error": "mine.onnx has no layers that Keras can show; put mine.keras beside it to see feature maps"
         })  # fmt: skip
         shutil.copy(ROOT / PRETRAINED / "small_cnn-mnist.keras", tmp_path / "models_saved/mine.keras")
         assert demo.json("/layers", model=name) == (422, {
-            "error": "mine.keras beside mine.onnx has other weights; export it again for feature maps"
+            "error": "mine.keras and mine.onnx have different weights; export again to see feature maps"
         })  # fmt: skip
         assert demo.frame("/predict", PHOTO, model=name)[0]["probabilities"][3] > 0.9
 
@@ -218,7 +218,7 @@ def test_what_is_too_long_is_refused_before_it_is_sent(demo):
         with connection.makefile("rb") as answer:
             whole = answer.read()  # the connection is closed
     assert whole.startswith(b"HTTP/1.1 413 ")
-    assert whole.endswith(b'{"error":"the picture is too long; the page takes 10 MB"}')
+    assert whole.endswith(b'{"error":"the picture is too large; the limit is 10 MB"}')
 
 
 def test_what_does_not_say_its_length_is_read_no_further_than_the_limit(demo):
@@ -276,10 +276,16 @@ def test_no_file_is_taken_for_a_model_but_those_that_are_listed(demo, name):
 def test_wrong_requests_are_told_in_one_line(demo):
     for path, body, more, status, words in (
         ("/model", None, {"runner": "keras on torch"}, 400, "'keras on torch' does not run mnist_cnn-mnist.onnx"),
-        ("/maps", bytes(783), {"shape": "28x28x1"}, 400, "the pixels are not of the shape that is told"),
-        ("/maps", bytes(784), {"shape": "-1x1"}, 400, "the pixels are not of the shape that the network takes"),
-        ("/maps", bytes(784), {"shape": "x"}, 400, "the pixels are not of the shape that is told"),
-        ("/maps", bytes(2352), {"shape": "28x28x3"}, 400, "the pixels are not of the shape that the network takes"),
+        (
+            "/maps",
+            bytes(783),
+            {"shape": "28x28x1"},
+            400,
+            "the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS",
+        ),
+        ("/maps", bytes(784), {"shape": "-1x1"}, 400, "the pixels must have the shape that the network takes"),
+        ("/maps", bytes(784), {"shape": "x"}, 400, "the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS"),
+        ("/maps", bytes(2352), {"shape": "28x28x3"}, 400, "the pixels must have the shape that the network takes"),
         ("/predict", None, {}, 405, "Method Not Allowed"),
     ):
         answered, answer = demo.json(path, body, model=ONNX, **more)
@@ -365,7 +371,7 @@ def test_killed_it_leaves_no_process_either(tmp_path):
 def test_a_port_in_use_is_told_with_what_to_do(tmp_path, demo):
     line = only_line(run(tmp_path, "demo.py", ROOT / ONNX, "--no-browser", "--port", demo.port), 4)
     assert line == (
-        f"error: port {demo.port} cannot be had (Address already in use); choose another by --port, or --port 0 for a "
+        f"error: port {demo.port} cannot be used (Address already in use); choose another by --port, or --port 0 for a "
         "free one"
     )
 
