@@ -36,7 +36,7 @@ class LayerMaps:
         self.engine, self.lock = engine, threading.Lock()
         layers = [layer for layer in named(engine.model) if type(layer).__name__ not in MOVING and is_drawn(layer)]
         if not layers:
-            raise BadInputError(f"{engine.path.name} has no layers whose output can be drawn")
+            raise BadInputError("has no layers whose output can be drawn", path=engine.path.name)
         places = np.unique(np.linspace(0, len(layers) - 1, MOST_LAYERS).round().astype(int))
         self.layers = [layers[i] for i in places]
         self.left_out = len(layers) - len(self.layers)

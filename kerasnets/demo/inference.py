@@ -37,7 +37,8 @@ def prepare(path: str, version: int, engine: str) -> dict[str, Any]:
     """
     classifier = classifier_of(path, version, engine)
     if len(classifier.input_shape) != 3:
-        raise BadInputError(f"{classifier.path.name} takes rows of {classifier.input_shape[0]} numbers, no pictures")
+        columns = classifier.input_shape[0]
+        raise BadInputError(f"takes rows of {columns} numbers, no pictures", path=classifier.path.name)
     blank = np.zeros((1, *classifier.input_shape), np.uint8)
     names = classifier.names_of(classifier.engine(blank))
     card = classifier.card
