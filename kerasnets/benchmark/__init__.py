@@ -1,4 +1,4 @@
-"""How long kerasnets takes, and how much memory, beside what a person would write by hand."""
+"""The time and memory that kerasnets takes, compared with hand-written code."""
 
 from kerasnets.benchmark.figures import PAGES, run
 

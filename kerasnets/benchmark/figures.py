@@ -1,7 +1,7 @@
-"""How long kerasnets takes, and how much memory, beside what a person would write by hand.
+"""The figures of a benchmark, and the page that lists them.
 
-What is compared runs in turn, so that a machine that grows slow or quick does so to all. Medians are quoted, with the
-smallest and the largest.
+Competitors run in turn, so that a change in the machine's speed affects all of them. A figure is the median of its
+runs, shown with the smallest and the largest value.
 """
 
 import dataclasses
@@ -9,66 +9,101 @@ import datetime
 import importlib
 import json
 import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
 
 from kerasnets.errors import shorten
+from kerasnets.reports.tables import Table
 from kerasnets.runtime import provenance
 from kerasnets.runtime.atomic import check_writable, whole_file
 
-# what is measured -> (title of its page, what was done, in words)
+Value = TypeVar("Value")
+Tell = Callable[[str], object]  # is called with a line for each figure
+
+# topic -> (title of its page, a sentence on how it is measured)
 PAGES = {
-    "predict": ("How fast a prediction is", "Medians of several processes, engines in turn."),
+    "predict": (
+        "How fast a prediction is",
+        "Each figure is the median of several processes; the engines run in turn.",
+    ),
     "train": (
-        "How fast a training is",
-        "Medians of epochs that each side trained in turn, in one process, on the same batches from the same weights; "
-        "a ratio is kerasnets' time by the other's in the same turn: below 1, kerasnets is faster. Batch size and "
-        "optimizer are those of each network's recipe, in NETWORKS of kerasnets/benchmark/train.py; the pixels are "
-        "random. A wide spread tells of other work on the machine.",
+        "How fast training is",
+        "Each figure is the median of several epochs. The competitors train in turn in one process, on the same "
+        "batches and from the same weights. A ratio is kerasnets' time divided by the competitor's in the same turn; "
+        "below 1, kerasnets is faster. Batch size and optimizer are those of each network's recipe (NETWORKS in "
+        "kerasnets/benchmark/train.py); the pixels are random. A wide spread means that the machine was busy.",
     ),
     "pipeline": (
-        "How fast pictures are made ready",
-        "Medians of epochs of random pictures on one core, in turn, in one process.",
+        "How fast pictures are prepared",
+        "Each figure is the median of several epochs of random pictures, in turn, in one process on one core.",
     ),
     "memory": (
-        "How much memory a training takes",
-        "Medians of the peaks of several processes, less what is resident after the imports.",
+        "How much memory training takes",
+        "Each figure is the median over several processes: peak memory less the memory in use after the imports.",
     ),
 }
 
 
-def run(what, runs, networks=None, out=None, tell=print, **options):
-    """Measure `what`, a name in PAGES; return the Figures, and write the page `out`.
+def run(
+    topic: str,
+    runs: int,
+    networks: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    tell: Tell = print,
+    **options: Any,
+) -> list["Figure"]:
+    """Measure a topic and return its figures.
 
-    networks: names, or None for all that are known; tell: is told a line for each figure; options: of the topic.
-    Raises ValueError for an unknown network, OSError where `out` cannot be written: before anything is measured.
+    Args:
+        topic: A name in PAGES.
+        runs: Runs of each competitor.
+        networks: The networks to measure; all known ones by default.
+        out: A page of Markdown to write.
+        tell: Is called with a line for each figure as it comes.
+        options: Options of the topic's `measure`.
+
+    Raises:
+        ValueError: A network is unknown.
+        OSError: `out` cannot be written. Both errors come before anything is measured.
     """
-    topic = importlib.import_module(f"kerasnets.benchmark.{what}")
-    named = {"networks": networks, "backends": options.get("chosen")}
-    said = "".join(f" --{option} {' '.join(names)}" for option, names in named.items() if names)
-    networks = topic.NETWORKS if networks is None else networks
+    module = importlib.import_module(f"kerasnets.benchmark.{topic}")
+    given = {"networks": networks, "backends": options.get("chosen")}
+    arguments = "".join(f" --{option} {' '.join(names)}" for option, names in given.items() if names)
+    networks = tuple(module.NETWORKS) if networks is None else networks
     for name in networks:
-        check_name(name, what, topic)
+        check_name(name, topic, module)
     if out:
         check_writable(out)
-    figures = topic.measure(runs, networks, tell, **options)
+    figures: list[Figure] = module.measure(runs, networks, tell, **options)
     if out:
-        write_page(figures, out, what, f"{what} --runs {runs}{said}")
+        write_page(figures, out, topic, f"{topic} --runs {runs}{arguments}")
     return figures
 
 
-def check_name(name, what, topic):
-    """Raise ValueError for a network that the topic does not measure; predictions are measured of any."""
-    if what == "predict":
+def check_name(name: str, topic: str, module: ModuleType) -> None:
+    """Raise ValueError for a network that the topic cannot measure; predictions are measured for any network."""
+    if topic == "predict":
         from kerasnets import models
 
         models.check_name(name)
-    elif name not in topic.NETWORKS:
-        raise ValueError(f"bench.py {what} does not measure {name!r}; choose from: {', '.join(topic.NETWORKS)}")
+    elif name not in module.NETWORKS:
+        raise ValueError(f"bench.py {topic} does not measure {name!r}; choose from: {', '.join(module.NETWORKS)}")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured: `values` in `unit`, one a run. goal: what the median is to be at most; None without one."""
+    """One measured figure.
+
+    Attributes:
+        what: The measured quantity.
+        by: The competitor.
+        unit: The unit of the values.
+        values: A value for each run.
+        goal: The largest median that reaches the goal; None without a goal.
+    """
 
     what: str
     by: str
@@ -77,62 +112,53 @@ class Figure:
     goal: float | None = None
 
     @property
-    def median(self):
+    def median(self) -> float:
         return statistics.median(self.values)
 
-    def line(self):
-        """The figure as one greppable line."""
+    def line(self) -> str:
+        """Return the figure as one greppable line."""
         goal = "" if self.goal is None else f" goal={self.goal:g}"
         return (
             f"{self.what}: by={self.by} {self.unit}={self.median:.4g} "
             f"({min(self.values):.4g} to {max(self.values):.4g}){goal}"
         )
 
-    def row(self):
-        """The figure as a line of a table in Markdown."""
-        goal = (
-            ""
-            if self.goal is None
-            else f"{self.goal:g} {self.unit}: {'reached' if self.median <= self.goal else 'missed'}"
-        )
+    def cells(self) -> tuple[str, ...]:
+        """Return the figure as a row of the page's table."""
+        goal = ""
+        if self.goal is not None:
+            goal = f"{self.goal:g} {self.unit}: {'reached' if self.median <= self.goal else 'missed'}"
         spread = f"{min(self.values):.3g} to {max(self.values):.3g}"
-        return f"| {self.what} | {self.by} | {self.median:.3g} {self.unit} | {spread} | {goal} |"
+        return self.what, self.by, f"{self.median:.3g} {self.unit}", spread, goal
 
 
-def in_turn(runs, jobs, measure):
-    """{name: [measure(*arguments), one for each run]} of {name: arguments}, A B C A B C ..."""
-    found = {name: [] for name in jobs}
+def in_turn(runs: int, jobs: Mapping[str, tuple[Any, ...]], measure: Callable[..., Value]) -> dict[str, list[Value]]:
+    """Call `measure` with the arguments of each job in turn, A B C A B C ...; return {name: a value for each run}."""
+    values: dict[str, list[Value]] = {name: [] for name in jobs}
     for _ in range(runs):
         for name, arguments in jobs.items():
-            found[name].append(measure(*arguments))
-    return found
+            values[name].append(measure(*arguments))
+    return values
 
 
-def last_line(text):
+def last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
 
 
-# ---- told ----
+def as_json(figures: Sequence[Figure]) -> str:
+    return json.dumps([{**dataclasses.asdict(figure), "median": figure.median} for figure in figures], indent=1)
 
 
-def as_json(figures):
-    return json.dumps([{**dataclasses.asdict(f), "median": f.median} for f in figures], indent=1)
-
-
-def write_page(figures, path, what, command):
-    """Write the figures of bench.py's `command` as a page of Markdown, with machine, versions and date."""
-    title, how = PAGES[what]
+def write_page(figures: Sequence[Figure], path: str | Path, topic: str, command: str) -> None:
+    """Write the figures of bench.py's `command` as a page of Markdown, with machine, date and versions."""
+    title, method = PAGES[topic]
     versions = ", ".join(f"{package} {version}" for package, version in provenance.installed().items())
-    lines = [
+    table = Table(("what", "by", "median", "spread", "goal"), [f.cells() for f in figures], align="<<>><")
+    parts = (
         f"# {title}",
-        "",
-        f"Written by `python scripts/bench.py {command} --out {shorten(path)}`. {how}",
-        "",
+        f"Written by `python scripts/bench.py {command} --out {shorten(path)}`. {method}",
         f"{provenance.machine()}, {datetime.date.today().isoformat()}; {versions}.",
-        "",
-        "| what | by | median | spread | goal |",
-        "|---|---|---|---|---|",
-        *(figure.row() for figure in figures),
-    ]
+        table.markdown(),
+    )
     with whole_file(path) as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        part.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

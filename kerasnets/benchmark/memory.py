@@ -1,91 +1,98 @@
-"""How much memory a training takes at its peak, beyond what the imports take."""
+"""The peak memory of a training, less the memory of the imports."""
 
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kerasnets.benchmark.figures import Figure
+from kerasnets.benchmark.figures import Figure, Tell
 from kerasnets.recipes import RECIPES
 from kerasnets.runtime import backends
 from kerasnets.runtime.processes import alone
 
 MIB = 1024**2
-STATUS = Path("/proc/self/status")  # Linux alone tells a peak that can be set back
+STATUS = Path("/proc/self/status")  # only Linux has a peak that can be reset
 NETWORKS = {"mnist_cnn": "mnist_cnn-mnist", "lenet5": "lenet5-mnist"}  # -> the recipe
-COUNTS = (60_000, 10_000)  # pictures to train and to test: as many as MNIST has
-GOAL = 250.0  # MiB, of mnist_cnn
+TRAIN, TEST = 60_000, 10_000  # pictures, as in MNIST
+GOAL = 250.0  # MiB, for mnist_cnn
 
 
-def measure(runs, networks=tuple(NETWORKS), tell=print):
-    """Figures in MiB of an epoch by `train`, validation, report and saving counted in, and of a loop in PyTorch.
+def measure(runs: int, networks: Sequence[str] = tuple(NETWORKS), tell: Tell = print) -> list[Figure]:
+    """Return MiB of one epoch by `train`, with validation, report and saving, and of a loop in PyTorch.
 
-    Each run is a process of its own. Raises OSError where the system tells no peak.
+    Each run has its own process.
+
+    Raises:
+        OSError: The system does not measure the peak of a process.
     """
     if not STATUS.is_file():
-        raise OSError("only Linux tells the peak of a process's memory")
+        raise OSError("only Linux measures the peak memory of a process")
     figures = []
     for name in networks:
-        sides = {f"kerasnets on {backend}": (backend, by_train) for backend in backends.BACKENDS}
+        sides: dict[str, tuple[str, Callable[[str], float]]] = {
+            f"kerasnets on {backend}": (backend, by_train) for backend in backends.BACKENDS
+        }
         sides["PyTorch, on tensors in memory"] = ("torch", by_loop)
         for side, (backend, learn) in sides.items():
             if backends.is_installed(backend):
                 peaks = tuple(alone(backend, learn, name) for _ in range(runs))
                 goal = GOAL if name == "mnist_cnn" and learn is by_train else None
-                figures.append(Figure(f"{name}, peak beyond the imports", side, "MiB", peaks, goal))
+                figures.append(Figure(f"{name}, peak without the imports", side, "MiB", peaks, goal))
                 tell(figures[-1].line())
     return figures
 
 
-# ---- run in a process of its own ----
+# ---- in its own process ----
 
 
-def by_train(name):
-    """MiB at most, beyond the imports, of one epoch by `train`."""
+def by_train(name: str) -> float:
+    """Return the peak MiB of one epoch by `train`, without the imports."""
     from kerasnets import data
     from kerasnets.training import train
 
     with tempfile.TemporaryDirectory() as folder:
         begin = resident_after_reset()
-        digits = data.Data(*drawn(COUNTS[0]), *drawn(COUNTS[1]), "random pixels", input_kind="mnist")
+        digits = data.Data(*draw(TRAIN), *draw(TEST), title="random pixels", input_kind="mnist")
         train.train(RECIPES[NETWORKS[name]], arrays=digits, epochs=1, out=Path(folder) / "model.keras")
     return peak() - begin
 
 
-def by_loop(name):
-    """The same of the loop that a person would write, with the pictures as float32 tensors."""
+def by_loop(name: str) -> float:
+    """Return the peak MiB of one epoch by a hand-written loop with the pictures as float32 tensors."""
     import torch
 
     from kerasnets import models
     from kerasnets.benchmark import torch_loops
 
-    row = RECIPES[NETWORKS[name]]
+    recipe = RECIPES[NETWORKS[name]]
     begin = resident_after_reset()
-    pixels, labels = drawn(COUNTS[0])
-    twin = torch_loops.twin_of(models.build(row.model), row)
-    train = torch_loops.in_memory(twin, row, torch_loops.scaled(row, pixels), torch.from_numpy(labels))
+    pixels, labels = draw(TRAIN)
+    twin = torch_loops.twin_of(models.build(recipe.model), recipe)
+    train = torch_loops.in_memory(twin, recipe, torch_loops.scaled(recipe, pixels), torch.from_numpy(labels))
     train(np.random.default_rng(0).permutation(len(pixels)))
     return peak() - begin
 
 
-def drawn(count):
-    """(pictures, labels) of MNIST's shape."""
+def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return random (pictures, labels) of MNIST's shape."""
     rng = np.random.default_rng(count)
     return rng.integers(0, 256, (count, 28, 28, 1), np.uint8), rng.integers(0, 10, count)
 
 
-def resident_after_reset():
-    """MiB that are resident now, from which the peak is counted anew."""
+def resident_after_reset() -> float:
+    """Reset the peak; return the MiB in use now."""
     Path("/proc/self/clear_refs").write_text("5")
     time.sleep(0.1)
-    return told("VmRSS")
+    return mebibytes("VmRSS")
 
 
-def peak():
-    return told("VmHWM")
+def peak() -> float:
+    return mebibytes("VmHWM")
 
 
-def told(name):
+def mebibytes(name: str) -> float:
+    """Return an entry of the process's status."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024 / MIB

@@ -1,62 +1,68 @@
-"""How quickly pictures are made ready to be learned from: cropped after padding, half of them mirrored, normalized.
+"""The time to prepare a picture for training on one core: crop after padding, mirror half of them, normalize.
 
-On one core. kerasnets gives the network uint8 pixels, which its first layer normalizes; here that is counted in.
+kerasnets passes uint8 pixels to the network, whose first layer normalizes them; that time is included.
 """
 
 import os
 import time
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from kerasnets.benchmark.figures import Figure
+from kerasnets.benchmark.figures import Figure, Tell
 from kerasnets.recipes import RECIPES
 from kerasnets.runtime import backends
 from kerasnets.runtime.processes import alone
 
-ROW = RECIPES["vgg_cifar-cifar10"]
-NETWORKS = {"cifar10": (32, 32, 3)}  # what the pictures are like: (height, width, channels)
-STEPS = 40  # of 128 pictures, a run
-GOAL = 1e6 / 150_000  # microseconds
+RECIPE = RECIPES["vgg_cifar-cifar10"]
+NETWORKS = {"cifar10": (32, 32, 3)}  # (height, width, channels) of the pictures
+STEPS = 40  # batches of 128 pictures in a run
+GOAL = 1e6 / 150_000  # microseconds: 150,000 pictures a second
 
 
-def measure(runs, networks=tuple(NETWORKS), tell=print):
-    """Figures of one core's microseconds a picture: Batches, normalized and not, beside the tutorials' DataLoader."""
+def measure(runs: int, networks: Sequence[str] = tuple(NETWORKS), tell: Tell = print) -> list[Figure]:
+    """Return microseconds a picture on one core: our Batches, with and without normalization, and a DataLoader.
+
+    Raises:
+        ImportError: torch, which has the DataLoader, is not installed.
+    """
     if not backends.is_installed("torch"):
         raise ImportError(f"the tutorials' DataLoader needs torch: pip install {backends.PACKAGES['torch']}")
     figures = []
     for name in networks:
-        for side, values in alone("torch", race, name, runs).items():
-            each = tuple(1e6 * s / (STEPS * ROW.batch_size) for s in values)
+        for side, seconds in alone("torch", race, name, runs).items():
+            values = tuple(1e6 * s / (STEPS * RECIPE.batch_size) for s in seconds)
             goal = GOAL if side == "kerasnets" else None
-            figures.append(Figure(f"{name}, crop, flip and normalize", side, "µs a picture", each, goal))
+            figures.append(Figure(f"{name}, crop, flip and normalize", side, "µs a picture", values, goal))
             tell(figures[-1].line())
     return figures
 
 
-# ---- run in the process of torch ----
+# ---- in the process of torch ----
 
 
-def race(name, runs):
-    """{side: [seconds, one for each run]}, in turn."""
+def race(name: str, runs: int) -> dict[str, list[float]]:
+    """Return {competitor: seconds of each run}; competitors run in turn, after one run to warm up."""
     import torch
 
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
     torch.set_num_threads(1)
     shape = NETWORKS[name]
-    pixels = np.random.default_rng(0).integers(0, 256, (STEPS * ROW.batch_size, *shape), np.uint8)
-    seconds = {}
+    pixels = np.random.default_rng(0).integers(0, 256, (STEPS * RECIPE.batch_size, *shape), np.uint8)
+    seconds: dict[str, list[float]] = {}
     for epoch in range(runs + 1):
         for side, batches in sides(pixels, epoch).items():
-            begun = time.perf_counter()
+            begin = time.perf_counter()
             for images in batches:
                 assert len(images)
-            seconds.setdefault(side, []).append(time.perf_counter() - begun)
+            seconds.setdefault(side, []).append(time.perf_counter() - begin)
     return {side: values[1:] for side, values in seconds.items()}
 
 
-def sides(pixels, epoch):
-    """{side: the batches of images of one epoch}, each made ready when it is asked for."""
+def sides(pixels: np.ndarray, epoch: int) -> dict[str, Iterable[Any]]:
+    """Return {competitor: the batches of images of one epoch}, each prepared on demand."""
     import keras
     from torch.utils.data import DataLoader
     from torchvision import transforms
@@ -66,18 +72,18 @@ def sides(pixels, epoch):
     from kerasnets.training.fast import torch_layers
 
     labels = np.zeros(len(pixels), int)
-    plan = Batches(pixels, labels, ROW.batch_size, epoch + 1, seed=0, first=epoch, augmentation=ROW.augmentation)
-    entered = keras.Input(pixels.shape[1:], dtype="uint8")
-    layer = keras.layers.Rescaling(*ROW.scaling)
-    layer(entered)
+    plan = Batches(pixels, labels, RECIPE.batch_size, epoch + 1, seed=0, first=epoch, augmentation=RECIPE.augmentation)
+    inputs = keras.Input(pixels.shape[1:], dtype="uint8")
+    layer = keras.layers.Rescaling(*RECIPE.scaling)
+    layer(inputs)
     normalize = torch_layers.rescaling(layer)
     tutorial = transforms.Compose([
         transforms.RandomCrop(pixels.shape[1:3], padding=4), transforms.RandomHorizontalFlip(),
-        transforms.ToTensor(), transforms.Normalize(ROW.mean, ROW.std),
+        transforms.ToTensor(), transforms.Normalize(RECIPE.mean, RECIPE.std),
     ])  # fmt: skip
-    loader = DataLoader(Pictures(pixels, labels, tutorial), batch_size=ROW.batch_size, shuffle=True)
+    loader = DataLoader(Pictures(pixels, labels, tutorial), batch_size=RECIPE.batch_size, shuffle=True)
     return {
-        "kerasnets, before it is normalized": (plan[i][0] for i in range(plan.steps_per_epoch)),
+        "kerasnets, without normalization": (plan[i][0] for i in range(plan.steps_per_epoch)),
         "kerasnets": (normalize(True, keras.ops.convert_to_tensor(plan[i][0])) for i in range(plan.steps_per_epoch)),
         "tutorial (DataLoader, PIL)": (images for images, _ in loader),
     }

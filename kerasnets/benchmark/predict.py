@@ -1,6 +1,6 @@
-"""How long a prediction takes and how much memory: in a fresh process, warm, and over a folder.
+"""The time and memory of a prediction: in a fresh process, with a loaded model, and for a folder of pictures.
 
-Each figure is of processes that do nothing else.
+Each figure is measured in processes that do nothing else.
 """
 
 import statistics
@@ -8,20 +8,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kerasnets.benchmark.figures import Figure, in_turn, last_line
+from kerasnets.benchmark.figures import Figure, Tell, in_turn, last_line
 from kerasnets.prediction import engines
 from kerasnets.runtime import backends
 from kerasnets.saving import shipped
 
 MNIST = shipped.path_of("mnist_cnn-mnist", shipped.KERAS)
 PHOTO = shipped.photo()
-NETWORKS = ("vgg16", "resnet50")  # with fresh weights, which take as long as trained ones
+NETWORKS = ("vgg16", "resnet50")  # with fresh weights, which are as fast as trained ones
 FOLDER = 1000  # pictures
-# What is to be reached at most
+# The largest value that reaches the goal
 GOALS = {
     ("mnist_cnn, fresh process", "seconds"): 0.25,
     ("mnist_cnn, fresh process", "MiB"): 80,
@@ -31,18 +32,21 @@ GOALS = {
 }
 
 
-def measure(runs, networks=NETWORKS, tell=print):
-    """Measure predictions by each installed engine that reads .keras or ONNX; return the Figures.
+def measure(runs: int, networks: Sequence[str] = NETWORKS, tell: Tell = print) -> list[Figure]:
+    """Return the figures of predictions by each installed engine that reads .keras or ONNX.
 
-    runs: processes of each kind; networks: those to measure warm at their usual size; `tell` is told a line for each.
+    Args:
+        runs: Processes of each kind.
+        networks: Networks to measure warm, at their usual input shape.
+        tell: Is called with a line for each figure.
     """
     figures = []
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         mnist = [MNIST, exported(MNIST, folder)]
         chosen = engines_of(mnist)
-        found = in_turn(runs, {engine: (path, engine) for engine, path in chosen.items()}, fresh_process)
-        for engine, measured in found.items():
+        fresh = in_turn(runs, {engine: (path, engine) for engine, path in chosen.items()}, fresh_process)
+        for engine, measured in fresh.items():
             for unit, values in zip(("seconds", "MiB"), zip(*measured, strict=True), strict=True):
                 figures.append(figure("mnist_cnn, fresh process", engine, unit, values))
         figures += warm_figures("mnist_cnn", chosen, runs, 200)
@@ -51,43 +55,43 @@ def measure(runs, networks=NETWORKS, tell=print):
             tell(each.line())
         for name in networks:
             keras_file = fresh_weights(name, folder)
-            measured = warm_figures(name, engines_of([keras_file, exported(keras_file, folder)]), runs, 10)
-            for each in measured:
+            warm = warm_figures(name, engines_of([keras_file, exported(keras_file, folder)]), runs, 10)
+            for each in warm:
                 tell(each.line())
-            figures += measured
+            figures += warm
     return figures
 
 
-def exported(path, folder):
-    """The ONNX file made of a model file, in `folder`."""
+def exported(path: Path, folder: Path) -> Path:
+    """Export a model file to ONNX in `folder`; return the new file."""
     from kerasnets.export import export
 
     return Path(export(path, folder / f"{path.stem}.onnx").file)
 
 
-def engines_of(paths):
-    """{engine: the first of `paths` that it reads} of those engines that are installed."""
+def engines_of(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return {engine: the first of `paths` that it reads} for the installed engines."""
     return {
-        name: next(path for path in paths if path.suffix in row.suffixes)
-        for name, row in engines.ENGINES.items()
-        if backends.is_installed(row.package) and any(path.suffix in row.suffixes for path in paths)
+        name: next(path for path in paths if path.suffix in engine.suffixes)
+        for name, engine in engines.ENGINES.items()
+        if backends.is_installed(engine.package) and any(path.suffix in engine.suffixes for path in paths)
     }
 
 
-# Prints seconds and KiB of a command. By a process of its own, since Linux counts what a process had before it became
-# the command, which is this one's memory.
+# Prints seconds and KiB of a command. It needs its own process, because Linux counts the memory that a process had
+# before it became the command, here the memory of the benchmark.
 TIMED = """
 import os, subprocess, sys, time
-begun = time.perf_counter()
+begin = time.perf_counter()
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
 _, status, usage = os.wait4(process.pid, 0)
-print(time.perf_counter() - begun, usage.ru_maxrss)
+print(time.perf_counter() - begin, usage.ru_maxrss)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def fresh_process(path, engine):
-    """(seconds, MiB at most) of `kerasnets predict` on one photo, as the shell would run it."""
+def fresh_process(path: Path, engine: str) -> tuple[float, float]:
+    """Return (seconds, peak MiB) of `kerasnets predict` on one photo, run as from a shell."""
     command = [sys.executable, "-m", "kerasnets", "predict", str(path), str(PHOTO), "--engine", engine]
     timed = [sys.executable, "-c", TIMED, *command]
     done = subprocess.run(timed, env=backends.environment(), capture_output=True, text=True)
@@ -97,28 +101,27 @@ def fresh_process(path, engine):
     return float(seconds), int(kibibytes) / 1024
 
 
-def warm_figures(name, chosen, runs, repeats):
+def warm_figures(name: str, chosen: Mapping[str, Path], runs: int, repeats: int) -> list[Figure]:
     jobs = {engine: ("one_warm", path, engine, repeats) for engine, path in chosen.items()}
-    found = in_turn(runs, jobs, in_process)
-    return [figure(f"{name}, warm", engine, "ms", measured) for engine, measured in found.items()]
+    return [figure(f"{name}, warm", engine, "ms", ms) for engine, ms in in_turn(runs, jobs, in_process).items()]
 
 
-def folder_figures(chosen, folder, runs):
-    """Pictures a second from a folder of MNIST-size PNGs, and of reading and preparing them without a network."""
+def folder_figures(chosen: Mapping[str, Path], folder: Path, runs: int) -> list[Figure]:
+    """Return pictures a second for a folder of PNGs of MNIST's size; with no engine, pictures are only prepared."""
     place = folder / "pictures"
     write_pictures(place)
     jobs = {engine: ("folder_of", path, engine, place) for engine, path in chosen.items()}
     jobs["none"] = ("decoding_of", next(iter(chosen.values())), next(iter(chosen)), place)
-    found = in_turn(runs, jobs, in_process)
-    return [figure(f"{FOLDER} PNGs of 28x28", engine, "pictures/s", them) for engine, them in found.items()]
+    rates = in_turn(runs, jobs, in_process)
+    return [figure(f"{FOLDER} PNGs of 28x28", engine, "pictures/s", values) for engine, values in rates.items()]
 
 
-def figure(what, engine, unit, values):
+def figure(what: str, engine: str, unit: str, values: Iterable[float]) -> Figure:
     return Figure(what, engine, unit, tuple(values), GOALS.get((what, unit)))
 
 
-def in_process(function, path, engine, argument):
-    """What `function` of this module returns, in a process of its own."""
+def in_process(function: str, path: Path, engine: str, argument: object) -> float:
+    """Return the result of a function of this module, called in its own process."""
     code = "import sys; from kerasnets.benchmark import predict as b; print(getattr(b, sys.argv[1])(*sys.argv[2:]))"
     process = subprocess.run(
         [sys.executable, "-c", code, function, str(path), engine, str(argument)],
@@ -131,55 +134,55 @@ def in_process(function, path, engine, argument):
     return float(last_line(process.stdout))
 
 
-# ---- run in processes of their own ----
+# ---- in their own processes; arguments are text ----
 
 
-def one_warm(path, engine, repeats):
-    """The median milliseconds of one picture, in an array of the network's size, after the first few."""
+def one_warm(path: str, engine: str, repeats: str) -> float:
+    """Return the median milliseconds for one array of the network's size, after the first three."""
     from kerasnets.prediction import Classifier
 
     classifier = Classifier.load(path, engine)
     picture = np.random.default_rng(0).integers(0, 256, classifier.input_shape, np.uint8)
     if classifier.card.input_kind == "mnist":
-        (picture,) = classifier.predict([PHOTO])
-        picture = picture.pixels
+        [prediction] = classifier.predict([PHOTO])
+        picture = prediction.pixels
     times = []
     for _ in range(int(repeats) + 3):
-        begun = time.perf_counter()
+        begin = time.perf_counter()
         classifier.predict([picture])
-        times.append(1000 * (time.perf_counter() - begun))
+        times.append(1000 * (time.perf_counter() - begin))
     return statistics.median(times[3:])
 
 
-def folder_of(path, engine, folder):
-    """Pictures a second, the network loaded before."""
+def folder_of(path: str, engine: str, folder: str) -> float:
+    """Return pictures a second with a loaded model."""
     from kerasnets.prediction import Classifier
 
     classifier = Classifier.load(path, engine)
     paths = sorted(Path(folder).iterdir())
     classifier.predict(paths[:64])
-    begun = time.perf_counter()
+    begin = time.perf_counter()
     classifier.predict(paths)
-    return len(paths) / (time.perf_counter() - begun)
+    return len(paths) / (time.perf_counter() - begin)
 
 
-def decoding_of(path, engine, folder):
-    """The same without the network."""
+def decoding_of(path: str, engine: str, folder: str) -> float:
+    """Return pictures a second that are read and prepared, without the network."""
     from kerasnets.prediction import Classifier
 
     classifier = Classifier.load(path, engine)
     paths = sorted(Path(folder).iterdir())
-    begun = time.perf_counter()
+    begin = time.perf_counter()
     for picture in paths:
         classifier.prepared(picture)
-    return len(paths) / (time.perf_counter() - begun)
+    return len(paths) / (time.perf_counter() - begin)
 
 
-# ---- what is measured on ----
+# ---- pictures and models ----
 
 
-def write_pictures(folder):
-    """Write FOLDER of scikit-learn's digits, in MNIST's form, as PNG."""
+def write_pictures(folder: Path) -> None:
+    """Write FOLDER of scikit-learn's digits as PNG, in MNIST's size."""
     import cv2
 
     from kerasnets.data import load_data
@@ -189,8 +192,8 @@ def write_pictures(folder):
         cv2.imwrite(str(folder / f"{i:04d}.png"), image)
 
 
-def fresh_weights(name, folder):
-    """A model file of the network `name` with fresh weights, for pictures of any kind."""
+def fresh_weights(name: str, folder: Path) -> Path:
+    """Write a model file of a network with fresh weights; return it."""
     from kerasnets.export import route_of
     from kerasnets.runtime.processes import Worker
 
@@ -203,7 +206,7 @@ def fresh_weights(name, folder):
     return path
 
 
-def write_fresh(name, path):
+def write_fresh(name: str, path: Path) -> None:
     import kerasnets
 
     network = kerasnets.build(name)

@@ -1,5 +1,9 @@
-"""The rivals in plain PyTorch: a loop on tensors in memory, in either layout, and the tutorials' DataLoader."""
+"""The competitors in plain PyTorch: a loop on tensors in memory, in either layout, and the tutorials' DataLoader."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
 import numpy as np
 import torch
 from PIL import Image
@@ -7,113 +11,123 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
 
+from kerasnets.benchmark.train import Learn
 from kerasnets.proof import reference, twins
+from kerasnets.recipes import Recipe
 
-OPTIMIZERS = {  # with Keras' epsilon, by which the steps are the same
-    "adam": lambda row, weights: torch.optim.Adam(weights, row.learning_rate, eps=1e-7),
-    "rmsprop": lambda row, weights: torch.optim.RMSprop(weights, row.learning_rate, alpha=0.9, eps=1e-7),
-    "sgd": lambda row, weights: torch.optim.SGD(weights, row.learning_rate, momentum=row.momentum),
+Batch = tuple[torch.Tensor, torch.Tensor]  # images, labels
+TrainStep = Callable[[torch.Tensor, torch.Tensor], tuple[float, float]]  # -> (loss, correct answers), sums of the batch
+
+# With Keras' epsilon, which makes the steps equal
+OPTIMIZERS: dict[str, Callable[[Recipe, Any], torch.optim.Optimizer]] = {
+    "adam": lambda recipe, weights: torch.optim.Adam(weights, recipe.learning_rate, eps=1e-7),
+    "rmsprop": lambda recipe, weights: torch.optim.RMSprop(weights, recipe.learning_rate, alpha=0.9, eps=1e-7),
+    "sgd": lambda recipe, weights: torch.optim.SGD(weights, recipe.learning_rate, momentum=recipe.momentum),
 }
 
 
-def rivals(network, row, pixels, labels):
-    """{name: function that trains one epoch in an order of the pictures and returns its (loss, accuracy)}.
+def competitors(network: keras.Model, recipe: Recipe, pixels: np.ndarray, labels: np.ndarray) -> dict[str, Learn]:
+    """Return {name: function that trains one epoch}.
 
-    Each has a network of its own with the weights of `network`. pixels: uint8 (n, height, width, channels).
+    Args:
+        network: The network; each competitor has its own copy of the weights.
+        recipe: Optimizer, batch size and scaling.
+        pixels: uint8 (n, height, width, channels).
+        labels: Integers (n,).
     """
-    images, labels = scaled(row, pixels).to(place(network)), torch.from_numpy(labels).to(place(network))
+    device = device_of(network)
+    images, targets = scaled(recipe, pixels).to(device), torch.from_numpy(labels).to(device)
+    in_channels_last = images.contiguous(memory_format=torch.channels_last)
+    twin_in_channels_last = twin_of(network, recipe).to(memory_format=torch.channels_last)
     return {
-        "PyTorch": in_memory(twin_of(network, row), row, images, labels),
-        "PyTorch, channels_last": in_memory(
-            twin_of(network, row).to(memory_format=torch.channels_last),
-            row,
-            images.contiguous(memory_format=torch.channels_last),
-            labels,
-        ),
-        "tutorial (PyTorch, DataLoader)": by_data_loader(twin_of(network, row), row, pixels, labels),
+        "PyTorch": in_memory(twin_of(network, recipe), recipe, images, targets),
+        "PyTorch, channels_last": in_memory(twin_in_channels_last, recipe, in_channels_last, targets),
+        "tutorial (PyTorch, DataLoader)": by_data_loader(twin_of(network, recipe), recipe, pixels, labels),
     }
 
 
-def scaled(row, pixels):
-    """float32 (n, channels, height, width), as the recipe scales pixels."""
-    scale, offset = (torch.tensor(np.float32(each)).reshape(-1, 1, 1) for each in row.scaling)
+def scaled(recipe: Recipe, pixels: np.ndarray) -> torch.Tensor:
+    """Return float32 (n, channels, height, width), scaled as the recipe does."""
+    scale, offset = (torch.tensor(np.float32(each)).reshape(-1, 1, 1) for each in recipe.scaling)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous() * scale + offset
 
 
-def twin_of(network, row):
-    options = {"input_shape": network.input_shape[1:], "num_classes": network.output_shape[-1], **row.options}
-    twin = twins.build(row.model, **options)
+def twin_of(network: keras.Model, recipe: Recipe) -> nn.Module:
+    """Return the network in plain PyTorch, with the same weights, in training mode."""
+    options = {"input_shape": network.input_shape[1:], "num_classes": network.output_shape[-1], **recipe.options}
+    twin: nn.Module = twins.build(recipe.model, **options)
     reference.load_twin(twin, network)
-    return twin.train().to(place(network))
+    return twin.train().to(device_of(network))
 
 
-def place(network):
-    """The device on which the network's weights are."""
+def device_of(network: keras.Model) -> torch.device:
+    """Return the device of the network's weights."""
     return network.variables[0].value.device
 
 
-def in_memory(twin, row, images, labels):
-    """A loop that fetches a batch by its indices."""
-    step = step_of(twin, row)
+def in_memory(twin: nn.Module, recipe: Recipe, images: torch.Tensor, labels: torch.Tensor) -> Learn:
+    """Return a loop that takes each batch from memory by its indices."""
+    step = step_of(twin, recipe)
 
-    def train(order):
-        return epoch(
-            step, ((images[chosen], labels[chosen]) for chosen in torch.from_numpy(order).split(row.batch_size))
-        )
+    def train(order: np.ndarray) -> tuple[float, float]:
+        batches = torch.from_numpy(order).split(recipe.batch_size)
+        return train_epoch(step, ((images[chosen], labels[chosen]) for chosen in batches))
 
     return train
 
 
-def by_data_loader(twin, row, pixels, labels):
-    """The tutorials' way: torchvision's data sets give a PIL picture at a time, which transforms bring to a tensor."""
-    step = step_of(twin, row)
-    mean, deviation = np.broadcast_to(row.mean, pixels.shape[-1:]), np.broadcast_to(row.std, pixels.shape[-1:])
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean.tolist(), deviation.tolist())])
+def by_data_loader(twin: nn.Module, recipe: Recipe, pixels: np.ndarray, labels: np.ndarray) -> Learn:
+    """Return the tutorials' loop: transforms turn the PIL pictures of torchvision's data sets into tensors, singly."""
+    step = step_of(twin, recipe)
+    channels = pixels.shape[-1:]
+    mean, std = np.broadcast_to(recipe.mean, channels), np.broadcast_to(recipe.std, channels)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean.tolist(), std.tolist())])
     pictures = Pictures(pixels, labels, transform)
 
-    def train(order):
-        return epoch(step, DataLoader(Subset(pictures, order.tolist()), batch_size=row.batch_size))
+    def train(order: np.ndarray) -> tuple[float, float]:
+        return train_epoch(step, DataLoader(Subset(pictures, order.tolist()), batch_size=recipe.batch_size))
 
     return train
 
 
-class Pictures(Dataset):
-    """As torchvision.datasets.MNIST and CIFAR10 hold them."""
+class Pictures(Dataset[tuple[torch.Tensor, int]]):
+    """A data set like torchvision.datasets.MNIST and CIFAR10."""
 
-    def __init__(self, pixels, labels, transform):
-        self.pixels, self.labels, self.transform = (
-            pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels,
-            labels,
-            transform,
-        )
+    def __init__(
+        self, pixels: np.ndarray, labels: np.ndarray, transform: Callable[[Image.Image], torch.Tensor]
+    ) -> None:
+        self.pixels = pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels
+        self.labels, self.transform = labels, transform
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         return self.transform(Image.fromarray(self.pixels[index])), int(self.labels[index])
 
 
-def step_of(twin, row):
-    """A function that trains one batch and returns (loss, how many are right), summed over its pictures."""
-    optimizer = OPTIMIZERS[row.optimizer](row, twin.parameters())
+def step_of(twin: nn.Module, recipe: Recipe) -> TrainStep:
+    """Return a function that trains on one batch."""
+    optimizer = OPTIMIZERS[recipe.optimizer](recipe, twin.parameters())
     device = next(twin.parameters()).device
 
-    def step(images, labels):
+    def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
         images, labels = images.to(device), labels.to(device)
         optimizer.zero_grad(set_to_none=True)
         logits = twin(images)
         loss = nn.functional.cross_entropy(logits, labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item() * len(labels), (logits.argmax(1) == labels).sum().item()
 
     return step
 
 
-def epoch(step, batches):
-    loss = right = count = 0
+def train_epoch(step: TrainStep, batches: Iterable[Batch]) -> tuple[float, float]:
+    """Train on each batch; return (loss, accuracy) of the epoch."""
+    loss = right = 0.0
+    count = 0
     for images, labels in batches:
-        one, of_these = step(images, labels)
-        loss, right, count = loss + one, right + of_these, count + len(labels)
+        batch_loss, batch_right = step(images, labels)
+        loss, right, count = loss + batch_loss, right + batch_right, count + len(labels)
     return loss / count, right / count

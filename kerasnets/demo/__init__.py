@@ -1,4 +1,4 @@
-"""The demo page: a digit is drawn, a picture dropped, a camera held at something, and models say what they see."""
+"""The demo page: draw a digit, drop a picture or use the camera, and see the answers of models."""
 
 from kerasnets.demo.app import ADDRESS, PORT, serve
 

@@ -1,35 +1,44 @@
-"""What one model answers for a picture, and what its layers give. All of it runs in the process that has the model."""
+"""The answers and feature maps of one model. These functions run in the process that holds the model.
+
+A model is named by its path, by its version (which changes when the file is rewritten) and by its engine.
+"""
 
 import functools
 import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasnets.errors import BadInputError
 from kerasnets.prediction import Classifier
 
-LOCK = threading.Lock()  # of threads that come together, one opens a file
+if TYPE_CHECKING:
+    from kerasnets.demo.feature_maps import LayerMaps
+
+LOCK = threading.Lock()  # only one thread loads a file
 
 
-def classifier_of(path, version, engine):
-    """The prediction.Classifier of a model file, the same until the file is written anew."""
+def classifier_of(path: str, version: int, engine: str) -> Classifier:
+    """Return the Classifier of a model file, which stays in memory."""
     with LOCK:
-        return opened(path, version, engine)
+        return load(path, version, engine)
 
 
 @functools.cache
-def opened(path, version, engine):
+def load(path: str, version: int, engine: str) -> Classifier:
     return Classifier.load(path, engine)
 
 
-def prepare(path, version, engine):
-    """Load a model and let it compute once, so that the first answer is as fast as the others; say what it is.
+def prepare(path: str, version: int, engine: str) -> dict[str, Any]:
+    """Load a model and run it once, so that the first answer is as fast as the others; return what the page shows.
 
-    Raises BadInputError for a damaged file, and for one of rows.
+    Raises:
+        BadInputError: The file is damaged, or the model takes rows of numbers.
     """
     classifier = classifier_of(path, version, engine)
     if len(classifier.input_shape) != 3:
-        raise BadInputError(f"{classifier.path.name} takes rows of {classifier.input_shape[0]} numbers, no pictures")
+        columns = classifier.input_shape[0]
+        raise BadInputError(f"takes rows of {columns} numbers, no pictures", path=classifier.path.name)
     blank = np.zeros((1, *classifier.input_shape), np.uint8)
     names = classifier.names_of(classifier.engine(blank))
     card = classifier.card
@@ -44,10 +53,11 @@ def prepare(path, version, engine):
     }
 
 
-def answer(path, version, engine, picture):
-    """(probabilities in the order of the classes, pixels that the network saw) of one picture, uint8 (h, w, 3).
+def answer(path: str, version: int, engine: str, picture: np.ndarray) -> tuple[list[float], np.ndarray]:
+    """Return the probabilities in the order of the classes, and the network's input, for a uint8 (h, w, 3) picture.
 
-    Raises BadInputError where there is nothing to see.
+    Raises:
+        BadInputError: The picture shows nothing.
     """
     classifier = classifier_of(path, version, engine)
     [prediction] = classifier.predict([picture])
@@ -56,24 +66,24 @@ def answer(path, version, engine, picture):
     return [shares[name] for name in names], prediction.pixels
 
 
-def layers(path, version):
-    """What there is to see of each layer: a list of dictionaries. The model is loaded, and computes once."""
+def layers(path: str, version: int) -> dict[str, Any]:
+    """Return the layers as LayerMaps.describe does. The model is loaded and runs once."""
     return layer_maps(path, version).describe()
 
 
-def maps(path, version, pixels):
-    """(a dictionary for each layer, their maps as bytes) of what the network saw: uint8 (height, width, channels)."""
+def maps(path: str, version: int, pixels: np.ndarray) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the feature maps of the network's input, as LayerMaps.draw does."""
     return layer_maps(path, version).draw(pixels)
 
 
-def layer_maps(path, version):
+def layer_maps(path: str, version: int) -> "LayerMaps":
     classifier = classifier_of(path, version, "keras")
     with LOCK:
-        return made(classifier)
+        return maps_of(classifier)
 
 
 @functools.cache
-def made(classifier):
+def maps_of(classifier: Classifier) -> "LayerMaps":
     from kerasnets.demo.feature_maps import LayerMaps  # which imports Keras
 
     return LayerMaps(classifier.engine)

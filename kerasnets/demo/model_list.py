@@ -1,85 +1,101 @@
-"""Which model files the page offers, and what can run each of them here."""
+"""The model files that the page offers, and the engines that can run each of them here."""
 
 import functools
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kerasnets.errors import BadInputError, nearest_first, shorten
+from kerasnets.errors import BadInputError, nearest_first
 from kerasnets.prediction.engines import ENGINES, choose
 from kerasnets.runtime import backends
 from kerasnets.saving import formats, shipped
 
-FOLDERS = ("models_saved", "models_saved/pretrained")  # where models are found, beside those that are named
-# The model that the page begins with, unless one is named: it reads digits without a framework.
+FOLDERS = ("models_saved", "models_saved/pretrained")  # searched for models besides the named ones
+# Shown first if it is there: it reads digits without a framework
 FIRSTS = tuple(f"{folder}/mnist_cnn-mnist.onnx" for folder in (FOLDERS[1], shipped.INSTALLED.as_posix()))
-ON = " on "  # between engine and backend, in the name of what runs a model
-NEEDS_KERAS = {"keras": None, "tensorflow": "tensorflow"}  # engine -> its only backend; they get processes of their own
+ON = " on "  # between engine and backend in the name of a runner
+NEEDS_KERAS = {
+    "keras": None,
+    "tensorflow": "tensorflow",
+}  # engine in its own process -> its backend, if it has one only
 
 
-def offered(named=()):
-    """{name: Path} of the model files: those that were named, then those of pictures in FOLDERS.
+def offered(named: Sequence[str | Path] = ()) -> dict[str, Path]:
+    """Return {path as text: path} of the models: first those in `named`, then models of pictures in FOLDERS.
 
-    A name is the path as text. Of a folder, which may be a SavedModel, no one is found: that is a program, and must be
-    named.
+    A folder, which may be a SavedModel, is offered only if it is named, because a SavedModel is a program.
     """
-    found = [Path(path) for path in named]
+    paths = [Path(path) for path in named]
     for folder in (*FOLDERS, shipped.INSTALLED):
-        there = sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in formats.FORMS)
-        found += [path for path in there if not columns_of(path)]
-    firsts = {path.resolve(): path for path in reversed(found)}.values()
-    return {path.as_posix(): path for path in found if path in firsts}
+        files = sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in formats.FORMS)
+        paths += [path for path in files if not columns_of(path)]
+    firsts = {path.resolve(): path for path in reversed(paths)}.values()
+    return {path.as_posix(): path for path in paths if path in firsts}
 
 
-def columns_of(path):
-    """How many numbers a row has that the model file takes; 0 of one that takes pictures, or does not say."""
+def columns_of(path: Path) -> int:
+    """Return the number of columns of a model of rows; 0 for a model of pictures, or if the file does not say."""
     try:
-        return columns_told(path, version_of(path))
-    except OSError:  # it is gone
+        return columns_in_card(path, version_of(path))
+    except OSError:  # the file is gone
         return 0
 
 
 @functools.cache
-def columns_told(path, version):
+def columns_in_card(path: Path, version: int) -> int:
     try:
         shape = formats.load(path).input_shape
-    except BadInputError:  # which is told when the file is chosen
+    except BadInputError:  # the page shows the error when the file is chosen
         return 0
-    return shape[0] if len(shape) == 1 else 0
+    return int(shape[0]) if len(shape) == 1 else 0
 
 
-def first_of(models, named=()):
-    """The name of the model that the page begins with."""
+def first_of(models: Mapping[str, Path], named: Sequence[str | Path] = ()) -> str:
+    """Return the name of the model that the page shows first."""
     return next((name for name in FIRSTS if name in models and not named), next(iter(models)))
 
 
-def check(named):
-    """{name: Path} as `offered`; raises where a named file cannot be used, and where there is none at all."""
+def check(named: Sequence[str | Path]) -> dict[str, Path]:
+    """Return the models as `offered` does.
+
+    Raises:
+        BadInputError: A named file cannot be used, or there is no model at all.
+        ValueError: KERAS_BACKEND has an unknown name.
+        ImportError: The engine of a named file, or KERAS_BACKEND, is not installed.
+    """
     if os.environ.get("KERAS_BACKEND"):
         backends.requested()
     for path in named:
         formats.load(path)
         choose(path)
-        if columns := columns_of(path):
-            raise BadInputError(f"{shorten(path)} takes rows of {columns} numbers; name a model that takes pictures")
+        if columns := columns_of(Path(path)):
+            raise BadInputError(
+                f"takes rows of {columns} numbers", path=path, remedy="name a model that takes pictures"
+            )
     models = offered(named)
     if not models:
-        raise BadInputError(f"no model file in {' or '.join(FOLDERS)}; name one, or make one by scripts/train_mnist.py")
+        raise BadInputError(
+            f"no model file in {' or '.join(FOLDERS)}", remedy="name one, or make one by scripts/train_mnist.py"
+        )
     return models
 
 
-def runners(path):
-    """What can run a model file here, the fastest to begin first: names of engines, Keras with each backend.
+def runners(path: Path) -> list[str]:
+    """Return the installed engines that run a model file, the default first; Keras once for each backend.
 
-    KERAS_BACKEND's comes first. Raises as engines.choose where there is none.
+    Raises:
+        BadInputError: No engine reads such files.
+        ImportError: No engine that reads them is installed.
     """
     first = choose(path)
-    readers = [name for name, row in ENGINES.items() if formats.suffix_of(path) in row.suffixes]
+    readers = [name for name, engine in ENGINES.items() if formats.suffix_of(path) in engine.suffixes]
     readers.sort(key=lambda name: name != first)
-    return [each for name in readers if backends.is_installed(ENGINES[name].package) for each in forms_of(name)]
+    installed = [name for name in readers if backends.is_installed(ENGINES[name].package)]
+    return [runner for name in installed for runner in runners_of_engine(name)]
 
 
-def forms_of(engine):
-    """An engine by its name, or once for each backend that it may run on."""
+def runners_of_engine(engine: str) -> list[str]:
+    """Return the engine's name, or for Keras a name for each installed backend, KERAS_BACKEND's first."""
     if engine != "keras":
         return [engine]
     first = backends.requested()
@@ -87,10 +103,11 @@ def forms_of(engine):
     return [f"{engine}{ON}{backend}" for backend in known if backends.is_installed(backend)]
 
 
-def parts_of(path, runner=""):
-    """(engine, backend or None) of what runs a model file, as `runners` has it; by default the first.
+def parts_of(path: Path, runner: str = "") -> tuple[str, str | None]:
+    """Return (engine, backend or None) of a runner of a model file, by default the first one.
 
-    Raises ValueError for one that does not.
+    Raises:
+        ValueError: The runner cannot run the file.
     """
     known = runners(path)
     if runner and runner not in known:
@@ -99,27 +116,27 @@ def parts_of(path, runner=""):
     return engine, backend or NEEDS_KERAS.get(engine)
 
 
-def twin_of(path):
-    """The .keras or .h5 file that has a model file's layers: itself, or one of the same name and weights beside it.
+def file_with_layers(path: Path) -> Path:
+    """Return the .keras or .h5 file of a model: `path` itself, or a file of the same name and weights in its folder.
 
-    Raises BadInputError, which says why there is none.
+    Raises:
+        BadInputError: There is no such file.
     """
-    if path.suffix in ENGINES["keras"].suffixes:
+    suffixes = ENGINES["keras"].suffixes
+    if path.suffix in suffixes:
         return path
-    beside = [path.with_suffix(suffix) for suffix in ENGINES["keras"].suffixes]
-    there = [twin for twin in beside if twin.is_file()]
-    if not there:
+    candidates = [path.with_suffix(suffix) for suffix in suffixes]
+    other = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if other is None:
         raise BadInputError(
-            f"{path.name} keeps no layers for Keras to show; with {beside[0].name} beside it there are feature maps"
+            f"{path.name} has no layers that Keras can show; put {candidates[0].name} beside it to see feature maps"
         )
-    if (
-        not formats.load(path).weights_sha256
-        or formats.load(path).weights_sha256 != formats.load(there[0]).weights_sha256
-    ):
-        raise BadInputError(f"{there[0].name} beside {path.name} has other weights; export it again for feature maps")
-    return there[0]
+    sha256 = formats.load(path).weights_sha256
+    if not sha256 or sha256 != formats.load(other).weights_sha256:
+        raise BadInputError(f"{other.name} and {path.name} have different weights; export again to see feature maps")
+    return other
 
 
-def version_of(path):
-    """What changes when a model file is written anew."""
+def version_of(path: Path) -> int:
+    """Return a number that changes when a model file is rewritten."""
     return max(file.stat().st_mtime_ns for file in formats.files_of(path))

@@ -1,18 +1,18 @@
 "use strict";
-// The page: a picture goes to each model as a PGM or PPM (drawn, camera) or as the file that it is, and what comes back
-// is drawn. Probabilities are asked for first, feature maps once they are there.
+// The page sends a picture to each model, and draws the answer. A drawing or a camera frame is sent as PGM or PPM, a file
+// unchanged. The page requests the probabilities first, and the feature maps after the answer.
 
-const PEN = 24; // pixels of the paper's 336: a digit over most of it gets strokes as thick as MNIST's
-const RIM = 42; // pixels of white around what is drawn: ink at a picture's rim is taken for a shadow's edge
-const CAMERA_SIDE = 480; // pixels of a camera's longer side that are sent
-const ALL_CLASSES = 12; // up to so many are shown in their own order; of more, the likeliest ten
-const LIVELY = 50; // milliseconds that feature maps may take to be shown while the pen is down
+const PEN = 24; // pixels of the paper's 336: the strokes of a large digit are then as thick as MNIST's
+const RIM = 42; // pixels of white around a drawing: the model takes ink at the edge of a picture for a shadow
+const CAMERA_SIDE = 480; // pixels of the longer side of a camera frame that is sent
+const ALL_CLASSES = 12; // up to 12 classes are shown in their own order; of more classes, the likeliest ten
+const LIVELY = 50; // milliseconds; feature maps that take longer are shown only when the pen is up
 
 const $ = (selector, within = document) => within.querySelector(selector);
 const paper = $("#paper");
 const ink = paper.getContext("2d", { willReadFrequently: true });
 const columns = [];
-let picture = null; // what is asked about: {bytes, name}
+let picture = null; // the picture to classify: {bytes, name}
 let mostBytes = 10e6;
 
 // ---- the server ----
@@ -32,7 +32,7 @@ async function ask(path, parameters, body) {
 
 const askJson = async (path, parameters = {}) => (await ask(path, parameters)).json();
 
-// JSON and bytes in one: see `framed` in server.py.
+// JSON and bytes in one body: see `framed_response` in server.py.
 async function askFrame(path, parameters, body) {
   const buffer = await (await ask(path, parameters, body)).arrayBuffer();
   const length = new DataView(buffer).getUint32(0, true);
@@ -40,14 +40,14 @@ async function askFrame(path, parameters, body) {
   return { about, bytes: new Uint8Array(buffer, 4 + length) };
 }
 
-// ---- a model and what it says ----
+// ---- a model and its answer ----
 
 class Column {
   constructor(models, name) {
     this.element = $("#column").content.firstElementChild.cloneNode(true);
     this.models = models;
-    this.asked = 0; // pictures so far
-    this.shown = 0; // the last of them whose probabilities stand there
+    this.asked = 0; // the number of requests so far
+    this.shown = 0; // the request whose probabilities are shown
     this.underWay = 0;
     this.mapsUnderWay = false;
     this.mapsTook = 0; // milliseconds
@@ -67,7 +67,7 @@ class Column {
     return { model: this.find(".model").value, runner: this.find(".runner").value };
   }
 
-  // Load the model that is chosen; `another` than before, so that what runs it is to be chosen too.
+  // Load the chosen model. `another`: the model has changed, so its engines must be listed too.
   async open(another) {
     const turn = (this.opening = (this.opening ?? 0) + 1);
     const name = this.find(".model").value;
@@ -76,7 +76,7 @@ class Column {
       this.find(".runner").replaceChildren(...runners.map((each) => new Option(each)));
     }
     this.about = this.layers = null;
-    this.asked += 1; // what is under way is of another model
+    this.asked += 1; // a pending answer is for another model
     this.element.dataset.state = "loading";
     this.find(".trouble").textContent = "";
     this.find(".about").textContent = `loading ${name} …`;
@@ -102,14 +102,14 @@ class Column {
       this.element.dataset.layers = "ready";
       this.updateMaps(null);
     } catch (error) {
-      if (turn === this.opening) this.find(".source").textContent = `None: ${error.message}`;
+      if (turn === this.opening) this.find(".source").textContent = `No feature maps: ${error.message}`;
     }
   }
 
   introduce(about) {
     this.about = about;
     const parts = [about.network, about.dataset && `trained on ${about.dataset}`];
-    if (about.accuracy) parts.push(`${percent(about.accuracy)} right in its test`);
+    if (about.accuracy) parts.push(`test accuracy ${percent(about.accuracy)}`);
     parts.push(`${about.runner}${/^keras|^tensorflow/.test(about.runner) ? "" : ", no framework"}`);
     this.find(".about").textContent = parts.filter(Boolean).join(" · ") + (about.note ? `. ${about.note}` : "");
     const shown = Math.min(about.classes.length, about.classes.length > ALL_CLASSES ? 10 : ALL_CLASSES);
@@ -125,7 +125,8 @@ class Column {
     list.replaceChildren(...this.bars.map((bar) => bar.row));
   }
 
-  // Ask about the picture. `start`: when the person was done with it, null for a camera's; `final`: the pen is up.
+  // Request the probabilities. `start`: the time at which the picture was finished, null for a camera; `final`: the pen
+  // is up.
   async update(start, final) {
     if (!picture || !this.about) return;
     const turn = ++this.asked;
@@ -179,12 +180,12 @@ class Column {
     this.layers = layers.map((layer) => ({ ...layer, canvases: [], element: layerElement(layer) }));
     this.find(".layers").replaceChildren(...this.layers.map((layer) => layer.element));
     const left = left_out ? ` ${left_out} layers in between are left out.` : "";
-    const by = this.which.model.endsWith(file) ? "By" : `Of ${file} beside it, by`;
+    const by = this.which.model.endsWith(file) ? "Computed by" : `Computed from ${file} by`;
     this.find(".source").textContent =
-      `${by} keras on ${backend}. Each map is dark at its smallest value, light at its largest.${left}`;
+      `${by} keras on ${backend}. Each map has its own scale, from dark (smallest value) to light (largest).${left}`;
   }
 
-  // Ask for the feature maps of what the network saw; one at a time, then once more where that has changed.
+  // Request the feature maps of the network's input: one request at a time, and another one if the input has changed.
   async updateMaps(start, final = true) {
     if (!this.layers || !this.seen) return;
     if (this.mapsUnderWay) {
@@ -202,7 +203,7 @@ class Column {
         if (final && seen === this.seen) this.measure("maps", start);
       }
     } catch (error) {
-      if (layers === this.layers) this.find(".source").textContent = `None: ${error.message}`;
+      if (layers === this.layers) this.find(".source").textContent = `No feature maps: ${error.message}`;
     } finally {
       this.mapsUnderWay = false;
       const wanted = this.mapsWanted;
@@ -231,7 +232,7 @@ class Column {
     this.element.dataset.maps = "shown";
   }
 
-  // Nothing is answered.
+  // Remove the answer.
   empty() {
     this.seen = null;
     this.find(".answer").textContent = "–";
@@ -266,7 +267,7 @@ class Column {
     }
   }
 
-  // For whoever wants to know how long a person waits: tests/demo/test_page.py is one.
+  // Record how long a person waited, for tests/demo/test_page.py.
   measure(what, start) {
     if (start === null) return;
     performance.measure(what, { start, end: performance.now(), detail: { column: columns.indexOf(this) } });
@@ -285,7 +286,7 @@ function layerElement({ name, kind, shape }) {
   return element;
 }
 
-// A model's name without its folder, where no other has the same.
+// The name of a model without its folder, unless two models have the same.
 function shortName(name, models) {
   const end = (path) => path.split("/").at(-1);
   return models.filter((each) => end(each.name) === end(name)).length > 1 ? name : end(name);
@@ -299,7 +300,7 @@ function brief(number) {
 
 // ---- pixels ----
 
-// matplotlib's viridis at nine places, in between by straight lines
+// matplotlib's viridis at nine places, interpolated linearly
 const VIRIDIS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"];
 const COLOURS = new Uint32Array(256);
 COLOURS.forEach((_, level) => {
@@ -334,7 +335,7 @@ function sized(canvas, height, width) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 }
 
-// A picture file of RGBA pixels: PGM of their red, or PPM of all three colours.
+// A picture file from RGBA pixels: PGM of the red channel, or PPM of all three.
 function asFile({ data, width, height }, channels) {
   const head = new TextEncoder().encode(`P${channels === 1 ? 5 : 6} ${width} ${height} 255\n`);
   const bytes = new Uint8Array(head.length + width * height * channels);
@@ -348,9 +349,9 @@ function asFile({ data, width, height }, channels) {
 
 // ---- drawing ----
 
-let last = null; // where the pen is; null: up
-let drawing = false; // whether what lies on the paper was drawn
-let waiting = false; // a picture of the stroke so far is to be asked about when the frame is done
+let last = null; // the place of the pen; null: the pen is up
+let drawing = false; // whether the paper shows a drawing
+let waiting = false; // the stroke so far will be classified in the next animation frame
 
 function wipe() {
   ink.fillStyle = "white";
@@ -428,7 +429,7 @@ function clear() {
   wipe();
   $("#hint").hidden = false;
   tell("");
-  $("#name").textContent = "Pictures may be dropped anywhere on this page, or pasted.";
+  $("#name").textContent = "Drop a picture anywhere on this page, or paste one.";
   columns.forEach((column) => column.clear());
 }
 
@@ -447,7 +448,7 @@ async function take(file) {
   const start = performance.now();
   clear();
   if (file.size > mostBytes) {
-    tell(`${file.name} has ${(file.size / 1e6).toFixed(0)} MB; the page takes ${mostBytes / 1e6}`);
+    tell(`${file.name} has ${(file.size / 1e6).toFixed(0)} MB; the limit is ${mostBytes / 1e6} MB`);
     return;
   }
   try {
@@ -460,14 +461,14 @@ async function take(file) {
   $("#name").textContent = picture.name;
   columns.forEach((column) => column.update(start, true));
   try {
-    lay(await createImageBitmap(file));
+    showOnPaper(await createImageBitmap(file));
   } catch {
     $("#name").textContent = `${picture.name}, which this browser cannot show`;
   }
 }
 
-// Show a picture whole on the paper.
-function lay(image) {
+// Show a whole picture on the paper.
+function showOnPaper(image) {
   const [width, height] = [image.videoWidth || image.width, image.videoHeight || image.height];
   const scale = Math.min(paper.width / width, paper.height / height);
   paper.classList.remove("drawn");
@@ -493,7 +494,7 @@ document.addEventListener("drop", (event) => {
   $("#drop").hidden = true;
   const { files } = event.dataTransfer;
   if (files.length === 1) take(files[0]);
-  else tell(files.length ? `${files.length} files were dropped; drop one picture` : "no file was dropped; save the picture first");
+  else tell(files.length ? `${files.length} files were dropped; drop one picture` : "no file was dropped; save the picture as a file first");
 });
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) take(event.clipboardData.files[0]);
@@ -503,15 +504,15 @@ document.addEventListener("paste", (event) => {
 
 const video = $("#video");
 const frame = document.createElement("canvas");
-let filming = 0; // counts the times it was started; 0 while it is off
-let filmed = 0;
+let filming = 0; // the number of the current start; 0 while the camera is off
+let filmed = 0; // how often the camera was started
 
 async function startCamera() {
   clear();
   const turn = (filming = ++filmed);
   $("#camera").setAttribute("aria-pressed", "true");
   try {
-    if (!navigator.mediaDevices) throw new Error("this browser gives no page a camera");
+    if (!navigator.mediaDevices) throw new Error("this browser offers none");
     const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     if (filming !== turn) {
       stream.getTracks().forEach((track) => track.stop());
@@ -522,13 +523,13 @@ async function startCamera() {
   } catch (error) {
     if (filming !== turn) return;
     stopCamera();
-    const known = { NotFoundError: "none was found", NotAllowedError: "it is not allowed to this page", NotReadableError: "another program has it" };
+    const known = { NotFoundError: "none was found", NotAllowedError: "this page may not use it", NotReadableError: "another program uses it" };
     tell(`no camera: ${known[error.name] ?? error.message}`);
     return;
   }
   $("#hint").hidden = true;
   video.hidden = false;
-  $("#name").textContent = "the camera; press the button again to keep what it sees";
+  $("#name").textContent = "the camera; press the button again to keep the picture";
   while (filming === turn) {
     takeFrame();
     await Promise.all(columns.map((column) => column.update(null, true)));
@@ -558,9 +559,9 @@ $("#camera").addEventListener("click", () => {
     return;
   }
   const seen = !video.hidden;
-  if (seen) lay(video);
+  if (seen) showOnPaper(video);
   stopCamera();
-  if (seen) $("#name").textContent = "what the camera saw";
+  if (seen) $("#name").textContent = "a picture from the camera";
 });
 
 // ---- the columns ----

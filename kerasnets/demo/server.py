@@ -1,6 +1,6 @@
-"""What the page asks for, over HTTP: the page itself, the models, a model's answer for a picture, its feature maps.
+"""The demo's HTTP server: the page, the list of models, a model's answer to a picture, and its feature maps.
 
-Nothing is kept of a picture. Whatever is wrong comes as {"error": one line}.
+No picture is stored. An error is answered as {"error": one line}.
 """
 
 import asyncio
@@ -11,8 +11,10 @@ import os
 import signal
 import struct
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from starlette.applications import Starlette
@@ -20,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -28,9 +31,11 @@ from kerasnets.demo import inference, model_list
 from kerasnets.errors import BadInputError, in_one_line, is_full_memory, shorten
 from kerasnets.runtime.processes import Worker
 
-HOSTS = ("127.0.0.1", "localhost")  # by any other name a foreign page could come to us (DNS rebinding)
+Result = TypeVar("Result")
+
+HOSTS = ("127.0.0.1", "localhost")  # no other name, so that no foreign page reaches us by DNS rebinding
 MOST_BYTES = 10_000_000  # of a picture
-MOST_KEPT = 64_000_000  # of what a network saw, which comes back for its feature maps
+MOST_INPUT_BYTES = 64_000_000  # of a network's input, which the page sends back for the feature maps
 
 FOLDER = Path(__file__).parent
 PAGE = {
@@ -39,7 +44,7 @@ PAGE = {
     "/page.js": ("page.js", "text/javascript"),
 }
 HEADERS = {
-    # Nothing from anywhere else, no frame around us; the page's own icon and a chosen picture are data: and blob:.
+    # The page loads nothing from elsewhere and is shown in no frame; its icon is data:, a chosen picture blob:.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -47,158 +52,165 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-# The first row whose class fits tells the status.
-STATUSES = (
+# The first class that fits an error gives the status.
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadInputError, 422),
-    (ImportError, 501),  # a package that is missing here
+    (ImportError, 501),  # a package that is not installed
     (BrokenProcessPool, 503),
     (ValueError, 400),
 )
 
 
-def app(named=()):
-    """The Starlette application. named: model files beside those that are found; `state.processes` is to be closed."""
-    routes = [Route(path, page) for path in PAGE]
-    routes += [
+def app(named: Sequence[str | Path] = ()) -> Starlette:
+    """Return the application. Its `state.processes` must be closed at the end.
+
+    Args:
+        named: Model files to offer, before those that are found.
+    """
+    routes = [
+        *(Route(path, page) for path in PAGE),
         Route("/models", models),
         Route("/model", model),
         Route("/layers", layers),
         Route("/predict", predict, methods=["POST"]),
         Route("/maps", maps, methods=["POST"]),
     ]
-    made = Starlette(
+    application = Starlette(
         routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)],
-        exception_handlers={HTTPException: told, Exception: told, **{kind: told for kind, _ in STATUSES}},
+        exception_handlers={
+            kind: error_response for kind in (HTTPException, Exception, *(kind for kind, _ in STATUSES))
+        },
     )
-    made.state.named, made.state.processes = tuple(named), Processes()
-    return made
+    application.state.named, application.state.processes = tuple(named), Processes()
+    return application
 
 
-# ---- what is asked ----
+# ---- routes ----
 
 
-async def page(request):
+async def page(request: Request) -> Response:
     file, kind = PAGE[request.url.path]
     return Response((FOLDER / file).read_bytes(), headers=HEADERS, media_type=kind)
 
 
-async def models(request):
-    """The models by name, the one to begin with, what runs each, the first by default."""
-    found = model_list.offered(request.app.state.named)
-    rows = [{"name": name, "runners": runners_of(path)} for name, path in found.items()]
-    return answered({"models": rows, "first": model_list.first_of(found, request.app.state.named), "most": MOST_BYTES})
+async def models(request: Request) -> Response:
+    """The models and their runners, the default runner first; the model to show first; the most bytes of a picture."""
+    named = request.app.state.named
+    paths = model_list.offered(named)
+    listed = [{"name": name, "runners": runners_of(path)} for name, path in paths.items()]
+    return json_response({"models": listed, "first": model_list.first_of(paths, named), "most": MOST_BYTES})
 
 
-async def model(request):
-    """What a model is; it is loaded."""
-    path, engine, backend = chosen(request)
-    about = await on(request, backend, inference.prepare, str(path), model_list.version_of(path), engine)
-    return answered(about | {"runner": f"{engine}{model_list.ON}{backend}" if engine == "keras" else engine})
+async def model(request: Request) -> Response:
+    """Load a model, and describe it."""
+    path, engine, backend = choice_of(request)
+    about = await run_on(request, backend, inference.prepare, str(path), model_list.version_of(path), engine)
+    return json_response(about | {"runner": f"{engine}{model_list.ON}{backend}" if engine == "keras" else engine})
 
 
-async def layers(request):
-    """What there is to see of a model's layers, and by which file and backend."""
-    path, backend = with_layers(request)
-    about = await on(request, backend, inference.layers, str(path), model_list.version_of(path))
-    return answered(about | {"file": path.name, "backend": backend})
+async def layers(request: Request) -> Response:
+    """The layers of a model, and the file and backend that compute them."""
+    path, backend = file_with_layers(request)
+    about = await run_on(request, backend, inference.layers, str(path), model_list.version_of(path))
+    return json_response(about | {"file": path.name, "backend": backend})
 
 
-async def predict(request):
-    """The probabilities for the picture in the body, and what the network saw of it."""
-    path, engine, backend = chosen(request)
-    content = await body_of(request, MOST_BYTES, name := request.query_params.get("picture") or "the picture")
+async def predict(request: Request) -> Response:
+    """The probabilities for the picture in the body, and the network's input."""
+    path, engine, backend = choice_of(request)
+    name = request.query_params.get("picture") or "the picture"
+    content = await body_of(request, MOST_BYTES, name)
     picture = await run_in_threadpool(pictures.decode, content, name)
     version = model_list.version_of(path)
-    shares, pixels = await on(request, backend, inference.answer, str(path), version, engine, picture)
-    return framed({"probabilities": shares, "shape": pixels.shape}, pixels.tobytes())
+    shares, pixels = await run_on(request, backend, inference.answer, str(path), version, engine, picture)
+    return framed_response({"probabilities": shares, "shape": pixels.shape}, pixels.tobytes())
 
 
-async def maps(request):
-    """The feature maps of what the network saw, which is the body: uint8, as `predict` gives it."""
-    path, backend = with_layers(request)
-    content = await body_of(request, MOST_KEPT, "what the network saw")
+async def maps(request: Request) -> Response:
+    """The feature maps for the network's input in the body: uint8, as `predict` answered it."""
+    path, backend = file_with_layers(request)
+    content = await body_of(request, MOST_INPUT_BYTES, "the network's input")
     try:
         shape = [int(side) for side in request.query_params.get("shape", "").split("x")]
         pixels = np.frombuffer(content, np.uint8).reshape(shape)
     except ValueError as error:
-        raise ValueError("the pixels are not of the shape that is told; pass HEIGHTxWIDTHxCHANNELS") from error
-    rows, drawn = await on(request, backend, inference.maps, str(path), model_list.version_of(path), pixels)
-    return framed({"layers": rows}, drawn)
+        raise ValueError("the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS") from error
+    drawn, content = await run_on(request, backend, inference.maps, str(path), model_list.version_of(path), pixels)
+    return framed_response({"layers": drawn}, content)
 
 
-# ---- what it is asked of ----
+# ---- requests ----
 
 
-def path_of(request):
-    """The file of the model that is named: one of those that are offered, and no other."""
-    found = model_list.offered(request.app.state.named)
+def path_of(request: Request) -> Path:
+    """Return the file of the requested model, which must be an offered one."""
+    paths = model_list.offered(request.app.state.named)
     name = request.query_params.get("model", "")
-    if name not in found:
-        raise HTTPException(404, f"no model {shorten(name)!r} is offered; choose one of those that are listed")
-    return found[name]
+    if name not in paths:
+        raise HTTPException(404, f"no model {shorten(name)!r} is offered; choose one from the list")
+    return paths[name]
 
 
-def chosen(request):
-    """(file, engine, backend or None) that the request names."""
+def choice_of(request: Request) -> tuple[Path, str, str | None]:
+    """Return (file, engine, backend or None) of the request."""
     path = path_of(request)
     return path, *model_list.parts_of(path, request.query_params.get("runner", ""))
 
 
-def with_layers(request):
-    """(file that has the layers, backend to compute them on)."""
-    path, _, backend = chosen(request)
-    twin = model_list.twin_of(path)
-    if backend and path == twin:
-        return twin, backend
-    return twin, model_list.parts_of(twin)[1]
+def file_with_layers(request: Request) -> tuple[Path, str | None]:
+    """Return (file that has the layers, backend to compute them)."""
+    path, _, backend = choice_of(request)
+    other = model_list.file_with_layers(path)
+    if backend and path == other:
+        return other, backend
+    return other, model_list.parts_of(other)[1]
 
 
-def runners_of(path):
-    """As offered.runners; none of a file that nothing here can run, which is told when it is chosen."""
+def runners_of(path: Path) -> list[str]:
+    """Return the runners of a file; none if nothing here runs it, which the page says when the file is chosen."""
     try:
         return model_list.runners(path)
     except (ImportError, BadInputError):
         return []
 
 
-async def body_of(request, most, name):
-    """The bytes that were sent. What is too long is refused before it is read, and what comes from another page."""
+async def body_of(request: Request, most: int, name: str) -> bytes:
+    """Return the body of a request; refuse one of another page, and one of more than `most` bytes before reading it."""
     origin = request.headers.get("origin")
     if origin and origin != f"http://{request.headers['host']}":
         raise HTTPException(403, f"no answer for a page of {shorten(origin)}")
-    words = f"{shorten(name)} is too long; the page takes {most / 1e6:.0f} MB"
-    too_long = HTTPException(413, words, {"Connection": "close"})
+    words = f"{shorten(name)} is too large; the limit is {most / 1e6:.0f} MB"
+    too_large = HTTPException(413, words, {"Connection": "close"})
     if int(request.headers.get("content-length", 0)) > most:
-        raise too_long
+        raise too_large
     content = bytearray()
     async for part in request.stream():
         content += part
         if len(content) > most:
-            raise too_long
+            raise too_large
     return bytes(content)
 
 
-# ---- what is answered ----
+# ---- responses ----
 
 
-def answered(about):
+def json_response(about: Mapping[str, Any]) -> JSONResponse:
     return JSONResponse(about, headers=HEADERS)
 
 
-def framed(about, content):
-    """JSON and bytes in one: the JSON's length (4 bytes, little-endian), the JSON, the bytes."""
+def framed_response(about: Mapping[str, Any], content: bytes) -> Response:
+    """Return JSON and bytes in one body: the JSON's length (4 bytes, little-endian), the JSON, the bytes."""
     text = json.dumps(about).encode()
-    whole = struct.pack("<I", len(text)) + text + content
-    return Response(whole, headers=HEADERS, media_type="application/octet-stream")
+    body = struct.pack("<I", len(text)) + text + content
+    return Response(body, headers=HEADERS, media_type="application/octet-stream")
 
 
-def told(request, error):
-    """The answer that says what went wrong."""
+def error_response(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
     if isinstance(error, BrokenProcessPool):
-        error = BrokenProcessPool("the backend's process has ended, maybe for want of memory; try again")
+        error = BrokenProcessPool("the backend's process has ended, perhaps for lack of memory; try again")
     if is_full_memory(error):
         return JSONResponse({"error": "the memory is full; try a smaller picture or model"}, 503)
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
@@ -206,41 +218,42 @@ def told(request, error):
     return JSONResponse({"error": words}, status)
 
 
-# ---- where models run ----
+# ---- processes that run models ----
 
 
-async def on(request, backend, function, *args):
-    """What `function(*args)` returns: in a thread of this process, or in the process of a backend."""
+async def run_on(request: Request, backend: str | None, function: Callable[..., Result], *args: Any) -> Result:
+    """Return `function(*args)`, run in the process of a backend, or in a thread of this process without one."""
     if backend is None:
         return await run_in_threadpool(function, *args)
-    return await request.app.state.processes.run(backend, function, *args)
+    processes: Processes = request.app.state.processes
+    return await processes.run(backend, function, *args)
 
 
 class Processes:
-    """One process for each backend, begun when it is needed: this one imports no framework and stays quick."""
+    """A process for each backend, started on first use: the server itself imports no framework."""
 
-    def __init__(self):
-        self.running = {}
+    def __init__(self) -> None:
+        self.running: dict[str, Worker] = {}
 
-    async def run(self, backend, function, *args):
+    async def run(self, backend: str, function: Callable[..., Result], *args: Any) -> Result:
         if backend not in self.running:
-            self.running[backend] = Worker(backend, leave_with_parent)
+            self.running[backend] = Worker(backend, end_with_parent)
         try:
-            with no_interrupts():
+            with blocked_interrupts():
                 future = self.running[backend].submit(function, *args)
             return await asyncio.wrap_future(future)
         except BrokenProcessPool:
             self.running.pop(backend, None)
             raise
 
-    def close(self):
+    def close(self) -> None:
         for worker in self.running.values():
             worker.kill()
 
 
 @contextlib.contextmanager
-def no_interrupts():
-    """Within, Ctrl-C waits; a process that is begun gets none at all: a terminal's goes to it too, and we end it."""
+def blocked_interrupts() -> Iterator[None]:
+    """Delay Ctrl-C in this process, and block it in a process started here: the terminal sends it to both."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -251,11 +264,13 @@ def no_interrupts():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def leave_with_parent():
-    """Let this process end when the one that has begun it is gone, even by kill -9."""
+def end_with_parent() -> None:
+    """End this process when its parent ends, even by kill -9."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this runs in a Worker
 
-    def wait():
-        multiprocessing.parent_process().join()
+    def wait() -> None:
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

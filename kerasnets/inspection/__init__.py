@@ -1,3 +1,3 @@
-"""A network looked into: layer by layer, its weights, one picture on its way through, gradients, one step."""
+"""The inside of a network: its layers and weights, one picture on its way through, gradients, one training step."""
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND

@@ -1,24 +1,42 @@
-"""What an inspection found, drawn: the picture and what the answer hangs on, filters, feature maps, bars by layer."""
+"""The figures of an inspection: picture and saliency, filters, feature maps, zeros and gradients by layer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from kerasnets.errors import shorten
 from kerasnets.reports.plots import BLUE, GREY, LIGHT, ORANGE, TOP, cut, draw_pixels
 
-MOST_LAYERS = 12  # whose maps are drawn, spread evenly over a deep network
-MOST_KERNELS = 6  # layers whose filters are
-MOST_MAPS = 32  # of a layer
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from kerasnets.inspection.results import Activity, Gradient, Weight
+
+MOST_LAYERS = 12  # layers with feature maps, spread evenly over a deep network
+MOST_KERNELS = 6  # layers with filters
+MOST_MAPS = 32  # feature maps of a layer
 COLUMNS = 16  # maps or filters side by side
-MOST_INPUTS = 3  # channels, from which on a filter is drawn for those first ones
-MOST_BARS = 60  # layers, each with a line
-LONGEST_NAME = 34  # characters of a layer's
+MOST_INPUTS = 3  # input channels for which a filter is drawn
+MOST_BARS = 60  # layers with a bar or point
+LONGEST_NAME = 34  # characters of the name of a layer
+
+Item = TypeVar("Item")
+Ranking = Sequence[tuple[str, float]]  # (label, probability), the likeliest first
 
 
-def answer(picture, original, saliency, ranking, label):
-    """Draw the picture, as it was and as the network gets it, its saliency, and bars of the likeliest classes.
+def answer(
+    picture: np.ndarray, original: np.ndarray | None, saliency: np.ndarray, ranking: Ranking, label: str
+) -> "Figure":
+    """Draw the picture file, the network's input, its saliency, and bars of the likeliest classes.
 
-    picture: uint8 (height, width, channels); original: uint8 (height, width[, 3]), or None; saliency: float32 (height,
-    width), 0 or more, of the class `label`; ranking: [(label, probability)]. Returns a matplotlib Figure.
+    Args:
+        picture: The network's input, uint8 (height, width, channels).
+        original: The picture file, uint8 (height, width[, 3]), or None.
+        saliency: float32 (height, width), 0 or more.
+        ranking: The classes and their probabilities.
+        label: The class of the saliency.
     """
     from matplotlib.figure import Figure
 
@@ -36,8 +54,8 @@ def answer(picture, original, saliency, ranking, label):
     return figure
 
 
-def columns(saliency, ranking, label):
-    """As `answer`, of a row of numbers. saliency: float32 (columns,)."""
+def columns(saliency: np.ndarray, ranking: Ranking, label: str) -> "Figure":
+    """Draw the saliency of a row of numbers, float32 (columns,), and bars of the likeliest classes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 0.8 + 0.3 * max(len(saliency), TOP)), layout="constrained")
@@ -50,7 +68,7 @@ def columns(saliency, ranking, label):
     return figure
 
 
-def draw_ranking(axes, ranking):
+def draw_ranking(axes: "Axes", ranking: Ranking) -> None:
     labels, shares = zip(*ranking[:TOP], strict=True)
     drawn = axes.barh([cut(label, 18) for label in labels], shares, color=[BLUE] + [GREY] * (len(labels) - 1))
     axes.bar_label(drawn, [f"{share:.1%}" for share in shares], padding=4, fontsize=9)
@@ -61,11 +79,8 @@ def draw_ranking(axes, ranking):
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def feature_maps(activities):
-    """Draw the first maps of each inspection.Activity, of its first picture; return a matplotlib Figure.
-
-    Each layer is drawn from its own smallest value to its largest.
-    """
+def feature_maps(activities: Sequence["Activity"]) -> "Figure":
+    """Draw the first feature maps of layers for the first picture, each layer on its own scale."""
     tiles = [activity.output[0].transpose(2, 0, 1)[:MOST_MAPS] for activity in activities]
     titles = [
         f"{shorten(a.name, LONGEST_NAME)}  {a.kind}: {'x'.join(map(str, a.shape))}{first_of(len(t), a.shape[2])}, "
@@ -75,11 +90,11 @@ def feature_maps(activities):
     return mosaics(tiles, titles, "viridis")
 
 
-def filters(weights):
-    """Draw the first filters of each inspection.Weight that is a convolution's kernel; return a matplotlib Figure.
+def filters(weights: Sequence["Weight"]) -> "Figure":
+    """Draw the first filters of the kernels of convolutions.
 
-    Of kernels on three channels the colours; else a row for each of the first channels that they look at, red above 0,
-    blue below, white at 0.
+    A kernel on three channels is drawn in colour; any other kernel has a row for each of its first input channels, red
+    above 0, blue below, white at 0.
     """
     tiles, titles = [], []
     for weight in weights:
@@ -99,12 +114,17 @@ def filters(weights):
     return mosaics(tiles, titles, "RdBu_r", (-1, 1))
 
 
-def first_of(shown, count):
+def first_of(shown: int, count: int) -> str:
     return f", the first {shown}" if shown < count else ""
 
 
-def mosaics(tiles, titles, cmap, limits=(None, None)):
-    """Draw a mosaic for each array of tiles (n, height, width[, 3]), below each other; return a matplotlib Figure."""
+def mosaics(
+    tiles: Sequence[np.ndarray],
+    titles: Sequence[str],
+    cmap: str,
+    limits: tuple[float | None, float | None] = (None, None),
+) -> "Figure":
+    """Draw a mosaic for each array of tiles (n, height, width[, 3]), one below another."""
     from matplotlib.figure import Figure
 
     drawn = [mosaic(each) for each in tiles]
@@ -118,10 +138,10 @@ def mosaics(tiles, titles, cmap, limits=(None, None)):
     return figure
 
 
-def mosaic(tiles):
-    """Tiles (n, height, width[, 3]) in rows of COLUMNS, a gap between them, what is left of a row free: NaN, or white.
+def mosaic(tiles: np.ndarray) -> np.ndarray:
+    """Return tiles (n, height, width[, 3]) as one image, in rows of COLUMNS with gaps of NaN, or white for colours.
 
-    A row is as wide as COLUMNS tiles, so that maps of one layer can be compared with those of the next.
+    A row always has room for COLUMNS tiles, so that the maps of two layers can be compared.
     """
     n, height, width = tiles.shape[:3]
     gap = max(1, round(0.08 * width))
@@ -135,48 +155,56 @@ def mosaic(tiles):
     return empty
 
 
-def by_layer(activities, gradients):
-    """Draw the share of zeros before and after each activation as bars, and the length of each gradient as a point.
+def by_layer(activities: Sequence["Activity"], gradients: Sequence["Gradient"]) -> "Figure":
+    """Draw the share of zeros before and after each activation as bars, and the norm of each gradient as a point.
 
-    Of inspection.Activity and inspection.Gradient. Returns a matplotlib Figure.
+    A bar would have no length on the logarithmic axis of the norms.
     """
     from matplotlib.figure import Figure
 
-    activations = evenly([each for each in activities if each.before is not None], MOST_BARS)
-    gradients = evenly([each for each in gradients if each.after is not None], MOST_BARS)
+    activations = evenly([activity for activity in activities if activity.before is not None], MOST_BARS)
+    gradients = evenly([gradient for gradient in gradients if gradient.after is not None], MOST_BARS)
     figure = Figure(figsize=(11, 1 + 0.22 * max(len(activations), len(gradients), 4)), layout="constrained")
     left, right = figure.subplots(1, 2)
-    before, after = ([getattr(each, when) for each in activations] for when in ("zeros_before", "zeros"))
-    series = ((-0.2, 0.4, LIGHT, before), (0.2, 0.4, BLUE, after)) if any(before) else ((0, 0.7, BLUE, after),)
-    for shift, height, colour, shares in series:
-        bars = left.barh(np.arange(len(shares)) + shift, shares, height, color=colour)
-        left.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3, fontsize=7, color=GREY)
-    left.set_yticks(range(len(activations)), [f"{shorten(each.name, 24)} {each.kind}" for each in activations])
-    words = "before (light) and after (dark) each activation" if any(before) else "after each activation (before: none)"
-    left.set(xlim=(0, 1.1), xticks=np.linspace(0, 1, 5), title=f"share of zeros {words}")
-    left.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    norms = [float(np.linalg.norm(each.after)) for each in gradients]
-    colours = [ORANGE if each.name.endswith("kernel") else GREY for each in gradients]
-    right.scatter(norms, range(len(norms)), 24, colours)
-    right.set_yticks(range(len(norms)), [shorten(each.name, 30) for each in gradients])
-    right.set(title="length of the gradient (kernels orange)")
-    right.grid(color=GREY, alpha=0.25)
-    positive = [length for length in norms if 0 < length < np.inf]
-    if positive:
-        ends = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)))
-        right.set(xscale="log", xlim=(10 ** (ends[0] - (ends[0] == ends[1])), 10 ** ends[1]))
-        right.xaxis.set_major_formatter(lambda length, _: f"{length:g}")  # matplotlib's own are formulas
-        right.xaxis.set_minor_formatter(lambda length, _: "")
-    for axes, rows in ((left, activations), (right, gradients)):
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+    draw_zeros(left, activations)
+    draw_norms(right, gradients)
+    for axes, count in ((left, len(activations)), (right, len(gradients))):
+        axes.set_ylim(count - 0.4, -0.6)
         axes.tick_params("y", labelsize=8)
         axes.title.set_fontsize(9)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def evenly(items, most):
-    """At most `most` of `items`, spread evenly, the first and the last among them."""
+def draw_zeros(axes: "Axes", activations: Sequence["Activity"]) -> None:
+    before, after = ([getattr(each, when) for each in activations] for when in ("zeros_before", "zeros"))
+    series = ((-0.2, 0.4, LIGHT, before), (0.2, 0.4, BLUE, after)) if any(before) else ((0, 0.7, BLUE, after),)
+    for shift, height, colour, shares in series:
+        bars = axes.barh(np.arange(len(shares)) + shift, shares, height, color=colour)
+        axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3, fontsize=7, color=GREY)
+    axes.set_yticks(range(len(activations)), [f"{shorten(each.name, 24)} {each.kind}" for each in activations])
+    words = "before (light) and after (dark) each activation" if any(before) else "after each activation (before: none)"
+    axes.set(xlim=(0, 1.1), xticks=np.linspace(0, 1, 5), title=f"share of zeros {words}")
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+
+
+def draw_norms(axes: "Axes", gradients: Sequence["Gradient"]) -> None:
+    norms = [float(np.linalg.norm(gradient.after)) for gradient in gradients if gradient.after is not None]
+    colours = [ORANGE if gradient.name.endswith("kernel") else GREY for gradient in gradients]
+    axes.scatter(norms, range(len(norms)), 24, colours)
+    axes.set_yticks(range(len(norms)), [shorten(each.name, 30) for each in gradients])
+    axes.set(title="norm of the gradient (kernels orange)")
+    axes.grid(color=GREY, alpha=0.25)
+    positive = [length for length in norms if 0 < length < np.inf]
+    if positive:
+        ends = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)))
+        axes.set(xscale="log", xlim=(10 ** (ends[0] - (ends[0] == ends[1])), 10 ** ends[1]))
+        axes.xaxis.set_major_formatter(lambda length, _: f"{length:g}")  # matplotlib's default is a formula
+        axes.xaxis.set_minor_formatter(lambda length, _: "")
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """Return at most `most` of `items`, spread evenly, with the first and the last."""
     if len(items) <= most:
         return list(items)
     return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, most).round().astype(int))]

@@ -1,286 +1,244 @@
-"""A network looked into: its weights, one picture layer by layer, gradients, one step, the pixels an answer hangs on.
+"""Probes of a network: its weights, the output of each layer, gradients, one optimizer step, saliency.
 
-`model` is a keras.Model, as `build` and `load` give, or the path of a model file; it stays as it is, since all is done
-on a copy. `images` are what it takes, (n, height, width, channels) or rows: of a model file raw pixels, 0..255.
+`model` is a built keras.Model, as `build` and `load` return it, or the path of a model file. Probes work on a copy, so
+the model does not change. `images` are the model's inputs: (n, height, width, channels), or rows (n, columns). A model
+file takes raw pixels, 0..255.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
+from scipy.special import log_softmax
 
-from kerasnets.graph import copy_weights, nodes, weighted_layers
-from kerasnets.inspection.backward import backward, in_channels_first
-from kerasnets.transfer import channels_last, check_images, main_output, opened, producer
+from kerasnets.graph import nodes, weighted_layers
+from kerasnets.inspection.backward import Backward, backward, in_channels_first
+from kerasnets.inspection.results import Activity, Gradient, Step, Weight
+from kerasnets.inspection.unfolded_network import ACTIVATIONS, ModelOrFile, kind_of, unfold
+from kerasnets.transfer import channels_last, check_images, opened, producer
 
-LEARNING_RATE = 0.01  # of the step, where no optimizer is passed
-
-# Layers that may hold an activation inside, and those that are one
-WITH_ACTIVATION = (
-    layers.Dense,
-    layers.Conv2D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv2D,
-    layers.Conv2DTranspose,
-)
-ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax)
-DROPOUTS = (layers.Dropout, layers.SpatialDropout2D, layers.GaussianDropout, layers.AlphaDropout)
+LEARNING_RATE = 0.01  # of a step without an optimizer
 
 
-@dataclass(frozen=True)
-class Weight:
-    """One array that a layer holds. values: float32, as Keras has its axes."""
+def named_weights(model: ModelOrFile) -> list[Weight]:
+    """Return the weights of a model: trainable ones, and moving means and variances.
 
-    name: str  # "c1/kernel"
-    trainable: bool
-    values: np.ndarray = field(repr=False, compare=False)
+    Args:
+        model: A built keras.Model, or a .keras or .h5 file.
 
-    @property
-    def shape(self):
-        return self.values.shape
+    Returns:
+        A Weight for each array, in the order of the layers.
 
+    Raises:
+        BadInputError: The model file is missing or damaged.
 
-@dataclass(frozen=True)
-class Activity:
-    """What one layer, or the activation inside of it, gave.
-
-    output: float32 (n, height, width, channels) or (n, units). before: what an activation was given; of others None.
+    Example:
+        >>> import kerasnets
+        >>> weights = kerasnets.named_weights(kerasnets.build("lenet5"))
+        >>> [(weight.name, weight.shape) for weight in weights[:2]]
+        [('c1/kernel', (5, 5, 1, 6)), ('c1/bias', (6,))]
     """
-
-    name: str  # of the layer
-    kind: str  # name of its class, or of the activation's function
-    output: np.ndarray = field(repr=False, compare=False)
-    before: np.ndarray | None = field(repr=False, compare=False)
-
-    @property
-    def shape(self):
-        """Of one picture's output."""
-        return self.output.shape[1:]
-
-    @property
-    def smallest(self):
-        return float(self.output.min())
-
-    @property
-    def largest(self):
-        return float(self.output.max())
-
-    @property
-    def zeros(self):
-        """The share of the output that is exactly 0."""
-        return share_of_zeros(self.output)
-
-    @property
-    def zeros_before(self):
-        """The same of what an activation was given; None of other layers."""
-        return None if self.before is None else share_of_zeros(self.before)
+    variables = (variable for layer in weighted_layers(opened(model)) for variable in layer.weights)
+    return [Weight(each.path, bool(each.trainable), ops.convert_to_numpy(each)) for each in variables]
 
 
-@dataclass(frozen=True)
-class Gradient:
-    """The gradient of one trainable weight: what lay on it before the backward pass, and after; None for none."""
+def trace(model: ModelOrFile, images: np.ndarray) -> list[Activity]:
+    """Return the output of each layer for `images`, from the input to the logits.
 
-    name: str  # as in Weight
-    shape: tuple[int, ...]
-    before: np.ndarray | None = field(repr=False, compare=False)
-    after: np.ndarray | None = field(repr=False, compare=False)
+    A layer that contains an activation gives two: its output before the activation, and after it.
 
+    Args:
+        model: A built keras.Model with one input, or a .keras or .h5 file.
+        images: (n, height, width, channels) or rows (n, columns), as the model takes them; raw pixels 0..255 for a
+            model file.
 
-@dataclass(frozen=True)
-class Step:
-    """One step of an optimizer: right before and right after it, on the batch that it was taken for."""
+    Returns:
+        An Activity for each layer and activation, in their order.
 
-    optimizer: str  # name of its class
-    learning_rate: float
-    examples: int
-    loss_before: float  # cross-entropy in nats, the mean over the batch
-    loss_after: float
-    right_before: int  # how many of the batch are classified correctly
-    right_after: int
+    Raises:
+        BadInputError: The model file is missing or damaged.
+        ValueError: The images have another shape, or the model is not one graph that calls each layer once.
 
-
-def named_weights(model):
-    """The Weights of `model` in their order: those that train, and moving statistics."""
-    found = (variable for layer in weighted_layers(opened(model)) for variable in layer.weights)
-    return [Weight(each.path, bool(each.trainable), ops.convert_to_numpy(each)) for each in found]
-
-
-def trace(model, images):
-    """What each layer gives for `images` on the way to the logits: an Activity each, from the input on.
-
-    A layer with an activation inside has two: what it gives to the activation, and what that makes of it.
-    Raises ValueError for images that do not fit, BadInputError for a bad model file.
+    Example:
+        >>> import numpy as np
+        >>> import kerasnets
+        >>> for activity in kerasnets.trace(kerasnets.build("lenet5"), np.zeros((2, 28, 28, 1)))[:3]:
+        ...     print(activity.name, activity.kind, activity.shape)
+        input InputLayer (28, 28, 1)
+        c1 Conv2D (28, 28, 6)
+        c1 tanh (28, 28, 6)
     """
-    network = unfolded(model)
-    images = fitting(network, images)
+    network = unfold(model)
+    images = check_input(network, images)
     walked = [node.operation for node in nodes(network) if isinstance(node.operation, layers.Layer)]
     probe = keras.Model(network.input, [channels_last(network, layer) for layer in walked])
-    found = probe.predict(images, batch_size=len(images), verbose=0)
-    outputs = {layer.name: output for layer, output in zip(walked, found, strict=True)}
+    arrays = probe.predict(images, batch_size=len(images), verbose=0)
+    outputs = {layer.name: output for layer, output in zip(walked, arrays, strict=True)}
 
-    def activity(layer):
+    def activity(layer: layers.Layer) -> Activity:
         before = outputs.get(producer(layer.input).name) if isinstance(layer, ACTIVATIONS) else None
         return Activity(getattr(layer, "inside_of", layer.name), kind_of(layer), outputs[layer.name], before)
 
     return [activity(layer) for layer in walked]
 
 
-def gradients(model, images, labels):
-    """The Gradient of the mean cross-entropy by each trainable weight, as one step of training has it.
+def gradients(model: ModelOrFile, images: np.ndarray, labels: np.ndarray) -> list[Gradient]:
+    """Return the gradient of the mean cross-entropy by each trainable weight, as in one training step.
 
-    Batch normalization takes the batch's own statistics. Dropout does nothing: its mask differs by backend.
-    labels: whole numbers (n,). Raises ValueError for images or labels that do not fit.
+    Batch normalization uses the statistics of the batch. Dropout is off, because its mask differs between backends.
+
+    Args:
+        model: A built keras.Model with one input, or a .keras or .h5 file.
+        images: As in `trace`.
+        labels: Integers (n,), 0 to the number of classes less one.
+
+    Returns:
+        A Gradient for each trainable weight, in the order of `model.trainable_variables`.
+
+    Raises:
+        BadInputError: The model file is missing or damaged.
+        ValueError: The images or labels do not fit the model, or the model is not one graph that calls each layer once.
+
+    Example:
+        >>> import numpy as np
+        >>> import kerasnets
+        >>> images, labels = np.ones((2, 28, 28, 1)), np.array([3, 5])
+        >>> gradient = kerasnets.gradients(kerasnets.build("lenet5"), images, labels)[0]
+        >>> gradient.name, gradient.before, gradient.after.shape
+        ('c1/kernel', None, (5, 5, 1, 6))
     """
-    network = unfolded(model)
-    images, labels = fitting(network, images), checked(labels, network, images)
-    found = pass_of_training(network, labels)(images)
-    weights = zip(network.trainable_variables, found.before, found.weights, strict=True)
+    network = unfold(model)
+    images, labels = check_input(network, images), check_labels(labels, network, images)
+    result = training_pass(network, labels)(images)
+    weights = zip(network.trainable_variables, result.before, result.weights, strict=True)
     return [Gradient(each.path, tuple(each.shape), before, after) for each, before, after in weights]
 
 
-def take_step(model, images, labels, optimizer=None):
-    """The Step that `optimizer` would take for this batch: loss and number right before and after it.
+def take_step(
+    model: ModelOrFile, images: np.ndarray, labels: np.ndarray, optimizer: keras.Optimizer | None = None
+) -> Step:
+    """Take one optimizer step on a copy of the model; return loss and correct answers before and after it.
 
-    optimizer: of Keras, without a step behind it; else SGD with a learning rate of 0.01. As in `gradients`, all is
-    judged with the batch's own statistics and without dropout, before and after: nothing but the step differs.
+    Both are computed on the batch itself, as in `gradients`: with the statistics of the batch, and without dropout.
+    So they differ by the step alone.
+
+    Args:
+        model: A built keras.Model with one input, or a .keras or .h5 file. It does not change.
+        images: As in `trace`.
+        labels: Integers (n,), 0 to the number of classes less one.
+        optimizer: A fresh Keras optimizer; by default SGD with a learning rate of 0.01.
+
+    Returns:
+        The Step.
+
+    Raises:
+        BadInputError: The model file is missing or damaged.
+        ValueError: The images or labels do not fit the model, or the model is not one graph that calls each layer once.
+
+    Example:
+        >>> import numpy as np
+        >>> import kerasnets
+        >>> images, labels = np.ones((2, 28, 28, 1)), np.array([3, 5])
+        >>> step = kerasnets.take_step(kerasnets.build("lenet5"), images, labels)
+        >>> step.optimizer, step.learning_rate, step.loss_after < step.loss_before
+        ('SGD', 0.01, True)
     """
-    network = unfolded(model)
-    images, labels = fitting(network, images), checked(labels, network, images)
+    network = unfold(model)
+    images, labels = check_input(network, images), check_labels(labels, network, images)
     optimizer = optimizer or keras.optimizers.SGD(LEARNING_RATE)
-    judge = pass_of_training(network, labels)
-    before = judge(images).outputs
+    run = training_pass(network, labels)
+    before = run(images).outputs
     jit_compile = in_channels_first(network) if keras.backend.backend() == "tensorflow" else "auto"  # by XLA
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(optimizer, loss, jit_compile=jit_compile)
     network.train_on_batch(images, labels)
-    after = judge(images).outputs
-    rate = float(str(ops.convert_to_numpy(optimizer.learning_rate)))  # 0.01, not what float32 makes of it
+    after = run(images).outputs
     losses = [cross_entropy(logits, labels) for logits in (before, after)]
     right = [int((logits.argmax(axis=1) == labels).sum()) for logits in (before, after)]
-    return Step(type(optimizer).__name__, rate, len(labels), *losses, *right)
+    return Step(
+        optimizer=type(optimizer).__name__,
+        learning_rate=float(str(ops.convert_to_numpy(optimizer.learning_rate))),  # 0.01, not float32's 0.0099999998
+        examples=len(labels),
+        loss_before=losses[0],
+        loss_after=losses[1],
+        right_before=right[0],
+        right_after=right[1],
+    )
 
 
-def saliency(model, images, classes=None):
-    """How much each pixel moves the logit of a class: |d logit / d pixel|, float32 (n, height, width), or (n, columns).
+def saliency(model: ModelOrFile, images: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
+    """Return how much each pixel changes the logit of a class: |d logit / d pixel|, the maximum over the channels.
 
-    The largest over the channels, in logits per unit of what the model takes. classes: whole numbers (n,); where None,
-    the likeliest class of each. Source: Simonyan, Vedaldi and Zisserman 2014, arXiv:1312.6034, section 3.1.
+    Source: Simonyan, Vedaldi and Zisserman 2014, arXiv:1312.6034, section 3.1.
+
+    Args:
+        model: A built keras.Model with one input, or a .keras or .h5 file.
+        images: As in `trace`.
+        classes: Integers (n,), a class for each image; by default the likeliest class.
+
+    Returns:
+        float32 (n, height, width), or (n, columns) for rows; in logits per unit of the model's input.
+
+    Raises:
+        BadInputError: The model file is missing or damaged.
+        ValueError: The images or classes do not fit the model, or the model is not one graph that calls each layer
+            once.
+
+    Example:
+        >>> import numpy as np
+        >>> import kerasnets
+        >>> kerasnets.saliency(kerasnets.build("lenet5"), np.zeros((2, 28, 28, 1))).shape
+        (2, 28, 28)
     """
-    network = unfolded(model)
-    images = fitting(network, images)
+    network = unfold(model)
+    images = check_input(network, images)
     if classes is None:
         classes = network.predict(images, batch_size=len(images), verbose=0).argmax(axis=1)
-    chosen = ops.one_hot(checked(classes, network, images), network.output_shape[-1])
-    found = backward(network, lambda logits: ops.sum(logits * chosen), training=False)(images)
-    slopes = np.abs(found.pictures)
+    chosen = ops.one_hot(check_labels(classes, network, images), network.output_shape[-1])
+    result = backward(network, lambda logits: ops.sum(logits * chosen), training=False)(images)
+    slopes = np.abs(result.pictures)
     return slopes.max(axis=-1) if slopes.ndim == 4 else slopes
 
 
 # ---- helpers ----
 
 
-def unfolded(model):
-    """A copy of `model` from float32 to its main logits, each activation a layer of its own, dropout doing nothing.
+def training_pass(network: keras.Model, labels: np.ndarray) -> Callable[[np.ndarray], Backward]:
+    """Return a function of images: the backward pass of the mean cross-entropy of an unfolded network."""
 
-    Layers have the same names and weights. An activation that was inside of a layer has its name in `inside_of`.
-    Raises ValueError for a model that is no graph of one input, or that calls a layer twice.
-    """
-    model = opened(model)
-    if not getattr(model, "built", False) or len(getattr(model, "inputs", None) or ()) != 1:
-        raise ValueError(f"what is inspected is a built keras.Model with one input, not {model!r:.60}")
-    network = keras.Model(model.input, main_output(model), name=model.name)
-    called = [node.operation for node in nodes(network)]
-    for operation in called:
-        if called.count(operation) > 1:
-            raise ValueError(
-                f"{model.name} calls {operation.name!r} more than once; it cannot be told of layer by layer"
-            )
-
-    def call(layer, *args, **kwargs):
-        output = layer(*args, **kwargs)
-        function = inside[layer.name]
-        if function is None:
-            return output
-        activation = layers.Activation(function, name=f"{layer.name}_activation_inside")
-        activation.inside_of = layer.name
-        return activation(output)
-
-    def copied(layer):
-        config = layer.get_config()
-        inside[layer.name] = activation_inside(layer)
-        if inside[layer.name] is not None:
-            config["activation"] = "linear"
-        if isinstance(layer, DROPOUTS):
-            config["rate"] = 0.0
-        return type(layer).from_config(config)
-
-    inside = {}  # name of a layer -> its activation, or None
-    inputs = keras.Input(network.input_shape[1:], name="input")
-    copy = keras.models.clone_model(network, input_tensors=inputs, clone_function=copied, call_function=call)
-    copy_weights(network, copy)
-    output = copy.output
-    while is_softmax(producer(output)):
-        output = producer(output).input
-    return keras.Model(copy.input, output, name=network.name)
-
-
-def activation_inside(layer):
-    """The function of the activation inside of `layer`; None where there is none, or it does nothing."""
-    function = layer.activation if isinstance(layer, WITH_ACTIVATION) else None
-    return None if function is keras.activations.linear else function
-
-
-def is_softmax(layer):
-    return isinstance(layer, layers.Softmax) or getattr(layer, "activation", None) is keras.activations.softmax
-
-
-def kind_of(layer):
-    """What a layer is, in one word: the function of an Activation, else the name of its class."""
-    is_function = isinstance(layer, layers.Activation)
-    return getattr(layer.activation, "__name__", "Activation") if is_function else type(layer).__name__
-
-
-def pass_of_training(network, labels):
-    """A function: images -> Backward of the mean cross-entropy of an `unfolded` network."""
-
-    def loss(logits):
+    def loss(logits: Any) -> Any:
         return ops.mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
 
     return backward(network, loss, training=True)
 
 
-def fitting(network, images):
-    """`images` as float32; ValueError in one line where `network` cannot take them."""
+def check_input(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Return `images` as float32; raise ValueError if `network` cannot take them."""
     images = np.asarray(images)
     check_images(network, images)
     if not len(images):
-        raise ValueError("there is nothing to inspect in no images; pass at least one")
+        raise ValueError("there are no images to inspect; pass at least one")
     return images.astype("float32")
 
 
-def checked(labels, network, images):
-    """`labels` as int64 (n,); ValueError where they are none of the classes of `network`, or not one for each image."""
+def check_labels(labels: np.ndarray, network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Return `labels` as int64 (n,); raise ValueError unless they are a class of `network` for each image."""
     labels, classes = np.asarray(labels), network.output_shape[-1]
-    whole = labels.shape == (len(images),) and labels.dtype.kind in "iu"
-    if not whole or labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"labels must be {len(images)} whole numbers of 0 to {classes - 1}, not {labels!r:.60}")
+    are_whole = labels.shape == (len(images),) and labels.dtype.kind in "iu"
+    if not are_whole or labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels must be {len(images)} integers of 0 to {classes - 1}, not {labels!r:.60}")
     return labels.astype("int64")
 
 
-def cross_entropy(logits, labels):
-    """The mean over the batch, in nats, in float64."""
-    logits = np.asarray(logits, "float64")
-    logits = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean over the batch, in nats, computed in float64."""
+    log_probabilities = log_softmax(logits.astype("float64"), axis=1)
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def share_of_zeros(array):
-    return float((array == 0).mean())
-
-
-def matching(name, patterns):
-    """Whether the name of a layer, or of its weight, fits one of shell-style patterns."""
+def matching(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a shell-style pattern fits the name of a layer, or of a weight or its layer."""
     return any(fnmatchcase(name, pattern) or fnmatchcase(name.split("/")[0], pattern) for pattern in patterns)

@@ -1,65 +1,82 @@
-"""What an inspection found, for people and programs: tables, one page of pictures, JSON."""
+"""The inspection of a network: all probes at once, as text, JSON or a page."""
 
-import html
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
-from kerasnets.errors import nearest_first, shorten
-from kerasnets.inspection import figures, probes
+from kerasnets.errors import nearest_first
+from kerasnets.inspection import page, probes
+from kerasnets.inspection.results import Activity, Gradient, Step, Weight
 from kerasnets.inspection.subject import Subject, subject_of
-from kerasnets.reports import pages
-from kerasnets.reports.tables import Table
-
-FIRST = 3  # values of a weight that the table shows
-LONGEST_NAME = 40  # characters of a layer's
-POOLED = ("MaxPooling2D", "AveragePooling2D", "Concatenate", "Add")  # whose maps are worth a look, besides activations'
+from kerasnets.inspection.tables import TABLES, moments, norm
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """All that was found of one subjects.Subject. saliency: float32 (height, width), or (columns,) of a row."""
+    """The results of all probes of one network.
+
+    Attributes:
+        subject: The network, the picture and the batch.
+        logits: float32 (classes,), for the picture.
+        label: The class of the saliency map, and of the batch if the batch is the picture alone.
+        label_words: How `label` was chosen.
+        weights: The weights of the network.
+        activities: The trace of the picture.
+        gradients: The gradients of the batch.
+        step: One optimizer step on the batch.
+        saliency: float32 (height, width), or (columns,) for a row of numbers.
+    """
 
     subject: Subject
-    logits: np.ndarray  # float32 (classes,), of the picture
-    label: int  # the class of the saliency map, and of the batch where it is the picture alone
-    label_words: str  # how it was come by
-    weights: list[probes.Weight]
-    activities: list[probes.Activity]
-    gradients: list[probes.Gradient]
-    step: probes.Step
+    logits: np.ndarray
+    label: int
+    label_words: str
+    weights: list[Weight]
+    activities: list[Activity]
+    gradients: list[Gradient]
+    step: Step
     saliency: np.ndarray
 
     @property
-    def ranking(self):
+    def ranking(self) -> list[tuple[str, float]]:
         """[(label, probability)] of the picture, the likeliest first."""
-        shares = np.exp(self.logits.astype("float64") - self.logits.max())
-        shares /= shares.sum()
-        return [(self.subject.class_names[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")]
+        probabilities = softmax(self.logits.astype("float64"))
+        order = np.argsort(-probabilities, kind="stable")
+        return [(self.subject.class_names[i], float(probabilities[i])) for i in order]
 
-    def text(self, values=()):
-        """All tables for a terminal; below them the weights that the shell-style patterns `values` name, in full."""
+    def text(self, values: Sequence[str] = ()) -> str:
+        """Return all tables as text.
+
+        Args:
+            values: Shell-style patterns of the weights whose values follow in full.
+
+        Raises:
+            ValueError: A pattern fits no weight.
+        """
         (label, probability), *_ = self.ranking
-        about = (
+        summary = (
             f"network: {self.subject.words}\n"
             f"picture: {self.subject.picture.words}, answered {label} ({probability:.4f})\n"
             f"saliency: of class {self.subject.class_names[self.label]}, {self.label_words}"
         )
-        in_full = [f"{each.name}\n{whole(each.values)}" for each in self.named(values)]
-        return "\n\n".join([about, *(make(self).text() for make in TABLES.values()), *in_full])
+        in_full = [f"{weight.name}\n{all_values(weight.values)}" for weight in self.named(values)]
+        return "\n\n".join([summary, *(make(self).text() for make in TABLES.values()), *in_full])
 
-    def named(self, patterns):
-        """The weights whose name, or whose layer's, fits one of `patterns`; ValueError for one that fits none."""
+    def named(self, patterns: Sequence[str]) -> list[Weight]:
+        """Return the weights that fit a pattern by their name or their layer's; ValueError if a pattern fits none."""
         for pattern in patterns:
-            if not any(probes.matching(each.name, [pattern]) for each in self.weights):
-                names = nearest_first(pattern, [each.name for each in self.weights])
+            if not any(probes.matching(weight.name, [pattern]) for weight in self.weights):
+                names = nearest_first(pattern, [weight.name for weight in self.weights])
                 raise ValueError(f"no weight is called {pattern!r}; choose from: {names}")
-        return [each for each in self.weights if probes.matching(each.name, patterns)]
+        return [weight for weight in self.weights if probes.matching(weight.name, patterns)]
 
-    def line(self):
-        """The result as one greppable line."""
+    def line(self) -> str:
+        """Return the result as one greppable line."""
         (label, probability), *_ = self.ranking
         step = self.step
         return (
@@ -68,22 +85,23 @@ class Inspection:
             f"right_after={step.right_after} examples={step.examples}"
         )
 
-    def json(self, values=()):
-        """All for a program to read; with the values of the weights that the shell-style patterns `values` name."""
+    def json(self, values: Sequence[str] = ()) -> str:
+        """Return all results as JSON; `values` as in `text`."""
+        chosen = {weight.name for weight in self.named(values)}
 
-        chosen = self.named(values)
+        def weight_as_dict(weight: Weight) -> dict[str, object]:
+            figures = {"name": weight.name, "shape": weight.shape, "trainable": weight.trainable}
+            in_full = {"values": weight.values.tolist()} if weight.name in chosen else {}
+            return {**figures, **moments(weight.values), **in_full}
 
-        def weight(each):
-            row = {"name": each.name, "shape": each.shape, "trainable": each.trainable, **moments(each.values)}
-            return row | ({"values": each.values.tolist()} if each in chosen else {})
+        def gradient_as_dict(gradient: Gradient) -> dict[str, object]:
+            arrays = {"before": gradient.before, "after": gradient.after}
+            norms = {name: None if array is None else norm(array) for name, array in arrays.items()}
+            return {"name": gradient.name, "shape": gradient.shape, **norms}
 
-        def gradient(each):
-            norms = {"before": norm(each.before), "after": norm(each.after)}
-            return {"name": each.name, "shape": each.shape, **norms}
-
-        def activity(each):
-            numbers = ("name", "kind", "shape", "smallest", "largest", "zeros_before", "zeros")
-            return {name: getattr(each, name) for name in numbers}
+        def activity_as_dict(activity: Activity) -> dict[str, object]:
+            names = ("name", "kind", "shape", "smallest", "largest", "zeros_before", "zeros")
+            return {name: getattr(activity, name) for name in names}
 
         return json.dumps({
             "network": self.subject.words,
@@ -92,225 +110,87 @@ class Inspection:
             "label": self.subject.class_names[self.label],
             "label_is": self.label_words,
             "batch": self.subject.batch.words,
-            "weights": list(map(weight, self.weights)),
-            "trace": list(map(activity, self.activities)),
-            "gradients": list(map(gradient, self.gradients)),
+            "weights": list(map(weight_as_dict, self.weights)),
+            "trace": list(map(activity_as_dict, self.activities)),
+            "gradients": list(map(gradient_as_dict, self.gradients)),
             "step": vars(self.step),
             "saliency": self.saliency.tolist(),
         })  # fmt: skip
 
-    def write_page(self, path, names=()):
-        """Write the page of pictures and tables to `path`, whole or not at all; its pictures are inside of it.
+    def write_page(self, path: str | Path, names: Sequence[str] = ()) -> None:
+        """Write one HTML page with all figures and tables, whole or not at all.
 
-        names: shell-style patterns of the layers whose filters and maps are drawn; without them, the page chooses.
-        Raises ValueError where no layer is called so, OSError where the file cannot be written.
+        Args:
+            path: The file to write.
+            names: Shell-style patterns of the layers whose filters and maps are drawn; by default the page chooses.
+
+        Raises:
+            ValueError: `names` fit no layer that has filters or maps.
+            OSError: The file cannot be written.
         """
-        drawn = [pages.section(title, content) for title, content in self.sections(names)]
-        (label, probability), *_ = self.ranking
-        lead = (
-            f"The answer for {self.subject.picture.words} is <b>{html.escape(label)}</b>, with a probability of "
-            f"{probability:.2%}."
-        )
-        pages.write_page(path, f"Inside {self.subject.words}", [f'<p class="lead">{lead}</p>', *drawn])
-
-    def sections(self, names=()):
-        """(title, HTML) of each part of the page."""
-        tables = {name: make(self) for name, make in TABLES.items()}
-        figures = {name: figure for name, make in FIGURES.items() if (figure := make(self, names)) is not None}
-        if names and not {"maps", "filters"} & figures.keys():
-            raise ValueError(f"no layer with maps or filters is called {' or '.join(names)}; the trace lists them")
-        for name, title, note in PARTS:
-            if name in figures:
-                yield title, f"<p>{html.escape(note.format(self=self))}</p>{pages.image(figures[name])}"
-            elif name in tables:
-                yield tables[name].title, tables[name].html()
+        page.write(self, path, names)
 
 
-def inspect_network(network, image=None, learning_rate=probes.LEARNING_RATE, **given):
-    """The Inspection of a network: a model file, or a name of the registry with fresh weights.
+def inspect_network(
+    network: str | Path,
+    image: str | Path | None = None,
+    learning_rate: float = probes.LEARNING_RATE,
+    *,
+    label: str | None = None,
+    dataset: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+) -> Inspection:
+    """Inspect a network: weights, one picture layer by layer, gradients, one optimizer step, saliency.
 
-    image: a picture file. learning_rate: of one step of SGD. given: label, dataset, data_dir and seed, as
-    `subjects.subject_of` takes them, which tells what is taken where they are not given.
+    Args:
+        network: A .keras or .h5 file, or a name in `list_models()`; such a network gets fresh weights.
+        image: A picture file; by default the first test picture of the data, or noise if there are no data.
+        learning_rate: The learning rate of the SGD step.
+        label: The class of the picture; by default the class that the network finds likeliest.
+        dataset: The source of the batch of 64 training pictures, as in `load_data`. By default the network's own data
+            set if it is on this disk; scikit-learn's digits for a network that reads digits; else the picture alone.
+        data_dir: The folder of the data sets; by default KERASNETS_DATA, then data/.
+        seed: The seed of fresh weights, of the batch and of noise.
 
-    >>> found = kerasnets.inspect_network("lenet5", "docs/samples/three-on-paper.jpg")
-    >>> found.write_page("lenet5.html")
+    Returns:
+        The Inspection, with `text()`, `json()` and `write_page(path)`.
+
+    Raises:
+        BadInputError: A file is missing or damaged, or the data set has other classes than the network.
+        ValueError: The name of the network or of the label is unknown.
+        OSError: A file cannot be read.
+
+    Example:
+        >>> import kerasnets
+        >>> inspection = kerasnets.inspect_network("lenet5", "docs/samples/three-on-paper.jpg")
+        >>> print(inspection.text().splitlines()[0])
+        network: lenet5 with fresh weights of seed 0
+        >>> [(activity.name, activity.shape) for activity in inspection.activities[-2:]]
+        [('f6', (84,)), ('logits', (10,))]
     """
-    subject = subject_of(network, image, **given)
+    subject = subject_of(network, image, label, dataset, data_dir, seed)
     activities = probes.trace(subject.network, subject.picture.images)
     logits = activities[-1].output[0]
-    if given.get("label") is not None:
-        chosen, words = int(subject.picture.labels[0]), "as you said"
+    if label is not None and subject.picture.labels is not None:
+        chosen, label_words = int(subject.picture.labels[0]), "the given class"
     else:
-        chosen, words = int(logits.argmax()), "the likeliest, as the network has it"
+        chosen, label_words = int(logits.argmax()), "the likeliest class"
     batch = subject.batch
     labels = np.array([chosen]) if batch.labels is None else batch.labels
     return Inspection(
-        subject, logits, chosen, words, probes.named_weights(subject.network), activities,
-        probes.gradients(subject.network, batch.images, labels),
-        probes.take_step(subject.network, batch.images, labels,
-                             keras.optimizers.SGD(learning_rate)),
-        probes.saliency(subject.network, subject.picture.images, np.array([chosen]))[0],
-    )  # fmt: skip
-
-
-# ---- tables ----
-
-
-def table_of_trace(found):
-    head = ("layer", "kind", "output", "smallest", "largest", "zeros before", "zeros after")
-    rows = [
-        (shorten(a.name, LONGEST_NAME), a.kind, sizes(a.shape), number(a.smallest), number(a.largest),
-         "" if a.zeros_before is None else f"{a.zeros_before:.1%}", f"{a.zeros:.1%}")
-        for a in found.activities
-    ]  # fmt: skip
-    note = "An activation inside of a layer stands below it, on a line of its own. Zeros: the share that is exactly 0."
-    return Table(f"One picture, layer by layer: {found.subject.picture.words}", note, head, rows, words=2)
-
-
-def table_of_weights(found):
-    head = ("weight", "shape", "trained", "smallest", "largest", "mean", "deviation", "first values")
-    rows = [
-        (shorten(w.name, LONGEST_NAME), sizes(w.shape), "yes" if w.trainable else "no",
-         *map(number, moments(w.values).values()), " ".join(map(number, w.values.ravel()[:FIRST])))
-        for w in found.weights
-    ]  # fmt: skip
-    return Table("Weights", "", head, rows)
-
-
-def table_of_gradients(found):
-    head = ("weight", "shape", "before", "after: length", "largest", "zeros")
-    rows = [
-        (shorten(g.name, LONGEST_NAME), sizes(g.shape), *(["none" if g.before is None else number(norm(g.before))]),
-         *(["none", "", ""] if g.after is None else
-           [number(norm(g.after)), number(float(np.abs(g.after).max())), f"{probes.share_of_zeros(g.after):.1%}"]))
-        for g in found.gradients
-    ]  # fmt: skip
-    kinds = {a.kind for a in found.activities}
-    note = f"Of the mean cross-entropy of {words_of_batch(found)}; before and after the backward pass."
-    if "BatchNormalization" in kinds:
-        note += " Batch normalization is by the batch itself."
-    if kinds & {each.__name__ for each in probes.DROPOUTS}:
-        note += " Dropout does nothing."
-    return Table("Gradients of one batch", note, head, rows)
-
-
-def table_of_step(found):
-    step, head = found.step, ("", "loss", "right")
-    rows = [
-        (when, f"{loss:.6f}", f"{right} of {step.examples}")
-        for when, loss, right in (
-            ("before", step.loss_before, step.right_before),
-            ("after", step.loss_after, step.right_after),
-        )
-    ]
-    title = f"One step of {step.optimizer}, learning rate {step.learning_rate:g}"
-    return Table(title, "On the same batch, of a copy: the network stays as it is.", head, rows)
-
-
-# name -> what makes its Table, in the order on a terminal
-TABLES = {
-    "weights": table_of_weights,
-    "trace": table_of_trace,
-    "gradients": table_of_gradients,
-    "step": table_of_step,
-}
-
-
-# ---- figures ----
-
-
-def figure_of_answer(found, names):
-    picture, label = found.subject.picture.images[0], found.subject.class_names[found.label]
-    if picture.ndim == 1:
-        return figures.columns(found.saliency, found.ranking, label)
-    return figures.answer(picture, found.subject.original, found.saliency, found.ranking, label)
-
-
-def figure_of_maps(found, names):
-    maps = [a for a in found.activities if len(a.shape) == 3 and min(a.shape[:2]) > 1]
-    if names:
-        chosen = [a for a in maps if probes.matching(a.name, names)]
-    else:
-        chosen = [a for a in maps if a.before is not None or a.kind in POOLED]
-        chosen = figures.evenly(chosen or maps, figures.MOST_LAYERS)
-    return figures.feature_maps(chosen) if chosen else None
-
-
-def figure_of_filters(found, names):
-    kernels = [w for w in found.weights if len(w.shape) == 4 and min(w.shape[:2]) > 1]
-    if names:
-        chosen = [w for w in kernels if probes.matching(w.name, names)]
-    else:
-        chosen = figures.evenly(kernels, figures.MOST_KERNELS)
-    return figures.filters(chosen) if chosen else None
-
-
-def figure_by_layer(found, names):
-    return figures.by_layer(found.activities, found.gradients)
-
-
-# name -> what makes its matplotlib Figure of (Inspection, names of layers), or None where there is nothing to draw
-FIGURES = {
-    "answer": figure_of_answer,
-    "maps": figure_of_maps,
-    "filters": figure_of_filters,
-    "bars": figure_by_layer,
-}
-
-# The page from its top to its end: name of a figure or table, title and note of a figure
-PARTS = (
-    ("answer", "The picture and the answer",
-     "Saliency: how much each pixel moves the logit of a class ({self.label_words}), the largest over the channels; "
-     "bright pixels move it most, up or down (Simonyan et al. 2014, arXiv:1312.6034)."),
-    ("maps", "Feature maps",
-     "What layers, and the activations inside of them, give for this picture. Each has its own scale, dark for its "
-     "smallest value and light for its largest."),
-    ("trace", "", ""),
-    ("filters", "Filters",
-     "Kernels as they are, red above 0, blue below, white at 0; on three channels, the colours that they look for."),
-    ("weights", "", ""),
-    ("bars", "Zeros and gradients by layer", 
-     "Where an activation gives nothing but zeros, nothing is learned below it."),
-    ("gradients", "", ""),
-    ("step", "", ""),
-)  # fmt: skip
-
-
-# ---- helpers ----
-
-
-def words_of_batch(found):
-    batch = found.subject.batch
-    known = (
-        ""
-        if batch.labels is not None
-        else f", its class unknown and taken for {found.subject.class_names[found.label]}, the likeliest"
+        subject=subject,
+        logits=logits,
+        label=chosen,
+        label_words=label_words,
+        weights=probes.named_weights(subject.network),
+        activities=activities,
+        gradients=probes.gradients(subject.network, batch.images, labels),
+        step=probes.take_step(subject.network, batch.images, labels, keras.optimizers.SGD(learning_rate)),
+        saliency=probes.saliency(subject.network, subject.picture.images, np.array([chosen]))[0],
     )
-    return f"{batch.words}{known}"
 
 
-def sizes(shape):
-    return "x".join(map(str, shape))
-
-
-def number(value):
-    return f"{value:.4g}"
-
-
-def norm(array):
-    """The Euclidean length of all numbers of an array; None of none."""
-    return None if array is None else float(np.linalg.norm(array))
-
-
-def whole(array):
-    """All numbers of an array as text."""
+def all_values(array: np.ndarray) -> str:
+    """Return all numbers of an array as text."""
     return np.array2string(array, threshold=array.size + 1, max_line_width=110, precision=6)
-
-
-def moments(values):
-    return {
-        "smallest": float(values.min()),
-        "largest": float(values.max()),
-        "mean": float(values.mean()),
-        "deviation": float(values.std()),
-    }

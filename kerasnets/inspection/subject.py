@@ -1,4 +1,4 @@
-"""What is looked into: the network of a name or a file, one picture, and a batch with its labels."""
+"""The subject of an inspection: a network from the registry or a file, one picture, and a batch with its labels."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -18,9 +18,12 @@ DIGITS = data.DATASETS["digits"].class_names
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures as a network takes them, uint8 (n, height, width, channels), or float32 rows (n, columns).
+    """Inputs of a network.
 
-    labels: int64 (n,), None where nobody knows them. words: what they are, for a person.
+    Attributes:
+        images: uint8 (n, height, width, channels), or float32 rows (n, columns).
+        labels: int64 (n,); None if they are unknown.
+        words: What the examples are, for a person.
     """
 
     images: np.ndarray
@@ -30,133 +33,156 @@ class Examples:
 
 @dataclass(frozen=True)
 class Subject:
-    """A network from raw pixels 0..255, and what it is looked into with."""
+    """A network that takes raw pixels 0..255, and the examples that it is inspected with.
+
+    Attributes:
+        network: The network.
+        card: Its card; for a fresh network, the card that its model file would have.
+        words: What the network is, for a person.
+        picture: One example.
+        batch: The examples of the gradients and the step.
+        original: The picture file as it was read, uint8 (height, width[, 3]); None without a picture file.
+    """
 
     network: keras.Model
-    card: saving.Card  # of a fresh network: what a model file of it would say
-    words: str  # what network it is, for a person
-    picture: Examples  # one
+    card: saving.Card
+    words: str
+    picture: Examples
     batch: Examples
-    original: np.ndarray | None = None  # uint8 (height, width[, 3]): the picture file, before it was prepared
+    original: np.ndarray | None = None
 
     @property
-    def class_names(self):
-        """One for each logit; their numbers where nobody named them."""
-        return self.card.class_names or tuple(str(i) for i in range(self.network.output_shape[-1]))
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each logit; its number if the card has no names."""
+        return tuple(self.card.class_names) or tuple(map(str, range(self.network.output_shape[-1])))
 
 
-def subject_of(network, image=None, label=None, dataset=None, data_dir=None, seed=0):
-    """The Subject of what a person names.
+def subject_of(
+    network: str | Path,
+    image: str | Path | None = None,
+    label: str | None = None,
+    dataset: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+) -> Subject:
+    """Return the Subject for the arguments of `inspect_network`, which explains them.
 
-    network: a model file, or a name of the registry, whose weights are drawn by `seed`. image: a picture file; without
-    it, the first test picture of the data. label: the name of its class. dataset: where the batch comes from, as in
-    load_data. Without it: the data of the model's card or recipe where they are on this disk, scikit-learn's digits for
-    a network that reads digits, else nothing but the picture; and without that, noise.
-    Raises BadInputError for a bad file, ValueError for an unknown name.
+    Raises:
+        BadInputError: A file is missing or damaged, or the data set does not fit the network.
+        ValueError: The name of the network or of the label is unknown.
     """
     is_file = Path(network).suffix in saving.SUFFIXES
-    made = of_file(network, dataset, data_dir) if is_file else fresh(network, dataset, data_dir, seed)
-    model, card, words, found = made
-    if dataset:
-        check_classes(card, model, found)
+    parts = of_file(network, dataset, data_dir) if is_file else of_name(str(network), dataset, data_dir, seed)
+    model, card, words, source = parts
+    if source:
+        check_classes(card, model, source)
     else:
-        found = own_data(card, data_dir)
-    picture, original = picture_of(found, card, image, seed)
+        source = own_data(card, data_dir)
+    picture, original = picture_of(source, card, image, seed)
     if label is not None:
-        names = card.class_names or tuple(map(str, range(model.output_shape[-1])))
+        names = Subject(model, card, words, picture, picture).class_names
         if label not in names:
             raise ValueError(f"no class {label!r}; choose one of: {nearest_first(label, names)}")
         picture = dataclasses.replace(picture, labels=np.array([names.index(label)]))
-    return Subject(model, card, words, picture, batch_of(found, card, seed) or picture, original)
+    return Subject(model, card, words, picture, batch_of(source, card, seed) or picture, original)
 
 
-def of_file(path, dataset, data_dir):
-    """(network, Card, words, the data.Data called `dataset` or None) of a model file."""
+Parts = tuple[
+    keras.Model, saving.Card, str, data.Data | None
+]  # network, its card, words for it, the data set asked for
+
+
+def of_file(path: str | Path, dataset: str | Path | None, data_dir: str | Path | None) -> Parts:
+    """Return the parts for a model file."""
     model, card = saving.load(path)
     takes_pixels = model.input.dtype == "uint8" or len(model.input_shape) == 2
     if not takes_pixels and not any(layer.name == "rescaling" for layer in model.layers):
-        model = rebuild(model, scaling=(1 / 255, 0.0))  # another program's; as prediction.Classifier takes it
-    found = data.load_like(card, dataset, data_dir) if dataset else None
-    return model, card, f"{card.model} from {shorten(path)}", found
+        model = rebuild(model, scaling=(1 / 255, 0.0))  # another program's file, as prediction.Classifier takes it
+    source = data.load_like(card, dataset, data_dir) if dataset else None
+    return model, card, f"{card.model} from {shorten(path)}", source
 
 
-def fresh(name, dataset, data_dir, seed):
-    """The same of a network of the registry with first weights; its pixels are scaled as train.py scales them."""
+def of_name(name: str, dataset: str | Path | None, data_dir: str | Path | None, seed: int) -> Parts:
+    """Return the parts for a network of the registry with fresh weights; its recipe scales the pixels."""
     models.check_name(name)
     shape = models.options_of(name)["input_shape"].default
-    found = data.load_like(saving.Card(name, (), shape), dataset, data_dir) if dataset else None
+    source = data.load_like(saving.Card(name, (), shape), dataset, data_dir) if dataset else None
     keras.utils.set_random_seed(seed)
-    network = models.build(name, **({"num_classes": len(found.class_names)} if found else {}))
-    row = recipe_of(name, dataset, shape, network.output_shape[-1])
-    known = found or data.DATASETS.get(row.dataset)
+    network = models.build(name, **({"num_classes": len(source.class_names)} if source else {}))
+    recipe = recipe_of(name, dataset, shape, network.output_shape[-1])
+    known = source or data.DATASETS.get(recipe.dataset)
     kind = "row" if len(shape) == 1 else "picture"
-    if known and known.image_shape == (row.image_shape or shape):
-        kind = row.input_kind or known.input_kind
+    if known and known.image_shape == (recipe.image_shape or shape):
+        kind = recipe.input_kind or known.input_kind
     card = saving.Card(name, known.class_names if known else (), shape, kind, dataset=known.title if known else "")
     if len(shape) == 3:
-        network = rebuild(network, scaling=row.scaling)
-    return network, card, f"{name} with fresh weights of seed {seed}", found
+        network = rebuild(network, scaling=recipe.scaling)
+    return network, card, f"{name} with fresh weights of seed {seed}", source
 
 
-def recipe_of(name, dataset, shape, classes):
-    """The recipes.Recipe by which the network as it is built would learn `dataset`, or else any data."""
+def recipe_of(name: str, dataset: str | Path | None, shape: tuple[int, ...], classes: int) -> recipes.Recipe:
+    """Return the recipe to train a network on `dataset`; without one, a recipe that fits its shape and classes."""
     if dataset:
-        return recipes.own(name, dataset)
-    for row in recipes.RECIPES.values():
-        known = data.DATASETS[row.dataset]
-        if (row.model, row.image_shape or known.image_shape, len(known.class_names)) == (name, shape, classes):
-            return row
+        return recipes.own(name, str(dataset))
+    for recipe in recipes.RECIPES.values():
+        known = data.DATASETS[recipe.dataset]
+        if (recipe.model, recipe.image_shape or known.image_shape, len(known.class_names)) == (name, shape, classes):
+            return recipe
     return recipes.own(name, "pictures")
 
 
-def check_classes(card, model, found):
-    """Raise BadInputError where the labels of a data.Data mean other classes than the network's."""
-    named, classes = card.class_names, model.output_shape[-1]
-    if len(found.class_names) != classes or (named and tuple(named) != tuple(found.class_names)):
-        theirs = f"{len(found.class_names)} ({', '.join(found.class_names[:2])}, ...)"
-        ours = f"{classes} classes ({', '.join(named[:2])}, ...)" if named else f"{classes} classes"
-        raise BadInputError(f"{card.model} tells {ours} apart, {found.title} has {theirs}; name data of its classes")
+def check_classes(card: saving.Card, model: keras.Model, source: data.Data) -> None:
+    """Raise BadInputError if the classes of a data set are not the network's."""
+    names, classes = card.class_names, model.output_shape[-1]
+    if len(source.class_names) != classes or (names and tuple(names) != tuple(source.class_names)):
+        theirs = f"{len(source.class_names)} ({', '.join(source.class_names[:2])}, ...)"
+        ours = f"{classes} classes ({', '.join(names[:2])}, ...)" if names else f"{classes} classes"
+        raise BadInputError(
+            f"{card.model} has {ours}, {source.title} has {theirs}", remedy="name a data set with the same classes"
+        )
 
 
-def own_data(card, data_dir):
-    """The data.Data that the card names, where they are on this disk; for digits, scikit-learn's; else None."""
+def own_data(card: saving.Card, data_dir: str | Path | None) -> data.Data | None:
+    """Return the data set of the card if it is on this disk; else scikit-learn's digits for a reader of digits."""
     title = card.dataset.split(" (")[0]  # "CIFAR-10 (JPEG)"
-    own = next((name for name, row in data.DATASETS.items() if row.title == title), None)
-    found = data.load_present(own, data_dir) if own else None
+    own = next((name for name, dataset in data.DATASETS.items() if dataset.title == title), None)
+    source = data.load_present(own, data_dir) if own else None
     reads_digits = card.class_names == DIGITS and card.input_kind.startswith("mnist")
-    return data.load_present("digits") if found is None and reads_digits else found
+    return data.load_present("digits") if source is None and reads_digits else source
 
 
-def picture_of(found, card, image, seed):
-    """(Examples of one picture, the picture file before it was prepared or None)."""
+def picture_of(
+    source: data.Data | None, card: saving.Card, image: str | Path | None, seed: int
+) -> tuple[Examples, np.ndarray | None]:
+    """Return one example, and the picture file as it was read; None without a picture file."""
     shape = tuple(card.input_shape)
     if image is not None:
         original = pictures.read(image)
         pixels = pictures.prepare(original, card.input_kind, shape, image)
         return Examples(pixels[None], None, shorten(image)), original
-    if found is not None:
-        label = found.test_labels[:1]
-        words = f"{found.name_of(0)} of {found.title}, labelled {found.class_names[label[0]]}"
-        return Examples(as_taken(found.test_images[:1], found, card), label, words), None
+    if source is not None:
+        label = source.test_labels[:1]
+        words = f"{source.name_of(0)} of {source.title}, labelled {source.class_names[label[0]]}"
+        return Examples(as_taken(source.test_images[:1], source, card), label, words), None
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (1, *shape), np.uint8) if len(shape) == 3 else rng.random((1, *shape), np.float32)
-    return Examples(noise, None, "random noise, since no picture was named and no data of its own are here"), None
+    return Examples(noise, None, "random noise, because no picture was named and the network's data are not here"), None
 
 
-def batch_of(found, card, seed):
-    """Examples of BATCH training pictures drawn by `seed`; None without data."""
-    if found is None:
+def batch_of(source: data.Data | None, card: saving.Card, seed: int) -> Examples | None:
+    """Return BATCH random training pictures; None without data."""
+    if source is None:
         return None
-    count = len(found.train_labels)
+    count = len(source.train_labels)
     chosen = np.sort(np.random.default_rng(seed).permutation(count)[:BATCH])
-    images = as_taken(found.train_images[chosen], found, card)
-    return Examples(images, found.train_labels[chosen], f"{len(chosen)} training pictures of {found.title}")
+    images = as_taken(source.train_images[chosen], source, card)
+    return Examples(images, source.train_labels[chosen], f"{len(chosen)} training pictures of {source.title}")
 
 
-def as_taken(images, found, card):
-    """Images of a data.Data as the network of `card` takes them."""
+def as_taken(images: np.ndarray, source: data.Data, card: saving.Card) -> np.ndarray:
+    """Return images of a data set in the shape and kind that the network of `card` takes."""
     if images.ndim != len(card.input_shape) + 1:
-        kinds = ("rows of numbers", "pictures") if images.ndim == 4 else ("pictures", "rows of numbers")
-        raise BadInputError(f"{card.model} takes {kinds[0]}, {found.title} has {kinds[1]}; name data of its own kind")
-    images, prepare = fitting.fitted(images, found.input_kind, card.input_kind, card.input_shape)
+        ours, theirs = ("rows of numbers", "pictures") if images.ndim == 4 else ("pictures", "rows of numbers")
+        raise BadInputError(f"{card.model} takes {ours}, {source.title} has {theirs}", remedy="name another data set")
+    images, prepare = fitting.fitted(images, source.input_kind, card.input_kind, card.input_shape)
     return prepare(images) if prepare else images

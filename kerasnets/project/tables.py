@@ -61,7 +61,7 @@ def write_tables(
 
 
 def summary_table(lines: Sequence[Line], names: Sequence[str] = tuple(RECIPES)) -> str:
-    """Return a Markdown table of the recipes `names`: the published figure, and mean and standard deviation by backend."""
+    """Return a Markdown table of the recipes `names`: the published figure, mean and standard deviation."""
     rows = [
         "| recipe | published | torch | tensorflow | jax | reached |",
         "|---|---|---|---|---|---|",

@@ -1,1 +1,1 @@
-"""What a person looks at: tables, pages, plots, windows."""
+"""What a person looks at: tables, HTML pages, plots and windows."""

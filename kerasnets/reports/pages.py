@@ -1,59 +1,66 @@
-"""HTML pages: one self-contained file each."""
+"""HTML pages: one self-contained file each, made of the templates in this folder, every value escaped."""
 
 import base64
-import html
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasnets.errors import shorten
-from kerasnets.reports import plots
 from kerasnets.runtime.atomic import check_writable, whole_file
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-  body {{ font: 16px/1.5 system-ui, sans-serif; color: #1c2733; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
-  h1 {{ font-size: 1.6rem; margin-bottom: 0.2rem; }}
-  h2 {{ font-size: 1.15rem; margin-top: 2.2rem; }}
-  img {{ max-width: 100%; height: auto; }}
-  table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-  th, td {{ padding: 0.25rem 0.9rem; border-bottom: 1px solid #dfe5ec; text-align: right; }}
-  th:first-child, td:first-child {{ text-align: left; padding-left: 0; }}
-  .facts td, .words {{ text-align: left; }}
-  .lead {{ font-size: 1.15rem; }}
-  .grey {{ color: #66717d; }}
-</style>
-<h1>{title}</h1>
-{body}
-</html>
-"""
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
 
 
-def table_of(facts):
-    rows = "".join(f"<tr><td>{name}</td><td>{html.escape(value)}</td></tr>" for name, value in facts.items() if value)
-    return f'<table class="facts">{rows}</table>'
+def write_page(path: str | Path, template: str, **values: object) -> None:
+    """Write a page, whole or not at all.
 
+    Args:
+        path: The file to write.
+        template: The name of a file in templates/ that extends page.html.
+        values: What the template uses; `title`, at least.
 
-def section(title, content):
-    return f"<h2>{title}</h2>\n{content}"
-
-
-def image(figure):
-    """A figure inside the page itself, so that the page is one file."""
-    content = base64.b64encode(plots.encoded(figure, "png")).decode()
-    return f'<img src="data:image/png;base64,{content}" alt="">'
-
-
-def write_page(path, title, body):
-    text = PAGE.format(title=html.escape(title), body="\n".join(body))
+    Raises:
+        OSError: The file cannot be written.
+    """
+    text = render(template, **values)
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def check_page(path):
-    """Raise ValueError or OSError now where a page cannot be written to `path`."""
+def render(template: str, **values: object) -> "Markup":
+    """Return the HTML of a template with `values`; whatever is not Markup is escaped."""
+    from markupsafe import Markup
+
+    return Markup(environment().get_template(template).render(**values))
+
+
+@functools.cache
+def environment() -> "jinja2.Environment":
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["png"] = data_address
+    return environment
+
+
+def data_address(figure: "Figure") -> str:
+    """Return a figure as the address of a PNG inside the page itself, so that the page is one file."""
+    from kerasnets.reports.plots import encode
+
+    return f"data:image/png;base64,{base64.b64encode(encode(figure, 'png')).decode()}"
+
+
+def check_page(path: str | Path) -> None:
+    """Raise ValueError or OSError now if a page could not be written to `path` later."""
     if Path(path).suffix not in (".html", ".htm"):
         raise ValueError(f"the page is HTML: {shorten(path)} must end in .html")
     check_writable(path)

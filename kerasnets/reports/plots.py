@@ -1,81 +1,81 @@
-"""Pictures for people, drawn with matplotlib without a window: learning curves, and what a classifier saw."""
+"""Plots of data sets, trainings and predictions, drawn by matplotlib without a window.
+
+A function imports matplotlib when it is called, because a prediction without a plot must start fast.
+"""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from kerasnets.errors import shorten
 from kerasnets.runtime.atomic import whole_file
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9731a", "#8a8f98", "#b9cfe6"
-MOST_POINTS = 600  # of the figures by batch that are drawn
-SHOWN = 8  # pictures of a class
-MOST_NAMED = 20  # classes whose names and numbers are written into a confusion matrix
-LONGEST_NAME = 26  # characters of a picture's, below it
-TOP = 5  # classes shown
-TALLEST = 1.5  # of its width, that a sheet is given: 40 of them fit into a JPEG, which has 65,500 pixels at most
+SHOWN = 8  # pictures of each class of a data set
+MOST_NAMED = 20  # a confusion matrix of more classes has no names and numbers
+LONGEST_NAME = 26  # characters of the name below a picture
+TOP = 5  # classes in a bar chart of probabilities
+TALLEST = 1.5  # height by width of a sheet at most; 40 sheets then fit into a JPEG, whose limit is 65,500 pixels
 SUFFIXES = (".png", ".jpg", ".svg", ".pdf")
 
 
-def learning_curves(run, by_batch):
-    """Draw accuracy and loss of a training.Run by epoch, and thinly by batch; return a matplotlib Figure.
-
-    by_batch: {"accuracy", "loss": list, one figure a step}.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    panels = zip(
-        figure.subplots(1, 2),
-        ("accuracy", "loss"),
-        (run.accuracy, run.loss),
-        (run.val_accuracy, run.val_loss),
-        (run.test_accuracy, run.test_loss),
-        strict=True,
-    )
-    marker = dict(markersize=4) if run.epochs <= 50 else dict(markersize=0)
-    for axes, title, training, validation, test in panels:
-        steps, figures = thinned(by_batch[title])
-        axes.plot(np.array(steps) * run.epochs / len(by_batch[title]), figures, color=LIGHT, linewidth=0.8,
-                  label="each batch")  # fmt: skip
-        axes.plot(range(1, len(training) + 1), training, "o-", color=BLUE, label="training", **marker)
-        if validation:
-            axes.plot(range(1, len(validation) + 1), validation, "s-", color=ORANGE, label="validation", **marker)
-        axes.axhline(test, color=GREY, linestyle="--", label=f"test {test:.4f}")
-        if run.best_epoch < run.epochs:
-            axes.axvline(run.best_epoch, color=GREY, linestyle=":", label=f"kept: epoch {run.best_epoch}")
-        axes.set(title=title.capitalize(), xlabel="epoch", ylim=limits(title, figures, training + validation + [test]))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=9)
-    figure.suptitle(f"{run.recipe}, {run.backend}, seed {run.seed}", fontweight="bold")
-    return figure
+# ---- the part of other rooms' classes that is drawn ----
 
 
-def thinned(figures):
-    """(steps from 1, figures): at most MOST_POINTS of them, each the mean of its neighbours."""
-    size = -(-len(figures) // MOST_POINTS)
-    parts = np.array_split(np.asarray(figures, float), -(-len(figures) // size))
-    return np.cumsum([len(part) for part in parts]), [part.mean() for part in parts]
+class DataSet(Protocol):
+    """A data.Data."""
+
+    @property
+    def train_images(self) -> np.ndarray: ...
+    @property
+    def train_labels(self) -> np.ndarray: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def title(self) -> str: ...
 
 
-def limits(title, figures, epochs):
-    """The range of an axis: from the worst of all but the first batches, which begin by guessing, to the best."""
-    settled = figures[len(figures) // 20 :] or figures
-    low, high = min([*settled, *epochs]), max([*settled, *epochs])
-    margin = 0.05 * (high - low) or 0.05
-    return (
-        (max(0, low - margin), min(1, high + margin)) if title == "accuracy" else (max(0, low - margin), high + margin)
-    )
+class Summary(Protocol):
+    """A data.summary.Summary."""
+
+    @property
+    def image_shape(self) -> tuple[int, ...]: ...
+    @property
+    def counts(self) -> dict[str, np.ndarray]: ...
+    @property
+    def mean(self) -> tuple[float, ...]: ...
+    @property
+    def std(self) -> tuple[float, ...]: ...
 
 
-def confusion(matrix, class_names):
-    """Draw how many of each class (row) were taken for each class (column); return a matplotlib Figure.
+class Prediction(Protocol):
+    """A prediction.Prediction."""
 
-    matrix: int (classes, classes). Shares of a row give the shade; numbers are written where there is room.
+    @property
+    def pixels(self) -> np.ndarray: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def probability(self) -> float: ...
+    def top(self, count: int) -> Sequence[tuple[str, float]]: ...
+
+
+# ---- evaluations ----
+
+
+def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> "Figure":
+    """Draw a confusion matrix, shaded by the share of the row.
+
+    Args:
+        matrix: int (classes, classes), how many of each class (row) were predicted as each class (column).
+        class_names: The names in their order; they and the numbers are left out for more than MOST_NAMED classes.
     """
     from matplotlib.figure import Figure
 
@@ -87,8 +87,10 @@ def confusion(matrix, class_names):
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if count <= MOST_NAMED:
         names = [cut(name, 18) for name in class_names]
-        slanted = dict(rotation=45, ha="right", rotation_mode="anchor") if max(map(len, names)) > 2 else {}
-        axes.set_xticks(range(count), names, **slanted)
+        axes.set_xticks(range(count), names)
+        if max(map(len, names)) > 2:
+            for label in axes.get_xticklabels():
+                label.set(rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(count), names)
         for row, column in np.argwhere(matrix):
             colour = "white" if shares[row, column] > 0.5 else "black"
@@ -98,10 +100,14 @@ def confusion(matrix, class_names):
     return figure
 
 
-def grid(images, captions, names, columns=6):
-    """Draw pictures in rows, a caption above and a name below each; return a matplotlib Figure.
+def grid(images: np.ndarray, captions: Sequence[str], names: Sequence[str], columns: int = 6) -> "Figure":
+    """Draw pictures in rows, a caption above and a name below each.
 
-    images: uint8 (n, height, width, 1 or 3).
+    Args:
+        images: uint8 (n, height, width, 1 or 3).
+        captions: n texts.
+        names: n texts; a long one loses its beginning.
+        columns: Pictures in a row.
     """
     from matplotlib.figure import Figure
 
@@ -118,45 +124,51 @@ def grid(images, captions, names, columns=6):
     return figure
 
 
-def data(found, summary):
-    """Draw some pictures of each class of a data.Data, and how many there are; return a matplotlib Figure.
+# ---- data sets ----
 
-    summary: its data.summary.Summary.
-    """
+
+def data(dataset: DataSet, summary: Summary) -> "Figure":
+    """Draw some pictures of each class of a data set of pictures, and the number of pictures by class."""
     from matplotlib.figure import Figure
 
-    names = found.class_names[:MOST_NAMED]
-    chosen = [np.flatnonzero(found.train_labels == i)[:SHOWN] for i in range(len(names))]
+    names = dataset.class_names[:MOST_NAMED]
+    chosen = [np.flatnonzero(dataset.train_labels == i)[:SHOWN] for i in range(len(names))]
     figure = Figure(figsize=(11, 0.4 + 0.72 * max(len(names), 4)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.6, 1))
+    left, right = np.array(figure.subfigures(1, 2, width_ratios=(1.6, 1)))
     places = left.subplots(len(names), SHOWN, squeeze=False, gridspec_kw=dict(hspace=0, wspace=0))
     for row, name, indices in zip(places, names, chosen, strict=True):
         for i, axes in enumerate(row):
             axes.set_axis_off()
             if i < len(indices):
-                axes.imshow(np.squeeze(found.train_images[indices[i]]), cmap="grey", vmin=0, vmax=255)
+                axes.imshow(np.squeeze(dataset.train_images[indices[i]]), cmap="grey", vmin=0, vmax=255)
         row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=10)
     axes = right.subplots()
-    if len(found.class_names) > MOST_NAMED:  # too many for a line each
+    if len(dataset.class_names) > MOST_NAMED:  # too many for a line each
         axes.hist([summary.counts["train"], summary.counts["test"]], color=[BLUE, ORANGE], label=["train", "test"])
-        axes.set(xlabel="pictures of a class", ylabel="classes")
+        axes.set(xlabel="pictures in the class", ylabel="classes")
     else:
         for part, colour, shift in (("train", BLUE, -0.2), ("test", ORANGE, 0.2)):
             axes.barh(np.arange(len(names)) + shift, summary.counts[part], 0.4, color=colour, label=part)
-        axes.set(yticks=[], ylim=(len(names) - 0.5, -0.5), xlabel="pictures")  # each beside its pictures
+        # Without names: each bar is beside the pictures of its class
+        axes.set(yticks=[], ylim=(len(names) - 0.5, -0.5), xlabel="pictures")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     shape = "x".join(map(str, summary.image_shape))
     mean, std = (", ".join(f"{v:.4f}" for v in values) for values in (summary.mean, summary.std))
-    figure.suptitle(f"{found.title}: {shape}, mean {mean}, std {std}", fontweight="bold")
+    figure.suptitle(f"{dataset.title}: {shape}, mean {mean}, std {std}", fontweight="bold")
     return figure
 
 
-def predictions(pictures, names, results):
-    """Draw, row by row, each picture, the pixels that the network got, and bars of the top classes.
+# ---- predictions ----
 
-    pictures: uint8 arrays (height, width[, 3]) RGB; names: their captions; results: prediction.Prediction each.
-    Returns a matplotlib Figure.
+
+def predictions(pictures: Sequence[np.ndarray], names: Sequence[str], results: Sequence[Prediction]) -> "Figure":
+    """Draw a row for each picture: the picture, the network's input, and bars of the likeliest classes.
+
+    Args:
+        pictures: uint8 (height, width[, 3]), RGB.
+        names: The captions of the pictures.
+        results: The prediction for each picture.
     """
     from matplotlib.figure import Figure
 
@@ -176,10 +188,12 @@ def predictions(pictures, names, results):
     return figure
 
 
-def sheets(pictures, captions):
-    """Draw pictures below each other, each as wide as the page or, if tall, narrower; return a matplotlib Figure.
+def sheets(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> "Figure":
+    """Draw pictures below each other, each as wide as the page or, if tall, narrower.
 
-    pictures: uint8 arrays (height, width, 3) RGB.
+    Args:
+        pictures: uint8 (height, width, 3), RGB.
+        captions: A line for each picture; a long one loses its end.
     """
     from matplotlib.figure import Figure
 
@@ -191,38 +205,47 @@ def sheets(pictures, captions):
     return figure
 
 
-def cut(name, length):
-    """The beginning of a class' name, in at most `length` characters."""
+# ---- for all of them ----
+
+
+def cut(name: str, length: int) -> str:
+    """Return the beginning of the name of a class, in at most `length` characters."""
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
-def draw_pixels(axes, pixels, title):
+def draw_pixels(axes: "Axes", pixels: np.ndarray, title: str) -> None:
     """Show uint8 pixels (height, width[, 1 or 3]) without axes."""
     axes.imshow(np.squeeze(pixels), cmap="grey", vmin=0, vmax=255)
     axes.set_title(title, fontsize=9)
     axes.set(xticks=[], yticks=[])
 
 
-def check_suffix(path):
-    """Raise ValueError for a file that cannot be drawn."""
+def check_suffix(path: str | Path) -> None:
+    """Raise ValueError if no plot can be written in the format of `path`."""
     if Path(path).suffix not in SUFFIXES:
         raise ValueError(f"cannot draw {shorten(path)}: it must end in {', '.join(SUFFIXES)}")
 
 
-def save_figure(figure, path):
-    """Write a matplotlib Figure in the format of the suffix of `path`, whole or not at all."""
+def save_figure(figure: "Figure", path: str | Path) -> None:
+    """Write a figure in the format of the suffix of `path`, whole or not at all.
+
+    Raises:
+        ValueError: The suffix is not one of SUFFIXES.
+        OSError: The file cannot be written.
+    """
     check_suffix(path)
-    content = encoded(figure, Path(path).suffix.lstrip("."))
+    content = encode(figure, Path(path).suffix.lstrip("."))
     with whole_file(path) as part:
         part.write_bytes(content)
 
 
-def encoded(figure, suffix):
-    """The bytes of a figure as png, jpg, svg or pdf."""
+def encode(figure: "Figure", suffix: str) -> bytes:
+    """Return a figure as png, jpg, svg or pdf."""
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a class or a file may be called "$5 to $9", which is no formula
+    for text in figure.findobj(lambda artist: isinstance(artist, Text)):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)  # a class or a file may be called "$5 to $9", which is not a formula
     buffer = io.BytesIO()
     figure.savefig(buffer, format=suffix, dpi=110)
     return buffer.getvalue()

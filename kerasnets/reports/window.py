@@ -3,33 +3,41 @@
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasnets.errors import no_window
-from kerasnets.reports.plots import encoded
+from kerasnets.reports.plots import encode
 from kerasnets.runtime.backends import environment
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def show(figure):
-    """Show a matplotlib Figure in a window of OpenCV's until a key is pressed or the window is closed.
 
-    The window lives in a process of its own: where there is no screen, Qt ends the process that asked for one.
-    Raises OSError where there is no screen, or where OpenCV was built without windows.
+def show(figure: "Figure") -> None:
+    """Show a figure in a window of OpenCV until a key is pressed or the window is closed.
+
+    The window has its own process, because Qt ends a process that asks for a window if there is no screen.
+
+    Raises:
+        OSError: There is no screen, or OpenCV was built without windows.
     """
     command = [sys.executable, "-c", "from kerasnets.reports.window import open_window; open_window()"]
-    window = subprocess.run(command, input=encoded(figure, "png"), env=environment(), capture_output=True)
+    window = subprocess.run(command, input=encode(figure, "png"), env=environment(), capture_output=True)
     if window.returncode:
         raise no_window()
 
 
-def open_window():
-    """Show the PNG that comes on standard input; the main function of the window's own process."""
+def open_window() -> None:
+    """Show the PNG on standard input; the main function of the window's own process."""
     import cv2
     import matplotlib
 
     os.environ["QT_QPA_FONTDIR"] = os.path.join(matplotlib.get_data_path(), "fonts", "ttf")  # OpenCV's Qt has none
     title = "kerasnets"
-    cv2.imshow(title, cv2.imdecode(np.frombuffer(sys.stdin.buffer.read(), np.uint8), cv2.IMREAD_COLOR))
+    picture = cv2.imdecode(np.frombuffer(sys.stdin.buffer.read(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None  # `encode` wrote it
+    cv2.imshow(title, picture)
     while cv2.waitKey(100) < 0 and cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1:
         pass

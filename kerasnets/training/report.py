@@ -1,70 +1,93 @@
-"""The report of a training: one HTML page, its images as PNG, and the figures as CSV."""
+"""The report of a training or an evaluation: one HTML page, its plots as PNG, and the figures as CSV."""
 
 import csv
-import html
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kerasnets.recipes import Recipe
 from kerasnets.reports import plots
-from kerasnets.reports.pages import image, section, table_of, write_page
+from kerasnets.reports.curves import Curve, learning_curves
+from kerasnets.reports.pages import render, write_page
+from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
     from kerasnets.data import Data
-    from kerasnets.recipes import Recipe
     from kerasnets.training.callbacks import Figures
     from kerasnets.training.evaluation import Evaluation
     from kerasnets.training.jobs import TrainingJob
     from kerasnets.training.run import Run
 
-WORST = 18  # misclassified images that are shown
-MOST_NAMED = 3  # frozen layers that are named
+WORST = 18  # wrong answers that are shown
+MOST_NAMED = 3  # frozen layers whose names are listed
 
-# Words for the names in a recipe.
+# Name in a recipe -> words for the page
 AUGMENTATIONS = {
     "": "",
-    "crop_flip": "moved by up to 4 pixels, half of them mirrored",
-    "crop_flip_cutout": "moved by up to 4 pixels, half of them mirrored, a square of 16 pixels greyed",
-    "shift": "moved by up to 2 pixels",
+    "crop_flip": "shifted by up to 4 pixels, half of the pictures mirrored",
+    "crop_flip_cutout": "shifted by up to 4 pixels, half of the pictures mirrored, a square of 16 pixels greyed out",
+    "shift": "shifted by up to 2 pixels",
 }
 LOSSES = {"cross_entropy": "cross-entropy", "squared_error": "squared error of the probabilities"}
+SCHEDULES: dict[str, Callable[..., str]] = {
+    "steps": lambda factor, steps: f", times {factor:g} from step {' and '.join(f'{step:,}' for step in steps)} on",
+    "cosine": lambda warmup: f", reached in {warmup} epochs" * (warmup > 0) + ", falling to 0 in half a cosine",
+}
 
 
 def write(
     job: "TrainingJob",
     run: "Run",
-    test: "Evaluation",
+    evaluation: "Evaluation",
     figures: "Figures",
     permuted: Mapping[str, float] | None = None,
 ) -> None:
-    """Write report.html, curves.png, confusion.png, mistakes.png, epochs.csv and batches.csv into the job's folder.
-
-    Each file is written whole or not at all.
+    """Write report.html, curves.png, confusion.png, mistakes.png, epochs.csv and batches.csv, each file whole.
 
     Args:
-        job: The training.
+        job: The training; the files go into its folder.
         run: Its result.
-        test: The evaluation of the test data.
-        figures: The figures by batch and epoch.
-        permuted: {recipe: test accuracy} of runs with and without permuted pixels, if this run is one of them.
+        evaluation: The evaluation of the test data.
+        figures: Accuracy and loss by epoch and by batch.
+        permuted: {recipe: test accuracy} of runs with and without permuted pixels; None for other recipes.
+
+    Raises:
+        OSError: A file cannot be written.
     """
-    folder, curves = job.folder, plots.learning_curves(run, figures.batches)
-    drawn = {"curves": curves, **images_of(test, job.data)}
-    for name, figure in drawn.items():
-        plots.save_figure(figure, folder / f"{name}.png")
-    write_history(folder, figures)
-    body = [
-        f'<p class="lead">{lead(run.test_accuracy, test)}</p>',
-        section("Learning curves", image(drawn["curves"])),
-        *([section("The order of the pixels", order_of_pixels(permuted))] if permuted else []),
-        *sections_of(test, drawn),
-        section("How it was made", table_of(facts_of(job, run, len(figures.plan.images)))),
-    ]
-    write_page(job.report, f"{run.recipe} on {run.dataset}", body)
+    drawn = {"curves": curves_of(run, figures), **plots_of(evaluation, job.data)}
+    save_plots(job.folder, drawn)
+    write_history(job.folder, figures)
+    source = "Test accuracies of the runs whose model files are in the same folder."
+    write_page(
+        job.report,
+        "training.html",
+        title=f"{run.recipe} on {run.dataset}",
+        **values_of(evaluation, drawn),
+        permuted=order_of_pixels(permuted, source) if permuted else None,
+        settings=table_of_settings(job, run, len(figures.plan.images)),
+    )
+
+
+def write_evaluation(folder: Path, title: str, evaluation: "Evaluation", data: "Data") -> None:
+    """Write report.html, confusion.png and mistakes.png into `folder`, each file whole.
+
+    Args:
+        folder: Where the files go.
+        title: The title of the page.
+        evaluation: The evaluation of the test part of `data`.
+        data: The data set.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    drawn = plots_of(evaluation, data)
+    save_plots(folder, drawn)
+    write_page(folder / "report.html", "evaluation.html", title=title, **values_of(evaluation, drawn))
 
 
 def write_history(folder: Path, figures: "Figures") -> None:
@@ -73,100 +96,89 @@ def write_history(folder: Path, figures: "Figures") -> None:
     write_csv(folder / "batches.csv", "step", figures.batches)
 
 
-def write_evaluation(folder: Path, title: str, test: "Evaluation", data: "Data") -> None:
-    """Write report.html, confusion.png and mistakes.png of the evaluation `test` of `data` into `folder`."""
-    drawn = images_of(test, data)
-    for name, figure in drawn.items():
-        plots.save_figure(figure, folder / f"{name}.png")
-    body = [f'<p class="lead">{lead(test.accuracy, test)}</p>', *sections_of(test, drawn)]
-    write_page(folder / "report.html", title, body)
+# ---- plots ----
 
 
-def lead(accuracy: float, test: "Evaluation") -> str:
-    """Return the first paragraph of the page."""
-    wrong = int((test.predictions != test.labels).sum())
-    nothing = " The model is <b>no better than that</b>; try a smaller learning rate or more epochs."
-    return (
-        f"<b>{accuracy:.2%}</b> of {len(test.labels):,} test examples are classified correctly, {wrong:,} are not; "
-        f"the cross-entropy is {test.loss:.4f}. Always naming the most frequent class would be right in "
-        f"{test.majority:.2%} of cases.{'' if test.beats_majority else nothing}"
-    )
+def curves_of(run: "Run", figures: "Figures") -> "Figure":
+    curves = [
+        Curve("accuracy", figures.batches["accuracy"], run.accuracy, run.val_accuracy, run.test_accuracy),
+        Curve("loss", figures.batches["loss"], run.loss, run.val_loss, run.test_loss),
+    ]
+    return learning_curves(f"{run.recipe}, {run.backend}, seed {run.seed}", curves, run.best_epoch)
 
 
-def images_of(test: "Evaluation", data: "Data") -> "dict[str, Figure]":
-    """Draw the confusion matrix, and the mistakes if the data are images and some are misclassified."""
-    drawn = {"confusion": plots.confusion(test.confusion(), test.class_names)}
-    worst = test.worst(WORST) if data.test_images.ndim == 4 else ()
+def plots_of(evaluation: "Evaluation", data: "Data") -> dict[str, "Figure"]:
+    """Return {name: figure}: the confusion matrix and, for pictures with wrong answers, the worst mistakes."""
+    drawn = {"confusion": plots.confusion(evaluation.confusion(), evaluation.class_names)}
+    worst = evaluation.worst(WORST) if data.test_images.ndim == 4 else ()
     if len(worst):
-        captions = [caption(test, i) for i in worst]
+        captions = [caption(evaluation, i) for i in worst]
         drawn["mistakes"] = plots.grid(data.test_images[worst], captions, [data.name_of(i) for i in worst])
     return drawn
 
 
-def caption(test: "Evaluation", i: int) -> str:
-    """Return the class of the i-th image and, in a second line, its prediction and the probability of that."""
-    name, answer = (test.class_names[classes[i]] for classes in (test.labels, test.predictions))
-    return f"{plots.cut(name, 22)}\n→ {plots.cut(answer, 14)}  {test.sureness[i]:.1%}"
+def caption(evaluation: "Evaluation", i: int) -> str:
+    """Return two lines: the class of the i-th picture; the answer and its probability."""
+    name, answer = (evaluation.class_names[labels[i]] for labels in (evaluation.labels, evaluation.predictions))
+    return f"{plots.cut(name, 22)}\n→ {plots.cut(answer, 14)}  {evaluation.sureness[i]:.1%}"
 
 
-def sections_of(test: "Evaluation", drawn: "Mapping[str, Figure]") -> Iterator[str]:
-    """Yield the sections of the page that describe an Evaluation."""
-    yield section("Each class", by_class(test))
-    yield section("Confusion matrix", image(drawn["confusion"]))
-    if "mistakes" in drawn:
-        note = (
-            "<p>The wrong answers with the highest probability. Above each image are its class, the "
-            "answer and the answer's probability; below it is its file or its index in the test data.</p>"
-        )
-        yield section("The worst mistakes", note + image(drawn["mistakes"]))
+def save_plots(folder: Path, drawn: Mapping[str, "Figure"]) -> None:
+    for name, figure in drawn.items():
+        plots.save_figure(figure, folder / f"{name}.png")
 
 
-def order_of_pixels(accuracies: Mapping[str, float], note: str = "From the model files beside this one.") -> str:
-    """Return the text on permuted pixels, with {recipe: test accuracy} as a table and a note below it."""
-    rows = "".join(f"<tr><td>{name}</td><td>{accuracy:.4f}</td></tr>" for name, accuracy in accuracies.items())
-    return (
-        "<p>The <em>-permuted</em> recipes put the pixels of all images into the same random order. A dense network "
-        "connects every pixel with every unit, so the order does not matter to it. A convolution sees only "
-        "neighbouring pixels, so it loses the advantage that it has on the original images.</p>"
-        f"<table><tr><th>recipe</th><th>test accuracy</th></tr>{rows}</table>"
-        f'<p class="grey">{note}</p>'
-    )
+# ---- parts of the page ----
+
+
+def values_of(evaluation: "Evaluation", drawn: dict[str, "Figure"]) -> dict[str, object]:
+    """Return the values of the template evaluation.html."""
+    classes = [
+        (name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{count:,}")
+        for name, precision, recall, f1, count in evaluation.by_class()
+    ]
+    return {
+        "evaluation": evaluation,
+        "wrong": int((evaluation.predictions != evaluation.labels).sum()),
+        "classes": Table(("class", "precision", "recall", "F1", "examples"), classes, align="<>"),
+        "figures": {"mistakes": None, **drawn},
+    }
+
+
+def order_of_pixels(accuracies: Mapping[str, float], source: str) -> "Markup":
+    """Return the section on permuted pixels: {recipe: test accuracy}, and a sentence on their source."""
+    rows = [(recipe, f"{accuracy:.4f}") for recipe, accuracy in accuracies.items()]
+    return render("permuted.html", accuracies=Table(("recipe", "test accuracy"), rows, align="<>"), source=source)
 
 
 def with_order_of_pixels(page: str, accuracies: Mapping[str, float]) -> str:
-    """Return a report's page with {recipe: test accuracy} in its section on permuted pixels, which may be missing."""
-    title = "The order of the pixels"
-    before, heading, after = page.partition(f"<h2>{title}</h2>")
-    if heading:
+    """Return the HTML of a report with {recipe: test accuracy} in its section on permuted pixels.
+
+    An earlier section is replaced.
+    """
+    before, earlier, after = page.partition("<h2>The order of the pixels</h2>")
+    if earlier:
         after = "<h2>" + after.partition("<h2>")[2]
     else:
         before, _, after = page.partition("<h2>Each class")
         after = f"<h2>Each class{after}"
-    text = section(title, order_of_pixels(accuracies, "Means of all runs in models_saved/README.md."))
-    return f"{before}{text}\n{after}"
+    section = order_of_pixels(accuracies, "Means of all runs listed in models_saved/README.md.")
+    return f"{before}{section}\n{after}"
 
 
-def by_class(test: "Evaluation") -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{precision:.4f}</td><td>{recall:.4f}</td><td>{f1:.4f}</td><td>{n:,}</td></tr>"
-        for name, precision, recall, f1, n in test.by_class()
-    )
-    return f"<table><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th></tr>{rows}</table>"
-
-
-def facts_of(job: "TrainingJob", run: "Run", trained_on: int) -> dict[str, str]:
-    """Return the settings of a run that trained on `trained_on` examples, in words; "" if one does not apply."""
+def table_of_settings(job: "TrainingJob", run: "Run", train_count: int) -> Table:
+    """Return how the model was made; `train_count` is the number of training examples without validation."""
     shape, examples = "x".join(map(str, job.network.input_shape[1:])), len(job.data.train_labels)
-    kept = f", weights of epoch {run.best_epoch}" if run.best_epoch < run.epochs else ""
-    return {
+    kept = f", the weights are from epoch {run.best_epoch}" if run.best_epoch < run.epochs else ""
+    settings = {
         "recipe": run.recipe,
         "data": run.dataset,
-        "examples": f"{trained_on:,} to train on, {examples - trained_on:,} to validate on, "
-                    f"{len(job.data.test_labels):,} to test on",
+        "examples": f"{train_count:,} for training, {examples - train_count:,} for validation, "
+                    f"{len(job.data.test_labels):,} for the test",
         "network": f"{job.recipe.model} for {shape}, {job.parameters:,} trained parameters",
         "options": ", ".join(f"{name} {value}" for name, value in job.recipe.options.items()),
         "first weights": str(job.weights or ""),
-        "frozen layers": first_names(job.frozen),
+        "frozen layers": listed(job.frozen),
         "scaling": scaling_of(job),
         **settings_of(job.recipe),
         "epochs": f"{run.epochs} in {run.seconds:,.0f} s{kept}",
@@ -176,52 +188,42 @@ def facts_of(job: "TrainingJob", run: "Run", trained_on: int) -> dict[str, str]:
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
         "commit": run.commit,
         "model": ", ".join(run.files),
-        "figures": "epochs.csv and batches.csv beside this page",
+        "figures": "epochs.csv and batches.csv in the same folder",
     }  # fmt: skip
+    return Table((), [(name, value) for name, value in settings.items() if value])
 
 
-def settings_of(recipe: "Recipe") -> dict[str, str]:
-    """Return a recipe's settings in words; "" if the recipe leaves one out."""
+def settings_of(recipe: Recipe) -> dict[str, str]:
+    """Return {name: words} of a recipe's settings of the training; "" for an unused one."""
     momentum = f", momentum {recipe.momentum:g}" if recipe.momentum else ""
     schedule = SCHEDULES[recipe.schedule[0]](*recipe.schedule[1:]) if recipe.schedule else ""
     return {
         "augmentation": AUGMENTATIONS[recipe.augmentation],
-        "batch size": str(recipe.batch_size or "all at once"),
+        "batch size": str(recipe.batch_size or "all examples at once"),
         "optimizer": f"{recipe.optimizer}{momentum}",
         "learning rate": f"{recipe.learning_rate:g}{schedule}",
-        "precision": f"{recipe.precision} in training, float32 in the test" if recipe.precision != "float32" else "",
-        "compiled": "each step is one program" if recipe.compiled else "",
+        "precision": f"{recipe.precision}; evaluated in float32" if recipe.precision != "float32" else "",
+        "compiled": "each step as one program" if recipe.compiled else "",
         "loss": LOSSES[recipe.loss],
         "weight decay": f"{recipe.weight_decay:g}" if recipe.weight_decay else "",
         "label smoothing": f"{recipe.label_smoothing:g}" if recipe.label_smoothing else "",
     }
 
 
-def steps_in_words(factor: float, steps: Sequence[int]) -> str:
-    return f", times {factor:g} from step {' and '.join(f'{step:,}' for step in steps)} on"
-
-
-def cosine_in_words(warmup: int) -> str:
-    return f", reached in {warmup} epochs" * (warmup > 0) + ", falling to 0 in half a cosine"
-
-
-SCHEDULES: dict[str, Any] = {"steps": steps_in_words, "cosine": cosine_in_words}
-
-
 def scaling_of(job: "TrainingJob") -> str:
-    """Return how pixels are scaled; "" for rows of numbers, which are not."""
+    """Return how pixels were scaled; "" for rows of numbers, which are not scaled."""
     if job.scaling:
         return f"mean {job.recipe.mean}, std {job.recipe.std} of pixels / 255"
-    return "the same as in the first weights" if job.weights else ""
+    return "as in the model file of the first weights" if job.weights else ""
 
 
-def first_names(names: Sequence[str]) -> str:
-    """Return the first names of layers, and the number of all."""
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of layers, and the number of layers if there are more."""
     return ", ".join(names[:MOST_NAMED]) + (f", ... ({len(names)} layers)" if len(names) > MOST_NAMED else "")
 
 
-def write_csv(path: Path, first: str, columns: Mapping[str, Iterable[float]]) -> None:
-    """Write {name: values} as CSV, with a column `first` that counts from 1."""
+def write_csv(path: Path, first: str, columns: Mapping[str, Sequence[float]]) -> None:
+    """Write {name: values} as CSV, after a column called `first` that counts from 1."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([first, *columns])

@@ -1,4 +1,4 @@
-"""What is compared does the same work; a figure says what it is of and whether its goal is reached."""
+"""Competitors do the same work; a figure has its unit, its spread and its goal."""
 
 import dataclasses
 import json
@@ -9,6 +9,7 @@ import pytest
 from kerasnets import benchmark
 from kerasnets.benchmark import memory, pipeline, predict, train
 from kerasnets.benchmark.figures import Figure
+from kerasnets.reports.tables import markdown_row
 from tests.conftest import ROOT
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
@@ -16,27 +17,27 @@ EPOCHS = 3
 
 
 def shortened(name):
-    """The race of few steps at a rate at which two ways of rounding, and of RMSprop's epsilon, stay together."""
+    """The race with few steps, and a rate at which rounding and RMSprop's epsilon make no difference."""
     entry = train.NETWORKS[name]
-    rate = 0.01 if entry.row.optimizer == "sgd" else 0.0001
-    row = dataclasses.replace(entry.row, learning_rate=rate, batch_size=16)
-    return dataclasses.replace(entry, row=row, steps=3)
+    rate = 0.01 if entry.recipe.optimizer == "sgd" else 0.0001
+    recipe = dataclasses.replace(entry.recipe, learning_rate=rate, batch_size=16)
+    return dataclasses.replace(entry, recipe=recipe, steps=3)
 
 
 def figures_of_all(name):
-    """{side: [(loss, accuracy) of each epoch]} of one race."""
+    """{competitor: [(loss, accuracy) of each epoch]} of one race."""
     train.NETWORKS[name] = shortened(name)
-    plan, trainee, rivals = train.sides(name, EPOCHS)
-    figures = train.fit(trainee, plan, EPOCHS)
+    plan, model, others = train.competitors(name, EPOCHS)
+    figures = train.fit(model, plan, EPOCHS)
     ours = list(zip(figures.history["loss"], figures.history["accuracy"], strict=True))
     return {"kerasnets": ours} | {
-        side: [learn(plan.plan(epoch)[0]) for epoch in range(EPOCHS)] for side, learn in rivals.items()
+        competitor: [learn(plan.plan(epoch)[0]) for epoch in range(EPOCHS)] for competitor, learn in others.items()
     }
 
 
 @pytest.mark.parametrize("name", ["mnist_cnn", "lenet5", "vgg_cifar"])  # each optimizer; baseline_cnn has dropout
 @pytest.mark.parametrize(("backend", "count"), [("torch", 3), ("tensorflow", 1), ("jax", 1)])
-def test_rivals_learn_what_kerasnets_learns_from_the_same_batches(workers, backend, count, name):
+def test_competitors_have_the_same_loss_and_accuracy_as_kerasnets(workers, backend, count, name):
     ours, *theirs = workers[backend](figures_of_all, name).values()
     assert len(theirs) == count
     assert len({round(loss, 4) for loss, _ in ours}) == EPOCHS  # something is learned
@@ -45,31 +46,31 @@ def test_rivals_learn_what_kerasnets_learns_from_the_same_batches(workers, backe
         np.testing.assert_allclose(each, ours, rtol=0.02)  # PyTorch's RMSprop adds epsilon elsewhere
 
 
-def test_a_ratio_is_of_the_same_turn_and_its_goal_stands_at_the_best_rival():
+def test_a_ratio_compares_one_turn_and_the_best_competitor_has_the_goal():
     seconds = {"kerasnets": [6.0, 3.0], "PyTorch": [6.0, 6.0], "PyTorch, channels_last": [4.0, 4.0],
                "tutorial (PyTorch, DataLoader)": [12.0, 12.0]}  # fmt: skip
     found = {(f.by, f.unit): f for f in train.figures_of("lenet5", "torch", seconds)}
-    assert found["kerasnets", "ms"].values == (100.0, 50.0)  # of 60 steps
+    assert found["kerasnets", "ms"].values == (100.0, 50.0)  # 60 steps
     assert found["PyTorch", "ratio"].values == (1.0, 0.5)
     assert {by: f.goal for (by, unit), f in found.items() if unit == "ratio"} == {
         "PyTorch": None, "PyTorch, channels_last": 1.0, "tutorial (PyTorch, DataLoader)": 0.6,
     }  # fmt: skip
-    assert found["PyTorch, channels_last", "ratio"].row() == (
-        "| lenet5 on torch, kerasnets by PyTorch, channels_last | PyTorch, channels_last | 1.12 ratio | 0.75 to 1.5 | "
-        "1 ratio: missed |"
-    )
+    assert found["PyTorch, channels_last", "ratio"].cells() == (
+        "lenet5 on torch, kerasnets / PyTorch, channels_last", "PyTorch, channels_last", "1.12 ratio", "0.75 to 1.5",
+        "1 ratio: missed",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("values", "words"), [
     ((3.0, 1.0, 2.0), "2 ms: reached"),
     ((3.0, 1.0, 2.5), "2 ms: missed"),
 ])  # fmt: skip
-def test_a_goal_is_for_the_median(values, words):
-    assert words in Figure("a", "b", "ms", values, 2.0).row()
+def test_the_median_must_reach_the_goal(values, words):
+    assert words in Figure("a", "b", "ms", values, 2.0).cells()
 
 
-def test_predictions_are_measured_and_told_on_a_page(monkeypatch, tmp_path):
-    """By the engine that needs no framework; its ONNX file ships."""
+def test_predictions_are_measured_and_written_to_a_page(monkeypatch, tmp_path):
+    """With OpenCV, which needs no framework, and the ONNX file that ships."""
     monkeypatch.setattr(predict, "MNIST", SHIPPED)
     monkeypatch.setattr(predict, "exported", lambda path, folder: path)
     monkeypatch.setattr(predict, "FOLDER", 30)
@@ -86,11 +87,11 @@ def test_predictions_are_measured_and_told_on_a_page(monkeypatch, tmp_path):
     assert all(len(f.values) == 2 and min(f.values) > 0 for f in figures)
     assert told == [f.line() for f in figures]
     page = (tmp_path / "prediction.md").read_text()
-    assert all(f.row() in page for f in figures)
+    assert all(markdown_row(f.cells()) in page for f in figures)
     assert [each["median"] for each in json.loads(figures.as_json(figures))] == [f.median for f in figures]
 
 
-def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path):
+def test_a_wrong_argument_is_refused_before_anything_is_measured(tmp_path):
     with pytest.raises(
         ValueError, match=r"bench\.py train does not measure 'vgg16'; choose from: mnist_cnn, baseline_cnn, "
     ):
@@ -103,11 +104,11 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path):
         benchmark.run("train", 1, [], tmp_path)
 
 
-def test_pictures_are_made_ready_beside_the_tutorials_way(workers):
-    """Both ways give what the network learns from: float32 pictures, normalized as torchvision does."""
+def test_both_pipelines_prepare_the_same_pictures(workers):
+    """Both give float32 pictures, normalized as by torchvision."""
     expected, ours, sizes = workers["torch"](normalized_both_ways)
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
-    assert sizes == {"kerasnets, before it is normalized": 256, "kerasnets": 256, "tutorial (DataLoader, PIL)": 256}
+    assert sizes == {"kerasnets, without normalization": 256, "kerasnets": 256, "tutorial (DataLoader, PIL)": 256}
 
 
 def normalized_both_ways():
@@ -117,13 +118,15 @@ def normalized_both_ways():
 
     pixels = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
     found = {side: [np.asarray(images) for images in batches] for side, batches in pipeline.sides(pixels, 1).items()}
-    changed = np.concatenate(found["kerasnets, before it is normalized"])
-    normalize = transforms.Compose([transforms.ToTensor(), transforms.Normalize(pipeline.ROW.mean, pipeline.ROW.std)])
+    changed = np.concatenate(found["kerasnets, without normalization"])
+    normalize = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize(pipeline.RECIPE.mean, pipeline.RECIPE.std)]
+    )
     expected = np.stack([normalize(picture).permute(1, 2, 0).numpy() for picture in changed])
     return expected, np.concatenate(found["kerasnets"]), {side: sum(map(len, each)) for side, each in found.items()}
 
 
-def test_a_figure_of_the_pipeline_is_of_a_picture(monkeypatch):
+def test_a_figure_of_the_pipeline_is_for_one_picture(monkeypatch):
     monkeypatch.setattr(pipeline, "alone", lambda *arguments: {"kerasnets": [0.1024], "tutorial": [1.024]})
     figures = pipeline.measure(1)
     assert [(f.by, f.unit, f.values, f.goal and round(f.goal, 2)) for f in figures] == [
@@ -131,7 +134,7 @@ def test_a_figure_of_the_pipeline_is_of_a_picture(monkeypatch):
     ]  # fmt: skip
 
 
-def test_a_peak_of_memory_is_told_by_side(monkeypatch):
+def test_each_competitor_has_a_peak_of_memory(monkeypatch):
     monkeypatch.setattr(memory, "alone", lambda *arguments: 100.0)
     told = []
     figures = memory.measure(2, ["mnist_cnn"], told.append)
@@ -142,8 +145,8 @@ def test_a_peak_of_memory_is_told_by_side(monkeypatch):
     assert told == [f.line() for f in figures]
 
 
-@pytest.mark.skipif(not memory.STATUS.is_file(), reason="only Linux tells the peak")
-def test_the_peak_is_that_since_the_reset():
+@pytest.mark.skipif(not memory.STATUS.is_file(), reason="only Linux measures the peak")
+def test_the_peak_counts_from_the_reset():
     begin = memory.resident_after_reset()
     held = np.ones(100 * 1024**2, np.uint8)
     assert 95 < memory.peak() - begin < 130

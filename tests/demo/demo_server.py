@@ -1,4 +1,4 @@
-"""scripts/demo.py run as a person runs it, at a free port, and asked over HTTP."""
+"""scripts/demo.py as a process at a free port, for tests over HTTP."""
 
 import contextlib
 import http.client
@@ -19,14 +19,14 @@ ONNX, KERAS = f"{PRETRAINED}/mnist_cnn-mnist.onnx", f"{PRETRAINED}/mnist_cnn-mni
 
 
 class Demo:
-    """A demo that runs."""
+    """A running demo."""
 
     def __init__(self, process, address):
         self.process, self.address = process, address
         self.port = int(address.rsplit(":")[-1])
 
     def request(self, path, body=None, headers=(), **parameters):
-        """(status, headers, bytes) of one request; a POST where there is a body."""
+        """(status, headers, bytes) of one request; a POST if there is a body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         with contextlib.closing(connection):
             query = f"?{urlencode(parameters, errors='replace')}" if parameters else ""
@@ -35,19 +35,19 @@ class Demo:
             return response.status, response.headers, response.read()
 
     def json(self, path, body=None, **parameters):
-        """(status, what the JSON says)."""
+        """(status, JSON) of one request."""
         status, _, content = self.request(path, body, **parameters)
         return status, json.loads(content)
 
     def frame(self, path, body, **parameters):
-        """(what the JSON says, the bytes behind it) of an answer to a picture."""
+        """(JSON, bytes) of the answer to a picture."""
         status, _, content = self.request(path, body, **parameters)
         assert status == 200, content
         (length,) = struct.unpack_from("<I", content)
         return json.loads(content[4 : 4 + length]), content[4 + length :]
 
     def children(self):
-        """The processes that it has begun (Linux)."""
+        """The processes that it has started (Linux)."""
         place = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(number) for number in place.read_text().split()]
 
@@ -57,7 +57,7 @@ class Demo:
 
 
 def begin(folder, *arguments, **more):
-    """A Demo in `folder`, which finds the models that ship."""
+    """A Demo in `folder`, with the models that ship."""
     (folder / "models_saved").mkdir(exist_ok=True)
     if not (folder / PRETRAINED).exists():
         (folder / PRETRAINED).symlink_to(ROOT / PRETRAINED)
@@ -80,7 +80,7 @@ def end(demo, number=signal.SIGINT):
 
 @contextlib.contextmanager
 def running(folder, *arguments, **more):
-    """A Demo that is ended by Ctrl-C, in the manner of all scripts."""
+    """A Demo that Ctrl-C ends at the end of the block."""
     demo = begin(folder, *arguments, **more)
     try:
         yield demo

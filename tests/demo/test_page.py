@@ -1,4 +1,4 @@
-"""The demo page in a real browser, drawn on by a mouse. Needs Debian's chromium, and playwright to drive it."""
+"""The demo page in a real browser, driven by playwright. Needs Debian's chromium."""
 
 import base64
 import contextlib
@@ -22,8 +22,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-NOTHING = "\u2013"  # a dash, where no answer stands
-NO_HANG = 300  # seconds after which a page that does nothing is given up, a hundred times what it takes
+NOTHING = "\u2013"  # a dash, if there is no answer
+NO_HANG = 300  # seconds after which a page counts as hanging; an answer takes a hundredth
 PHOTO = ROOT / "docs/samples/five-blue-pen.jpg"
 
 DROP = """([name, base64, count]) => {
@@ -62,7 +62,7 @@ def browser(launch):
 
 @pytest.fixture(scope="module")
 def demo(browser, tmp_path_factory):
-    """By an .onnx, which no framework runs; with a damaged model beside it."""
+    """A demo that starts with an .onnx file, which needs no framework; one of its models is damaged."""
     folder = tmp_path_factory.mktemp("demo")
     (folder / "models_saved").mkdir()
     (folder / "models_saved/half.keras").write_bytes((ROOT / KERAS).read_bytes()[:200_000])
@@ -72,7 +72,7 @@ def demo(browser, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keras_demo(browser, tmp_path_factory):
-    """By a .keras on torch."""
+    """A demo that starts with a .keras file on torch."""
     with running(tmp_path_factory.mktemp("demo"), KERAS) as started:
         yield started
 
@@ -85,7 +85,7 @@ def page(browser, demo):
 
 @contextlib.contextmanager
 def opened(browser, demo, **options):
-    """The page, its first model loaded with its layers. It must ask nobody else, and complain of nothing."""
+    """The page with its first model and layers loaded. It must send no foreign request and have no script error."""
     page = browser.new_page(**{"viewport": {"width": 1280, "height": 1000}, **options})
     page.set_default_timeout(NO_HANG * 1000)
     asked, complaints = [], []
@@ -102,7 +102,7 @@ def opened(browser, demo, **options):
 
 
 def until(condition):
-    """Wait for what comes in its time. (The page's security policy keeps playwright's own waiting for code out.)"""
+    """Wait for a condition. (The page's security policy blocks playwright's wait_for_function.)"""
     end = time.monotonic() + NO_HANG
     while not condition():
         assert time.monotonic() < end, "the page does nothing more"
@@ -110,7 +110,7 @@ def until(condition):
 
 
 def draw(page, strokes, lift=True):
-    """Draw by the mouse, as on the whole paper; without `lift`, the pen stays down at the end."""
+    """Draw by the mouse on the whole paper; without `lift`, the pen stays down at the end."""
     box = page.locator("#paper").bounding_box()
     for stroke in strokes:
         places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in rounded(stroke)]
@@ -155,8 +155,8 @@ def first_pixels(page, selector):
 
 
 @pytest.mark.parametrize("by", ["demo", "keras_demo"])
-def test_nine_of_ten_drawn_digits_are_read_right_and_feature_maps_come_after(request, browser, by):
-    """How long a person waits is printed: the goal is 100 and 300 ms on two cores, which a busy machine may miss."""
+def test_nine_of_ten_drawn_digits_are_right_and_feature_maps_follow(request, browser, by):
+    """The waiting times are printed. The goal is 100 and 300 ms on two cores; a busy machine may miss it."""
     times = {"probabilities": [], "maps": []}
     with opened(browser, request.getfixturevalue(by)) as page:
         assert page.input_value(".runner") == {"demo": "opencv", "keras_demo": "keras on torch"}[by]
@@ -179,7 +179,7 @@ def test_the_answer_comes_while_the_pen_is_down(page):
     page.mouse.up()
 
 
-def test_paper_is_cleared_by_escape_and_by_a_button_and_a_dot_is_a_drawing(page):
+def test_escape_and_a_button_clear_the_paper_and_a_dot_is_a_drawing(page):
     for clear in (lambda: page.keyboard.press("Escape"), lambda: page.get_by_role("button", name="Clear").click()):
         assert answered(page, HANDS["round and upright"][3]) == "3"
         assert 0 in first_pixels(page, "#paper")
@@ -192,7 +192,7 @@ def test_paper_is_cleared_by_escape_and_by_a_button_and_a_dot_is_a_drawing(page)
     until(lambda: answer(page) != NOTHING)
 
 
-def test_what_the_network_sees_and_all_classes_are_shown(page):
+def test_the_network_input_and_all_classes_are_shown(page):
     answered(page, HANDS["round and upright"][5])
     pixels = first_pixels(page, ".seen")
     assert len(pixels) == 28 * 28 * 4
@@ -206,15 +206,15 @@ def test_what_the_network_sees_and_all_classes_are_shown(page):
 # ---- feature maps, and two models ----
 
 
-def test_each_layer_is_shown_with_its_name_and_shape_and_its_first_maps(page):
+def test_each_layer_has_its_name_shape_and_first_maps(page):
     answered(page, HANDS["round and upright"][8], "maps")
     titles = [title.replace("\u00d7", "x") for title in page.locator(".layer h3").all_text_contents()]
-    assert titles[1].startswith("conv1 Conv2D · 26x26x32 · first 16 of 32 · 0 to ")  # the shapes of SPEC's mnist_cnn
+    assert titles[1].startswith("conv1 Conv2D · 26x26x32 · first 16 of 32 · 0 to ")  # by hand: 28 - 3 + 1; then pooled
     assert titles[3].startswith("conv2 Conv2D · 11x11x64 · first 16 of 64 · 0 to ")
     assert [page.locator(f".layer:nth-child({i}) canvas").count() for i in (1, 2, 4, 7)] == [1, 16, 16, 1]
     colours = set(zip(*[iter(first_pixels(page, ".layer:nth-child(2) canvas"))] * 4, strict=True))
     assert len(colours) > 20
-    assert "Of mnist_cnn-mnist.keras beside it, by keras on torch" in page.text_content(".source")
+    assert "Computed from mnist_cnn-mnist.keras by keras on torch" in page.text_content(".source")
 
 
 def test_two_models_answer_side_by_side(page):
@@ -236,7 +236,7 @@ def test_two_models_answer_side_by_side(page):
     assert page.locator(".column").count() == 1
 
 
-def test_a_damaged_model_is_told_and_the_next_one_answers(page):
+def test_a_damaged_model_gets_one_line_and_the_next_one_answers(page):
     answered(page, HANDS["round and upright"][7])
     page.locator(".model").select_option(label="half.keras")
     page.wait_for_selector(".column[data-state=failed]")
@@ -267,9 +267,9 @@ def test_a_bad_file_gets_one_line_and_the_next_good_one_its_answer(page):
         assert page.text_content("#name") == "five.jpg"
 
 
-def test_what_cannot_be_one_picture_is_told_before_it_is_sent(page):
+def test_a_wrong_drop_gets_one_line_before_anything_is_sent(page):
     drop(page, "long.png", bytes(12_000_000))
-    until(lambda: page.text_content("#message") == "long.png has 12 MB; the page takes 10")
+    until(lambda: page.text_content("#message") == "long.png has 12 MB; the limit is 10 MB")
     drop(page, "a.jpg", PHOTO.read_bytes(), count=2)
     until(lambda: page.text_content("#message") == "2 files were dropped; drop one picture")
     drop(page, "five.jpg", PHOTO.read_bytes())
@@ -277,27 +277,27 @@ def test_what_cannot_be_one_picture_is_told_before_it_is_sent(page):
     assert page.text_content("#message") == ""
 
 
-def test_a_picture_is_chosen_and_shown_and_drawing_begins_anew(page):
+def test_a_chosen_picture_is_shown_until_a_drawing_starts(page):
     page.set_input_files("#file", PHOTO)
     until(lambda: answer(page) == "5")
     until(lambda: len(set(first_pixels(page, "#paper"))) > 100)  # a photo has many greys
     draw(page, HANDS["round and upright"][0])
     until(lambda: answer(page) == "0")
-    assert page.text_content("#name").startswith("Pictures may be dropped anywhere")
+    assert page.text_content("#name").startswith("Drop a picture anywhere")
 
 
 # ---- the camera ----
 
 
-def test_without_a_camera_one_line_says_so(page):
+def test_a_missing_camera_gets_one_line(page):
     page.get_by_role("button", name="Camera").click()
-    until(lambda: page.text_content("#message").startswith("no camera: "))  # nor would this browser allow one
+    until(lambda: page.text_content("#message").startswith("no camera: "))  # this browser would not allow one either
     assert page.get_attribute("#camera", "aria-pressed") == "false"
     assert answered(page, HANDS["round and upright"][3]) == "3"
 
 
-def test_what_a_camera_sees_is_answered_and_kept(launch, demo):
-    """Chromium's own stand-in for a camera, a moving pattern."""
+def test_a_camera_picture_is_answered_and_kept(launch, demo):
+    """Chromium's fake camera shows a moving pattern."""
     flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     with launch(*flags) as browser, opened(browser, demo) as page:
         page.locator(".model").select_option(label="cifar_net-cifar10.keras")
@@ -307,7 +307,7 @@ def test_what_a_camera_sees_is_answered_and_kept(launch, demo):
         page.get_by_role("button", name="Camera").click()
         assert not page.locator("#video").is_visible()
         assert len(set(first_pixels(page, "#paper"))) > 2
-        assert page.text_content("#name") == "what the camera saw"
+        assert page.text_content("#name") == "a picture from the camera"
 
 
 # ---- looks ----
@@ -325,13 +325,13 @@ def test_it_fits_any_width_by_day_and_by_night(browser, demo, width, scheme):
         assert (int(ground.split("(")[1].split(",")[0]) < 128) == (scheme == "dark")
 
 
-def test_all_is_reached_by_the_keyboard(page):
+def test_the_keyboard_reaches_every_control(page):
     reached = []
     for _ in range(7):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
     assert reached[:6] == ["clear", "choose", "camera", "beside", "model", "runner"]
     for role, name in (("button", "Clear"), ("button", "Picture…"), ("button", "Camera"), ("combobox", "Model"),
-                       ("combobox", "Runs by"), ("checkbox", "Two models side by side"), ("list", "Probabilities"),
+                       ("combobox", "Engine"), ("checkbox", "Two models side by side"), ("list", "Probabilities"),
                        ("img", "Drawing area"), ("img", "The picture as the network sees it")):  # fmt: skip
         assert page.get_by_role(role, name=name).count() == 1, name

@@ -1,4 +1,4 @@
-"""The demo page's server, run as a person runs it and asked over HTTP: answers, refusals, whom it serves, its end."""
+"""The demo server as a process, over HTTP: answers, refusals, foreign pages, and its end."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ from tests.pictures.test_bad_pictures import CONTENTS
 
 SAMPLE = ROOT / "docs/samples/three-on-paper.jpg"
 PHOTO = SAMPLE.read_bytes()
-NO_HANG = 600  # seconds after which a process that does not end is given up
+NO_HANG = 600  # seconds after which a process counts as hanging
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -46,7 +46,7 @@ def until(condition):
 
 
 def is_running(number):
-    """Whether there is a process of this number, and not only its exit code (Linux)."""
+    """Whether a process is running, and is not a zombie (Linux)."""
     try:
         with open(f"/proc/{number}/stat") as file:
             return file.read().rsplit(")")[-1].split()[0] != "Z"
@@ -57,14 +57,14 @@ def is_running(number):
 # ---- the page ----
 
 
-def test_the_page_names_no_other_place():
-    """But the namespace of SVG, which is a name."""
+def test_the_page_has_no_foreign_address():
+    """The namespace of SVG is a name, not an address."""
     for path in (ROOT / "kerasnets/demo").glob("page.*"):
         found = re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s'\"]*", path.read_text())
         assert set(found) <= {"http://www.w3.org/2000/svg"}, path
 
 
-def test_the_page_is_served_with_a_policy_that_lets_it_ask_nobody_else(demo):
+def test_the_page_is_served_with_a_policy_against_foreign_requests(demo):
     for path, kind in (("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")):
         status, headers, content = demo.request(path)
         assert (status, headers.get_content_type()) == (200, kind)
@@ -79,7 +79,7 @@ def test_no_other_file_is_served(demo, path):
     assert demo.json(path)[0] == 404
 
 
-def test_models_are_listed_with_what_runs_them(demo):
+def test_models_are_listed_with_their_runners(demo):
     status, found = demo.json("/models")
     assert (status, found["first"], found["most"]) == (200, ONNX, 10_000_000)
     listed = {row["name"]: row["runners"] for row in found["models"]}
@@ -96,7 +96,7 @@ def test_models_are_listed_with_what_runs_them(demo):
 
 
 @pytest.mark.parametrize("sample", sorted(path.name for path in (ROOT / "docs/samples").glob("*-*.*g")))
-def test_a_good_picture_is_answered_as_the_classifier_answers_it(demo, sample):
+def test_a_picture_gets_the_answer_of_the_classifier(demo, sample):
     path = ROOT / "docs/samples" / sample
     about, pixels = demo.frame("/predict", path.read_bytes(), model=ONNX, picture=sample)
     [expected] = Classifier.load(ROOT / ONNX).predict([path])
@@ -114,8 +114,8 @@ def test_backends_agree(demo, backend):
     assert demo.json("/model", model=KERAS, runner=f"keras on {backend}")[1]["runner"] == f"keras on {backend}"
 
 
-def test_feature_maps_are_those_that_numpy_computes(demo):
-    """The first layer, a 3x3 convolution and ReLU of pixels / 255: its 16 first channels, each on its own scale."""
+def test_feature_maps_agree_with_numpy(demo):
+    """The first layer: a 3x3 convolution and ReLU of pixels / 255; its first 16 channels, each on its own scale."""
     _, pixels = demo.frame("/predict", PHOTO, model=ONNX)
     about, drawn = demo.frame("/maps", pixels, model=ONNX, shape="28x28x1")
     _, described = demo.json("/layers", model=ONNX)
@@ -144,7 +144,7 @@ def test_feature_maps_are_those_that_numpy_computes(demo):
         np.testing.assert_allclose(map_, (one - one.min()) * 255 / span, atol=0.51)
 
 
-def test_a_deep_network_shows_layers_spread_over_it(tmp_path):
+def test_a_deep_network_shows_evenly_spread_layers(tmp_path):
     code = (
         "import kerasnets; network = kerasnets.build('resnet56'); "
         "card = kerasnets.Card('resnet56', tuple('abcdefghij'), (32, 32, 3)); "
@@ -162,7 +162,7 @@ def test_a_deep_network_shows_layers_spread_over_it(tmp_path):
         assert len(drawn) == sum(row["maps"] * row["height"] * row["width"] for row in about["layers"])
 
 
-def test_a_model_that_is_written_anew_is_loaded_anew_and_a_new_one_is_found(tmp_path):
+def test_a_rewritten_model_is_loaded_again_and_a_new_one_is_listed(tmp_path):
     with running(tmp_path) as demo:
         name = "models_saved/mine.keras"
         assert demo.json("/model", model=name)[0] == 404
@@ -173,26 +173,26 @@ def test_a_model_that_is_written_anew_is_loaded_anew_and_a_new_one_is_found(tmp_
         assert demo.json("/model", model=name)[1]["classes"][0] == "T-shirt/top"
 
 
-def test_an_onnx_file_without_its_keras_file_says_why_there_are_no_maps(tmp_path):
+def test_an_onnx_file_without_its_keras_file_has_no_maps_and_says_why(tmp_path):
     (tmp_path / "models_saved").mkdir()
     shutil.copy(ROOT / ONNX, tmp_path / "models_saved/mine.onnx")
     with running(tmp_path) as demo:
         name = "models_saved/mine.onnx"
         assert demo.json("/layers", model=name) == (422, {
-            "error": "mine.onnx keeps no layers for Keras to show; with mine.keras beside it there are feature maps"
+            "error": "mine.onnx has no layers that Keras can show; put mine.keras beside it to see feature maps"
         })  # fmt: skip
         shutil.copy(ROOT / PRETRAINED / "small_cnn-mnist.keras", tmp_path / "models_saved/mine.keras")
         assert demo.json("/layers", model=name) == (422, {
-            "error": "mine.keras beside mine.onnx has other weights; export it again for feature maps"
+            "error": "mine.keras and mine.onnx have different weights; export again to see feature maps"
         })  # fmt: skip
         assert demo.frame("/predict", PHOTO, model=name)[0]["probabilities"][3] > 0.9
 
 
-# ---- what is refused ----
+# ---- refusals ----
 
 
 def test_a_bad_picture_gets_one_line_and_the_next_good_one_its_answer(demo):
-    """All that tests/pictures/test_bad_pictures.py has by name, but those that are too long to be taken at all."""
+    """The pictures of tests/pictures/test_bad_pictures.py that are not too large for the server."""
     contents = {name: content for name, (content, _) in CONTENTS.items() if len(content) <= 10_000_000}
     assert len(contents) >= 30
     for name, content in contents.items():
@@ -210,28 +210,28 @@ def test_a_picture_of_one_colour_shows_no_digit(demo):
     assert "no digit to see" in answer["error"]
 
 
-def test_what_is_too_long_is_refused_before_it_is_sent(demo):
-    """By its head alone; the body would be waited for in vain."""
+def test_a_large_body_is_refused_before_it_is_sent(demo):
+    """The head alone is enough: the body never comes."""
     with socket.create_connection(("127.0.0.1", demo.port)) as connection:
         head = f"POST /predict?model={ONNX} HTTP/1.1\r\nHost: localhost:{demo.port}\r\nContent-Length: 10000001\r\n\r\n"
         connection.sendall(head.encode())
         with connection.makefile("rb") as answer:
             whole = answer.read()  # the connection is closed
     assert whole.startswith(b"HTTP/1.1 413 ")
-    assert whole.endswith(b'{"error":"the picture is too long; the page takes 10 MB"}')
+    assert whole.endswith(b'{"error":"the picture is too large; the limit is 10 MB"}')
 
 
-def test_what_does_not_say_its_length_is_read_no_further_than_the_limit(demo):
+def test_a_body_without_a_length_is_read_up_to_the_limit(demo):
     with socket.create_connection(("127.0.0.1", demo.port)) as connection:
         head = f"POST /predict?model={ONNX} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(head.encode())
-        with contextlib.suppress(ConnectionError):  # it may hang up while we are speaking
+        with contextlib.suppress(ConnectionError):  # the server may close the connection first
             for _ in range(1000):
                 connection.sendall(b"186a0\r\n" + bytes(100_000) + b"\r\n")
-            pytest.fail("100 MB were taken")
+            pytest.fail("the server read 100 MB")
 
 
-def test_ten_megabytes_are_taken(demo):
+def test_a_body_of_ten_megabytes_is_read(demo):
     status, answer = demo.json("/predict", bytes(10_000_000), model=ONNX, picture="zeros")
     assert (status, answer["error"][:22]) == (422, "zeros is not a picture")
 
@@ -240,24 +240,24 @@ def test_ten_megabytes_are_taken(demo):
     "host", ["example.org", "example.org:8000", "127.0.0.1.example.org", "localhost.", "", "192.168.0.7"]
 )
 def test_another_host_name_gets_nothing(demo, host):
-    """A foreign page whose name is made to lead here (DNS rebinding)."""
+    """A foreign page whose host name resolves to this machine (DNS rebinding)."""
     for path, body in (("/", None), ("/models", None), ("/predict", PHOTO)):
         status, _, content = demo.request(path, body, {"Host": host}, model=ONNX)
         assert (status, content) == (400, b"Invalid host header")
 
 
-def test_this_machine_is_served_by_both_of_its_names(demo):
+def test_both_names_of_this_machine_are_served(demo):
     for host in ("127.0.0.1", "localhost", f"localhost:{demo.port}"):
         assert demo.request("/models", headers={"Host": host})[0] == 200
 
 
-def test_a_page_of_another_place_gets_no_answer_for_a_picture(demo):
+def test_a_foreign_page_gets_no_answer_for_a_picture(demo):
     for origin, status in (("http://example.org", 403), ("null", 403), (demo.address, 200)):
         assert demo.request("/predict", PHOTO, {"Origin": origin}, model=ONNX)[0] == status
 
 
 @linux
-def test_another_address_of_this_machine_is_not_listened_at(demo):
+def test_other_addresses_of_this_machine_are_closed(demo):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", demo.port))
 
@@ -266,20 +266,26 @@ def test_another_address_of_this_machine_is_not_listened_at(demo):
     "", "no.keras", "../../etc/passwd", "/etc/passwd", f"{PRETRAINED}/../pretrained/mnist_cnn-mnist.onnx",
     str(ROOT / ONNX), f"{PRETRAINED}/mnist_cnn-mnist-report.html", "models_saved", f"{ONNX}\0", "x" * 5000,
 ])  # fmt: skip
-def test_no_file_is_taken_for_a_model_but_those_that_are_listed(demo, name):
+def test_only_listed_files_are_models(demo, name):
     for path, body in (("/model", None), ("/layers", None), ("/predict", PHOTO), ("/maps", bytes(784))):
         status, answer = demo.json(path, body, model=name, shape="28x28x1")
         assert (status, answer["error"][:9]) == (404, "no model ")
         assert len(answer["error"]) <= 200
 
 
-def test_wrong_requests_are_told_in_one_line(demo):
+def test_a_wrong_request_gets_one_line(demo):
     for path, body, more, status, words in (
         ("/model", None, {"runner": "keras on torch"}, 400, "'keras on torch' does not run mnist_cnn-mnist.onnx"),
-        ("/maps", bytes(783), {"shape": "28x28x1"}, 400, "the pixels are not of the shape that is told"),
-        ("/maps", bytes(784), {"shape": "-1x1"}, 400, "the pixels are not of the shape that the network takes"),
-        ("/maps", bytes(784), {"shape": "x"}, 400, "the pixels are not of the shape that is told"),
-        ("/maps", bytes(2352), {"shape": "28x28x3"}, 400, "the pixels are not of the shape that the network takes"),
+        (
+            "/maps",
+            bytes(783),
+            {"shape": "28x28x1"},
+            400,
+            "the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS",
+        ),
+        ("/maps", bytes(784), {"shape": "-1x1"}, 400, "the pixels must have the shape that the network takes"),
+        ("/maps", bytes(784), {"shape": "x"}, 400, "the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS"),
+        ("/maps", bytes(2352), {"shape": "28x28x3"}, 400, "the pixels must have the shape that the network takes"),
         ("/predict", None, {}, 405, "Method Not Allowed"),
     ):
         answered, answer = demo.json(path, body, model=ONNX, **more)
@@ -296,8 +302,8 @@ def test_a_damaged_model_is_refused_and_others_answer(tmp_path):
         assert demo.json("/model", model=ONNX)[0] == 200
 
 
-def test_a_model_of_rows_that_does_not_say_so_before_it_is_loaded_is_refused():
-    """As another program's LiteRT or OpenVINO file."""
+def test_a_model_of_rows_is_refused_when_it_is_loaded():
+    """LiteRT and OpenVINO files of other programs show their input shape only then."""
     with pytest.raises(BadInputError, match=r"dnn_tabular-sum3\.keras takes rows of 3 numbers, no pictures"):
         inference.prepare(str(ROWS), 0, "keras")
 
@@ -318,7 +324,7 @@ def test_the_server_itself_loads_no_framework(tmp_path):
 
 
 @linux
-def test_a_backend_that_dies_is_begun_again(tmp_path):
+def test_a_backend_that_dies_is_restarted(tmp_path):
     with running(tmp_path) as demo:
         demo.json("/model", model=KERAS)
         [worker] = [child for child in demo.children() if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
@@ -333,11 +339,11 @@ def test_a_backend_that_dies_is_begun_again(tmp_path):
     (signal.SIGTERM, 143, "stopped by SIGTERM\n"),
 ])  # fmt: skip
 @pytest.mark.parametrize("seconds", [0.05, 0.5, 2])
-def test_it_is_stopped_while_a_backend_loads_and_leaves_no_process(tmp_path, number, code, words, seconds):
+def test_a_signal_while_a_backend_loads_ends_all_processes(tmp_path, number, code, words, seconds):
     demo = begin(tmp_path)
 
     def ask():
-        with contextlib.suppress(Exception):  # no answer any more
+        with contextlib.suppress(Exception):  # the server has ended
             demo.request("/model", model=KERAS)
 
     asking = threading.Thread(target=ask)
@@ -351,7 +357,7 @@ def test_it_is_stopped_while_a_backend_loads_and_leaves_no_process(tmp_path, num
 
 
 @linux
-def test_killed_it_leaves_no_process_either(tmp_path):
+def test_kill_9_ends_all_processes(tmp_path):
     demo = begin(tmp_path)
     demo.json("/model", model=KERAS)
     children = demo.children()
@@ -362,10 +368,10 @@ def test_killed_it_leaves_no_process_either(tmp_path):
 # ---- the command ----
 
 
-def test_a_port_in_use_is_told_with_what_to_do(tmp_path, demo):
+def test_a_port_in_use_gets_one_line_with_a_remedy(tmp_path, demo):
     line = only_line(run(tmp_path, "demo.py", ROOT / ONNX, "--no-browser", "--port", demo.port), 4)
     assert line == (
-        f"error: port {demo.port} cannot be had (Address already in use); choose another by --port, or --port 0 for a "
+        f"error: port {demo.port} cannot be used (Address already in use); choose another by --port, or --port 0 for a "
         "free one"
     )
 
@@ -392,7 +398,7 @@ def test_a_wrong_backend_is_wrong_usage(tmp_path):
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])
-def test_without_the_servers_packages_one_line_says_what_to_install(tmp_path, package):
+def test_a_missing_package_gets_its_pip_install_line(tmp_path, package):
     (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('No module named {package}', name={package!r})")
     paths = os.pathsep.join([str(tmp_path), str(ROOT)])
     line = only_line(run(tmp_path, "demo.py", "--no-browser", ROOT / ONNX, PYTHONPATH=paths), 4)

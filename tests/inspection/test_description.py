@@ -1,4 +1,4 @@
-"""What is said of a network's layers is true: by hand, by torchvision, by the gradients of PyTorch."""
+"""The description of a network agrees with figures by hand, with torchvision and with PyTorch's gradients."""
 
 import json
 
@@ -21,7 +21,7 @@ LENET5 = (
     ("logits", (10,), 85 * 10, 84 * 10, 28, None),
 )
 
-# name: whose multiply-adds torchvision publishes with its weights ("_ops", in units of 1e9, rounded to three decimals)
+# our name: torchvision's name; it publishes multiply-adds with its weights ("_ops", in 1e9, three decimals)
 TORCHVISION = {
     "alexnet_torchvision": "alexnet",
     "vgg11": "vgg11",
@@ -80,7 +80,7 @@ def last_field(name, kind):
 
 
 def published(name):
-    """torchvision's parameters and multiply-adds of one of its networks."""
+    """(parameters, multiply-adds in 1e9) that torchvision publishes for a network."""
     import torchvision
 
     meta = torchvision.models.get_model_weights(name).IMAGENET1K_V1.meta
@@ -88,12 +88,12 @@ def published(name):
 
 
 def stack_in_keras(stack):
-    """Its last field and stride, on 60x60 pixels."""
+    """The field and stride of the last layer of a stack, on 60x60 pixels."""
     from keras import Input, Model, layers
 
     inputs = x = Input((60, 60, 1))
     for kind, kernel, strides, dilation in stack:
-        if kind == "conv":  # Keras has no layer with both strides and dilation; no stack here has
+        if kind == "conv":  # Keras has no layer with both strides and dilation
             x = layers.Conv2D(2, kernel, strides, dilation_rate=dilation, padding="same")(x)
         else:
             x = layers.MaxPooling2D(kernel, strides)(x)
@@ -102,7 +102,7 @@ def stack_in_keras(stack):
 
 
 def stack_in_torch(stack):
-    """The same by experiment: the rows and columns that move one output, and from one to its neighbours."""
+    """The same by experiment: the rows and columns that change one output, and their distance for two neighbours."""
     from torch import nn
 
     channels, modules = 1, []
@@ -133,7 +133,7 @@ def support(network, side, channels, at):
 
 
 def resnet18_in_torch():
-    """The field of the last map of torchvision's network; an average moves all of its pixels, a maximum one."""
+    """The field of the last map of torchvision's network; average pooling has a gradient at each of its pixels."""
     import torchvision
     from torch import nn
 
@@ -143,7 +143,7 @@ def resnet18_in_torch():
 
 
 def densenet_in_torch():
-    """The field of the last map of a DenseNet of 16 layers in plain torch."""
+    """The field of the last map of a DenseNet with 16 layers in plain torch."""
     from torch import nn
 
     from kerasnets.proof.twins.densenet import CifarDenseNet
@@ -170,7 +170,7 @@ def densenet_in_keras():
 
 
 def inception_field(layout):
-    """Of 1x1 beside 5x5 beside pooling and 3x3, after a pooling of 2."""
+    """(shape, field, stride) where branches of 1x1, 5x5 and pooling with 3x3 join, after a pooling of 2."""
     return last_of_map(kerasnets.describe("googlenet_mini", layout=layout))
 
 
@@ -249,7 +249,7 @@ def test_lenet5_by_hand(worker):
         assert (ours[0], *ours[2:9]) == (name, shape, parameters, 0, multiply_adds, (field, field), strides, memory)
 
 
-# As the listings and torchvision's printed modules have them.
+# From the listings and torchvision's printed modules
 @pytest.mark.parametrize(("name", "expected"), [
     ("lenet5", {"c1": "5x5 same tanh", "s2": "2x2", "c3": "5x5 tanh", "f6": "tanh", "logits": ""}),
     ("alexnet", {"conv1": "11x11 stride 4 relu", "pool1": "3x3 stride 2", "conv2": "5x5 same groups 2 relu",
@@ -257,7 +257,7 @@ def test_lenet5_by_hand(worker):
     ("resnet18", {"stem_conv": "7x7 stride 2 no bias", "stem_norm": "eps 1e-05", "stem_pool_pad": "1"}),
     ("googlenet_torchvision", {"stem_conv1_norm": "eps 0.001", "stem_pool1_pad": "0+1 0+1", "dropout": "0.2"}),
 ])  # fmt: skip
-def test_settings_tell_how_to_write_the_layer_again(workers, name, expected):
+def test_settings_are_enough_to_write_the_layer_again(workers, name, expected):
     found = {row[0]: row[-1] for row in workers["torch"](rows, name)}
     assert {layer: found[layer] for layer in expected} == expected
 
@@ -272,7 +272,7 @@ def test_batch_norm_by_hand(workers):
     assert workers["torch"](totals, "baseline_cnn") == (parameters, 12, multiply_adds, 4 * maps)
 
 
-def test_a_network_of_a_table_has_no_pixels_to_see(workers):
+def test_a_network_of_rows_has_no_receptive_field(workers):
     """dense 5, 5, 5, 3 on 3 columns: 98 parameters, 18 of them biases."""
     described = workers["torch"](rows, "dnn_tabular")
     assert sum(row[5] for row in described) == 98 - 18
@@ -280,7 +280,7 @@ def test_a_network_of_a_table_has_no_pixels_to_see(workers):
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
-def test_multiply_adds_are_those_that_torchvision_publishes(workers, name):
+def test_multiply_adds_agree_with_torchvision(workers, name):
     num_params, giga = workers["torch"](published, TORCHVISION[name])
     parameters, _, multiply_adds, _ = workers["torch"](totals, name)
     assert round(multiply_adds / 1e9, 3) == giga
@@ -288,32 +288,32 @@ def test_multiply_adds_are_those_that_torchvision_publishes(workers, name):
 
 
 @pytest.mark.parametrize("name", DISTILL)
-def test_receptive_fields_are_those_of_distill(workers, name):
+def test_receptive_fields_agree_with_distill(workers, name):
     kind, field = DISTILL[name]
     assert workers["torch"](last_field, name, kind) == (field, field)
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_fields_and_strides_are_those_that_gradients_show(workers, name):
+def test_fields_and_strides_agree_with_gradients(workers, name):
     assert workers["torch"](stack_in_keras, STACKS[name]) == workers["torch"](stack_in_torch, STACKS[name])
 
 
-def test_fields_through_shortcuts_are_those_that_gradients_show(workers):
+def test_fields_through_shortcuts_agree_with_gradients(workers):
     assert workers["torch"](last_field, "resnet18", "ReLU") == workers["torch"](resnet18_in_torch)
 
 
-def test_fields_through_dense_blocks_are_those_that_gradients_show(workers):
+def test_fields_through_dense_blocks_agree_with_gradients(workers):
     assert workers["torch"](densenet_in_keras) == workers["torch"](densenet_in_torch)
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
-def test_where_branches_meet_the_largest_field_counts(workers, layout):
+def test_the_largest_field_counts_if_branches_join(workers, layout):
     """conv 5 -> 5, pool 2 -> 6 at stride 2; 5x5 -> 14, and 3x3 twice -> 14; 12x12 maps of 88 channels."""
     assert workers["torch"](inception_field, layout) == ((12, 12, 88), (14, 14), (2, 2))
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_backends_and_layouts_say_the_same(workers, name):
+def test_backends_and_layouts_give_the_same_description(workers, name):
     reference = workers["torch"](rows, name)
     for worker in workers.values():
         assert worker(rows, name) == reference
@@ -331,7 +331,7 @@ def test_alexnets_normalization_is_the_same_in_either_layout(workers):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_model_file_says_the_same_as_the_network_in_it(worker, suffix):
+def test_a_model_file_has_the_description_of_its_network(worker, suffix):
     described = worker(of_file, str(SHIPPED.with_suffix(suffix)))
     network = [(*row[:1], *row[2:4], row[5], row[6]) for row in worker(rows, "mnist_cnn")]
     assert [row[0] for row in described[:2]] == ["pixels", "rescaling"]
@@ -339,7 +339,7 @@ def test_a_model_file_says_the_same_as_the_network_in_it(worker, suffix):
     assert described[-1] == ("probabilities", (10,), 0, 0, (28, 28))
 
 
-def test_a_foreign_network_with_its_channels_first(workers):
+def test_another_network_in_channels_first_can_be_described(workers):
     """20x30 pixels of 3 channels; conv 4@3x3: 18x28; depthwise 3x3: 16x26; the mean sees the whole picture."""
     assert workers["torch"](channels_first_from_the_input) == [
         ((20, 30, 3), 0, (1, 1)),
@@ -377,11 +377,11 @@ def test_long_names_are_shortened_at_their_beginning(workers):
     ("two inputs", "describe needs a name or a built keras.Model with one input, not <Functional"),
     ("any size", "fully takes pictures of any size, (None, None, 3); build it with an input_shape"),
     ("shared", "twice calls 'shared' more than once; describe cannot count that"),
-    ("nested", "describe cannot count layer 'inner': it knows no Functional"),
-    ("transposed", "describe cannot count layer 'up': it knows no Conv2DTranspose"),
-    ("larger", "describe cannot count layer 'up': it knows no UpSampling2D"),
+    ("nested", "describe cannot count layer 'inner': it does not know Functional"),
+    ("transposed", "describe cannot count layer 'up': it does not know Conv2DTranspose"),
+    ("larger", "describe cannot count layer 'up': it does not know UpSampling2D"),
 ])  # fmt: skip
-def test_what_cannot_be_described_is_said_in_one_line(workers, case, words):
+def test_a_network_that_cannot_be_described_gets_one_line(workers, case, words):
     assert workers["torch"](error_of, case).startswith(words)
 
 

@@ -1,4 +1,4 @@
-"""What is told of the inside of a network is what PyTorch finds there: layers, gradients, a step, saliency."""
+"""Layers, gradients, a step and saliency of a network are the same as in PyTorch."""
 
 import json
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from tests.cli.test_app import ROWS, SAMPLE, SHIPPED, only_line, run
 RATE = 0.05  # of the step
 NEAR = 1e-4  # of the largest: float32 on four programs
 
-# Each has what the others lack: tanh, and average pooling; ReLU inside of layers; batch norm, dropout, ReLU of its own.
+# tanh and average pooling; ReLU inside of layers; batch norm, dropout, and ReLU as a layer
 SHAPES = {"lenet5": (28, 28, 1), "mnist_cnn": (20, 24, 3), "baseline_cnn": (20, 24, 3)}  # LeNet-5 ends in 1x1
 
 # LeCun et al. 1998, figure 2, in Keras' order of axes: kernels of 5x5, 120 and 84 units
@@ -49,7 +49,7 @@ def drawn(name, layout="channels_last"):
 
 
 def inspected(name, layout="channels_last"):
-    """All that is found, as NumPy arrays, and whether the network is as it was."""
+    """The results of all probes as NumPy arrays, and whether the network is unchanged."""
     import keras
 
     network, (images, labels) = drawn(name, layout), batch(name)
@@ -68,7 +68,7 @@ def weights_of(name):
 
 
 def judged(name):
-    """The same by plain PyTorch, in Keras' order of axes."""
+    """The same results by plain PyTorch, in Keras' order of axes."""
     import torch
     from torch import nn
 
@@ -118,7 +118,7 @@ def step_in_torch(twin, pictures, labels):
 
 
 def judgement(name):
-    """What `judged` gives, its gradients in Keras' axes: {name: array}."""
+    """The result of `judged`, with gradients in Keras' axes: {name: array}."""
     found = judged(name)
     network = kerasnets.build(name, input_shape=SHAPES[name])
     kerasnets.load_torch_weights(network, found["gradients"])
@@ -143,7 +143,7 @@ def saliency_of_file_in_torch(path, pixels):
 
 
 def heads_and_zeros():
-    """Of a network with an auxiliary head, softmax at its end, and a frozen layer."""
+    """The trace and gradients of a network with an auxiliary head, softmax at its end, and a frozen layer."""
     from keras import Input, Model, layers
 
     inputs = Input((8, 8, 1))
@@ -182,21 +182,23 @@ def error_of(case):
 
 def refusal_of(given):
     """(class, message) of the error by which `given` is refused."""
+    from kerasnets.inspection import page
+
     values, layers = given.pop("values", ()), given.pop("layers", ())
     try:
         found = kerasnets.inspect_network(**given)
         found.text(values)
-        list(found.sections(layers))
+        list(page.parts_of(found, layers))
     except ValueError as error:
         return type(error).__name__, str(error)
     return None
 
 
 def note_of_gradients(network):
-    """What the table of gradients says above it."""
-    from kerasnets.inspection import report
+    """The note above the table of gradients."""
+    from kerasnets.inspection import tables
 
-    return report.table_of_gradients(report.inspect_network(network)).note
+    return tables.table_of_gradients(kerasnets.inspect_network(network)).note
 
 
 def subject_words(network, **given):
@@ -206,12 +208,33 @@ def subject_words(network, **given):
     return subject.picture.words, subject.batch.words, subject.batch.images.shape, subject.network.input.dtype
 
 
+def page_of_scripts(folder):
+    """The page of a network whose layer, class, picture and name are scripts."""
+    from unittest import mock
+
+    from keras import Input, Model, layers
+
+    from kerasnets.inspection import report
+    from kerasnets.inspection.subject import Examples, Subject
+    from kerasnets.saving import Card
+
+    script = "<script>alert(1)<|script>"  # Keras refuses a slash in the name of a layer
+    inputs = Input((8, 8, 1))
+    x = layers.Conv2D(2, 3, activation="relu", name=script)(inputs)
+    network = Model(inputs, layers.Dense(2, name="logits")(layers.Flatten(name="flatten")(x)))
+    picture = Examples(np.ones((1, 8, 8, 1), np.uint8), None, f"{script}.jpg")
+    card = Card(script, (script, "other"), (8, 8, 1))
+    subject = Subject(network, card, f"{script}.keras", picture, picture)
+    with mock.patch.object(report, "subject_of", return_value=subject):
+        report.inspect_network(script).write_page(f"{folder}/page.html")
+
+
 # ---- tests ----
 
 
 @pytest.fixture(scope="module")
 def judge(workers):
-    """name -> what PyTorch found."""
+    """name -> the results by PyTorch."""
     return {name: workers["torch"](judgement, name) for name in SHAPES}
 
 
@@ -220,11 +243,11 @@ def distance(found, truth):
 
 
 @pytest.mark.parametrize(("name", "layout"), [("mnist_cnn", "channels_first"), ("baseline_cnn", "channels_last")])
-def test_layers_gradients_step_and_saliency_are_those_of_pytorch(worker, judge, name, layout):
+def test_layers_gradients_step_and_saliency_agree_with_pytorch(worker, judge, name, layout):
     agree(name, judge[name], *worker(inspected, name, layout))
 
 
-def test_those_of_lenet5_too(workers, judge):
+def test_they_agree_for_lenet5_too(workers, judge):
     agree("lenet5", judge["lenet5"], *workers["torch"](inspected, "lenet5"))
 
 
@@ -262,14 +285,14 @@ def agree(name, truth, found, is_unchanged):
     assert distance(found["saliency"], truth["saliency"]) < NEAR
 
 
-def test_where_an_activation_cuts_off_there_are_zeros_after_it_and_none_before(workers):
+def test_relu_gives_zeros_and_gets_none(workers):
     found, _ = workers["torch"](inspected, "mnist_cnn")
     shares = [(before, after) for _, kind, _, before, after in found["trace"] if kind == "relu"]
     assert len(shares) == 4
     assert all(before == 0 and 0.1 < after < 0.9 for before, after in shares)
 
 
-def test_weights_are_told_by_name_with_shape_and_values(worker):
+def test_weights_have_names_shapes_and_values(worker):
     found = worker(weights_of, "lenet5")
     assert {name: values.shape for name, values in found.items()} == WEIGHTS
     rng = np.random.default_rng(0)  # as cases.draw_weights draws the first of them, He normal
@@ -278,7 +301,7 @@ def test_weights_are_told_by_name_with_shape_and_values(worker):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_saliency_of_a_model_file_is_by_its_raw_pixels(workers, worker, suffix):
+def test_saliency_of_a_model_file_is_by_raw_pixels(workers, worker, suffix):
     pixels = data.load_data("digits").test_images[:4]
     truth = workers["torch"](saliency_of_file_in_torch, str(SHIPPED), pixels)
     assert distance(worker(saliency_of_file, str(SHIPPED.with_suffix(suffix)), pixels), truth) < NEAR
@@ -293,18 +316,18 @@ def test_softmax_and_other_heads_are_left_out_and_frozen_weights_have_no_gradien
 
 @pytest.mark.parametrize(("case", "words"), [
     ("images", "images must be (n, 28, 28, 1), not (8, 20, 28, 1)"),
-    ("no images", "there is nothing to inspect in no images; pass at least one"),
-    ("labels", "labels must be 8 whole numbers of 0 to 9, not array("),
-    ("float labels", "labels must be 8 whole numbers of 0 to 9, not array("),
-    ("fewer labels", "labels must be 8 whole numbers of 0 to 9, not array("),
-    ("shared", "twice calls 'shared' more than once; "),
-    ("unbuilt", "what is inspected is a built keras.Model with one input, not <Sequential name=unbuilt"),
+    ("no images", "there are no images to inspect; pass at least one"),
+    ("labels", "labels must be 8 integers of 0 to 9, not array("),
+    ("float labels", "labels must be 8 integers of 0 to 9, not array("),
+    ("fewer labels", "labels must be 8 integers of 0 to 9, not array("),
+    ("shared", "twice calls 'shared' more than once; it cannot be traced by layer"),
+    ("unbuilt", "inspection needs a built keras.Model with one input, not <Sequential name=unbuilt"),
 ])  # fmt: skip
-def test_what_cannot_be_inspected_is_said_in_one_line(workers, case, words):
+def test_a_model_or_array_that_cannot_be_inspected_gets_one_line(workers, case, words):
     assert workers["torch"](error_of, case).startswith(words)
 
 
-# ---- what is looked into ----
+# ---- the subject ----
 
 
 @pytest.mark.parametrize(("given", "kind", "words"), [
@@ -316,27 +339,27 @@ def test_what_cannot_be_inspected_is_said_in_one_line(workers, case, words):
     (dict(network=str(SHIPPED), values=["conv9*"]), "ValueError", "no weight is called 'conv9*'"),
     (dict(network=str(SHIPPED), layers=["conv9"]), "ValueError", "no layer with maps or filters is called conv9"),
 ])  # fmt: skip
-def test_what_cannot_be_looked_into_is_said_in_one_line(workers, given, kind, words):
+def test_a_wrong_argument_gets_one_line(workers, given, kind, words):
     found, message = workers["torch"](refusal_of, given)
     assert found == kind
     assert words in message
     assert "\n" not in message
 
 
-def test_without_a_picture_and_data_of_its_own_noise_is_taken_and_said(workers):
-    picture, taken, shape, dtype = workers["torch"](subject_words, "resnet18")  # ImageNet is none of DATASETS
+def test_without_a_picture_and_data_noise_is_used_and_announced(workers):
+    picture, taken, shape, dtype = workers["torch"](subject_words, "resnet18")  # ImageNet is not in DATASETS
     assert picture.startswith("random noise")
     assert taken == picture
     assert (shape, dtype) == ((1, 224, 224, 3), "uint8")
 
 
 @pytest.mark.parametrize(("network", "has_both"), [("lenet5", False), ("baseline_cnn", True)])
-def test_batch_norm_and_dropout_are_spoken_of_where_a_network_has_them(workers, network, has_both):
+def test_the_note_mentions_batch_norm_and_dropout_if_the_network_has_them(workers, network, has_both):
     note = workers["torch"](note_of_gradients, network)
     assert ("Batch normalization" in note) == ("Dropout" in note) == has_both
 
 
-def test_a_gradient_is_a_point_at_its_length_since_a_bar_has_none_on_a_logarithmic_axis():
+def test_the_norm_of_a_gradient_is_drawn_as_a_point():
     activities = [SimpleNamespace(name="c1", kind="relu", before=1, zeros_before=0.0, zeros=0.5)]
     gradients = [
         SimpleNamespace(name=name, after=np.full(4, size)) for name, size in (("c1/kernel", 1.5), ("c1/bias", 0))
@@ -345,7 +368,14 @@ def test_a_gradient_is_a_point_at_its_length_since_a_bar_has_none_on_a_logarithm
     assert right.get_xscale() == "log"
     assert not right.patches
     assert right.collections[0].get_offsets().tolist() == [[3.0, 0.0], [0.0, 1.0]]
-    assert [bar.get_width() for bar in left.patches] == [0.5]  # before the activation there are none
+    assert [bar.get_width() for bar in left.patches] == [0.5]  # there are no zeros before the activation
+
+
+def test_a_script_as_the_name_of_a_layer_class_or_file_is_shown_as_text(workers, tmp_path):
+    workers["torch"](page_of_scripts, str(tmp_path))
+    page = (tmp_path / "page.html").read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;|script&gt;") >= 8  # network, picture, class; layer in three tables
 
 
 # ---- the script ----
@@ -365,7 +395,7 @@ def test_the_script_prints_all_tables_and_writes_one_page(tmp_path):
     assert not {"http:", "https:", "<script", "<link"} & set(text.replace('"', " ").split())
 
 
-def test_json_of_a_fresh_network_and_a_picture_says_whose_label_the_gradient_is_of(tmp_path):
+def test_json_of_a_fresh_network_says_which_label_was_assumed(tmp_path):
     found = json.loads(run(tmp_path, "inspect_network.py", "cifar_net", SAMPLE, "--json", "--seed", 5).stdout)
     assert found["network"] == "cifar_net with fresh weights of seed 5"
     assert found["label"] == found["ranking"][0]["label"]
