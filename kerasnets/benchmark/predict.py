@@ -169,7 +169,7 @@ def decoding_of(path, engine, folder):
     paths = sorted(Path(folder).iterdir())
     begun = time.perf_counter()
     for picture in paths:
-        classifier.prepared(picture)
+        classifier.prepare(picture)
     return len(paths) / (time.perf_counter() - begun)
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from kerasnets import pictures
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError, shorten
-from kerasnets.prediction.classifier import BATCH, DRAWN, as_json, draw, draw_sheets
+from kerasnets.prediction.answers import as_json
+from kerasnets.prediction.figures import MOST, Gallery
+from kerasnets.prediction.stream import predict_pictures
 from kerasnets.runtime.atomic import check_writable
 
 STANDARD_INPUT = "-"
@@ -35,7 +37,7 @@ def gathered(names):
 def named_by(name):
     if name == STANDARD_INPUT:
         return [("standard input", from_standard_input())]
-    if Path(name).is_fifo():  # which can be read once, and a picture is drawn too
+    if Path(name).is_fifo():  # which can be read once
         return [(name, pictures.read(name))]
     if Path(name).is_dir():
         return [(str(path), str(path)) for path in pictures_below(name)]
@@ -72,26 +74,25 @@ def answer(classifier, named, args):
         plots.check_suffix(args.save)
         check_writable(args.save)
         check_other(args.save, [image for _, image in named if isinstance(image, (str, Path))])
-    judge = sheets_of if args.many else answers_of
+    gallery = Gallery() if args.save or args.show else None
     results, failed = [], 0
-    for start in steps(len(named), BATCH):
-        for name, result in judge(classifier, named[start : start + BATCH]):
-            if isinstance(result, BadInputError):
-                failed += 1
-                app.print_error(result)
-            elif not args.json:
-                print(result.line(name, args.top))
-            if args.json or args.save or args.show:
-                results.append(result)
+    answers = predict_pictures(classifier, named, many=args.many, gallery=gallery)
+    for name, result in progress(answers, len(named)):
+        if isinstance(result, BadInputError):
+            failed += 1
+            app.print_error(result)
+        elif not args.json:
+            print(result.line(name, args.top))
+        if args.json:
+            results.append(result)
     if args.json:
         print(as_json([name for name, _ in named], results, args.top))
     if failed and len(named) > 1:
         app.print_error(f"{failed} of {len(named)} pictures could not be answered; the others were")
-    if args.save or args.show:
-        drawn = draw_sheets if args.many else draw
-        if len(named) - failed > DRAWN:
-            print(f"note: of {len(named) - failed} pictures, the first {DRAWN} are drawn", file=sys.stderr)
-        drawn([image for _, image in named], [name for name, _ in named], results, args.save, args.show)
+    if gallery:
+        if gallery.answered > MOST:
+            print(f"note: of {gallery.answered} pictures, the first {MOST} are drawn", file=sys.stderr)
+        gallery.draw(args.save, args.show)
     return 3 if failed else 0
 
 
@@ -101,29 +102,14 @@ def check_other(save, sources):
         raise ValueError(f"--save {shorten(save)} is what was named to be read; choose another name")
 
 
-def answers_of(classifier, named):
-    results = iter(classifier.try_predict([image for _, image in named if not isinstance(image, BadInputError)]))
-    for name, image in named:
-        yield name, image if isinstance(image, BadInputError) else next(results)
-
-
-def sheets_of(classifier, named):
-    for name, image in named:
-        try:
-            yield name, image if isinstance(image, BadInputError) else classifier.read_sheet(image, name)
-        except BadInputError as error:
-            yield name, error
-
-
-def steps(count, size):
-    """range(0, count, size), with a bar on a terminal's stderr where the answers go elsewhere."""
-    chosen = range(0, count, size)
+def progress(answers, count):
+    """`answers`, of which there are `count`, with a bar on a terminal's stderr where they go elsewhere."""
     if count < MANY or sys.stdout.isatty() or not sys.stderr.isatty():
-        return chosen
+        return answers
     from rich.console import Console
     from rich.progress import track
 
-    return track(chosen, "pictures", console=Console(stderr=True), transient=True)
+    return track(answers, "pictures", total=count, console=Console(stderr=True), transient=True)
 
 
 def watch(classifier, args):

@@ -49,7 +49,7 @@ class LayerMaps:
         if pixels.shape != tuple(self.engine.shape):
             raise ValueError(f"the pixels are not of the shape that the network takes, {self.engine.shape}")
         with self.lock:
-            found = self.extractor.predict_on_batch(self.engine.fitted(pixels[None]))
+            found = self.extractor.predict_on_batch(self.engine.prepare(pixels[None]))
         rows, parts = [], []
         for layer in self.layers:
             output = np.asarray(found[layer.name])[0]
