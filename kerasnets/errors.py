@@ -1,7 +1,8 @@
 """What can go wrong, in words for the person who caused it."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from os import PathLike
 
 
@@ -31,6 +32,17 @@ class BadInputError(ValueError):
             text = text if "{path}" in text else f"{{path}} {text}"
             text = text.replace("{path}", shorten(self.path))
         return f"{text}; {self.remedy}" if self.remedy else text
+
+
+@contextlib.contextmanager
+def name_path(path: str | PathLike[str]) -> Iterator[None]:
+    """Give a BadInputError that the block raises the path `path`, if it has none."""
+    try:
+        yield
+    except BadInputError as error:
+        if error.path is None:
+            error.path = path
+        raise
 
 
 class DisagreementError(ArithmeticError):

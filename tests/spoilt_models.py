@@ -15,16 +15,17 @@ import numpy as np
 import pytest
 
 from kerasnets import saving
-from kerasnets.saving import onnx_check
-from kerasnets.saving.keras_check import SEAL, seal
+from kerasnets.runtime.digests import sha256_of_file
+from kerasnets.saving import card, onnx_file, protobuf
+from kerasnets.saving.hdf5_check import SEAL, seal
 from tests.conftest import ROOT
-from tests.saving.test_onnx_check import CARD, onnx, tiny
+from tests.saving.test_onnx_file import CARD, onnx, tiny
 
 GOOD = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
 
 
 def load_card(path):
-    return (onnx_check if path.suffix == ".onnx" else saving).load_card(path)
+    return (onnx_file if path.suffix == ".onnx" else saving).load_card(path)
 
 
 # ---- each takes the path of a good file ----
@@ -34,7 +35,7 @@ def good(path):
     """A good file: those that ship, the .h5 without its checksum; and a network by onnx's own helpers."""
     if path.suffix == ".onnx":
         onnx.save(tiny(), path)
-        onnx_check.add_card(path, CARD)
+        onnx_file.add_card(path, CARD)
     else:
         path.write_bytes(GOOD.with_suffix(path.suffix).read_bytes().partition(SEAL)[0])
 
@@ -347,8 +348,8 @@ def deep_graphs(path):
     """Graphs in attributes of nodes of graphs, deeper than protocol buffers themselves write them."""
     graph = b""
     for _ in range(60):
-        graph = onnx_check.counted(1, onnx_check.counted(5, onnx_check.counted(6, graph)))
-    path.write_bytes(b"\x08\x08" + onnx_check.counted(7, graph))
+        graph = protobuf.counted(1, protobuf.counted(5, protobuf.counted(6, graph)))
+    path.write_bytes(b"\x08\x08" + protobuf.counted(7, graph))
 
 
 def many_fields(path):
@@ -368,10 +369,10 @@ def beheaded(key, path):
 
 def with_card_of(text, path):
     """A card that is none, under a right checksum."""
-    plain = tiny().SerializeToString() + onnx_check.entry("kerasnets", text)
+    plain = tiny().SerializeToString() + onnx_file.entry("kerasnets", text)
     path.write_bytes(plain)
-    checksum = onnx_check.sha256(path, len(plain))
-    path.write_bytes(plain + onnx_check.entry("kerasnets_sha256", checksum))
+    checksum = sha256_of_file(path, len(plain))
+    path.write_bytes(plain + onnx_file.entry("kerasnets_sha256", checksum))
 
 
 DAMAGED = "is damaged"
@@ -388,9 +389,9 @@ BAD_FILES = {
     "one byte": (ANY, partial(written, b"\x08"), DAMAGED),
     "text": (ANY, partial(written, b"not a model\n" * 99), DAMAGED),
     "zeros": (ANY, partial(written, bytes(9999)), DAMAGED),
-    "web page": (ANY, partial(written, b"<!DOCTYPE html>"), "is a web page: download"),
-    "pointer": (ANY, partial(written, b"version https://git-lfs.github.com/spec/v1"), "a pointer of Git LFS: fetch"),
-    "packed": (ANY, packed, "is packed: unpack"),
+    "web page": (ANY, partial(written, b"<!DOCTYPE html>"), "is a web page; download"),
+    "pointer": (ANY, partial(written, b"version https://git-lfs.github.com/spec/v1"), "a pointer of Git LFS; fetch"),
+    "packed": (ANY, packed, "is packed; unpack"),
     "half": (ANY, half, DAMAGED),
     "flipped": (ZIP + ONNX, flipped, DAMAGED),
     "flipped h5": (H5, lambda path: (seal(path), flipped(path)), "is damaged: it is not what was saved"),
@@ -516,5 +517,5 @@ def two_outputs(path):
 
 
 def fewer_classes(path):
-    card = load_card(path)
-    with_card(card.as_json(dataclasses.replace(card, class_names=card.class_names[:9])), path)
+    full = load_card(path)
+    with_card(card.as_json(dataclasses.replace(full, class_names=full.class_names[:9])), path)

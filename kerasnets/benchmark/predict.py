@@ -18,7 +18,7 @@ from kerasnets.prediction import engines
 from kerasnets.runtime import backends
 from kerasnets.saving import shipped
 
-MNIST = shipped.path_of("mnist_cnn-mnist", shipped.KERAS)
+MNIST = Path(shipped.path_of("mnist_cnn-mnist", shipped.KERAS))
 PHOTO = shipped.photo()
 NETWORKS = ("vgg16", "resnet50")  # with fresh weights, which are as fast as trained ones
 FOLDER = 1000  # pictures
@@ -174,7 +174,7 @@ def decoding_of(path: str, engine: str, folder: str) -> float:
     paths = sorted(Path(folder).iterdir())
     begin = time.perf_counter()
     for picture in paths:
-        classifier.prepared(picture)
+        classifier.prepare(picture)
     return len(paths) / (time.perf_counter() - begin)
 
 

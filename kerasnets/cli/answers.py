@@ -2,17 +2,19 @@
 
 import glob
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kerasnets import pictures
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError, shorten
-from kerasnets.prediction.classifier import BATCH, DRAWN, Classifier, as_json, draw, draw_sheets
+from kerasnets.prediction.answers import Result, as_json
+from kerasnets.prediction.classifier import Classifier
+from kerasnets.prediction.figures import MOST, Gallery
+from kerasnets.prediction.stream import predict_pictures
 from kerasnets.runtime.atomic import check_writable
 
 Image = str | Path | np.ndarray | BadInputError  # a file, its pixels, or the reason why there are none
@@ -61,7 +63,7 @@ def gather(names: Iterable[str]) -> list[Named]:
 def gather_one(name: str) -> list[Named]:
     if name == STANDARD_INPUT:
         return [("standard input", read_standard_input())]
-    if Path(name).is_fifo():  # can be read only once, and a picture that is drawn is needed twice
+    if Path(name).is_fifo():  # can be read only once
         return [(name, pictures.read(name))]
     if Path(name).is_dir():
         return [(str(path), str(path)) for path in pictures_below(name)]
@@ -103,27 +105,25 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
         plots.check_suffix(form.save)
         check_writable(form.save)
         check_not_a_source(form.save, [image for _, image in named if isinstance(image, (str, Path))])
-    predict = read_sheets if sheets else predict_batch
-    results: list[Any] = []
+    gallery = Gallery() if form.save or form.show else None
+    results: list[Result] = []
     failed = 0
-    for start in steps(len(named), BATCH):
-        for name, result in predict(classifier, named[start : start + BATCH]):
-            if isinstance(result, BadInputError):
-                failed += 1
-                app.print_error(result)
-            elif not form.json:
-                print(result.line(name, form.top))
-            if form.json or form.save or form.show:
-                results.append(result)
+    for name, result in progress(predict_pictures(classifier, named, many=sheets, gallery=gallery), len(named)):
+        if isinstance(result, BadInputError):
+            failed += 1
+            app.print_error(result)
+        elif not form.json:
+            print(result.line(name, form.top))
+        if form.json:
+            results.append(result)
     if form.json:
         print(as_json([name for name, _ in named], results, form.top))
     if failed and len(named) > 1:
         app.print_error(f"{failed} of {len(named)} pictures could not be answered; the others were")
-    if form.save or form.show:
-        if len(named) - failed > DRAWN:
-            print(f"note: of {len(named) - failed} pictures, the first {DRAWN} are drawn", file=sys.stderr)
-        images, names = [image for _, image in named], [name for name, _ in named]
-        (draw_sheets if sheets else draw)(images, names, results, form.save, form.show)
+    if gallery:
+        if gallery.answered > MOST:
+            print(f"note: of {gallery.answered} pictures, the first {MOST} are drawn", file=sys.stderr)
+        gallery.draw(form.save, form.show)
     return 3 if failed else 0
 
 
@@ -133,29 +133,14 @@ def check_not_a_source(save: str, sources: Iterable[str | Path]) -> None:
         raise ValueError(f"--save {shorten(save)} is one of the files to read; choose another name")
 
 
-def predict_batch(classifier: Classifier, named: Sequence[Named]) -> Iterator[tuple[str, Any]]:
-    results = iter(classifier.try_predict([image for _, image in named if not isinstance(image, BadInputError)]))
-    for name, image in named:
-        yield name, image if isinstance(image, BadInputError) else next(results)
-
-
-def read_sheets(classifier: Classifier, named: Sequence[Named]) -> Iterator[tuple[str, Any]]:
-    for name, image in named:
-        try:
-            yield name, image if isinstance(image, BadInputError) else classifier.read_sheet(image, name)
-        except BadInputError as error:
-            yield name, error
-
-
-def steps(count: int, size: int) -> Iterable[int]:
-    """Return range(0, count, size); a bar shows the progress on stderr if that is a terminal and stdout is not."""
-    starts = range(0, count, size)
+def progress(answers: Iterable[tuple[str, Result]], count: int) -> Iterable[tuple[str, Result]]:
+    """Return `answers`, `count` in all; a bar shows the progress on stderr if that is a terminal and stdout is not."""
     if count < MANY or sys.stdout.isatty() or not sys.stderr.isatty():
-        return starts
+        return answers
     from rich.console import Console
     from rich.progress import track
 
-    return track(starts, "pictures", console=Console(stderr=True), transient=True)
+    return track(answers, "pictures", total=count, console=Console(stderr=True), transient=True)
 
 
 def watch(classifier: Classifier, source: int | str, form: Format) -> int:

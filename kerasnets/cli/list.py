@@ -36,7 +36,7 @@ def as_text(title: str, rows: Rows) -> str:
     facts = list(next(iter(rows.values()), {}))
     cells = [(name, *(in_words(row[fact]) for fact in facts)) for name, row in rows.items()]
     heads = (title, *(fact.replace("_", " ") for fact in facts))
-    return Table("", "", heads, cells, words=len(heads)).text().lstrip("\n")
+    return Table(heads, cells).text()
 
 
 def in_words(value: Any) -> str:

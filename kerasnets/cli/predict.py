@@ -21,7 +21,7 @@ from kerasnets.cli import options
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
-    from os import PathLike
+    from pathlib import Path
 
     from kerasnets.cli.answers import Named
     from kerasnets.prediction import Classifier
@@ -78,7 +78,7 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError(f"--top must be at least 1, not {args.top}")
 
 
-def model_path(model: str, engine: str) -> "str | PathLike[str]":
+def model_path(model: str, engine: str) -> "str | Path":
     """Return the file of a model; of a shipped model, the form that the engine reads."""
     from kerasnets.prediction.engines import ENGINES
     from kerasnets.saving import shipped

@@ -67,7 +67,7 @@ class LayerMaps:
         if pixels.shape != tuple(self.engine.shape):
             raise ValueError(f"the pixels must have the shape that the network takes, {self.engine.shape}")
         with self.lock:
-            outputs = self.extractor.predict_on_batch(self.engine.fitted(pixels[None]))
+            outputs = self.extractor.predict_on_batch(self.engine.prepare(pixels[None]))
         layers, parts = [], []
         for layer in self.layers:
             output = np.asarray(outputs[layer.name])[0]

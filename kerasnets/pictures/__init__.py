@@ -12,8 +12,9 @@ except ImportError as error:
     ) from error
 
 from kerasnets.pictures.digits import permute_pixels, to_mnist_form
-from kerasnets.pictures.files import MAX_BYTES, MAX_PIXELS, decode, read, read_file
+from kerasnets.pictures.files import decode, read, read_file
 from kerasnets.pictures.kinds import KINDS, prepare
+from kerasnets.pictures.limits import MAX_BYTES, MAX_PIXELS
 from kerasnets.pictures.sheets import Digit, draw_boxes, find_digits
 from kerasnets.pictures.sizes import shrink, to_grey, to_rgb
 

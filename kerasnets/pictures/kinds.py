@@ -1,81 +1,58 @@
-"""From a picture file to the pixels that a network takes: the table of input kinds, and `prepare`.
-
-A picture in memory is uint8, (height, width) grey or (height, width, 3) RGB, 0..255.
-"""
+"""KINDS: the ways in which a picture becomes the pixels that a network takes."""
 
 import functools
+from collections.abc import Callable
 
+import cv2
 import numpy as np
 
-from kerasnets.errors import BadInputError, shorten
-
-try:
-    import cv2
-except ImportError as error:
-    raise ImportError(
-        f"OpenCV cannot be loaded ({error}); on Debian: apt-get install libgl1 libglib2.0-0; "
-        "or, without windows, use opencv-python-headless"
-    ) from error
-
-from kerasnets.pictures.digits import permute_pixels, to_mnist_form, to_padded_mnist_form, to_permuted_mnist_form
+from kerasnets.errors import BadInputError, in_one_line, name_path
+from kerasnets.pictures.digits import to_mnist_form, to_padded_mnist_form, to_permuted_mnist_form
 from kerasnets.pictures.fashion import to_fashion_form
-from kerasnets.pictures.files import MAX_BYTES, MAX_PIXELS, decode, read, read_file
-from kerasnets.pictures.sheets import Digit, draw_boxes, find_digits
-from kerasnets.pictures.sizes import shrink, to_centre, to_grey, to_rgb, to_size
-
-__all__ = [
-    "KINDS",
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "Digit",
-    "decode",
-    "draw_boxes",
-    "find_digits",
-    "permute_pixels",
-    "prepare",
-    "read",
-    "read_file",
-    "shrink",
-    "to_grey",
-    "to_mnist_form",
-    "to_rgb",
-]
+from kerasnets.pictures.sizes import Shape, to_centre, to_size
 
 
-def prepare(picture, kind, shape, name="the picture"):
-    """Return uint8 `shape` (height, width, channels): the picture as a network of input kind `kind` takes it.
+def prepare(picture: np.ndarray, kind: str, shape: tuple[int, ...], name: object = "the picture") -> np.ndarray:
+    """Return the pixels that a network takes for a picture: uint8 `shape`.
 
-    picture: uint8 (height, width[, 1 or 3]), 0..255, grey or RGB; `name` stands for it in an error.
-    Raises BadInputError where there is nothing to see, ValueError for an array that is no picture.
+    Args:
+        picture: uint8 (height, width[, 1 or 3]), 0..255, grey or RGB.
+        kind: A name in KINDS, as a model's card gives it.
+        shape: (height, width, channels), or (columns,) of a network for rows.
+        name: Stands for the picture in a message.
+
+    Raises:
+        BadInputError: The picture shows nothing, or the network takes rows.
+        ValueError: The array is not a picture.
     """
     picture = np.asarray(picture)
-    if (
-        picture.size == 0
-        or picture.dtype != np.uint8
-        or picture.ndim not in (2, 3)
-        or (picture.ndim == 3 and picture.shape[2] not in (1, 3))
-    ):
+    is_picture = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] in (1, 3))
+    if not is_picture or not picture.size or picture.dtype != np.uint8:
         raise ValueError(
             f"a picture is uint8 (height, width) or (height, width, 1 or 3), not {picture.dtype} {picture.shape}"
         )
-    try:
-        return (KINDS[kind] if len(shape) == 3 else refuse)(picture, shape)
-    except (BadInputError, cv2.error) as error:  # OpenCV's whole message has several lines
-        raise BadInputError(f"{shorten(name)}: {getattr(error, 'err', error)}") from error
+    with name_path(str(name)):
+        if len(shape) != 3:
+            return refuse(picture, shape)
+        try:
+            return KINDS[kind](picture, (shape[0], shape[1], shape[2]))
+        except cv2.error as error:  # its whole message has several lines
+            reason = in_one_line(getattr(error, "err", error))
+            raise BadInputError(f"cannot be prepared ({reason})", remedy="try another picture") from error
 
 
-def refuse(picture, shape):
-    raise BadInputError(f"the model takes rows of {shape[0]} numbers, no pictures; give it rows, by kerasnets.load")
+def refuse(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    problem = f"is a picture, and the model takes rows of {shape[0]} numbers, no pictures"
+    raise BadInputError(problem, remedy="give it rows, by kerasnets.load")
 
 
-# input kind, as the card of a model names it -> function (picture, shape) -> pixels
-KINDS = {
+KINDS: dict[str, Callable[[np.ndarray, Shape], np.ndarray]] = {
     "mnist": to_mnist_form,
     "mnist_padded": to_padded_mnist_form,
     "mnist_permuted": to_permuted_mnist_form,
     "fashion": to_fashion_form,
     "picture": to_size,
     "crop256": functools.partial(to_centre, side=256),  # torchvision's, for its weights of 2014 to 2017
-    "crop232": functools.partial(to_centre, side=232),  # torchvision's, for those of 2021 (IMAGENET1K_V2)
+    "crop232": functools.partial(to_centre, side=232),  # torchvision's, for its weights of 2021 (IMAGENET1K_V2)
     "row": refuse,  # of a table
 }

@@ -1,10 +1,12 @@
-"""Several digits on one sheet: where each is, in reading order, and its pixels.
+"""Several digits on one sheet: the place and the pixels of each, in reading order.
 
-Digits that touch each other count as one; they are out of scope. A ruled line may lie beside digits, or be paler than
-the pen; one that crosses a digit becomes part of it.
+Digits that touch each other count as one. A ruled line may be next to digits, or paler than the pen; a line that
+crosses a digit becomes part of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,65 +15,73 @@ from kerasnets.errors import BadInputError
 from kerasnets.pictures.digits import ink_of, is_light
 from kerasnets.pictures.sizes import shrink, to_grey, to_rgb
 
-# Chosen on the sheets of tests/pictures/photo_digits.py, by other seeds than those of the test.
-SHEET_SIDE = 1600  # pixels: larger photos are shrunk to it before digits are sought
-GAP = 0.1  # of a usual digit's longer side: parts nearer than that belong to one digit, as the hat of a 5
-SMALLEST = 0.3  # of a usual digit's longer side: what is smaller is a speck
-PALEST = 0.3  # of the usual ink: what is paler is a ruled line, a fold or the rest of a shadow
-WIDEST = 2.5  # of its height: what is wider is a line
-MOST = 500  # digits of a sheet
-OVERLAP = 0.3  # of the lower one's height, that two neighbours in a row have in common
+Box = tuple[int, int, int, int]  # x, y, width, height
+
+# Chosen on the sheets of tests/pictures/photo_digits.py, with seeds that no test uses.
+SHEET_SIDE = 1600  # pixels: larger photos are shrunk to it first
+GAP = 0.1  # of a usual digit's longer side: nearer parts belong to one digit, as the bar of a 5
+SMALLEST = 0.3  # of a usual digit's longer side: a smaller part is a speck
+PALEST = 0.3  # of the usual ink: a paler part is a ruled line, a fold or the rest of a shadow
+WIDEST = 2.5  # of its height: a wider part is a line
+MOST = 500  # digits on a sheet
+OVERLAP = 0.3  # of the smaller height: the range of rows that two neighbours have in common
 MARGIN = 0.5  # of a digit's longer side, around its pixels
 RED = (220, 40, 40)  # RGB, of the boxes
 
 
 @dataclass(frozen=True)
 class Digit:
-    """One digit of a sheet. box: (x, y, width, height) in pixels of the picture; row: from the top, beginning with 0.
+    """One digit of a sheet.
 
-    pixels: uint8 (height, width) grey, 0..255, white ink on black with a margin: for pictures.prepare(kind="mnist").
+    Attributes:
+        box: (x, y, width, height) in pixels of the picture.
+        row: Its row, counted from 0 at the top.
+        pixels: uint8 (height, width) grey, 0..255, white ink on black with a margin, for `pictures.prepare`.
     """
 
-    box: tuple[int, int, int, int]
+    box: Box
     row: int
     pixels: np.ndarray = field(repr=False, compare=False)
 
 
-def find_digits(picture):
-    """Return the Digits of a sheet in reading order: rows from top to bottom, in each from left to right.
+def find_digits(picture: np.ndarray) -> list[Digit]:
+    """Return the Digits of a sheet in reading order. Digits that touch the picture's rim are left out.
 
-    None that touches the picture's rim.
+    Args:
+        picture: uint8 (height, width[, 1 or 3]), 0..255, grey or RGB, dark ink on light paper or light on dark.
 
-    picture: uint8 (height, width[, 1 or 3]), 0..255, grey or RGB, dark ink on light paper or light on dark.
-    Raises BadInputError where there is none.
+    Raises:
+        BadInputError: Without a path. There is no digit, or more parts than a sheet has digits.
     """
     grey = to_grey(picture)
     working = shrink(255 - grey if is_light(grey) else grey, SHEET_SIDE)
     ink = ink_of(working)
     parts, boxes = parts_of_sheet(ink)
     if not boxes:
-        raise BadInputError("no digit to see on the sheet; take a sharper or nearer picture of it")
+        raise BadInputError("has no digit to see on the sheet", remedy="take a sharper or nearer picture of it")
     scale = max(grey.shape) / max(working.shape)
-    return [
-        Digit(tuple(round(float(side) * scale) for side in boxes[i]), row, cut_out(ink, parts, i + 1, boxes[i]))
-        for i, row in reading_order(boxes)
-    ]
+    digits = []
+    for i, row in reading_order(boxes):
+        x, y, width, height = (round(float(side) * scale) for side in boxes[i])
+        digits.append(Digit((x, y, width, height), row, cut_out(ink, parts, i + 1, boxes[i])))
+    return digits
 
 
-def parts_of_sheet(ink):
-    """(parts, boxes): int32 as `ink`, k + 1 where the k-th digit is, else 0; and the digits' (x, y, width, height)."""
+def parts_of_sheet(ink: np.ndarray) -> tuple[np.ndarray, list[Box]]:
+    """Return an int32 map in the shape of `ink`, with k + 1 at digit k and 0 elsewhere, and the digits' boxes."""
     levels = np.clip(ink * (255 / np.percentile(ink, 99.9)), 0, 255).astype(np.uint8)
     _, mask = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
-    usual = usual_side(stats[~at_rim(*stats[:, :4].T, ink.shape)])
+    usual = usual_side(stats[~at_rim(stats[:, :4].T, ink.shape)])
     reach = max(1, round(GAP * usual)) | 1
     near = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
     count, parts, stats, _ = cv2.connectedComponentsWithStats(near)
     parts[mask == 0] = 0
     large = 1 + np.flatnonzero(stats[1:, 2:4].max(axis=1) >= SMALLEST * usual)
     if len(large) > MOST:
-        raise BadInputError(f"{len(large)} parts are no sheet, which has {MOST} digits at most; take a sharper picture")
-    found = []  # (label, box, how strong the ink is)
+        problem = f"has {len(large)} parts, and a sheet has {MOST} digits at most"
+        raise BadInputError(problem, remedy="take a sharper picture")
+    digits = []  # (label, box, mean ink)
     for label in large:
         left, top, wide, tall = stats[label, :4]
         window = np.s_[top : top + tall, left : left + wide]
@@ -79,22 +89,23 @@ def parts_of_sheet(ink):
         x, y, width, height = cv2.boundingRect(part.astype(np.uint8))
         box = (left + x, top + y, width, height)
         is_digit = max(width, height) >= SMALLEST * usual and width <= WIDEST * height
-        if is_digit and not at_rim(*box, ink.shape):
-            found.append((label, box, ink[window][part].mean()))
-    usual_ink = np.median([strength for _, _, strength in found]) if found else 0
-    found = [(label, box) for label, box, strength in found if strength >= PALEST * usual_ink]
+        if is_digit and not at_rim(box, ink.shape):
+            digits.append((label, box, ink[window][part].mean()))
+    usual_ink = np.median([strength for _, _, strength in digits]) if digits else 0
+    digits = [digit for digit in digits if digit[2] >= PALEST * usual_ink]
     numbers = np.zeros(count, np.int32)
-    numbers[[label for label, _ in found]] = 1 + np.arange(len(found))
-    return numbers[parts], [box for _, box in found]
+    numbers[[label for label, _, _ in digits]] = 1 + np.arange(len(digits))
+    return numbers[parts], [box for _, box, _ in digits]
 
 
-def at_rim(x, y, width, height, shape):
-    """Whether boxes touch the rim of a picture of `shape`, as do the table, the paper, and a shadow's rest."""
+def at_rim(boxes: Any, shape: tuple[int, ...]) -> Any:
+    """Whether boxes, numbers or arrays, touch the rim of a picture of `shape`, as the table and shadows do."""
+    x, y, width, height = boxes
     return (x == 0) | (y == 0) | (x + width == shape[1]) | (y + height == shape[0])
 
 
-def usual_side(stats):
-    """The longer side of a usual digit in pixels: of what has half of all ink, specks having little."""
+def usual_side(stats: np.ndarray) -> int:
+    """Return the longer side of a usual digit in pixels: the median over all inked pixels, since specks have few."""
     if not len(stats):
         return 1
     sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
@@ -103,11 +114,11 @@ def usual_side(stats):
     return int(sides[order[np.searchsorted(area, area[-1] / 2)]])
 
 
-def reading_order(boxes):
-    """[(index, row)] of boxes (n, 4) in reading order, rows counted from the top.
+def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
+    """Return (index, row) of boxes in reading order, rows counted from the top.
 
-    A row is a chain of neighbours: from each digit to the nearest one at its right that is about as high up. So a row
-    may rise or fall over the sheet, as in a photo that is tilted.
+    A row is a chain of neighbours: each digit is followed by the nearest one to its right at about the same height. A
+    row may therefore rise or fall over the sheet, as in a tilted photo.
     """
     x, y, width, height = np.asarray(boxes, float).T
     middle, centre = x + width / 2, y + height / 2
@@ -122,12 +133,12 @@ def reading_order(boxes):
             row[row == row[j]] = row[i]
     level = centre - np.median(slopes) * middle
     from_top = sorted(set(row.tolist()), key=lambda number: level[row == number].mean())
-    rows = [from_top.index(number) for number in row]
+    rows = [from_top.index(number) for number in row.tolist()]
     return sorted(enumerate(rows), key=lambda each: (each[1], middle[each[0]]))
 
 
-def cut_out(ink, parts, label, box):
-    """The ink of one digit, with nothing of its neighbours: uint8, white on black, a margin around it."""
+def cut_out(ink: np.ndarray, parts: np.ndarray, label: int, box: Box) -> np.ndarray:
+    """Return the ink of one digit without its neighbours: uint8, white on black, with a margin."""
     x, y, width, height = box
     window = np.s_[y : y + height, x : x + width]
     halo = cv2.dilate((parts[window] == label).astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -137,10 +148,13 @@ def cut_out(ink, parts, label, box):
     return np.pad(np.clip(digit * (255 / white), 0, 255).astype(np.uint8), margin)
 
 
-def draw_boxes(picture, digits, labels):
-    """Return uint8 (height, width, 3) RGB: `picture` (as in find_digits) with a box around each digit, its label above.
+def draw_boxes(picture: np.ndarray, digits: Sequence[Digit], labels: Sequence[str]) -> np.ndarray:
+    """Return `picture` with a box around each digit and its label above: uint8 (height, width, 3) RGB.
 
-    digits: as from find_digits; labels: a str for each.
+    Args:
+        picture: As in `find_digits`.
+        digits: As `find_digits` returns them.
+        labels: One for each digit.
     """
     drawn = to_rgb(picture).copy()
     thick = max(1, round(max(drawn.shape) / 500))

@@ -1,4 +1,4 @@
-"""Whole pictures brought to a size, and to the colours that a network takes."""
+"""Whole pictures: resized, cropped, converted to grey or RGB."""
 
 import math
 
@@ -6,20 +6,22 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.files import MAX_PIXELS
+from kerasnets.pictures.limits import MAX_PIXELS
+
+Shape = tuple[int, int, int]  # height, width, channels
 
 
-def to_size(picture, shape):
-    """Resize a whole picture to `shape`, in RGB or grey as its channels say."""
+def to_size(picture: np.ndarray, shape: Shape) -> np.ndarray:
+    """Resize a whole picture to `shape`, in RGB or grey by its channels."""
     picture = to_grey(picture) if shape[2] == 1 else to_rgb(picture)
     return resize(picture, *shape[:2]).reshape(shape)
 
 
-def to_centre(picture, shape, side):
-    """Scale a picture so that its shorter side has `side` pixels, and cut `shape` out of its middle.
+def to_centre(picture: np.ndarray, shape: Shape, side: int) -> np.ndarray:
+    """Scale a picture so that its shorter side has `side` pixels, and crop `shape` from its centre.
 
-    This is torchvision's preprocessing for ImageNet (Resize, CenterCrop), by Pillow's antialiased filter as there:
-    the same pixels. OpenCV has no such filter: on a photo, INTER_AREA is off by 36 grey levels, INTER_LINEAR by 90.
+    This is torchvision's preprocessing for ImageNet (Resize, CenterCrop), with Pillow's antialiased filter and the same
+    pixels. OpenCV has no such filter: INTER_AREA is off by 36 grey levels on a photo, INTER_LINEAR by 90.
     """
     from PIL import Image
 
@@ -27,33 +29,36 @@ def to_centre(picture, shape, side):
     side = max(side, *shape[:2])
     scaled = (side, side * height // width) if width <= height else (side * width // height, side)
     if math.prod(scaled) > MAX_PIXELS:
-        raise BadInputError(f"{width}x{height} pixels are too thin a picture; crop it nearer to a square")
+        problem = f"has {width}x{height} pixels, which are too thin a picture"
+        raise BadInputError(problem, remedy="crop it nearer to a square")
     picture = to_grey(picture) if shape[2] == 1 else to_rgb(picture)
     picture = np.asarray(Image.fromarray(picture).resize(scaled, Image.Resampling.BILINEAR))
-    top, left = (round((there - wanted) / 2) for there, wanted in zip(picture.shape, shape[:2], strict=False))
+    top, left = (round((side - size) / 2) for side, size in zip(picture.shape, shape[:2], strict=False))
     return picture[top : top + shape[0], left : left + shape[1]].reshape(shape)
 
 
-def to_grey(picture):
+def to_grey(picture: np.ndarray) -> np.ndarray:
+    """Return uint8 (height, width) of a picture (height, width[, 1 or 3])."""
     if picture.ndim == 2:
         return picture
     return picture[..., 0] if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
-def to_rgb(picture):
-    return (
-        picture if picture.shape[2:] == (3,) else cv2.cvtColor(picture.reshape(picture.shape[:2]), cv2.COLOR_GRAY2RGB)
-    )
+def to_rgb(picture: np.ndarray) -> np.ndarray:
+    """Return uint8 (height, width, 3) of a picture (height, width[, 1 or 3])."""
+    if picture.shape[2:] == (3,):
+        return picture
+    return cv2.cvtColor(picture.reshape(picture.shape[:2]), cv2.COLOR_GRAY2RGB)
 
 
-def shrink(grey, side):
-    """Shrink pixels so that the longer side has at most `side`; thin strokes stay, as grey."""
-    height, width = grey.shape[:2]
+def shrink(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Shrink pixels so that the longer side has at most `side`. Thin strokes stay visible, as grey."""
+    height, width = pixels.shape[:2]
     scale = side / max(height, width)
-    return grey if scale >= 1 else resize(grey, max(1, round(height * scale)), max(1, round(width * scale)))
+    return pixels if scale >= 1 else resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-def resize(pixels, height, width):
-    """Resize pixels of any type: averaged where they shrink, so that nothing falls between the pixels."""
-    shrinking = height < pixels.shape[0] or width < pixels.shape[1]
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize pixels of any dtype; shrinking averages them, so that every pixel counts."""
+    is_smaller = height < pixels.shape[0] or width < pixels.shape[1]
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)

@@ -1,5 +1,6 @@
-"""From pictures to class names and probabilities, by whatever engine runs the model file."""
+"""From pictures to class names and probabilities, with any engine that runs the model file."""
 
-from kerasnets.prediction.classifier import Classifier, Prediction, Sheet
+from kerasnets.prediction.answers import Prediction, Sheet
+from kerasnets.prediction.classifier import Classifier
 
 __all__ = ["Classifier", "Prediction", "Sheet"]

@@ -1,4 +1,4 @@
-"""The frames of a camera or a video file, each answered, with class and milliseconds drawn on it."""
+"""Video: the frames of a camera or a video file, each classified, with class and milliseconds drawn on it."""
 
 import contextlib
 import dataclasses
@@ -8,98 +8,132 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 
 from kerasnets.errors import BadInputError, no_window, shorten
-from kerasnets.prediction.classifier import as_dict
+from kerasnets.prediction.answers import Prediction, as_dict
+from kerasnets.prediction.classifier import Classifier
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.backends import environment, quiet_stderr
 
-CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # suffix of a video that is written -> FOURCC of its codec
-USUAL_RATE = 25.0  # frames a second of a source that does not tell its own, as many cameras do not
+Source = int | str | Path  # the number of a camera, or a video file
+
+CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # suffix of a video to write -> FOURCC of its codec
+USUAL_RATE = 25.0  # frames a second, if a source does not tell its own, as many cameras
 KEY_TO_LEAVE = "q"
-WHOLE = 0.9  # of the frames that a video declares; some forms only estimate them
+WHOLE = 0.9  # of the frames that a video declares; some formats only estimate them
 
 
 @dataclass(frozen=True)
-class Watched:
-    """What came of a camera or a video. milliseconds: the median of a frame, prepared and answered.
+class Summary:
+    """The result of a camera or a video.
 
-    answers: of each frame, as Prediction.as_dict gives it, or {"error": why there is none}.
+    Attributes:
+        frames: How many frames were read.
+        answered: How many of them have a prediction.
+        milliseconds: Median time to prepare and classify a frame.
+        answers: Prediction.as_dict() of each frame, or {"error": the reason why there is none}.
     """
 
     frames: int
     answered: int
     milliseconds: float
-    answers: list[dict]
+    answers: list[dict[str, Any]]
 
-    def line(self):
-        """The result as one greppable line."""
+    def line(self) -> str:
+        """Return the result as one greppable line."""
         return f"result frames={self.frames} answered={self.answered} milliseconds={self.milliseconds:.2f}"
 
-    def json(self):
+    def json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
 
 
-def watch(classifier, source, save=None, show=False, tell=lambda line: None):
-    """Answer for each frame of `source`, the number of a camera or a video file, to its end or until `q`.
+def watch(
+    classifier: Classifier,
+    source: Source,
+    save: str | Path | None = None,
+    show: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
+) -> Summary:
+    """Classify each frame of a camera or a video file, until it ends or the key q is pressed.
 
-    save: the video file to write, with what was answered drawn on each frame. show: open a window.
-    tell: is told a line for each frame.
-    Raises BadInputError for a camera or file that gives no frame, and at the end of a video that breaks off; ValueError
-    for a suffix that cannot be written, OSError where the file cannot be written or there is no screen.
+    Args:
+        classifier: What to classify with.
+        source: The number of a camera, or a video file.
+        save: The video file to write, with the answers drawn on the frames.
+        show: Open a window.
+        tell: Called with a line for each frame.
+
+    Raises:
+        BadInputError: The source gives no frame, or a video breaks off.
+        ValueError: `save` has a suffix that cannot be written.
+        OSError: `save` cannot be written, or there is no screen.
     """
     if save and Path(save).suffix not in CODECS:
         raise ValueError(f"cannot write {shorten(save)}: a video's name ends in {', '.join(CODECS)}")
     name = f"camera {source}" if isinstance(source, int) else Path(source).name
-    answers, times, left, stopped = [], [], False, None
-    with opened(source) as capture, written(save, capture) as write:
+    answers: list[dict[str, Any]] = []
+    times: list[float] = []
+    left, stopped = False, None
+    with open_source(source) as capture, open_target(save, capture) as write:
         if show:
             check_screen()
-        declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # of a camera, 0 or below
+        declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less for a camera
         try:
             for i, frame in enumerate(frames(capture)):
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 (result,) = classifier.try_predict([frame[..., ::-1]])  # OpenCV's colours are BGR
-                times.append(1000 * (time.perf_counter() - begun))
-                failed = isinstance(result, BadInputError)
+                times.append(1000 * (time.perf_counter() - start))
                 answers.append(as_dict(result))
-                label = "-" if failed else f"{result.label} {result.probability:.0%}"
-                tell(f"{name} {i}: {'-' if failed else f'{result.label} {result.probability:.4f}'}")
+                line, label = describe_result(result)
+                tell(f"{name} {i}: {line}")
                 draw(frame, f"{label}  {times[-1]:.1f} ms")
                 if write:
                     write(frame)
-                left = show and not shown(name, frame)
+                left = show and not show_frame(name, frame)
                 if left:
                     break
-        except KeyboardInterrupt as asked:
+        except KeyboardInterrupt as interrupt:
             if not isinstance(source, int) or not times:
                 raise
-            stopped = asked  # what a camera saw so far is kept
+            stopped = interrupt  # the video of a camera is finished first
         if not times:
-            raise BadInputError(f"{words(source)} gives no picture; check that it is whole, or not in use elsewhere")
+            remedy = "check that it is whole, or not in use elsewhere"
+            raise BadInputError("gives no picture", path=describe(source), remedy=remedy)
     if stopped:
         raise stopped
     if not left and len(times) < WHOLE * declared:
-        raise BadInputError(f"{words(source)} breaks off after {len(times)} of {declared:.0f} frames; copy it again")
+        problem = f"breaks off after {len(times)} of {declared:.0f} frames"
+        raise BadInputError(problem, path=describe(source), remedy="copy it again")
     answered = sum("error" not in answer for answer in answers)
-    return Watched(len(times), answered, statistics.median(times), answers)
+    return Summary(len(times), answered, statistics.median(times), answers)
+
+
+def describe_result(result: Prediction | BadInputError) -> tuple[str, str]:
+    """Return a result for a line of text, and shorter for a frame."""
+    if isinstance(result, BadInputError):
+        return "-", "-"
+    return f"{result.label} {result.probability:.4f}", f"{result.label} {result.probability:.0%}"
 
 
 @contextlib.contextmanager
-def opened(source):
-    """A cv2.VideoCapture of `source`."""
+def open_source(source: Source) -> Iterator[cv2.VideoCapture]:
+    """Yield the open cv2.VideoCapture of a camera or a video file."""
     if not isinstance(source, int) and not Path(source).is_file():
-        raise BadInputError(f"no video {shorten(source)}; check the name")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's AV_LOG_QUIET: what is wrong, we say
-    with quiet_stderr():  # OpenCV's own reader of .avi prints what it misses
+        raise BadInputError("no video {path}", path=source, remedy="check the name")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's AV_LOG_QUIET: the error line is ours
+    with quiet_stderr():  # OpenCV's own reader of .avi prints its complaints
         capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     try:
         if not capture.isOpened():
-            raise BadInputError(f"{words(source)} cannot be opened by OpenCV; check that it is there and whole")
+            remedy = "check that it is there and whole"
+            raise BadInputError("cannot be opened by OpenCV", path=describe(source), remedy=remedy)
         yield capture
     finally:
         capture.release()
@@ -108,11 +142,11 @@ def opened(source):
 
 
 @contextlib.contextmanager
-def written(save, capture):
-    """A function that writes a frame to the video file `save`, like `capture`; None without `save`.
+def open_target(save: str | Path | None, capture: cv2.VideoCapture) -> Iterator[Callable[[np.ndarray], None] | None]:
+    """Yield a function that writes a frame to the video file `save`; None without `save`.
 
-    The file is written whole or not at all. OpenCV tells neither of a full disk nor of a frame of another size, which
-    it leaves out.
+    The file has the size and rate of `capture`, and is written whole or not at all. OpenCV reports neither a full disk
+    nor a frame of another size, which it drops.
     """
     if not save:
         yield None
@@ -126,7 +160,7 @@ def written(save, capture):
             if not writer.isOpened():
                 raise OSError(f"OpenCV cannot write {shorten(save)} here; try a name that ends in .avi")
 
-            def write(frame):
+            def write(frame: np.ndarray) -> None:
                 nonlocal count
                 count += 1
                 writer.write(frame if frame.shape[1::-1] == size else cv2.resize(frame, size))
@@ -138,8 +172,8 @@ def written(save, capture):
             raise OSError(f"{shorten(save)} could not be written to its end; free some space, or name another place")
 
 
-def frames_in(path):
-    """How many frames can be had of a video; what it declares is right in one that is not whole too."""
+def frames_in(path: Path) -> int:
+    """Count the frames that can be read from a video. The count that it declares is right even if it is cut short."""
     with quiet_stderr():
         capture = cv2.VideoCapture(str(path))
     count = 0
@@ -149,16 +183,16 @@ def frames_in(path):
     return count
 
 
-def frames(capture):
+def frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
     while True:
-        there, frame = capture.read()
-        if not there:
+        is_frame, frame = capture.read()
+        if not is_frame:
             return
         yield frame
 
 
-def draw(frame, text):
-    """Write `text` into the upper left corner of a frame, white on black, as large as suits it."""
+def draw(frame: np.ndarray, text: str) -> None:
+    """Write `text` into the upper left corner of a frame, white on black, in proportion to its height."""
     scale = max(frame.shape[0] / 480, 0.4)
     thickness = max(1, round(2 * scale))
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
@@ -167,19 +201,20 @@ def draw(frame, text):
     cv2.putText(frame, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thickness, cv2.LINE_AA)
 
 
-def shown(name, frame):
-    """Show a frame; whether to go on."""
+def show_frame(name: str, frame: np.ndarray) -> bool:
+    """Show a frame in its window; return False if a person has closed it or pressed the key to leave."""
     cv2.imshow(name, frame)
     left = cv2.waitKey(1) & 0xFF == ord(KEY_TO_LEAVE)
     return not left and cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1
 
 
-def check_screen():
-    """Raise OSError where no window can be opened; asked in a process of its own, which Qt ends without a screen."""
+def check_screen() -> None:
+    """Raise OSError if no window can be opened. A process of its own tries it: Qt ends its process without a screen."""
     code = "import cv2; cv2.namedWindow('kerasnets'); cv2.waitKey(1)"
     if subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True).returncode:
         raise no_window()
 
 
-def words(source):
-    return f"camera {source}" if isinstance(source, int) else shorten(source)
+def describe(source: Source) -> str:
+    """Return a source's name for a message."""
+    return f"camera {source}" if isinstance(source, int) else str(source)

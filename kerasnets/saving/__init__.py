@@ -1,4 +1,4 @@
-"""Model files: what they say of themselves, how they are written, and how they are judged before they are read."""
+"""Model files: their cards, how they are written, and how they are checked before they are read."""
 
 from kerasnets.saving.card import Card, check_card
 from kerasnets.saving.keras_file import SUFFIXES, check_suffix, load, load_card, save

@@ -1,52 +1,76 @@
-"""Where each form of model file keeps its card: put in when it is exported, read before it is run.
+"""The card in each form of model file: added after an export, read before a prediction.
 
-A file of another program has none: its card is empty, and says no more than what goes in where the file tells that.
+A file of another program has no card. Its card is empty, except for the input's shape if the file tells it.
 """
 
-import hashlib
 import json
 import mmap
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from kerasnets.errors import BadInputError, in_one_line, shorten
-from kerasnets.saving import keras_file, onnx_check
+from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.runtime.digests import sha256, sha256_of_file
+from kerasnets.saving import keras_file, onnx_file
 from kerasnets.saving.card import Card, as_json, check_present, from_json
+from kerasnets.saving.onnx_file import Input
 
-NAME = "kerasnets.json"  # of the card, where it is a file or an entry of a zip
-CARD, SUM = "kerasnets", "kerasnets_sha256"  # elements of OpenVINO's .xml: the card, and a sum of all
-UNKNOWN = "#" * 64  # in the place of that sum, while it is made
-EXTRA = "assets.extra"  # a SavedModel's folder for what is not TensorFlow's (its documentation, "SavedModel format")
+NAME = "kerasnets.json"  # the card's file, or its entry of a zip
+CARD, SUM = "kerasnets", "kerasnets_sha256"  # elements of OpenVINO's .xml: the card, and a checksum of both files
+UNKNOWN = "#" * 64  # in place of that checksum while it is computed
+EXTRA = "assets.extra"  # a SavedModel's folder for files of other programs (its documentation, "SavedModel format")
+AGAIN = "export or copy it again"
 
 
-def load(path):
-    """Return the Card of a model file in any form, without a framework; an empty one for another program's file.
+def load(path: str | Path) -> Card:
+    """Return the Card of a model file in any form. Raises as `read`."""
+    return read(path)[0]
 
-    Raises BadInputError for a file that is missing or damaged, or of no form that is known.
+
+def read(path: str | Path) -> tuple[Card, Input | None]:
+    """Return the Card of a model file in any form, without a framework, and the Input of an ONNX file.
+
+    The card of another program's file is empty.
+
+    Raises:
+        BadInputError: The file is missing or damaged, or its form is unknown.
     """
     path = Path(path)
     suffix = suffix_of(path)
     if suffix not in FORMS:
-        raise BadInputError(
-            f"{shorten(path)} is not a model file; those end in {', '.join(filter(None, FORMS))}, or are the folder of "
-            "a SavedModel"
-        )
+        names = ", ".join(filter(None, FORMS))
+        problem = f"is not a model file; those end in {names}, or are the folder of a SavedModel"
+        raise BadInputError(problem, path=path)
     if suffix and not is_xml(path):
         check_present(path)
     try:
-        return FORMS[suffix][0](path)
+        return FORMS[suffix].read(path)
     except BadInputError:
         raise
-    except Exception as error:  # what XML, zip and JSON of a damaged file lead to
-        raise BadInputError(f"{shorten(path)} is damaged ({in_one_line(error)}); export or copy it again") from error
+    except Exception as error:  # XML, zip and JSON raise many classes on damaged files
+        raise BadInputError(f"is damaged ({in_one_line(error)})", path=path, remedy=AGAIN) from error
 
 
-def suffix_of(path):
-    """The suffix that tells a model file's form; "" of a folder, whose name may have a dot."""
+def add(path: str | Path, card: Card) -> None:
+    """Add `card` to a file that was just exported and that no other process reads yet."""
+    add_card = FORMS[suffix_of(path)].add
+    if add_card is None:
+        raise ValueError("kerasnets.save writes the card of a .keras or .h5 file")
+    add_card(Path(path), card)
+
+
+def empty() -> Card:
+    """Return the card of a file without one."""
+    return Card(model="", class_names=(), input_shape=())
+
+
+def suffix_of(path: str | Path) -> str:
+    """Return the suffix of a model file, which tells its form; "" for a folder, whose name may contain a dot."""
     return "" if Path(path).is_dir() else Path(path).suffix
 
 
-def files_of(path):
-    """The files that a model file consists of: itself, OpenVINO's .bin beside it, all that is in a SavedModel."""
+def files_of(path: str | Path) -> list[Path]:
+    """Return the files of a model: the file itself, OpenVINO's .bin with it, all files in a SavedModel."""
     path = Path(path)
     if path.is_dir():
         return [file for file in sorted(path.rglob("*")) if file.is_file()]
@@ -54,47 +78,37 @@ def files_of(path):
     return [path, weights] if path.suffix == ".xml" and weights.is_file() else [path]
 
 
-def is_xml(path):
-    """Whether a file begins as OpenVINO's do; in the place of any other model that is a web page."""
+def is_xml(path: Path) -> bool:
+    """Whether a file begins like OpenVINO's. In any other form, such a file is a web page."""
     if path.suffix != ".xml" or not path.is_file():
         return False
     with path.open("rb") as file:
         return file.read(5) == b"<?xml"
 
 
-def add(path, card):
-    """Put `card` into a file that was just exported, which no one else reads yet."""
-    FORMS[suffix_of(path)][1](Path(path), card)
+# ---- OpenVINO: an element of the .xml's rt_info, where programs keep their own data ----------------------------------
 
 
-def empty():
-    """The card of a file that says nothing of itself."""
-    return Card(model="", class_names=(), input_shape=())
-
-
-# ---- OpenVINO: an element of the .xml's rt_info, where programs keep what is theirs ----
-
-
-def load_openvino(path):
+def read_openvino(path: Path) -> Card:
     from xml.etree import ElementTree
 
     root = ElementTree.parse(path).getroot()
     if root.tag != "net":
-        raise BadInputError(f"{shorten(path)} is not an OpenVINO model; export or copy it again")
-    kept = {element.tag: element.get("value", "") for element in root.findall("./rt_info/*")}
-    if kept.keys().isdisjoint({CARD, SUM}):
+        raise BadInputError("is not an OpenVINO model", path=path, remedy=AGAIN)
+    info = {element.tag: element.get("value", "") for element in root.findall("./rt_info/*")}
+    if info.keys().isdisjoint({CARD, SUM}):
         return empty()
     weights = path.with_suffix(".bin")
     if not weights.is_file():
-        raise BadInputError(f"no {shorten(weights)}, which holds the weights of {path.name}; copy both")
-    if kept.get(SUM) != sum_of_both(path, kept.get(SUM, "")):
-        raise BadInputError(
-            f"{shorten(path)} is damaged, or {weights.name} is, or of another export; export or copy them again"
-        )
-    return from_json(kept[CARD], path)
+        problem = f"no {{path}}, which holds the weights of {path.name}"
+        raise BadInputError(problem, path=weights, remedy="copy both")
+    if info.get(SUM) != sum_of_both(path, info.get(SUM, "")):
+        problem = f"is damaged, or {weights.name} is, or of another export"
+        raise BadInputError(problem, path=path, remedy="export or copy them again")
+    return from_json(info[CARD], path)
 
 
-def add_openvino(path, card):
+def add_openvino(path: Path, card: Card) -> None:
     from xml.etree import ElementTree
 
     tree = ElementTree.parse(path)
@@ -107,81 +121,83 @@ def add_openvino(path, card):
     path.write_bytes(path.read_bytes().replace(UNKNOWN.encode(), sum_of_both(path, UNKNOWN).encode()))
 
 
-def sum_of_both(path, known):
-    """SHA-256 of an .xml, in which the sum `known` is not known yet, and of its .bin."""
-    described = path.read_bytes().replace(known.encode(), UNKNOWN.encode())
-    return hashlib.sha256(described + sum_of(path.with_suffix(".bin")).encode()).hexdigest()
+def sum_of_both(path: Path, checksum: str) -> str:
+    """Return the SHA-256 of an .xml, with UNKNOWN in place of `checksum`, and of its .bin."""
+    content = path.read_bytes().replace(checksum.encode(), UNKNOWN.encode())
+    return sha256(content, sha256_of_file(path.with_suffix(".bin")))
 
 
-def sum_of(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+# ---- LiteRT: a zip after the model, where LiteRT's own tools keep labels ---------------------------------------------
 
 
-# ---- LiteRT: a zip behind the model, where its own tools keep labels ----
-
-
-def load_litert(path):
+def read_litert(path: Path) -> Card:
     import zipfile
 
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content[4:8] != b"TFL3":  # the identifier of its flatbuffer schema
-            raise BadInputError(f"{shorten(path)} is not a LiteRT model, or damaged; export or copy it again")
-        if content.rfind(NAME.encode()) < 0:  # which a zip has twice: one is left where the other is damaged
+            raise BadInputError("is not a LiteRT model, or damaged", path=path, remedy=AGAIN)
+        if content.rfind(NAME.encode()) < 0:  # a zip holds the name twice: damage to one leaves the other
             return empty()
     with zipfile.ZipFile(path) as archive:
-        kept = json.loads(archive.read(NAME))
-    with path.open("rb") as file:
-        model = file.read(kept["bytes"])
-    if hashlib.sha256(model).hexdigest() != kept["sha256"]:
-        raise BadInputError(f"{shorten(path)} is damaged: its checksum differs; export or copy it again")
-    return from_json(kept["card"], path)
+        entry = json.loads(archive.read(NAME))
+    if sha256_of_file(path, entry["bytes"]) != entry["sha256"]:
+        raise BadInputError("is damaged: its checksum differs", path=path, remedy=AGAIN)
+    return from_json(entry["card"], path)
 
 
-def add_litert(path, card):
+def add_litert(path: Path, card: Card) -> None:
     import zipfile
 
-    model = path.read_bytes()
-    kept = {"card": as_json(card), "bytes": len(model), "sha256": hashlib.sha256(model).hexdigest()}
+    entry = {"card": as_json(card), "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(NAME, json.dumps(kept))
+        archive.writestr(NAME, json.dumps(entry))
 
 
-# ---- SavedModel: a file in its folder ----
+# ---- SavedModel: a file in its folder --------------------------------------------------------------------------------
 
 
-def load_saved_model(path):
+def read_saved_model(path: Path) -> Card:
     if not (path / "saved_model.pb").is_file():
-        raise BadInputError(f"{shorten(path)} is no model file, and no SavedModel's folder; check the name")
+        raise BadInputError("is no model file, and no SavedModel's folder", path=path, remedy="check the name")
     file = path / EXTRA / NAME
     if not file.is_file():
         return empty()
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    for name, wanted in kept["sha256"].items():
-        if not (path / name).is_file() or sum_of(path / name) != wanted:
-            raise BadInputError(f"{shorten(path)} is damaged in {name}; export or copy it again")
-    if sha256(kept["card"]) != kept["card_sha256"]:
-        raise BadInputError(f"{shorten(path)} is damaged in its card; export or copy it again")
-    return from_json(kept["card"], path)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    for name, checksum in content["sha256"].items():
+        if not (path / name).is_file() or sha256_of_file(path / name) != checksum:
+            raise BadInputError(f"is damaged in {name}", path=path, remedy=AGAIN)
+    if sha256(content["card"]) != content["card_sha256"]:
+        raise BadInputError("is damaged in its card", path=path, remedy=AGAIN)
+    return from_json(content["card"], path)
 
 
-def add_saved_model(path, card):
-    sums = {file.relative_to(path).as_posix(): sum_of(file) for file in files_of(path)}
+def add_saved_model(path: Path, card: Card) -> None:
+    checksums = {file.relative_to(path).as_posix(): sha256_of_file(file) for file in files_of(path)}
     (path / EXTRA).mkdir(exist_ok=True)
-    kept = {"card": as_json(card), "card_sha256": sha256(as_json(card)), "sha256": sums}
-    (path / EXTRA / NAME).write_text(json.dumps(kept), encoding="utf-8")
+    content = {"card": as_json(card), "card_sha256": sha256(as_json(card)), "sha256": checksums}
+    (path / EXTRA / NAME).write_text(json.dumps(content), encoding="utf-8")
 
 
-def sha256(text):
-    return hashlib.sha256(text.encode()).hexdigest()
+# ---- the table -------------------------------------------------------------------------------------------------------
 
 
-# form, by the suffix of its name -> (how its card is read, how it is put in, which Keras' own files do themselves)
-FORMS = {
-    ".keras": (keras_file.load_card, None),
-    ".h5": (keras_file.load_card, None),
-    ".onnx": (onnx_check.load_card, onnx_check.add_card),
-    ".xml": (load_openvino, add_openvino),
-    ".tflite": (load_litert, add_litert),
-    "": (load_saved_model, add_saved_model),
+@dataclass(frozen=True)
+class Form:
+    """A form of model files: how its card is read, and how it is added (None if `kerasnets.save` does)."""
+
+    read: Callable[[Path], tuple[Card, Input | None]]
+    add: Callable[[Path, Card], None] | None
+
+
+def without_input(read_card: Callable[[Path], Card]) -> Callable[[Path], tuple[Card, None]]:
+    return lambda path: (read_card(path), None)
+
+
+FORMS = {  # by suffix
+    ".keras": Form(without_input(keras_file.load_card), None),
+    ".h5": Form(without_input(keras_file.load_card), None),
+    ".onnx": Form(onnx_file.read, onnx_file.add_card),
+    ".xml": Form(without_input(read_openvino), add_openvino),
+    ".tflite": Form(without_input(read_litert), add_litert),
+    "": Form(without_input(read_saved_model), add_saved_model),
 }

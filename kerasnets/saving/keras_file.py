@@ -1,39 +1,62 @@
 """Model files: one self-contained .keras or .h5, written whole or not at all, with its card inside.
 
-The file is a Keras model from raw pixels to class probabilities; plain `keras.models.load_model` reads it on any
-backend. The card is an entry of our own in the zip archive, or an attribute of the HDF5 file, which Keras passes over.
+The file is a Keras model from raw pixels to class probabilities, which plain `keras.models.load_model` reads on any
+backend. The card is an additional entry of the zip archive, or an attribute of the HDF5 file, which Keras ignores.
 
-Modules that take long to import are imported where they are needed: a card alone is read in milliseconds.
+Modules with slow imports are imported inside functions, so that a card alone is read in milliseconds.
 """
 
 import contextlib
+import contextvars
 import dataclasses
 import errno
-import hashlib
 import math
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from kerasnets.errors import BadInputError, in_one_line, shorten
-from kerasnets.saving import keras_check, shipped
+from kerasnets.errors import BadInputError, in_one_line, name_path, shorten
+from kerasnets.runtime.digests import sha256
+from kerasnets.saving import hdf5_check, keras_check, shipped
 from kerasnets.saving.card import Card, as_json, check_card, check_present, from_json
-from kerasnets.saving.keras_check import CARD
+from kerasnets.saving.keras_check import CARD, Content
+
+if TYPE_CHECKING:
+    import keras
+
+    Scaling = tuple[float | list[float], float | list[float]]  # scale and offset, for all channels or for each
 
 SUFFIXES = (".keras", ".h5")
-MOST_NUMBERS = 2**26  # that a layer gives for one picture; the most of ours gives 3.2 million
+MOST_NUMBERS = 2**26  # in a layer's output for one picture; the most in a network of ours is 3.2 million
 
 
-def save(model, path, card, scaling=None):
-    """Write `model`, with `card` inside, to `path` (.keras or .h5), whole or not at all.
+def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling | None" = None) -> None:
+    """Write `model`, with `card` inside, to one file, whole or not at all.
 
-    model: a built keras.Model; where it ends in logits, the file gets a softmax. What `compile` added is left out: no
-        other backend loads it.
-    scaling: (scale, offset) by which pixels 0..255 become what `model` was trained on, numbers or one per channel:
-        (1 / 255, 0.0) where it was given pixels / 255. None for one that takes uint8 pixels, as those that `load`
-        gives, or rows of numbers.
-    Raises ValueError for another suffix, a model that is not built, pictures without `scaling`, and a card that says
-    something else than the model; OSError where the file cannot be written.
+    Args:
+        model: A built model. A softmax is added if it ends in logits. Its optimizer is left out, because no other
+            backend loads it.
+        path: A name that ends in .keras or .h5. Missing folders are made.
+        card: Its `input_shape` and the number of its `class_names` must be the model's.
+        scaling: (scale, offset), numbers or lists with one per channel: the training computed pixel * scale + offset
+            from pixels 0..255, as (1 / 255, 0.0). None if the model takes uint8 pixels, as those that `load` returns,
+            or rows of numbers.
+
+    Raises:
+        ValueError: The suffix is another, the model is not built or takes pictures without `scaling`, or the card
+            contradicts the model.
+        OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> network = kerasnets.build("lenet5")
+        >>> card = kerasnets.Card("lenet5", tuple("0123456789"), (28, 28, 1), input_kind="mnist")
+        >>> path = f"{tempfile.mkdtemp()}/lenet5.keras"
+        >>> kerasnets.save(network, path, card, scaling=(1 / 255, 0.0))
+        >>> kerasnets.load(path)[1].model
+        'lenet5'
     """
     check_suffix(path)
     if not getattr(model, "inputs", None):
@@ -49,41 +72,63 @@ def save(model, path, card, scaling=None):
     model = up_to_probabilities(model) if scaling is None else rebuild(model, scaling=scaling, probabilities=True)
     check_card(card, model)
     card = dataclasses.replace(card, weights_sha256=digest(model))
-    text = as_json(card)
     with whole_file(path) as part, quiet_keras(), hdf5_errors_as_os_errors():
         if part.suffix == ".h5":
             reserve(part, size_as_h5(model))
         model.save(part)
-        if part.suffix == ".h5":
-            import h5py
-
-            with h5py.File(part, "r+") as file:
-                file.attrs[CARD] = text
-            keras_check.seal(part)
-        else:
-            import zipfile
-
-            with zipfile.ZipFile(part, "a") as archive:
-                archive.writestr(CARD, text)
+        add_card(part, as_json(card))
 
 
-def size_as_h5(model):
-    """Bytes of the .h5 file of `model` at most. HDF5 takes 1 to 2 kB for each array and layer beside their content."""
+def add_card(path: Path, text: str) -> None:
+    """Put the JSON `text` of a card into a file that Keras has just written."""
+    if path.suffix == ".h5":
+        import h5py
+
+        with h5py.File(path, "r+") as file:
+            file.attrs[CARD] = text
+        hdf5_check.seal(path)
+    else:
+        import zipfile
+
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(CARD, text)
+
+
+def size_as_h5(model: "keras.Model") -> int:
+    """Return an upper bound, in bytes, of the .h5 file of `model`.
+
+    HDF5 takes 1 to 2 kB for each array and layer in addition to their content.
+    """
     weights = model.weights
     content = sum(math.prod(variable.shape) * 4 for variable in weights)
     return content + 4_000 * (len(weights) + len(model.layers)) + 2 * len(model.to_json()) + 20_000
 
 
-def load(path, *, logits=False):
-    """Return (model, card) from a .keras or .h5 file, or from a shipped model by its name, as "mnist_cnn-mnist".
+def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card]:
+    """Return the model in a .keras or .h5 file, uncompiled, with its card. Threads may load at the same time.
 
-    The model is uncompiled and runs on any backend.
+    Args:
+        path: The file, or the name of a shipped model, as "mnist_cnn-mnist". The file is checked before Keras reads
+            it: no code in it is run.
+        logits: Return the model without its last softmax, for features and fine-tuning.
 
-    model: uint8 pixels (n, height, width, channels), 0..255 -> float32 class probabilities (n, num_classes);
-    with `logits`, up to the layer before the softmax, for features and fine-tuning. What another program has saved
-    takes and gives what it was made for, and its card has no class names.
-    Raises BadInputError for a file that is missing, damaged, or more than a network of Keras' layers.
+    Returns:
+        (model, card). The model takes uint8 pixels (n, height, width, channels), 0..255, or float32 rows (n, columns),
+        and gives float32 class probabilities (n, num_classes). A model of another program takes and gives what it was
+        made for, and its card has no class names.
+
+    Raises:
+        BadInputError: The file is missing or damaged, or holds more than one network of Keras' layers.
+        ImportError: The backend is not installed.
+
+    Example:
+        >>> model, card = kerasnets.load("models_saved/pretrained/mnist_cnn-mnist.keras")
+        >>> model.input_shape, model.output_shape
+        ((None, 28, 28, 1), (None, 10))
+        >>> card.dataset
+        'MNIST'
     """
+    path = shipped.path_of(path, shipped.KERAS)
     path = shipped.path_of(path, shipped.KERAS)
     content = read(path)
     card = card_in(content, path)
@@ -92,151 +137,151 @@ def load(path, *, logits=False):
     backends.choose()
     import keras
 
-    import kerasnets.graph  # noqa: F401  which lets Keras read Power
+    import kerasnets.graph  # noqa: F401  registers Power, which Keras needs for some .h5 files
 
-    try:
-        with quiet_keras(), no_more_weights_than(content.numbers):
+    with name_path(path):
+        try:
+            check_size_of_weights(content)
             model = keras.models.load_model(path, compile=False)
-    except BadInputError as error:
-        raise BadInputError(f"{shorten(path)} {error}") from error
-    except Exception as error:  # Keras raises whatever the damaged part led it to
-        raise BadInputError(
-            f"{shorten(path)} is damaged or was made by an incompatible Keras ({in_one_line(error)}); train or copy it "
-            "again"
-        ) from error
-    with blaming(path):
+        except BadInputError:
+            raise
+        except Exception as error:  # Keras raises many classes on damaged files
+            problem = f"is damaged or was made by an incompatible Keras ({in_one_line(error)})"
+            raise BadInputError(problem, remedy="train or copy it again") from error
         check_model(model, card)
-    if not card.model:
-        card = dataclasses.replace(card, model=model.name, input_shape=model.input_shape[1:])
-    if not logits:
-        return model, card
-    if not isinstance(model.layers[-1], keras.layers.Softmax):
-        raise BadInputError(f"{shorten(path)} has no logits: the softmax is inside its layer {model.layers[-1].name}")
-    return keras.Model(model.input, model.layers[-1].input, name=model.name), card
+        if not card.model:
+            card = dataclasses.replace(card, model=model.name, input_shape=model.input_shape[1:])
+        if not logits:
+            return model, card
+        last = model.layers[-1]
+        if not isinstance(last, keras.layers.Softmax):
+            problem = f"has no logits: the softmax is inside its layer {last.name}"
+            raise BadInputError(problem, remedy="load it without logits")
+        return keras.Model(model.input, last.input, name=model.name), card
 
 
-def check_model(model, card):
-    """Refuse a model that is not what its card says, or none for pictures or rows."""
+def check_size_of_weights(content: Content) -> None:
+    """Raise BadInputError if the layers in the config need more weights than the file holds.
+
+    Without this check, a config of a few bytes could make Keras allocate any amount of memory. The model is built once
+    without values: in a StatelessScope, Keras only notes the shapes of the weights. Keras keeps the list of variables
+    without values for each thread, so a thread of its own leaves nothing behind.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    import keras
+
+    with keras.saving.CustomObjectScope({}) as scope:
+        custom = scope.backup  # the classes that the caller registered for its own thread
+    with ThreadPoolExecutor(1) as thread:
+        needed = thread.submit(count_weights, content.config, custom).result()
+    if needed > content.numbers:
+        problem = "is damaged: its layers need more weights than there are in it"
+        raise BadInputError(problem, remedy="train or copy it again")
+
+
+def count_weights(config: dict[str, Any], custom: dict[str, Any]) -> int:
+    """Return how many numbers the weights of a model with this config hold, without allocating them."""
+    import keras
+
+    kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
+    with keras.saving.CustomObjectScope(custom), keras.StatelessScope(initialize_variables=False):
+        model = kind.from_config(config["config"])
+        return sum(math.prod(weight.shape) for weight in model.weights)
+
+
+def check_model(model: "keras.Model", card: Card) -> None:
+    """Raise BadInputError if a loaded model contradicts its card, or is not a network for pictures or rows."""
     import numpy as np
 
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
-        raise BadInputError("has not one input and one output, as a network for pictures has; make it so")
+        raise BadInputError("has not one input and one output, as a network for pictures has", remedy="make it so")
     if len(model.output_shape) != 2 or len(model.input_shape) not in (2, 4):
-        raise BadInputError(
-            f"makes {model.output_shape} of {model.input_shape}, not (n, classes) of pictures or rows; make it so"
-        )
+        problem = f"makes {model.output_shape} of {model.input_shape}, not (n, classes) of pictures or rows"
+        raise BadInputError(problem, remedy="make it so")
     if len(model.input_shape) == 4 and model.input_shape[1] in (1, 3) and model.input_shape[3] not in (1, 3):
-        raise BadInputError(f"takes {model.input_shape}, its channels first; make it with channels last")
+        problem = f"takes {model.input_shape}, its channels first"
+        raise BadInputError(problem, remedy="make it with channels last")
     for layer in model.layers:
         shape = layer.output.shape[1:]
         if math.prod(size or 1 for size in shape) > MOST_NUMBERS:
-            raise BadInputError(f"makes {shape} of one picture in {layer.name}, which is too much; make it smaller")
+            problem = f"makes {shape} of one picture in {layer.name}, which is too much"
+            raise BadInputError(problem, remedy="make it smaller")
     weights = model.get_weights()
-    if card.weights_sha256 and digest(model) != card.weights_sha256:
-        raise BadInputError("is damaged: its weights are not those that were saved; train or copy it again")
+    if card.weights_sha256 and sha256(*weights) != card.weights_sha256:
+        problem = "is damaged: its weights are not those that were saved"
+        raise BadInputError(problem, remedy="train or copy it again")
     if not all(np.isfinite(numbers).all() for numbers in weights):
-        raise BadInputError("holds weights that are not finite numbers; train it again")
+        raise BadInputError("holds weights that are not finite numbers", remedy="train it again")
     if card.class_names:
         try:
             check_card(card, model)
         except ValueError as error:
-            raise BadInputError(f"contradicts itself: {error}; train or copy it again") from error
+            raise BadInputError(f"contradicts itself: {error}", remedy="train or copy it again") from error
 
 
-def load_card(path):
-    """Return the Card of a .keras or .h5 file without loading a framework; in another program's, one without names.
+def load_card(path: str | Path) -> Card:
+    """Return the Card of a .keras or .h5 file without loading a framework; another program's has no class names.
 
-    Raises BadInputError as `load` does, but for what only Keras tells.
+    Raises:
+        BadInputError: As `load`, except for faults that only Keras notices.
     """
     return card_in(read(path), path)
 
 
-def read(path):
-    """The `keras_files.Content` of a model file. Raises BadInputError that names `path`."""
+def read(path: str | Path) -> Content:
+    """Return the Content of a model file; raise BadInputError if it is missing or fails a check."""
     if Path(path).suffix not in SUFFIXES:
-        raise BadInputError(f"{shorten(path)} is not a model file; those end in {' or '.join(SUFFIXES)}")
+        names = " or ".join(SUFFIXES)
+        raise BadInputError("is not a model file", path=path, remedy=f"name a file that ends in {names}")
     check_present(path)
-    with blaming(path):
-        return keras_check.read(path)
+    with name_path(path):
+        return keras_check.read(Path(path))
 
 
-def card_in(content, path):
+def card_in(content: Content, path: str | Path) -> Card:
     if content.card is None:
         return Card(content.name, (), content.input_shape)
     return from_json(content.card, path)
 
 
-@contextlib.contextmanager
-def blaming(path):
-    """Let what is wrong with a model file name it."""
-    try:
-        yield
-    except BadInputError as error:
-        raise BadInputError(f"{shorten(path)} {error}") from error
-
-
-@contextlib.contextmanager
-def no_more_weights_than(numbers):
-    """Refuse layers that this thread makes with more weights than there are in the file, before they take memory."""
-    import threading
-    from unittest import mock
-
-    import keras
-
-    owner, left, original = threading.get_ident(), [numbers], keras.Layer.add_weight
-
-    def add_weight(layer, shape=None, *args, **options):
-        if threading.get_ident() == owner:
-            left[0] -= math.prod(shape or ())
-            if left[0] < 0:
-                raise BadInputError(too_many)
-        return original(layer, shape, *args, **options)
-
-    too_many = "is damaged: its layers need more weights than there are in it; train or copy it again"
-    with mock.patch.object(keras.Layer, "add_weight", add_weight):
-        try:
-            yield
-        except Exception as error:
-            if left[0] < 0:  # Keras may have put it into words of its own
-                raise BadInputError(too_many) from error
-            raise
-
-
-def check_suffix(path):
+def check_suffix(path: str | Path) -> None:
+    """Raise ValueError if `path` does not end as a model file."""
     if Path(path).suffix not in SUFFIXES:
         raise ValueError(f"{shorten(path)} is no name for a model file; it must end in {' or '.join(SUFFIXES)}")
 
 
-def digest(model):
-    """SHA-256 of all weights in their order: HDF5 alone would not notice a flipped bit."""
-    import numpy as np
+def digest(model: "keras.Model") -> str:
+    """Return the SHA-256 of all weights in their order. HDF5 itself does not notice a flipped bit."""
+    return sha256(*model.get_weights())
 
-    sha = hashlib.sha256()
-    for weights in model.get_weights():
-        sha.update(np.ascontiguousarray(weights))
-    return sha.hexdigest()
+
+# ---- the manners of Keras and HDF5 -----------------------------------------------------------------------------------
+
+_is_quiet = contextvars.ContextVar("is_quiet", default=False)
+
+
+def is_kept(record: Any) -> bool:
+    """Whether a log record is printed: inside `quiet_keras`, only errors are."""
+    return record.levelno >= 40 or not _is_quiet.get()  # logging.ERROR
 
 
 @contextlib.contextmanager
-def quiet_keras():
-    """Hold back Keras' log lines about .h5 being old, one of our two formats, and of parts that it does not find."""
+def quiet_keras() -> Iterator[None]:
+    """Hide Keras' notices in the log, such as the advice against .h5, for this thread."""
     import logging
-    import warnings
 
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    logging.getLogger("absl").addFilter(is_kept)  # once for the process; it looks at the calling thread alone
+    token = _is_quiet.set(True)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Skipping nested container")  # an exception tells what lacks
-            yield
+        yield
     finally:
-        logger.setLevel(level)
+        _is_quiet.reset(token)
 
 
 @contextlib.contextmanager
-def hdf5_errors_as_os_errors():
-    """HDF5 reports a write that failed in several ways, the cause at times in its text alone, at times not at all."""
+def hdf5_errors_as_os_errors() -> Iterator[None]:
+    """Raise OSError with its number for a failed write: HDF5 tells the number only in its text, or not at all."""
     try:
         yield
     except (RuntimeError, OSError) as error:

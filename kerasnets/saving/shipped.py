@@ -1,7 +1,6 @@
 """The trained models that come with kerasnets, by name: "mnist_cnn-mnist" stands for its file."""
 
 from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 
 from kerasnets.errors import BadInputError, nearest_first
@@ -34,7 +33,7 @@ def files_of(name: str) -> list[Path]:
     return sorted(path for path in folder().glob(f"{name}.*") if path.suffix in (".keras", ".h5", ".onnx"))
 
 
-def path_of(model: str | PathLike[str], suffixes: Sequence[str] = SUFFIXES) -> str | PathLike[str]:
+def path_of(model: str | Path, suffixes: Sequence[str] = SUFFIXES) -> str | Path:
     """Return the path of a model file.
 
     Args:

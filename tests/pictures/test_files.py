@@ -18,7 +18,7 @@ from sklearn.datasets import load_sample_image
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
-from kerasnets.pictures import files
+from kerasnets.pictures import pillow, plain
 from tests.conftest import ROOT
 
 RED = (200, 30, 60)  # RGB
@@ -264,8 +264,8 @@ def test_ordinary_pictures_are_what_opencv_and_pillow_both_read():
         for picture in (photo, photo[:101, :77], photo[..., 0]):
             content = encoded(np.ascontiguousarray(picture), form, **options)
             ours = pictures.decode(content, "photo")
-            assert files.plain_size(content, "photo") == picture.shape[1::-1]
-            np.testing.assert_array_equal(ours, files.by_pillow(content, "photo"))
+            assert plain.size_of(content) == picture.shape[1::-1]
+            np.testing.assert_array_equal(ours, pillow.decode(content))
             np.testing.assert_array_equal(ours, cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB))
 
 

@@ -129,7 +129,7 @@ def test_a_permuted_digit_has_the_pixels_of_mnists_form():
 def test_a_network_of_rows_refuses_a_picture_in_one_line():
     with pytest.raises(BadInputError) as caught:
         pictures.prepare(np.zeros((28, 28), np.uint8), "row", (3,), "photo.jpg")
-    assert str(caught.value).startswith("photo.jpg: the model takes rows of 3 numbers, no pictures; ")
+    assert str(caught.value).startswith("photo.jpg is a picture, and the model takes rows of 3 numbers, no pictures; ")
     assert "\n" not in str(caught.value)
 
 

@@ -141,7 +141,7 @@ def test_the_middle_of_a_photo_is_cut_out_as_torchvision_does(workers, side):
 
 def test_a_picture_too_thin_to_be_scaled_is_refused():
     """256 pixels across would be 25,600,000 down: 20 GB."""
-    with pytest.raises(BadInputError, match="1x100000 pixels are too thin a picture; crop it nearer to a square"):
+    with pytest.raises(BadInputError, match="1x100000 pixels, which are too thin a picture; crop it nearer"):
         pictures.prepare(np.zeros((100_000, 1), np.uint8), "crop256", (224, 224, 3))
 
 

@@ -107,7 +107,7 @@ def test_parts_of_one_digit_are_one_digit():
 
 @pytest.mark.parametrize("paper", [0, 90, 255])
 def test_a_sheet_without_digits_is_refused(paper):
-    with pytest.raises(BadInputError, match=r"no digit to see, .*; take "):
+    with pytest.raises(BadInputError, match=r"no digit to see: .*; take "):
         find_digits(np.full((300, 400, 3), paper, np.uint8))
 
 
@@ -123,7 +123,7 @@ def test_a_screen_of_dots_is_refused_in_time():
     for i in range(20):
         dots[20 + i // 5 : -20 : 20, 20 + i % 5 : -20 : 20] = 30
     begun = time.process_time()
-    with pytest.raises(BadInputError, match="4524 parts are no sheet, which has 500 digits at most; take a sharper"):
+    with pytest.raises(BadInputError, match="has 4524 parts, and a sheet has 500 digits at most; take a sharper"):
         find_digits(dots)
     assert time.process_time() - begun < 2
 

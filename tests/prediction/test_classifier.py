@@ -12,7 +12,7 @@ import kerasnets
 from kerasnets import data, saving
 from kerasnets.data import folders
 from kerasnets.errors import BadInputError
-from kerasnets.prediction import classifier, engines
+from kerasnets.prediction import classifier, engines, figures, stream
 from kerasnets.saving import formats
 from tests.conftest import ROOT
 
@@ -168,7 +168,7 @@ def test_red_is_red_and_blue_is_blue_from_a_file_and_from_an_array(worker, tmp_p
 
 def test_the_example_in_the_docstring_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
-    done = doctest.testmod(classifier)
+    done = doctest.testmod(classifier, extraglobs={"kerasnets": kerasnets})
     assert done.failed == 0
     assert done.attempted > 1
 
@@ -185,8 +185,9 @@ def test_the_drawing_holds_every_answer(workers, tmp_path):
 
 def draw_samples(path):
     images = [SAMPLES / "screen-4.png", SAMPLES / "three-on-paper.jpg"]
-    results = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.keras").try_predict(images)
-    classifier.draw(images, ["four", "three"], results, save=path)
+    shipped, gallery = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.keras"), figures.Gallery()
+    list(stream.predict_pictures(shipped, list(zip(["four", "three"], images, strict=True)), gallery=gallery))
+    gallery.draw(save=path)
 
 
 # ---- what may be passed ----

@@ -12,6 +12,7 @@ import pytest
 from kerasnets.data import folders
 from kerasnets.errors import BadInputError
 from kerasnets.prediction import Classifier, engines
+from kerasnets.prediction.engine import are_probabilities
 from tests.exports import export, pictures, save_network
 
 onnx = pytest.importorskip("onnx")
@@ -217,7 +218,7 @@ def test_another_programs_onnx_works_and_the_note_tells_what_was_assumed(tmp_pat
     their_onnx(tmp_path / "theirs.onnx", shape, end)
     classifier = Classifier.load(tmp_path / "theirs.onnx", engine)
     assert classifier.note.endswith(
-        "theirs.onnx is not of kerasnets and names no classes: they are numbered; pictures are resized to 4x5x3, "
+        "theirs.onnx was not made by kerasnets and names no classes: they are numbered; pictures are resized to 4x5x3, "
         "pixels divided by 255"
     )
     expected = their_probabilities(channels_first=shape[1] == 3)
@@ -293,14 +294,14 @@ def test_another_programs_litert_works_of_integers_too(workers, tmp_path, dtype,
 def test_probabilities_in_256_steps_are_known_as_such():
     """As a network of integers gives them for a thousand classes: of most nothing is left, and the rest is no 1."""
     shares = softmax(np.random.default_rng(0).normal(0, 3, (64, 1000)))
-    assert engines.are_probabilities(np.rint(shares * 256) / 256, step=1 / 256)
-    assert not engines.are_probabilities(shares[:, :50] / shares.max(), step=1 / 256)  # whose sums are far from 1
+    assert are_probabilities(np.rint(shares * 256) / 256, step=1 / 256)
+    assert not are_probabilities(shares[:, :50] / shares.max(), step=1 / 256)  # whose sums are far from 1
 
 
 def test_another_programs_saved_model_works_in_a_folder_with_a_dot(workers, tmp_path):
     workers["tensorflow"](their_saved_model, tmp_path / "theirs.v2")
     note, found = workers["tensorflow"](note_and_answers, tmp_path / "theirs.v2")
-    assert "theirs.v2 is not of kerasnets and names no classes" in note
+    assert "theirs.v2 was not made by kerasnets and names no classes" in note
     np.testing.assert_allclose(found, their_probabilities(channels_first=False), atol=1e-5)
 
 
@@ -331,7 +332,7 @@ def test_another_persons_keras_model_works(workers, tmp_path, suffix, rescaling,
     path = tmp_path / f"theirs{suffix}"
     workers["torch"](save_plain_keras, path, rescaling)
     note, found = workers["torch"](note_and_answers, path)
-    assert f"theirs{suffix} is not of kerasnets and names no classes: they are numbered" in note
+    assert f"theirs{suffix} was not made by kerasnets and names no classes: they are numbered" in note
     assert note.endswith(words)
     np.testing.assert_allclose(found, their_probabilities(channels_first=False), atol=1e-5)
 

@@ -13,10 +13,10 @@ from kerasnets import saving
 from kerasnets.errors import BadInputError
 from kerasnets.prediction import sandbox
 from kerasnets.runtime.backends import BACKENDS
-from kerasnets.saving import onnx_check
-from kerasnets.saving.keras_check import seal
+from kerasnets.saving import onnx_file
+from kerasnets.saving.hdf5_check import seal
 from tests.conftest import turns
-from tests.saving.test_onnx_check import onnx, tiny
+from tests.saving.test_onnx_file import onnx, tiny
 from tests.spoilt_models import BAD_FILES, GOOD, NEEDS_KERAS, canary, good, load_card, unsigned
 
 SECONDS, MEBIBYTES = 5, 512  # of shared/SPEC.md: at most so much beyond a good file
@@ -132,7 +132,7 @@ def judge(path):
     """What loading a mutated file and answering by it comes to."""
     if path.suffix != ".onnx":
         saving.load(path)
-    elif onnx_check.load_card(path).model == "":
+    elif onnx_file.load_card(path).model == "":
         sandbox.try_out(path, "opencv")
 
 

@@ -13,10 +13,10 @@ import pytest
 
 import kerasnets
 from kerasnets import saving
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, shorten
 from kerasnets.proof.case import draw_weights
 from kerasnets.runtime.backends import BACKENDS
-from kerasnets.saving import Card, keras_check, keras_file
+from kerasnets.saving import Card, hdf5_check, keras_file
 from tests.conftest import ROOT, kill_in, often
 
 CARD = Card(
@@ -306,7 +306,7 @@ def test_a_flipped_bit_anywhere_in_an_h5_is_noticed_before_hdf5_reads_it(tmp_pat
     path = tmp_path / "model.h5"
     content = bytearray((ROOT / "models_saved/pretrained/mnist_cnn-mnist.h5").read_bytes())
     path.write_bytes(content)
-    keras_check.seal(path)
+    hdf5_check.seal(path)
     assert saving.load_card(path).model == "mnist_cnn"
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
@@ -366,8 +366,8 @@ def test_what_a_person_has_built_and_fitted_is_saved_for_every_backend(worker, w
 
 @pytest.mark.parametrize(("case", "words"), [
     ("scaled pixels", "baseline_cnn takes scaled pixels and a model file raw ones: pass the scaling it was"),
-    ("classes", "the card names 2 classes, baseline_cnn tells 3 apart"),
-    ("shape", "the card's input_shape is (32, 32, 3), that of baseline_cnn (16, 16, 3)"),
+    ("classes", "the card names 2 classes, but baseline_cnn has 3 outputs"),
+    ("shape", "the card's input_shape is (32, 32, 3), but baseline_cnn takes (16, 16, 3)"),
     ("kind", "unknown input kind 'mnst'; choose one of: mnist, "),
     ("not built", "a model file holds a built network, not <Sequential name=unbuilt"),
 ])  # fmt: skip
@@ -379,6 +379,6 @@ def test_what_would_make_a_wrong_file_is_not_saved(workers, tmp_path, case, word
 def test_another_suffix_is_wrong_usage_in_saving_and_no_model_in_loading(workers, tmp_path):
     assert workers["torch"](save_error, tmp_path / "model.pth") == (
         "ValueError",
-        f"{keras_file.shorten(tmp_path / 'model.pth')} is no name for a model file; it must end in .keras or .h5",
+        f"{shorten(tmp_path / 'model.pth')} is no name for a model file; it must end in .keras or .h5",
     )
     assert workers["torch"](load_error, Path("model.pth"))[0] == "BadInputError"

@@ -9,7 +9,7 @@ import pytest
 
 from kerasnets.errors import BadInputError
 from kerasnets.runtime.atomic import whole_file
-from kerasnets.saving import Card, onnx_check
+from kerasnets.saving import Card, onnx_file
 from tests.conftest import ROOT, kill_in, often
 
 onnx = pytest.importorskip("onnx")
@@ -49,12 +49,12 @@ def path(tmp_path):
     """An exported file with our card."""
     path = tmp_path / "tiny.onnx"
     onnx.save(tiny(), path)
-    onnx_check.add_card(path, CARD)
+    onnx_file.add_card(path, CARD)
     return path
 
 
 def test_the_card_comes_back_and_the_engines_pass_over_it(path, tmp_path):
-    assert onnx_check.load_card(path) == CARD
+    assert onnx_file.load_card(path) == CARD
     onnx.checker.check_model(path, full_check=True)
     assert [each.key for each in onnx.load(path).metadata_props] == ["kerasnets", "kerasnets_sha256"]
     onnx.save(tiny(), tmp_path / "plain.onnx")
@@ -74,12 +74,12 @@ def test_every_bit_that_is_flipped_is_noticed(path):
         flipped[place] ^= 1 << place % 8
         path.write_bytes(flipped)
         with pytest.raises(BadInputError, match=r"tiny\.onnx .*damaged.*again"):
-            onnx_check.load_card(path)
+            onnx_file.load_card(path)
 
 
 def test_a_card_is_added_once(path):
     with pytest.raises(BadInputError, match="has a card already"):
-        onnx_check.add_card(path, CARD)
+        onnx_file.add_card(path, CARD)
 
 
 @pytest.mark.parametrize(("shape", "dtype", "card_shape", "taken"), [
@@ -93,13 +93,13 @@ def test_a_card_is_added_once(path):
 def test_another_programs_file_has_no_names_and_tells_its_input(tmp_path, shape, dtype, card_shape, taken, raw):
     path = tmp_path / "theirs.onnx"
     onnx.save(tiny(shape, getattr(onnx.TensorProto, dtype), raw=raw), path)
-    assert onnx_check.load_card(path) == Card("", (), card_shape)
-    assert onnx_check.input_of(path) == onnx_check.Input("pixels", *taken)
+    assert onnx_file.load_card(path) == Card("", (), card_shape)
+    assert onnx_file.read(path)[1] == onnx_file.Input("pixels", *taken)
 
 
 def test_a_card_is_read_without_engine_framework_or_numpy(path):
     code = (
-        f"from kerasnets.saving.onnx_check import load_card; load_card({str(path)!r}); import sys; print(*sys.modules)"
+        f"from kerasnets.saving.onnx_file import load_card; load_card({str(path)!r}); import sys; print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"numpy", "h5py", "onnx", "onnxruntime", "cv2", "keras", "google"}.isdisjoint(done.stdout.split())
@@ -113,15 +113,15 @@ def test_kill_9_during_a_write_leaves_the_old_file_or_the_new_one(path, kills):
     def write(card):
         with whole_file(path) as part:
             part.write_bytes(plain)
-            onnx_check.add_card(part, card)
+            onnx_file.add_card(part, card)
 
     cards = [Card(name, CARD.class_names, CARD.input_shape) for name in ("old", "new")]
     write(cards[0])
     seen = []
     for i in range(kills):
-        before, new = onnx_check.load_card(path), cards[(i + 1) % 2]
+        before, new = onnx_file.load_card(path), cards[(i + 1) % 2]
         kill_in(lambda new=new: write(new), 0.02)
-        after = onnx_check.load_card(path)  # raises where the file is not whole
+        after = onnx_file.load_card(path)  # raises where the file is not whole
         assert after in (before, new)
         seen.append(after == new)
     assert any(seen)  # the writes were under way

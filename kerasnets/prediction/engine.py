@@ -1,0 +1,120 @@
+"""Engine: a model file, loaded, from pixels to class probabilities. The classes in `runtimes` say how each computes."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnets.errors import BadInputError, in_one_line, is_full_memory
+from kerasnets.saving.onnx_file import Input
+
+DTYPES = ("uint8", "float32")  # of an input: pixels of 0..255, or of 0..1 as other programs take them; rows of a table
+
+
+class Engine:
+    """A model file, loaded. Threads may share one.
+
+    Args:
+        path: The model file.
+        given: The Input of an ONNX file if it was read before; None to read it from the file.
+
+    Attributes:
+        shape: (height, width, channels) or (columns,) of one input, with None for a size that the file leaves open.
+        dtype: "uint8" or "float32".
+        step: Distance between two scores of a file that gives integers; else 0.
+        title: Name of the library, for messages.
+    """
+
+    title: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    step = 0.0
+    takes_one: bool  # whether the file takes one picture at a time
+    channels_first: bool
+
+    def __init__(self, path: str | Path, given: Input | None = None) -> None:
+        self.path = Path(path)
+        self.given = given
+        self.lock = threading.Lock()
+        self.read()
+
+    def read(self) -> None:
+        """Load the file and call `set_input`."""
+        raise NotImplementedError
+
+    def compute(self, pixels: np.ndarray) -> Any:
+        """Return the scores, convertible to an array (n, num_classes), for pixels as the file takes them."""
+        raise NotImplementedError
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the class probabilities of pictures or rows.
+
+        Args:
+            pixels: uint8 (n, height, width, channels), 0..255; or float32 rows (n, columns).
+
+        Returns:
+            float32 (n, num_classes).
+
+        Raises:
+            BadInputError: The file cannot be run, or gives no finite score for each class.
+        """
+        pixels = self.prepare(pixels)
+        parts = np.split(pixels, len(pixels)) if self.takes_one else [pixels]
+        try:
+            scores = np.concatenate([np.asarray(self.compute(part), np.float32) for part in parts])
+        except Exception as error:  # onnxruntime's exceptions have no other common base
+            if is_full_memory(error):
+                raise
+            raise self.unreadable(error) from error
+        if scores.ndim != 2 or len(scores) != len(pixels) or scores.shape[1] < 2:
+            problem = f"gives {scores.shape}, not a score for each class"
+            raise BadInputError(problem, path=self.path, remedy="use a classifier's file")
+        if not np.isfinite(scores).all():
+            problem = "gives numbers that are not finite: its weights are damaged"
+            raise BadInputError(problem, path=self.path, remedy="export or train it again")
+        return scores if are_probabilities(scores, self.step) else softmax(scores)
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the pixels in the file's layout and dtype; floats are divided by 255, the usual scaling."""
+        if self.channels_first and pixels.ndim == 4:
+            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        if self.dtype == "uint8" or pixels.ndim != 4:
+            return pixels
+        return pixels.astype(self.dtype) / np.asarray(255, self.dtype)
+
+    def set_input(self, shape: Sequence[int | None], dtype: str) -> None:
+        """Note the input: its `shape` with the batch first, None for an open size, and its `dtype`."""
+        count, *sides = shape
+        if count not in (None, 1) or dtype not in DTYPES:
+            pictures = f"{dtype} of {count or 'any number of'} pictures at a time"
+            problem = f"takes {pictures}, not {' or '.join(DTYPES)} of one or any number"
+            raise BadInputError(problem, path=self.path, remedy="export it so")
+        self.dtype, self.takes_one = dtype, count == 1
+        self.channels_first = len(sides) == 3 and sides[0] in (1, 3)
+        self.shape = (*sides[1:], sides[0]) if self.channels_first else tuple(sides)
+
+    def set_onnx_input(self) -> str:
+        """Note the input of an ONNX file; return its name."""
+        from kerasnets.saving import onnx_file
+
+        given = self.given or onnx_file.read(self.path)[1]
+        self.set_input(given.shape, given.dtype)
+        return given.name
+
+    def unreadable(self, error: Exception) -> BadInputError:
+        problem = f"cannot be run by {self.title} ({in_one_line(error)})"
+        return BadInputError(problem, path=self.path, remedy="export it again")
+
+
+def are_probabilities(scores: np.ndarray, step: float = 0.0) -> bool:
+    """Whether rows of scores, which are multiples of `step`, lie in 0..1 and add up to 1."""
+    tolerance = 0.02 + step * scores.shape[1] / 2
+    return bool(scores.min() >= 0 and scores.max() <= 1 and abs(scores.sum(axis=1) - 1).max() <= tolerance)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the softmax of rows. Importing SciPy for it would double the time of a first prediction."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,0 +1,115 @@
+"""The config of a Keras model, in JSON: code and impossible sizes in it are refused before Keras builds anything."""
+
+import json
+import math
+import sys
+from typing import Any
+
+from kerasnets.errors import BadInputError
+
+MOST_CONFIG = 2**24  # bytes of JSON; DenseNet-201's has 700,000
+MOST_LAYERS = 4_000  # DenseNet-201 has 709
+DEEPEST = 60  # lists in lists
+MOST_INPUT = 150_000_000  # numbers: 50 million pixels in colour
+
+# Modules that the classes of a config may come from: those of Keras' layers and of their parts.
+MODULES = (
+    "builtins",
+    "keras",
+    "keras.activations",
+    "keras.constraints",
+    "keras.dtype_policies",
+    "keras.initializers",
+    "keras.layers",
+    "keras.losses",
+    "keras.metrics",
+    "keras.models",
+    "keras.ops",
+    "keras.optimizers",
+    "keras.random",
+    "keras.regularizers",
+    "keras.src.models.functional",
+    "keras.src.models.sequential",
+    "keras.src.ops.core",
+    "keras.src.ops.image",
+    "keras.src.ops.linalg",
+    "keras.src.ops.math",
+    "keras.src.ops.nn",
+    "keras.src.ops.numpy",
+)
+# Classes in these modules that run code from the file, or read other files
+CODE = {
+    "__lambda__",
+    "__typespec__",
+    "FeatureSpace",
+    "FlaxLayer",
+    "IntegerLookup",
+    "JaxLayer",
+    "Lambda",
+    "StringLookup",
+    "TFSMLayer",
+    "TextVectorization",
+    "TorchModuleWrapper",
+}
+
+
+def check(text: str | bytes) -> dict[str, Any]:
+    """Return the config in JSON `text`: {"class_name": ..., "config": {...}}.
+
+    Raises:
+        BadInputError: The config names code, or is larger or deeper than any model's.
+        ValueError: The text is not the JSON of a model.
+    """
+    config = json.loads(text)
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+        raise ValueError("its config is not a model's")
+    if config.get("class_name") not in ("Functional", "Sequential", "Model"):
+        problem = f"is of the class {config.get('class_name')!r:.40}, whose code is not in it"
+        raise BadInputError(problem, remedy="make it of Keras' layers alone")
+    # The settings of the training are not loaded, so they are not checked.
+    waiting: list[tuple[object, int]] = [(config | {"compile_config": None}, 0)]
+    classes = 0
+    while waiting:
+        part, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise BadInputError(f"has a config nested more than {DEEPEST} deep", remedy="train or copy it again")
+        if isinstance(part, dict):
+            classes += part.get("class_name") not in (None, "__keras_tensor__", "DTypePolicy")
+            check_class(part)
+            waiting += [(value, depth + 1) for value in part.values()]
+        elif isinstance(part, list):
+            waiting += [(value, depth + 1) for value in part]
+    if classes > 8 * MOST_LAYERS:  # a layer with its initializers, regularizers and constraints
+        raise BadInputError(f"has more than {MOST_LAYERS:,} layers", remedy="make it of fewer")
+    return config
+
+
+def check_class(part: dict[str, Any]) -> None:
+    """Raise BadInputError if `part`, which may be the config of an object, names code or a class outside of Keras."""
+    if "class_name" not in part:
+        return
+    name, module = part["class_name"], part.get("module")
+    if name in CODE or part.get("function_type") == "lambda":
+        problem = f"holds {name}, which is code or reads other files, and was not run"
+        raise BadInputError(problem, remedy="make it of other layers")
+    if isinstance(module, str) and module not in MODULES and not is_registered(part):
+        problem = f"asks for {name!r:.40} of {module!r:.40}, code that is not in it and was not run"
+        raise BadInputError(problem, remedy="make it of Keras' layers")
+
+
+def is_registered(part: dict[str, Any]) -> bool:
+    """Whether the running program has registered the class with Keras."""
+    return "keras" in sys.modules and part.get("registered_name") in sys.modules["keras"].saving.get_custom_objects()
+
+
+def input_shape(config: dict[str, Any]) -> tuple[int, ...]:
+    """Return (height, width, channels) or (columns,) of the first input layer; () if a size is open."""
+    inputs = [layer["config"] for layer in config.get("layers", ()) if layer["class_name"] == "InputLayer"]
+    shape: list[int | None] = [None]
+    if inputs:
+        shape = (inputs[0].get("batch_shape") or inputs[0].get("batch_input_shape"))[1:]
+    if math.prod(size or 1 for size in shape) > MOST_INPUT:
+        problem = f"takes pictures of {shape!s:.40}, more than any picture has"
+        raise BadInputError(problem, remedy="make it for smaller ones")
+    closed = tuple(size for size in shape if size is not None)
+    return closed if len(closed) == len(shape) else ()

@@ -1,0 +1,188 @@
+"""ONNX files with our card inside, read without onnx, an engine or a framework.
+
+An ONNX file is one protocol buffer message; onnx/onnx.proto in github.com/onnx/onnx lists its fields. The card is an
+entry of its metadata, which every engine ignores. The last entry is a checksum of the file before it.
+"""
+
+import contextlib
+import math
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasnets.errors import BadInputError, name_path
+from kerasnets.runtime.digests import sha256_of_file
+from kerasnets.saving import onnx_check
+from kerasnets.saving.card import Card, as_json, check_present, from_json
+from kerasnets.saving.protobuf import COUNTED, Value, counted, damaged, dict_of, fields, message_of, text
+
+CARD, CHECKSUM = "kerasnets", "kerasnets_sha256"  # keys of our entries
+LARGEST = 2**31  # bytes, the limit of a protocol buffer message
+MOST_PIXELS = 50_000_000  # in an input, as in a picture
+
+IR_VERSION, GRAPH, METADATA = 1, 7, 14  # fields of a model
+INITIALIZER, INPUT, OUTPUT = 5, 11, 12  # fields of a graph
+DTYPES = {1: "float32", 2: "uint8"}  # data_type of an input
+
+
+@dataclass(frozen=True)
+class Input:
+    """The input of a network.
+
+    Args:
+        name: Its name in the graph.
+        dtype: "uint8" or "float32".
+        shape: The first dimension is the batch; None for a dimension that is open.
+        channels_first: Whether the shape is (n, channels, height, width).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    channels_first: bool
+
+
+def add_card(path: str | Path, card: Card) -> None:
+    """Append `card` and a checksum to an ONNX file that no other process reads yet.
+
+    Raises:
+        BadInputError: The file has a card already, or `read` would refuse it.
+    """
+    with open_message(path) as message:
+        if has_card(message):
+            raise BadInputError("has a card already", remedy="export the model again")
+        onnx_check.check(message)
+        input_of(message)
+    with open(path, "ab") as file:
+        file.write(entry(CARD, as_json(card)))
+    checksum = sha256_of_file(path)
+    with open(path, "ab") as file:
+        file.write(entry(CHECKSUM, checksum))
+
+
+def read(path: str | Path) -> tuple[Card, Input]:
+    """Return the Card and the Input of an ONNX file, which is opened once.
+
+    The card of another program's file has no names: Card("", (), input_shape). Its input_shape is () if the file leaves
+    height or width open, and (columns,) for rows of numbers.
+
+    Raises:
+        BadInputError: The file is missing or damaged, takes neither pictures nor rows, or needs more than numbers and
+            common operators.
+    """
+    with open_message(path) as message:
+        if has_card(message):
+            check_seal(path, message)
+            return from_json(metadata(message)[CARD], path), input_of(message)
+        onnx_check.check(message)
+        given = input_of(message)
+    size = [side for side in given.shape[1:] if side is not None]
+    if len(size) < len(given.shape) - 1:
+        return Card("", (), ()), given
+    return Card("", (), (*size[1:], size[0]) if given.channels_first else tuple(size)), given
+
+
+def load_card(path: str | Path) -> Card:
+    """Return the Card of an ONNX file. Raises as `read`."""
+    return read(path)[0]
+
+
+@contextlib.contextmanager
+def open_message(path: str | Path) -> Iterator[memoryview]:
+    """Yield the message in an ONNX file; the disk is read where the message is. A BadInputError names `path`."""
+    check_present(path)
+    with name_path(path):
+        if Path(path).stat().st_size > LARGEST:
+            problem = "is larger than the 2 GB of an ONNX file with its weights inside"
+            raise BadInputError(problem, remedy="export a smaller one")
+        with open(path, "rb") as file:
+            message = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        numbers = [number for number, _, _ in fields(message)]
+        if IR_VERSION not in numbers or numbers.count(GRAPH) != 1:
+            raise damaged()
+        yield message
+
+
+# ---- the card --------------------------------------------------------------------------------------------------------
+
+
+def has_card(message: memoryview) -> bool:
+    """Whether a message has any entry of ours, even a damaged one."""
+    seal = entry(CHECKSUM, "0" * 64)
+    return bytes(message[-len(seal) : -64]) == seal[:-64] or not {CARD, CHECKSUM}.isdisjoint(metadata(message))
+
+
+def check_seal(path: str | Path, message: memoryview) -> None:
+    """Raise BadInputError if a file with a card differs from the one that `add_card` wrote."""
+    size = len(message) - len(entry(CHECKSUM, "0" * 64))
+    is_same = size >= 0 and bytes(message[size:]) == entry(CHECKSUM, sha256_of_file(path, size))
+    if not is_same or CARD not in metadata(message):
+        raise BadInputError("is damaged: it is not what was exported", remedy="export or copy it again")
+
+
+def metadata(message: memoryview) -> dict[str, str]:
+    """Return {key: value} of a model's metadata."""
+    entries = [dict_of(value) for number, wire, value in fields(message) if (number, wire) == (METADATA, COUNTED)]
+    return {text(each.get(1)): text(each.get(2)) for each in entries}
+
+
+def entry(key: str, value: str) -> bytes:
+    """Return a field of metadata."""
+    return counted(METADATA, counted(1, key.encode()) + counted(2, value.encode()))
+
+
+# ---- the input -------------------------------------------------------------------------------------------------------
+
+
+def input_of(message: memoryview) -> Input:
+    """Return the Input of a model; raise BadInputError if it takes neither pictures nor rows of numbers."""
+    graph = next(value for number, _, value in fields(message) if number == GRAPH)
+    inputs, outputs = inputs_and_outputs(graph)
+    if (len(inputs), outputs) != (1, 1):
+        problem = f"has {len(inputs)} inputs and {outputs} outputs; a network for pictures has one of each"
+        raise BadInputError(problem, remedy="export it so")
+    tensor = dict_of(dict_of(inputs[0].get(2)).get(1))
+    shape = tuple(sizes(tensor.get(2)))
+    dtype = DTYPES.get(number) if isinstance(number := tensor.get(1), int) else None
+    if dtype is None:
+        problem = "takes numbers that are neither float32 nor uint8"
+        raise BadInputError(problem, remedy="export it with such an input")
+    first = len(shape) == 4 and shape[1] in (1, 3)
+    if len(shape) != 2 and not first and not (len(shape) == 4 and shape[3] in (1, 3)):
+        problem = f"takes {describe(shape)}, neither pictures of 1 or 3 channels nor rows"
+        raise BadInputError(problem, remedy="export it for those")
+    if math.prod(size or 1 for size in shape) > 3 * MOST_PIXELS:
+        problem = f"takes {describe(shape)}, more than {MOST_PIXELS:,} pixels"
+        raise BadInputError(problem, remedy="export it for smaller pictures")
+    return Input(text(inputs[0].get(1)), dtype, shape, first)
+
+
+def inputs_and_outputs(graph: Value) -> tuple[list[dict[int, Value]], int]:
+    """Return the inputs of a graph and the number of its outputs.
+
+    The first versions of ONNX list the weights among the inputs; they are left out.
+    """
+    if isinstance(graph, int):
+        raise damaged()
+    weights, inputs, outputs = set(), [], 0
+    for number, wire, value in fields(graph):
+        if number == INITIALIZER:
+            weights.add(text(dict_of(message_of(wire, value)).get(onnx_check.TENSOR_NAME)))
+        elif number == INPUT:
+            inputs.append(dict_of(message_of(wire, value)))
+        outputs += number == OUTPUT
+    return [each for each in inputs if text(each.get(1)) not in weights], outputs
+
+
+def describe(shape: tuple[int | None, ...]) -> str:
+    """Return a shape for a message."""
+    return "arrays of " + (" x ".join(str(size or "any") for size in shape) or "no known shape")
+
+
+def sizes(shape: Value | None) -> Iterator[int | None]:
+    """Yield the size of each dimension of a TensorShapeProto, None for an open one."""
+    for number, wire, value in fields(shape if isinstance(shape, memoryview) else memoryview(b"")):
+        if number == 1:
+            size = dict_of(message_of(wire, value)).get(1)
+            yield size if isinstance(size, int) and 0 < size < 2**31 else None

@@ -1,0 +1,113 @@
+"""The wire format of protocol buffers, read and written without a library.
+
+Source: protobuf.dev/programming-guides/encoding. A message is a sequence of fields; a field has a number, a wire type
+and a value.
+"""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from kerasnets.errors import BadInputError
+
+Value: TypeAlias = int | memoryview  # of a varint, or the bytes of any other field
+
+VARINT, EIGHT_BYTES, COUNTED, FOUR_BYTES = 0, 1, 2, 5  # wire types
+MOST_FIELDS = 1_000_000  # in all messages together, which takes a second; DenseNet-201 has some 20,000
+
+
+def damaged() -> BadInputError:
+    return BadInputError("is damaged or not an ONNX file", remedy="export or copy it again")
+
+
+def too_many() -> BadInputError:
+    problem = f"has more than {MOST_FIELDS:,} parts, unlike any network for pictures"
+    return BadInputError(problem, remedy="export it again")
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, int, Value]]:
+    """Yield (number, wire type, value) of each field in a message.
+
+    Raises:
+        BadInputError: Without a path. The message is damaged, or has more than MOST_FIELDS fields.
+    """
+    place, size, count = 0, len(message), 0
+    value: Value
+    while place < size:
+        key, place = varint(message, place)
+        number, wire = key >> 3, key & 7
+        if wire == VARINT:
+            value, place = varint(message, place)
+        else:
+            if wire == COUNTED:
+                length, place = varint(message, place)
+            else:
+                length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(wire, size)
+            value, place = message[place : place + length], place + length
+            if place > size:
+                raise damaged()
+        count += 1
+        if number == 0:
+            raise damaged()
+        if count > MOST_FIELDS:
+            raise too_many()
+        yield number, wire, value
+
+
+def varint(message: memoryview, place: int) -> tuple[int, int]:
+    """Return the number at `place` and the place after it. Each byte holds seven bits, the lowest first."""
+    number = 0
+    for i, byte in enumerate(message[place : place + 10]):
+        number |= (byte & 127) << 7 * i
+        if byte < 128:
+            return number, place + i + 1
+    raise damaged()
+
+
+def integers(value: Value, most: int) -> list[int]:
+    """Return the integers of a repeated field, which holds one varint or a row of them; at most `most` + 1."""
+    if isinstance(value, int):
+        return [value]
+    numbers: list[int] = []
+    place = 0
+    while place < len(value) and len(numbers) <= most:
+        number, place = varint(value, place)
+        numbers.append(number)
+    return numbers
+
+
+def message_of(wire: int, value: Value) -> memoryview:
+    """Return a field's value as a message or bytes; raise BadInputError if its wire type is another."""
+    if wire != COUNTED or isinstance(value, int):
+        raise damaged()
+    return value
+
+
+def dict_of(message: Value | None) -> dict[int, Value]:
+    """Return {number: value} of a message, the last value if a number repeats; {} for None."""
+    if message is None:
+        return {}
+    if isinstance(message, int):
+        raise damaged()
+    return {number: value for number, _, value in fields(message)}
+
+
+def text(value: Value | None) -> str:
+    """Return a field's text, with replacement characters for bytes that are not UTF-8; "" for None."""
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        raise damaged()
+    return bytes(value).decode(errors="replace")
+
+
+def counted(number: int, content: bytes) -> bytes:
+    """Return a field of bytes: its key, its length, its content."""
+    return as_varint(number << 3 | COUNTED) + as_varint(len(content)) + content
+
+
+def as_varint(number: int) -> bytes:
+    content = bytearray()
+    while number > 127:
+        content.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*content, number])
