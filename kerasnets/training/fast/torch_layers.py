@@ -102,7 +102,7 @@ def is_spare(tensor, uses):
 
 def as_keras_does(node):
     """The call of the layer itself, without what Keras does around it."""
-    layer, arguments = node.operation, (node.arguments.args, node.arguments.kwargs)
+    layer, arguments = node.operation, (node.args, node.kwargs)
     more = ("training",) if "training" in inspect.signature(layer.call).parameters else ()
 
     def compute(training, *inputs):
