@@ -21,12 +21,13 @@ def main():
     parser.add_argument("--out", metavar="FILE", help="write the table of all that was proven, as Markdown")
     args = parser.parse_args()
 
-    from kerasnets.proof import report, verification
+    from kerasnets import models
+    from kerasnets.proof import verification
 
-    rows = verification.rows_of(args.networks)
-    report = report.prove(rows, args.out, sys.stderr if args.json else sys.stdout)
+    forms = models.forms(args.networks)
+    report = verification.prove(forms, args.out, sys.stderr if args.json else sys.stdout)
     print(report.json() if args.json else report.line())
-    return 0 if report.proven == len(rows) else 1
+    return 0 if report.proven == len(forms) else 1
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasnets.errors import BadInputError
 from kerasnets.pictures.sizes import shrink
-from kerasnets.transfer import feature_extractor, named
+from kerasnets.transfer import feature_extractor, nameable
 
 MOST_LAYERS = 24  # that are drawn, spread evenly over a deep network
 MOST_MAPS = 16  # of a layer
@@ -22,7 +22,7 @@ class LayerMaps:
 
     def __init__(self, engine):
         self.engine, self.lock = engine, threading.Lock()
-        all_of = [each for each in named(engine.model) if type(each).__name__ not in MOVING and is_drawn(each)]
+        all_of = [each for each in nameable(engine.model) if type(each).__name__ not in MOVING and is_drawn(each)]
         if not all_of:
             raise BadInputError(f"{engine.path.name} has no layers whose output can be drawn")
         places = np.unique(np.linspace(0, len(all_of) - 1, MOST_LAYERS).round().astype(int))

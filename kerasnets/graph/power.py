@@ -1,6 +1,6 @@
 """Registers keras.ops.power for the reader of .h5 files, which by itself finds layers alone.
 
-Importing this module is enough. AlexNet's local response normalization raises to a power, and Keras has no layer for it.
+Importing this module is enough. AlexNet's local response normalization needs a power, for which Keras has no layer.
 """
 
 import keras

@@ -29,7 +29,7 @@ class Node:
         return not self.input_tensors
 
     def fill_in(self, values: dict[int, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return (args, kwargs) with each symbolic tensor replaced by its entry in `values`, {id of a tensor: value}."""
+        """Return (args, kwargs) with each symbolic tensor replaced by `values[id(tensor)]`."""
 
         def value(argument: Any) -> Any:
             return values[id(argument)] if isinstance(argument, keras.KerasTensor) else argument
@@ -65,7 +65,7 @@ def producer(tensor: keras.KerasTensor) -> Any:
 def weighted_layers(network: keras.Model) -> list[keras.Layer]:
     """Return the layers that hold weights in the builder's order: one branch after the other, first to last.
 
-    Keras' own order, by depth in the graph, depends on the layout, because channels_first may put a Permute in a branch.
+    Keras' own order, by depth in the graph, depends on the layout: in channels_first a branch may have a Permute more.
     """
     return [node.operation for node in nodes(network) if has_weights(node.operation)]
 
@@ -95,9 +95,9 @@ def drawing_nothing() -> Iterator[None]:
     """Fill the weights of the networks that this thread builds with zeros and ones from NumPy.
 
     JAX takes seconds to draw the initial weights of a deep network, and as long to fill them with a constant, because
-    it compiles for each shape. Keras puts off the first values of variables that are made in a StatelessScope: here they
-    are replaced before they are computed. No memory is taken for them inside the `with` either, and none at all if an
-    exception ends it. Only this thread's networks are affected.
+    it compiles for each shape. Keras delays the first values of variables that are made in a StatelessScope; here their
+    initializers are replaced before they run. Inside the `with` the weights take no memory, and none at all if an
+    exception ends it. Only the networks of this thread are affected.
     """
     if isinstance(_uninitialized(), Undrawn):
         yield
