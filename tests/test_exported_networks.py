@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets.proof.parameter_counts import MAIN
+from kerasnets.models.registry import NETWORKS
 from kerasnets.runtime.processes import Worker
 from tests.conftest import strictly
 from tests.exports import export, pictures, plain_keras, save_network
@@ -71,7 +71,7 @@ def test_a_small_network_says_the_same_as_onnx(workers, tmp_path, name):
 
 
 @pytest.mark.whole_registry
-@pytest.mark.parametrize("name", [name for name in MAIN if SMALL.get(name) != {}])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if SMALL.get(name) != {}])
 def test_every_network_says_the_same_as_onnx_at_full_size(tmp_path, name):
     """Each in a process of its own, as an export is: seven VGGs in one kept 16 GB."""
     worker = Worker("torch", strictly)

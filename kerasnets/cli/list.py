@@ -44,16 +44,15 @@ def in_words(value: Any) -> str:
 
 
 def networks() -> Rows:
-    from kerasnets.proof.parameter_counts import PUBLISHED
+    from kerasnets.models.registry import NETWORKS
 
-    main_forms = {network.name: network for network in reversed(PUBLISHED) if not network.options}
     return {
         name: {
             "input": "x".join(map(str, network.input_shape)),
             "classes": network.num_classes,
             "parameters": network.parameters,
         }
-        for name, network in reversed(main_forms.items())
+        for name, network in NETWORKS.items()
     }
 
 

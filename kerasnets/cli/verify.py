@@ -22,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kerasnets.proof import report, verification
+    from kerasnets import models
+    from kerasnets.proof import verification
 
-    rows = verification.rows_of(args.networks)
-    proof = report.prove(rows, args.out, sys.stderr if args.json else sys.stdout)
-    print(proof.json() if args.json else proof.line())
-    return 0 if proof.proven == len(rows) else 1
+    forms = models.forms(args.networks)
+    report = verification.prove(forms, args.out, sys.stderr if args.json else sys.stdout)
+    print(report.json() if args.json else report.line())
+    return 0 if report.proven == len(forms) else 1

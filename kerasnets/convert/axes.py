@@ -7,7 +7,7 @@ by (channels, height, width) there and by (height, width, channels) here.
 import keras
 import numpy as np
 
-from kerasnets.graph import has_weights
+from kerasnets.graph import has_weights, producer
 
 # A layer's weights in Keras' order, as PyTorch names them. A layer without bias has the first alone.
 CONVOLUTION = ("weight", "bias")
@@ -55,7 +55,7 @@ def turned(layer, array, to):
 def flattened_shape(layer):
     """(height, width, channels) of what a Flatten before this dense layer flattened; None without one."""
     while not isinstance(layer, keras.layers.Flatten):
-        layer = layer.input._keras_history.operation
+        layer = producer(layer.input)
         if isinstance(layer, keras.layers.InputLayer) or has_weights(layer) or isinstance(layer.input, list):
             return None
     shape = layer.input.shape[1:]

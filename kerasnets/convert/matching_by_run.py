@@ -11,7 +11,7 @@ from kerasnets.convert.axes import flattened_shape, shapes, to_keras
 from kerasnets.convert.matching import Match, arrays_of, by_name, misfit, shapes_of, text
 from kerasnets.convert.weight_files import import_torch
 from kerasnets.errors import BadInputError
-from kerasnets.graph import has_weights, nodes, weighted_layers
+from kerasnets.graph import has_weights, nodes, producer, weighted_layers
 
 TRACED = 2  # rows of the example that are followed
 SAME_INPUT = 1e-3  # of its scale: how far a layer's input may lie from the module's
@@ -152,7 +152,7 @@ def runs(network, images, groups, candidates):
         start, values, matched, chosen = branches.pop()
         for i, node in enumerate(order[start:], start):
             layer = node.operation
-            args, kwargs = node.arguments.fill_in(values)
+            args, kwargs = node.fill_in(values)
             if has_weights(layer):
                 if chosen is None:
                     offered = candidates(layer, args[0], {match.path for match in matched.values()})
@@ -205,7 +205,7 @@ def holds_channels_first(layer):
 
 def without_padding(layer, images):
     """(n, channels, height, width) without the zeros of a ZeroPadding2D before `layer`: PyTorch pads inside."""
-    before = layer.input._keras_history.operation
+    before = producer(layer.input)
     if not isinstance(before, keras.layers.ZeroPadding2D):
         return images
     (top, bottom), (left, right) = before.padding

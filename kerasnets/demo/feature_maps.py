@@ -8,10 +8,10 @@ import numpy as np
 
 from kerasnets.errors import BadInputError
 from kerasnets.pictures.sizes import shrink
-from kerasnets.transfer import feature_extractor, named
+from kerasnets.transfer import feature_extractor, nameable
 
 if TYPE_CHECKING:
-    from kerasnets.prediction.engines import Keras
+    from kerasnets.prediction.runtimes import Keras
 
 MOST_LAYERS = 24  # layers on the page, spread evenly over a deep network
 MOST_MAPS = 16  # feature maps of a layer
@@ -34,7 +34,7 @@ class LayerMaps:
 
     def __init__(self, engine: "Keras") -> None:
         self.engine, self.lock = engine, threading.Lock()
-        layers = [layer for layer in named(engine.model) if type(layer).__name__ not in MOVING and is_drawn(layer)]
+        layers = [layer for layer in nameable(engine.model) if type(layer).__name__ not in MOVING and is_drawn(layer)]
         if not layers:
             raise BadInputError("has no layers whose output can be drawn", path=engine.path.name)
         places = np.unique(np.linspace(0, len(layers) - 1, MOST_LAYERS).round().astype(int))

@@ -1,11 +1,24 @@
-"""A network's graph: walked, rebuilt in another layout, its weights counted and copied."""
+"""A network's graph: its nodes, a copy in another layout, its weights counted and copied."""
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 from kerasnets.graph.layout import TO_LAST, rebuild, stays_in_channels_last, up_to_probabilities
-from kerasnets.graph.power import Power as Power  # plain Keras then reads each of our .h5 files
-from kerasnets.graph.walk import copy_weights, has_weights, node_of, nodes, variables, weighted_layers
-from kerasnets.graph.weights import count, drawing_nothing
+from kerasnets.graph.power import Power as Power  # from here on plain Keras reads each of our .h5 files
+from kerasnets.graph.walk import (
+    Node,
+    copy_weights,
+    drawing_nothing,
+    has_weights,
+    keeping_float64,
+    node_of,
+    nodes,
+    producer,
+    variables,
+    weighted_layers,
+)
+from kerasnets.graph.weights import count
 
-__all__ = ["TO_LAST", "copy_weights", "count", "drawing_nothing", "has_weights", "node_of", "nodes", "rebuild",
-           "stays_in_channels_last", "up_to_probabilities", "variables", "weighted_layers"]  # fmt: skip
+__all__ = [
+    "TO_LAST", "Node", "copy_weights", "count", "drawing_nothing", "has_weights", "keeping_float64", "node_of", "nodes",
+    "producer", "rebuild", "stays_in_channels_last", "up_to_probabilities", "variables", "weighted_layers",
+]  # fmt: skip

@@ -1,30 +1,44 @@
-"""The graph of a network: walked, and rebuilt from raw pixels to probabilities, in the layout that is wanted.
+"""A network rebuilt from raw pixels to probabilities, with the channels first or last.
 
-This is the one place that knows of the layout. Architecture files say only what is joined to what.
+No other file of the package handles the layout: architecture files say only how layers are joined.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
 
-from kerasnets.graph.walk import copy_weights
+from kerasnets.graph.walk import copy_weights, drawing_nothing, producer
 from kerasnets.runtime.backends import LAYOUTS
 
-AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> the same one of channels_first
-TO_FIRST, TO_LAST = (3, 1, 2), (2, 3, 1)  # of Permute, which counts from 1
+AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> the same axis of channels_first
+TO_FIRST, TO_LAST = (3, 1, 2), (2, 3, 1)  # dims of a Permute layer, which counts from 1
+
+Scaling = tuple[float | Sequence[float], float | Sequence[float]]  # scale and offset of a Rescaling layer
 
 
-def rebuild(network, *, layout="channels_last", scaling=None, probabilities=False, precision="float32"):
-    """A copy of `network` as one flat graph, with the same layer names and the same weights.
+def rebuild(
+    network: keras.Model,
+    *,
+    layout: str = "channels_last",
+    scaling: Scaling | None = None,
+    probabilities: bool = False,
+    precision: str = "float32",
+) -> keras.Model:
+    """Return a copy of `network` as one flat graph, with the same layer names and weights.
 
-    network: in channels_last. layout: where the channels lie inside the copy. Arrays that go in are (n, height, width,
-        channels) in either.
-    scaling: (scale, offset) of a Rescaling layer, numbers or a list with one per channel. With it, the input is
-        uint8 pixels 0..255; without, what `network` takes.
-    probabilities: end in a softmax of the logits, as in `up_to_probabilities`.
-    precision: Keras' name of the dtype policy for what is computed inside, as "mixed_bfloat16"; weights, and the layer
-        that gives the output, stay float32.
-    Raises ValueError for an unknown layout, for a network that is in channels_first already, and for `scaling` where
-    `network` scales its pixels itself.
+    Args:
+        network: A network in channels_last.
+        layout: Where the channels are inside the copy. Arrays that go in are (n, height, width, channels) in either.
+        scaling: (scale, offset) of a Rescaling layer, each a number or a list of one number per channel. With it the
+            copy takes uint8 pixels 0..255; without it, the input of `network`.
+        probabilities: Whether to end in a softmax of the logits, as `up_to_probabilities` does.
+        precision: The dtype policy of the inner layers, such as "mixed_bfloat16". Weights and the output stay float32.
+
+    Raises:
+        ValueError: The layout is unknown, `network` is in channels_first already, or `scaling` is passed and `network`
+            scales its pixels itself.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}; choose one of: {', '.join(LAYOUTS)}")
@@ -36,50 +50,46 @@ def rebuild(network, *, layout="channels_last", scaling=None, probabilities=Fals
     network = keras.Model(network.input, network.output, name=network.name)  # clone_model would compile a compiled one
     layout = layout if len(shape) == 3 else "channels_last"  # a row of numbers has no layout
     dtype = "uint8" if scaling else network.input.dtype
-    inputs = entered = keras.Input(shape, dtype=dtype, name="pixels" if dtype == "uint8" else "input")
+    inputs = first = keras.Input(shape, dtype=dtype, name="pixels" if dtype == "uint8" else "input")
     if scaling:
         scale, offset = scaling
-        entered = layers.Rescaling(scale, offset, name="rescaling")(entered)
+        first = layers.Rescaling(scale, offset, name="rescaling")(first)
     if layout == "channels_first":
-        entered = layers.Permute(TO_FIRST, name="channels_first")(entered)
+        first = layers.Permute(TO_FIRST, name="channels_first")(first)
 
-    last = [tensor._keras_history.operation for tensor in network.outputs]
+    last = [producer(tensor) for tensor in network.outputs]
 
-    def copied(layer):
+    def copy(layer: keras.Layer) -> keras.Layer:
         policy = {} if precision == "float32" or layer in last else {"dtype": precision}
         return type(layer).from_config(in_layout(layer, layout) | policy)
 
-    def call(layer, *args, **kwargs):
-        args = keras.tree.map_structure(lambda tensor: entered if tensor is inputs else tensor, args)
+    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        args = keras.tree.map_structure(lambda tensor: first if tensor is inputs else tensor, args)
         if layout == "channels_first" and stays_in_channels_last(layer):
             return in_channels_last(layer, *args)
         return layer(*args, **kwargs)
 
-    copy = keras.models.clone_model(
-        network,
-        input_tensors=inputs,
-        clone_function=copied,
-        call_function=call,
-    )
-    copy_weights(network, copy)
-    return up_to_probabilities(copy) if probabilities else copy
+    with drawing_nothing():
+        rebuilt = keras.models.clone_model(network, input_tensors=inputs, clone_function=copy, call_function=call)
+    copy_weights(network, rebuilt)
+    return up_to_probabilities(rebuilt) if probabilities else rebuilt
 
 
-def up_to_probabilities(network):
-    """`network` from its input to class probabilities, uncompiled, of the same layers: logits get a softmax.
+def up_to_probabilities(network: keras.Model) -> keras.Model:
+    """Return `network` from its input to class probabilities, uncompiled, of the same layers: logits get a softmax.
 
-    Auxiliary heads, which serve training alone, are left out.
+    Auxiliary heads, which only training uses, are left out.
     """
     output = network.outputs[0]
-    layer = output._keras_history.operation
+    layer = producer(output)
     if not isinstance(layer, layers.Softmax) and getattr(layer, "activation", None) is not keras.activations.softmax:
         output = layers.Softmax(name="probabilities")(output)
     return keras.Model(network.input, output, name=network.name)
 
 
-def in_layout(layer, layout):
-    """The configuration of `layer`, with its channels where `layout` has them."""
-    config = layer.get_config()
+def in_layout(layer: keras.Layer, layout: str) -> dict[str, Any]:
+    """Return the configuration of `layer` with its channels at the place that `layout` gives them."""
+    config: dict[str, Any] = layer.get_config()
     is_map = any(len(tensor.shape) == 4 for tensor in keras.tree.flatten(layer.input))
     if layout == "channels_first" and is_map and not loses_its_bias(layer):
         if "data_format" in config:
@@ -89,30 +99,27 @@ def in_layout(layer, layout):
     return config
 
 
-def loses_its_bias(layer):
+def loses_its_bias(layer: keras.Layer) -> bool:
     """Whether Keras, on TensorFlow in channels_first, would add the bias of this convolution along the width.
 
-    Its `ops.add` takes the last axis for the channels wherever that is as long as the bias (3.15.1,
-    keras/src/backend/tensorflow/numpy.py), as where 10 filters give a map 10 pixels wide.
+    Its `ops.add` takes the last axis for the channels if that axis is as long as the bias (3.15.1,
+    keras/src/backend/tensorflow/numpy.py): 10 filters on a map 10 pixels wide are enough.
     """
     if keras.backend.backend() != "tensorflow" or not isinstance(layer, layers.Conv2D) or not layer.use_bias:
         return False
-    return layer.output.shape[2] == layer.filters
+    return bool(layer.output.shape[2] == layer.filters)
 
 
-def stays_in_channels_last(layer):
-    """Whether a layer of the copy is left as built: also a Reshape, whose numbers have the order of channels_last."""
+def stays_in_channels_last(layer: keras.Layer) -> bool:
+    """Whether a layer of the copy keeps channels_last: a Reshape does too, whose numbers are in that order."""
     return isinstance(layer, layers.Reshape) or (
         isinstance(layer, layers.Conv2D) and layer.data_format == "channels_last"
     )
 
 
-def in_channels_last(layer, x):
-    """Apply a layer of channels_last within a graph of channels_first."""
+def in_channels_last(layer: keras.Layer, x: keras.KerasTensor) -> keras.KerasTensor:
+    """Apply a channels_last layer inside a channels_first graph."""
     if len(x.shape) == 4:
         x = layers.Permute(TO_LAST, name=f"{layer.name}_to_last")(x)
     x = layer(x)
     return layers.Permute(TO_FIRST, name=f"{layer.name}_to_first")(x) if len(x.shape) == 4 else x
-
-
-# ---- walked ----

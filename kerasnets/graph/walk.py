@@ -1,44 +1,175 @@
-"""The graph of a network walked: the one place that touches Keras' private attributes."""
+"""The graph of a network, node by node, and all else that Keras keeps in private attributes.
+
+No other file of the package reads them. `tests/graph/test_walk.py` fails on a Keras that has changed one.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import initializers
+from keras.src.backend.common import dtypes, global_state
 
 
-def weighted_layers(network):
-    """The layers that hold weights, as their builder names them: one branch after the other, first to last.
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One call of an operation: a layer, or a function of keras.ops."""
 
-    Keras' own order, by depth in the graph, changes with the layout, where a Permute stands in a branch.
-    """
-    return [node.operation for node in nodes(network) if has_weights(node.operation)]
+    operation: keras.Operation
+    input_tensors: tuple[keras.KerasTensor, ...]
+    outputs: tuple[keras.KerasTensor, ...]
+    args: tuple[Any, ...]  # of the call; symbolic tensors among them
+    kwargs: dict[str, Any]
+
+    @property
+    def is_input(self) -> bool:
+        return not self.input_tensors
+
+    def fill_in(self, values: dict[int, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return (args, kwargs) with each symbolic tensor replaced by `values[id(tensor)]`."""
+
+        def value(argument: Any) -> Any:
+            return values[id(argument)] if isinstance(argument, keras.KerasTensor) else argument
+
+        return keras.tree.map_structure(value, (self.args, self.kwargs))
 
 
-def copy_weights(source, target):
-    """Give `target` the weights of `source`, whose layers have the same names, in whatever layout."""
-    for layer in weighted_layers(source):
-        target.get_layer(layer.name).set_weights(layer.get_weights())
-
-
-def variables(network):
-    """The weights of `network` in the order of `weighted_layers`."""
-    return [variable for layer in weighted_layers(network) for variable in layer.weights]
-
-
-def has_weights(operation):
-    return bool(getattr(operation, "weights", None))
-
-
-def nodes(network):
-    """The nodes of the graph, each after those that it needs; branches in the order in which their end joins them."""
-    done, waiting = {}, list(reversed(network.outputs))
+def nodes(network: keras.Model) -> list[Node]:
+    """Return the nodes of the graph, each after the nodes that it needs; branches in the order in which they join."""
+    done: dict[int, Any] = {}
+    waiting = list(reversed(network.outputs))
     while waiting:
-        node = node_of(waiting[-1])
-        needed = next((tensor for tensor in node.input_tensors if id(node_of(tensor)) not in done), None)
+        node = _node(waiting[-1])
+        needed = next((tensor for tensor in node.input_tensors if id(_node(tensor)) not in done), None)
         if needed is None:
             done[id(node)] = node
             waiting.pop()
         else:
             waiting.append(needed)
-    return list(done.values())
+    return list(map(_copy, done.values()))
 
 
-def node_of(tensor):
-    """The node of the graph that gives a symbolic tensor."""
+def node_of(tensor: keras.KerasTensor) -> Node:
+    """Return the node that gives a symbolic tensor."""
+    return _copy(_node(tensor))
+
+
+def producer(tensor: keras.KerasTensor) -> Any:
+    """Return the operation, mostly a layer, that gives a symbolic tensor."""
+    return _node(tensor).operation
+
+
+def weighted_layers(network: keras.Model) -> list[keras.Layer]:
+    """Return the layers that hold weights in the builder's order: one branch after the other, first to last.
+
+    Keras' own order, by depth in the graph, depends on the layout: in channels_first a branch may have a Permute more.
+    """
+    return [node.operation for node in nodes(network) if has_weights(node.operation)]
+
+
+def variables(network: keras.Model) -> list[keras.Variable]:
+    """Return the weights of `network` in the order of `weighted_layers`."""
+    return [variable for layer in weighted_layers(network) for variable in layer.weights]
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Give `target` the weights of `source`, whose layers have the same names, in either layout."""
+    for layer in weighted_layers(source):
+        target.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def has_weights(operation: keras.Operation) -> bool:
+    return bool(getattr(operation, "weights", None))
+
+
+# ---- initial weights that are not drawn ----
+
+DRAWN = (initializers.VarianceScaling, initializers.RandomNormal, initializers.Zeros)  # replaced by zeros
+
+
+@contextlib.contextmanager
+def drawing_nothing() -> Iterator[None]:
+    """Fill the weights of the networks that this thread builds with zeros and ones from NumPy.
+
+    JAX takes seconds to draw the initial weights of a deep network, and as long to fill them with a constant, because
+    it compiles for each shape. Keras delays the first values of variables that are made in a StatelessScope; here their
+    initializers are replaced before they run. Inside the `with` the weights take no memory, and none at all if an
+    exception ends it. Only the networks of this thread are affected.
+    """
+    if isinstance(_uninitialized(), Undrawn):
+        yield
+        return
+    undrawn = Undrawn()
+    global_state.set_global_attribute("uninitialized_variables", undrawn)
+    with keras.StatelessScope() as scope:
+        try:
+            yield
+        except BaseException:
+            undrawn.clear()
+            raise
+        for variable in undrawn:
+            value = scope.get_current_value(variable)
+            if value is not None:  # assigned inside the `with`, as by `load_model`
+                variable._initializer = _constant(value)
+
+
+class Undrawn(list[keras.Variable]):
+    """The variables that wait for their first value: Keras appends each, and here it gets another initializer."""
+
+    def append(self, variable: keras.Variable) -> None:
+        initializer = variable._initializer
+        if isinstance(initializer, DRAWN):
+            variable._initializer = _zeros
+        elif isinstance(initializer, initializers.Ones):
+            variable._initializer = _ones
+        super().append(variable)
+
+
+def _uninitialized() -> object:
+    return global_state.get_global_attribute("uninitialized_variables")
+
+
+def _zeros(shape: tuple[int, ...], dtype: str | None = None) -> Any:
+    return keras.ops.convert_to_tensor(np.zeros(shape, dtype or keras.config.floatx()))
+
+
+def _ones(shape: tuple[int, ...], dtype: str | None = None) -> Any:
+    return keras.ops.convert_to_tensor(np.ones(shape, dtype or keras.config.floatx()))
+
+
+def _constant(value: Any) -> Callable[..., Any]:
+    return lambda shape, dtype=None: value
+
+
+# ---- float64 ----
+
+
+@contextlib.contextmanager
+def keeping_float64() -> Iterator[None]:
+    """Let products of float64 be float64 in this process: by Keras' rule they are float32 on torch and JAX.
+
+    It changes a table of Keras for all threads, so the process should do nothing else at that time.
+    """
+    table = dtypes.BIT64_TO_BIT32_DTYPE
+    before = table["float64"]
+    table["float64"] = "float64"
+    try:
+        yield
+    finally:
+        table["float64"] = before
+
+
+# ---- Keras' own nodes ----
+
+
+def _node(tensor: keras.KerasTensor) -> Any:
     operation, index, _ = tensor._keras_history
     return operation._inbound_nodes[index]
+
+
+def _copy(node: Any) -> Node:
+    arguments = node.arguments
+    return Node(node.operation, tuple(node.input_tensors), tuple(node.outputs), arguments.args, arguments.kwargs)

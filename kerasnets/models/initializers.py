@@ -1,16 +1,17 @@
-"""How the papers and PyTorch draw the first weights, where Keras' own way (glorot_uniform) differs or does not do."""
+"""Initial weights as the papers and PyTorch draw them, for networks that need others than Keras' glorot_uniform."""
 
 import keras
 
 
-def pytorch_uniform():
-    """U(+-1/sqrt(fan_in)): how torch.nn.Conv2d and torch.nn.Linear draw their weights."""
+def pytorch_uniform() -> keras.initializers.Initializer:
+    """U(+-1/sqrt(fan_in)), the default of torch.nn.Conv2d and torch.nn.Linear."""
     return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
-def he_normal(mode):
-    """N(0, sqrt(2 / fan)) of He et al. 2015, arXiv:1502.01852, whole; Keras' own he_normal is truncated.
+def he_normal(mode: str) -> keras.initializers.Initializer:
+    """N(0, sqrt(2 / fan)) of He et al. 2015, arXiv:1502.01852, not truncated as Keras' own he_normal is.
 
-    mode: "fan_in" or "fan_out".
+    Args:
+        mode: "fan_in" or "fan_out".
     """
     return keras.initializers.VarianceScaling(2.0, mode, "untruncated_normal")

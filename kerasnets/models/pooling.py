@@ -1,13 +1,14 @@
-"""Average pooling to a fixed height and width, from a map of any size.
+"""Average pooling from a map of any size to a fixed height and width.
 
 Source: torch.nn.AdaptiveAvgPool2d: window i of m over n pixels reaches from floor(i*n/m) to ceil((i+1)*n/m).
-Keras' own AdaptiveAveragePooling2D gives NaN on JAX at ordinary sizes; here sizes are known when the network is built.
+Keras' own AdaptiveAveragePooling2D gives NaN on JAX at ordinary sizes. Here sizes are known when the network is built.
 """
 
+import keras
 from keras import layers
 
 
-def adaptive_average_pool(x, height, width, name):
+def adaptive_average_pool(x: keras.KerasTensor, height: int, width: int, name: str) -> keras.KerasTensor:
     """Average (n, rows, columns, channels) to (n, height, width, channels). Layer names begin with `name`."""
     rows, columns = x.shape[1:3]
     if (rows, columns) == (height, width):
@@ -18,8 +19,8 @@ def adaptive_average_pool(x, height, width, name):
     return average_windows(x, width, axis=2, name=f"{name}_columns")
 
 
-def average_windows(x, size, axis, name):
-    """Average axis 1 (rows) or 2 (columns) to `size`. Windows overlap, or repeat, where sizes do not divide."""
+def average_windows(x: keras.KerasTensor, size: int, axis: int, name: str) -> keras.KerasTensor:
+    """Average axis 1 (rows) or 2 (columns) to `size`. Windows overlap or repeat if `size` does not divide the axis."""
     pixels = x.shape[axis]
     if pixels == size:
         return x

@@ -1,201 +1,222 @@
-"""MODELS: the name of every network and the function that builds it."""
+"""NETWORKS: one row for each network, with the parameters that others have published for it.
+
+This file loads no framework: a row names its builder, and `builders.py` finds it. A new network needs a row here, its
+builder in an architecture file of this folder, and its twin under the same name in kerasnets/proof/twins.
+"""
 
 import fnmatch
-import inspect
-import numbers
-from functools import partial
-
-import keras
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from kerasnets.errors import nearest_first
-from kerasnets.graph import rebuild
-from kerasnets.models.alexnet import alexnet, alexnet_plain, alexnet_torchvision
-from kerasnets.models.dense import dnn_mnist, dnn_tabular, fc2layer
-from kerasnets.models.densenet import densenet, densenet_cifar
-from kerasnets.models.googlenet import googlenet, googlenet_mini, googlenet_torchvision
-from kerasnets.models.lenet import lenet5, lenet5_sigmoid
-from kerasnets.models.nin import nin
-from kerasnets.models.resnet import resnet, resnet_cifar, resnet_cifar_wide, resnet_mini
-from kerasnets.models.small import baseline_cnn, cifar_net, fashion_cnn, mnist_cnn, sigmoid_cnn, small_cnn
-from kerasnets.models.vgg import HEADS, vgg, vgg_cifar
 
-MODELS = {
-    "lenet5": lenet5,
-    "lenet5_sigmoid": lenet5_sigmoid,
-    "mnist_cnn": mnist_cnn,
-    "baseline_cnn": baseline_cnn,
-    "sigmoid_cnn": sigmoid_cnn,
-    "small_cnn": small_cnn,
-    "fashion_cnn": fashion_cnn,
-    "cifar_net": cifar_net,
-    "dnn_tabular": dnn_tabular,
-    "dnn_mnist": dnn_mnist,
-    "fc2layer": fc2layer,
-    "alexnet": alexnet,
-    "alexnet_plain": alexnet_plain,
-    "alexnet_torchvision": alexnet_torchvision,
-    "vgg7": partial(vgg, depth=7, batch_norm=False),
-    "vgg7_bn": partial(vgg, depth=7, batch_norm=True),
-    "vgg9": partial(vgg, depth=9, batch_norm=False),
-    "vgg9_bn": partial(vgg, depth=9, batch_norm=True),
-    "vgg11": partial(vgg, depth=11, batch_norm=False),
-    "vgg11_bn": partial(vgg, depth=11, batch_norm=True),
-    "vgg13": partial(vgg, depth=13, batch_norm=False),
-    "vgg13_bn": partial(vgg, depth=13, batch_norm=True),
-    "vgg16": partial(vgg, depth=16, batch_norm=False),
-    "vgg16_1x1": partial(vgg, depth="16_1x1", batch_norm=False),
-    "vgg16_bn": partial(vgg, depth=16, batch_norm=True),
-    "vgg19": partial(vgg, depth=19, batch_norm=False),
-    "vgg19_bn": partial(vgg, depth=19, batch_norm=True),
-    "vgg_cifar": vgg_cifar,
-    "nin": nin,
-    "googlenet": googlenet,
-    "googlenet_torchvision": googlenet_torchvision,
-    "googlenet_mini": googlenet_mini,
-    "resnet18": partial(resnet, depth=18),
-    "resnet34": partial(resnet, depth=34),
-    "resnet50": partial(resnet, depth=50),
-    "resnet101": partial(resnet, depth=101),
-    "resnet152": partial(resnet, depth=152),
-    "resnet20": partial(resnet_cifar, depth=20),
-    "resnet32": partial(resnet_cifar, depth=32),
-    "resnet44": partial(resnet_cifar, depth=44),
-    "resnet56": partial(resnet_cifar, depth=56),
-    "resnet110": partial(resnet_cifar, depth=110),
-    "resnet_mini": resnet_mini,
-    "resnet_cifar_wide": resnet_cifar_wide,
-    "densenet121": partial(densenet, depth=121),
-    "densenet161": partial(densenet, depth=161),
-    "densenet169": partial(densenet, depth=169),
-    "densenet201": partial(densenet, depth=201),
-    "densenet40": partial(densenet_cifar, depth=40, bottleneck=False),
-    "densenet_bc100": partial(densenet_cifar, depth=100, bottleneck=True),
-}
-
-for builder in MODELS.values():
-    if isinstance(builder, partial):
-        builder.__doc__ = builder.func.__doc__
-
-# The smallest height and width, in pixels, that a network's convolutions and poolings leave something of; else 1.
-SMALLEST = {
-    "lenet5": 28,
-    "lenet5_sigmoid": 16,
-    "mnist_cnn": 18,
-    "sigmoid_cnn": 36,
-    "small_cnn": 16,
-    "fashion_cnn": 16,
-    "cifar_net": 16,
-    "googlenet": 31,
-    "googlenet_torchvision": 15,
-    "googlenet_mini": 16,
-    "resnet_mini": 16,
-    "resnet_cifar_wide": 14,
-    "densenet40": 4,
-    "densenet_bc100": 4,
-    **dict.fromkeys(fnmatch.filter(MODELS, "densenet[12]*"), 29),
-    "alexnet": 67,
-    "alexnet_plain": 65,
-    "alexnet_torchvision": 63,
-    "vgg7": 8,
-    "vgg7_bn": 8,
-    "vgg9": 16,
-    "vgg9_bn": 16,
-    **dict.fromkeys(fnmatch.filter(MODELS, "vgg1*"), 32),
-    "vgg_cifar": 32,
-}
-SMALLEST_WITH = {("alexnet_plain", "first_padding", 0): 67, ("googlenet", "auxiliary_heads", True): 79}
+Shape = tuple[int, ...]  # (height, width, channels) in pixels; (columns,) of a table
 
 
-def list_models(pattern="*"):
-    """The names of the networks that match the shell-style `pattern`, sorted."""
-    return sorted(fnmatch.filter(MODELS, pattern))
+@dataclass(frozen=True)
+class Form:
+    """A network, or a network with some options.
 
-
-def build(name, *, layout="channels_last", **options):
-    """Build the network `name` with fresh weights: an uncompiled keras.Model from scaled pixels to logits.
-
-    input: float32 (n, height, width, channels) in either layout; output: float32 (n, num_classes).
-    layout: where the channels lie inside, "channels_last" or "channels_first"; the weights are the same.
-    options: `input_shape` (height, width, channels), `num_classes`, and what help(kerasnets.models.MODELS[name]) tells.
-    Raises ValueError for an unknown name or option and for a picture that is too small.
+    The number of parameters judges the architecture files: it is never computed by them.
     """
-    check_name(name)
-    check_options(name, options)
-    configured = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")  # whatever the user's keras.json says
-    try:
-        network = MODELS[name](**options)
-    except ValueError as error:  # Keras'; ours have been told by check_options
-        raise ValueError(f"{name} cannot be built with {options}; are the pictures large enough for them?") from error
-    finally:
-        keras.config.set_image_data_format(configured)
-    return network if layout == "channels_last" else rebuild(network, layout=layout)
+
+    name: str
+    builder: str  # file and function, here and among the twins
+    description: str
+    parameters: int | None  # that train, as PyTorch counts; None if nobody has published them
+    input_shape: Shape = (224, 224, 3)  # at which they were counted, and the builder's default
+    num_classes: int = 1000
+    smallest: int = 1  # height and width, in pixels, of which convolutions and poolings leave something
+    depth: int | str | None = None  # the builder's first argument, if it has several depths
+    fixed: Mapping[str, Any] = field(default_factory=dict)  # arguments of the builder that the name decides
+    options: Mapping[str, Any] = field(default_factory=dict)  # arguments that a user chooses; empty in the main form
+    source: str = "the source of the network: its layers, counted by hand"  # of the number of parameters
+
+    @property
+    def title(self) -> str:
+        return " ".join([self.name, *(f"{option}={value}" for option, value in self.options.items())])
 
 
-def check_name(name):
-    """Raise ValueError where no network is called `name`."""
-    if name not in MODELS:
+MNIST, PADDED_MNIST, CIFAR, GREY = (28, 28, 1), (32, 32, 1), (32, 32, 3), (224, 224, 1)
+TORCHVISION, TABLE_2, TABLE_6 = "torchvision's num_params", "the paper's table 2", "the paper's table 6"
+PLAIN, NORM = {"batch_norm": False}, {"batch_norm": True}
+COMPACT, AUXILIARY = {"head": "compact"}, {"auxiliary_heads": True}
+COMPACT_SOURCE = "the tutorials' head, counted by hand"
+
+# fmt: off
+FORMS = (
+    # LeNet-5 and the small networks of the tutorials
+    Form("lenet5", "lenet.lenet5", "LeNet-5 of 1998, with tanh and average pooling",
+         61_706, MNIST, 10, smallest=28),
+    Form("lenet5_sigmoid", "lenet.lenet5_sigmoid", "LeNet-5 of the textbooks, with sigmoid",
+         61_706, PADDED_MNIST, 10, smallest=16),
+    Form("mnist_cnn", "small.mnist_cnn", "three 3x3 convolutions, two max-poolings, dense 64",
+         93_322, MNIST, 10, smallest=18, source="Chollet 2017, listing 5.3"),
+    Form("baseline_cnn", "small.baseline_cnn", "5x5 convolution, batch norm, ReLU, max-pooling, dropout; dense 128",
+         198_494, CIFAR, 10),
+    Form("sigmoid_cnn", "small.sigmoid_cnn", "three 5x5 convolutions with sigmoid, each max-pooled",
+         2_038, (36, 36, 1), 10, smallest=36),
+    Form("small_cnn", "small.small_cnn", "two 5x5 convolutions of 6 filters, dense 50",
+         6_422, MNIST, 10, smallest=16),
+    Form("fashion_cnn", "small.fashion_cnn", "two 5x5 convolutions of 6 and 12 filters, dense 120 and 60",
+         32_998, MNIST, 10, smallest=16),
+    Form("cifar_net", "small.cifar_net", "two 5x5 convolutions of 6 and 16 filters, dense 120 and 84",
+         62_006, CIFAR, 10, smallest=16),
+
+    # Dense networks
+    Form("dnn_tabular", "dense.dnn_tabular", "dense 5, 5, 5, for rows of numbers", 98, (3,), 3),
+    Form("dnn_mnist", "dense.dnn_mnist", "dense 512, 256, 128, 64, without convolution", 575_050, MNIST, 10),
+    Form("fc2layer", "dense.fc2layer", "dense 8, 8: as many parameters as `small_cnn`", 6_442, MNIST, 10),
+
+    # AlexNet
+    Form("alexnet", "alexnet.alexnet", "AlexNet of 2012: two groups, local response normalization",
+         60_965_224, (227, 227, 3), smallest=67),
+    Form("alexnet_plain", "alexnet.alexnet_plain", "AlexNet of the textbooks: neither groups nor normalization",
+         46_764_746, GREY, 10, smallest=65),
+    Form("alexnet_plain", "alexnet.alexnet_plain", "the same with 1000 classes; its first padding is the default",
+         50_820_776, GREY, smallest=65, options={"first_padding": 1}),
+    Form("alexnet_plain", "alexnet.alexnet_plain", "the same without the first padding",
+         None, GREY, 10, smallest=67, options={"first_padding": 0}),
+    Form("alexnet_torchvision", "alexnet.alexnet_torchvision", "torchvision's AlexNet, for its weights",
+         61_100_840, smallest=63, source=TORCHVISION),
+
+    # VGG. The paper's table 2 has 133, 133, 134, 138 and 144 million for columns A, B, C, D and E.
+    Form("vgg7", "vgg.vgg", "VGG of four convolutions",
+         73_223_528, smallest=8, depth=7, fixed=PLAIN),
+    Form("vgg7_bn", "vgg.vgg", "VGG-7 with batch norm",  # which has two numbers per channel
+         73_223_528 + 2 * (64 + 128 + 2 * 256), smallest=8, depth=7, fixed=NORM),
+    Form("vgg9", "vgg.vgg", "VGG of six convolutions",
+         128_143_720, smallest=16, depth=9, fixed=PLAIN),
+    Form("vgg9_bn", "vgg.vgg", "VGG-9 with batch norm",
+         128_143_720 + 2 * (64 + 128 + 2 * 256 + 2 * 512), smallest=16, depth=9, fixed=NORM),
+    Form("vgg11", "vgg.vgg", "VGG-11, the paper's column A",
+         132_863_336, smallest=32, depth=11, fixed=PLAIN, source=TORCHVISION),
+    Form("vgg11_bn", "vgg.vgg", "VGG-11 with batch norm",
+         132_868_840, smallest=32, depth=11, fixed=NORM, source=TORCHVISION),
+    Form("vgg13", "vgg.vgg", "VGG-13, column B",
+         133_047_848, smallest=32, depth=13, fixed=PLAIN, source=TORCHVISION),
+    Form("vgg13_bn", "vgg.vgg", "VGG-13 with batch norm",
+         133_053_736, smallest=32, depth=13, fixed=NORM, source=TORCHVISION),
+    Form("vgg16", "vgg.vgg", "VGG-16, column D",
+         138_357_544, smallest=32, depth=16, fixed=PLAIN, source=TORCHVISION),
+    Form("vgg16_bn", "vgg.vgg", "VGG-16 with batch norm",
+         138_365_992, smallest=32, depth=16, fixed=NORM, source=TORCHVISION),
+    Form("vgg16_1x1", "vgg.vgg", "VGG-16 with 1x1 convolutions, column C",
+         133_638_952, smallest=32, depth="16_1x1", fixed=PLAIN, source="the paper's table 1, counted by hand"),
+    Form("vgg19", "vgg.vgg", "VGG-19, column E",
+         143_667_240, smallest=32, depth=19, fixed=PLAIN, source=TORCHVISION),
+    Form("vgg19_bn", "vgg.vgg", "VGG-19 with batch norm",
+         143_678_248, smallest=32, depth=19, fixed=NORM, source=TORCHVISION),
+    *(Form(name, "vgg.vgg", "the same with the compact head",
+           parameters, smallest=smallest, depth=depth, fixed=fixed, options=COMPACT, source=COMPACT_SOURCE)
+      for name, parameters, smallest, depth, fixed in (
+          ("vgg7", 62_784_872, 8, 7, PLAIN),
+          ("vgg7_bn", 62_786_280, 8, 7, NORM),
+          ("vgg9", 117_705_064, 16, 9, PLAIN),
+          ("vgg11", 122_424_680, 32, 11, PLAIN),
+          ("vgg11_bn", 122_430_184, 32, 11, NORM),
+          ("vgg13", 122_609_192, 32, 13, PLAIN),
+          ("vgg16", 127_918_888, 32, 16, PLAIN),
+          ("vgg19", 133_228_584, 32, 19, PLAIN),
+          ("vgg19_bn", 133_239_592, 32, 19, NORM),
+      )),
+    Form("vgg_cifar", "vgg.vgg_cifar", "VGG-11 with batch norm and one dense layer", 9_231_114, CIFAR, 10, smallest=32),
+
+    # Network in Network
+    Form("nin", "nin.nin", "Network in Network: 1x1 convolutions, no dense layer", 966_986, CIFAR, 10),
+
+    # GoogLeNet
+    Form("googlenet", "googlenet.googlenet", "GoogLeNet: Inception V1 of the paper",
+         6_998_552, smallest=31, source="the paper's table 1, counted by hand"),
+    Form("googlenet", "googlenet.googlenet", "the same with auxiliary heads",
+         13_378_280, smallest=79, options=AUXILIARY, source="the paper's section 5, counted by hand"),
+    Form("googlenet_torchvision", "googlenet.googlenet_torchvision", "torchvision's GoogLeNet, for its weights",
+         6_624_904, smallest=15, source=TORCHVISION),
+    Form("googlenet_torchvision", "googlenet.googlenet_torchvision", "the same with auxiliary heads",
+         13_004_888, smallest=15, options=AUXILIARY, source=TORCHVISION),
+    Form("googlenet_mini", "googlenet.googlenet_mini", "two Inception blocks, for small images",
+         97_298, MNIST, 10, smallest=16),
+
+    # ResNet
+    Form("resnet18", "resnet.resnet", "ResNet-18 in torchvision's form", 11_689_512, depth=18, source=TORCHVISION),
+    Form("resnet34", "resnet.resnet", "ResNet-34", 21_797_672, depth=34, source=TORCHVISION),
+    Form("resnet50", "resnet.resnet", "ResNet-50, with bottlenecks", 25_557_032, depth=50, source=TORCHVISION),
+    Form("resnet101", "resnet.resnet", "ResNet-101", 44_549_160, depth=101, source=TORCHVISION),
+    Form("resnet152", "resnet.resnet", "ResNet-152", 60_192_808, depth=152, source=TORCHVISION),
+    Form("resnet18", "resnet.resnet", "ResNet-18 with a stem for small images",
+         11_173_962, CIFAR, 10, depth=18, options={"small_stem": True}, source="pytorch-cifar"),
+    # Table 6 has 0.27, 0.46, 0.66, 0.85 and 1.7 million.
+    Form("resnet20", "resnet.resnet_cifar", "the paper's ResNet-20 for CIFAR",
+         269_722, CIFAR, 10, depth=20, source=TABLE_6),
+    Form("resnet32", "resnet.resnet_cifar", "ResNet-32 for CIFAR", 464_154, CIFAR, 10, depth=32, source=TABLE_6),
+    Form("resnet44", "resnet.resnet_cifar", "ResNet-44 for CIFAR", 658_586, CIFAR, 10, depth=44, source=TABLE_6),
+    Form("resnet56", "resnet.resnet_cifar", "ResNet-56 for CIFAR", 853_018, CIFAR, 10, depth=56, source=TABLE_6),
+    Form("resnet110", "resnet.resnet_cifar", "ResNet-110 for CIFAR", 1_727_962, CIFAR, 10, depth=110, source=TABLE_6),
+    Form("resnet_mini", "resnet.resnet_mini", "two residual blocks, for small images",
+         41_514, MNIST, 10, smallest=16),
+    Form("resnet_cifar_wide", "resnet.resnet_cifar_wide",
+         "seven residual blocks of 64 to 512 filters, dense 1024 and 512",
+         63_435_018, CIFAR, 10, smallest=14),
+
+    # DenseNet. Table 2 has 1.0 and 0.8 million for the two networks for CIFAR.
+    Form("densenet121", "densenet.densenet", "DenseNet-121 of growth rate 32",
+         7_978_856, smallest=29, depth=121, source=TORCHVISION),
+    Form("densenet161", "densenet.densenet", "DenseNet-161 of growth rate 48",
+         28_681_000, smallest=29, depth=161, source=TORCHVISION),
+    Form("densenet169", "densenet.densenet", "DenseNet-169 of growth rate 32",
+         14_149_480, smallest=29, depth=169, source=TORCHVISION),
+    Form("densenet201", "densenet.densenet", "DenseNet-201 of growth rate 32",
+         20_013_928, smallest=29, depth=201, source=TORCHVISION),
+    Form("densenet40", "densenet.densenet_cifar", "the paper's DenseNet-40 for CIFAR",
+         1_019_722, CIFAR, 10, smallest=4, depth=40, fixed={"bottleneck": False}, source=TABLE_2),
+    Form("densenet_bc100", "densenet.densenet_cifar", "the paper's DenseNet-BC-100: bottlenecks and compression",
+         769_162, CIFAR, 10, smallest=4, depth=100, fixed={"bottleneck": True}, source=TABLE_2),
+)
+# fmt: on
+
+NETWORKS = {form.name: form for form in FORMS if not form.options}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of the networks that match `pattern`, sorted. It loads no framework.
+
+    Args:
+        pattern: A name with the wildcards of a shell: "resnet*", "vgg1[136]", "*_bn".
+
+    Returns:
+        Names for `build`; an empty list if none matches.
+
+    Example:
+        >>> import kerasnets
+        >>> kerasnets.list_models("densenet*")
+        ['densenet121', 'densenet161', 'densenet169', 'densenet201', 'densenet40', 'densenet_bc100']
+    """
+    return sorted(fnmatch.filter(NETWORKS, pattern))
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError if no network is called `name`."""
+    if name not in NETWORKS:
         raise ValueError(f"unknown model {name!r}; choose one of: {nearest_first(name, list_models())}")
 
 
-def options_of(name):
-    """The options of the network `name` -> inspect.Parameter; what its row of MODELS has decided is none."""
-    decided = getattr(MODELS[name], "keywords", {})
-    return {option: p for option, p in inspect.signature(MODELS[name]).parameters.items() if option not in decided}
+def forms(patterns: Sequence[str] = ()) -> list[Form]:
+    """Return the forms of the networks that match one of the shell-style `patterns`; all without a pattern.
+
+    Raises:
+        ValueError: A pattern matches no network.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(NETWORKS, pattern):
+            raise ValueError(f"unknown model {pattern!r}; choose one of: {nearest_first(pattern, NETWORKS)}")
+    return [form for form in FORMS if not patterns or any(fnmatch.fnmatchcase(form.name, p) for p in patterns)]
 
 
-def check_options(name, options):
-    """Raise ValueError in one line for options that `name` cannot be built with."""
-    known = options_of(name)
-    for option in options:
-        if option not in known:
-            raise ValueError(f"{name} has no option {option!r}; it takes: {', '.join(known)}")
-    for option, (is_meant, expected) in EXPECTED.items():
-        of_its_own = option in options and options[option] is None and known[option].default is None
-        if option in options and not of_its_own and not is_meant(options[option]):
-            raise ValueError(f"{option} must be {expected}, not {options[option]!r}")
-    if "input_shape" not in options:
-        return
-    shape = options["input_shape"]
-    if len(known["input_shape"].default) == 1:
-        if not isinstance(shape, (tuple, list)) or len(shape) != 1 or not is_count(shape[0]):
-            raise ValueError(f"input_shape of {name} must be (columns,), not {shape!r}")
-        return
-    if not isinstance(shape, (tuple, list)) or len(shape) != 3 or not all(map(is_count, shape)):
-        raise ValueError(f"input_shape must be (height, width, channels) in pixels, not {shape!r}")
-    if shape[0] in (1, 3) and shape[1] == shape[2] > 4:
-        meant = (*shape[1:], shape[0])
-        raise ValueError(f"input_shape must be (height, width, channels), not {shape}; did you mean {meant}?")
-    pixels, reason = smallest(name, options)
-    if min(shape[:2]) < pixels:
-        raise ValueError(f"{name}{reason} needs pictures of at least {pixels}x{pixels}, not {shape[0]}x{shape[1]}")
-
-
-def smallest(name, options):
-    """(the smallest height and width in pixels of a picture for the network, the option that asks for it in words)."""
-    for (network, option, value), pixels in SMALLEST_WITH.items():
-        if name == network and options.get(option) == value:
-            return pixels, f" with {option}={value}"
-    return SMALLEST.get(name, 1), ""
-
-
-def is_count(value, least=1):
-    """Whether `value` is a whole number of at least `least`, of Python or of NumPy."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
-
-
-def is_fraction(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= value < 1
-
-
-# option -> (whether a value can be meant, what is expected in words)
-EXPECTED = {
-    "num_classes": (is_count, "a whole number of at least 1"),
-    "units": (lambda value: is_count(value, least=2), "a whole number of at least 2"),
-    "filters": (is_count, "a whole number of at least 1"),
-    "dropout": (is_fraction, "a fraction from 0 to below 1"),
-    "head": (lambda value: value in tuple(HEADS), f"one of: {', '.join(HEADS)}"),
-    "first_padding": (lambda value: is_count(value, least=0) and value < 2, "0 or 1"),
-    "small_stem": (lambda value: isinstance(value, bool), "True or False"),
-    "auxiliary_heads": (lambda value: isinstance(value, bool), "True or False"),
-}
+def networks_table() -> str:
+    """Return the networks in their main forms as a Markdown table, for README."""
+    lines = ["| name | network | input | parameters |", "|---|---|---|---|"]
+    for form in NETWORKS.values():
+        shape = "x".join(map(str, form.input_shape))
+        lines.append(f"| `{form.name}` | {form.description} | {shape} | {form.parameters:,} |")
+    return "\n".join(lines)

@@ -1,12 +1,16 @@
 """Figures of predictions, for files and windows."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
 from kerasnets.prediction.answers import Prediction, Result, Sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST = 40  # pictures in one figure
 SIDE, SHEET_SIDE = 500, 1500  # pixels: larger photos, and sheets, are shrunk to it
@@ -76,7 +80,7 @@ def draw_sheets(sheets: list[tuple[np.ndarray, str]], save: str | Path | None = 
     finish(plots.sheets(boxed, captions), save, show)
 
 
-def finish(figure: object, save: str | Path | None, show: bool) -> None:
+def finish(figure: "Figure", save: str | Path | None, show: bool) -> None:
     """Save a matplotlib Figure, and show it in a window."""
     from kerasnets.reports import plots, window
 

@@ -1,12 +1,17 @@
-"""What a network is given to be proven: the same pictures for everybody."""
+"""The size at which a network is proven, and its images, labels and weights: from NumPy, the same on every backend."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-BATCH, STEPS = 8, 3  # pictures in a batch, batches
+if TYPE_CHECKING:
+    import keras
+
+BATCH, STEPS = 8, 3  # images in a batch, batches
 SCALING = (1 / 127.5, -1.0)  # of the pixels, as in a Rescaling layer
 
 
@@ -15,33 +20,45 @@ class Case:
     """One network at the size at which it is proven."""
 
     name: str
-    options: dict  # of kerasnets.build, input_shape among them
-    folder: Path  # where weights and truth stand
+    options: Mapping[str, Any]  # of kerasnets.build, input_shape and num_classes among them
+    folder: Path  # of the weights and of the reference values
     seed: int = 0
 
-    def pixels(self):
-        """A batch for each step: uint8 (STEPS, BATCH, *input_shape), 0..255."""
+    def pixels(self) -> np.ndarray:
+        """Return a batch for each step: uint8 (STEPS, BATCH, *input_shape), 0..255."""
         rng = np.random.default_rng(self.seed)
         return rng.integers(0, 256, (STEPS, BATCH, *self.options["input_shape"]), np.uint8)
 
-    def images(self):
-        """The same as the network takes them: float32 from -1 to 1."""
+    def images(self) -> np.ndarray:
+        """Return the same, scaled for the network: float32 from -1 to 1."""
         scale, offset = SCALING
         return (self.pixels() * scale + offset).astype("float32")
 
-    def labels(self):
-        """A class for each picture: int64 (STEPS, BATCH)."""
+    def labels(self) -> np.ndarray:
+        """Return a class for each image: int64 (STEPS, BATCH)."""
         return np.random.default_rng(self.seed).integers(0, self.options["num_classes"], (STEPS, BATCH))
 
 
-def draw_weights(network, seed):
-    """Weights from NumPy in their order, so that activations stay near 1: He normal, and no statistic trivial."""
+@dataclass(frozen=True)
+class Reference:
+    """The result of the judge, a network's twin in plain PyTorch. The reference values are in the case's folder."""
+
+    case: Case
+    yardstick: dict[str, float]  # quantity -> distance of the twin from itself, by rounding alone
+    automatic_names: list[str]  # of layers
+    full_size: float  # distance of the logits of one image, at the published input shape and number of classes
+    parameters: int  # that train, at full size
+    depth: int  # layers with weights
+
+
+def draw_weights(network: "keras.Model", seed: int) -> list[np.ndarray]:
+    """Draw weights in the order of `network.weights`: He normal, so that activations stay near 1."""
     rng = np.random.default_rng(seed)
     return [draw(rng, weight.name, weight.shape) for weight in network.weights]
 
 
-def draw(rng, name, shape):
+def draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name in ("gamma", "moving_variance"):
         return rng.uniform(0.5, 1.5, shape).astype("float32")
-    deviation = (2 / math.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
-    return rng.standard_normal(shape, "float32") * np.float32(deviation)
+    std = (2 / math.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
+    return rng.standard_normal(shape, "float32") * np.float32(std)

@@ -1,97 +1,63 @@
-"""What a verification found, for people: lines as it goes, a table at the end."""
+"""The report of a verification: a line for each network as it comes, and a table at the end."""
 
-import contextlib
 import datetime
 import json
 import os
 import platform
-import sys
-import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kerasnets.proof.parameter_counts import PUBLISHED
-from kerasnets.proof.verification import (
+from kerasnets.models.registry import FORMS, Form
+from kerasnets.proof.verdict import (
     DEPTH_TO_COMPILE_TWICE,
     QUANTITIES,
-    STEPS_IN_WORDS,
     TIMES_THE_YARDSTICK,
     TOLERANCE,
     TOLERANCE_OF_FLOAT64,
     WELL_CONDITIONED,
     Proof,
     largest,
-    running_workers,
-    verify,
-    versions,
 )
-from kerasnets.runtime.atomic import check_writable, whole_file
+from kerasnets.runtime.atomic import whole_file
 
-ROWS_OF_A_PROCESS = 16  # TensorFlow keeps what it has compiled: its process came to 12 GB after 57 networks
+STEPS_IN_WORDS = "three steps"
 
 # quantity -> heading of its column
 HEADINGS = {"logits": "logits", "training_logits": "in training", "gradients": "gradients", "steps": STEPS_IN_WORDS}
 
 
-def prove(rows, out=None, stream=sys.stdout):
-    """Prove `rows` of PUBLISHED, a line for each on `stream`; return the Report, in `out` as Markdown too.
-
-    While it grows, the table stands beside `out` as <name>-partial.<suffix>; an earlier `out` is kept to the end.
-    Raises OSError where a file cannot be written.
-    """
-    started = time.monotonic()
-    partial = out and Path(out).with_stem(f"{Path(out).stem}-partial")
-    if out:
-        check_writable(out)
-    proofs = []
-    with Lines(rows, stream) as lines, contextlib.closing(proofs_of(rows)) as found:
-        for proof, package_versions in found:
-            lines.show(proof)
-            proofs.append(proof)
-            report = Report(proofs, package_versions, time.monotonic() - started)
-            if out:
-                report.save(partial)
-    if out:
-        os.replace(partial, out)
-    return report
-
-
-def proofs_of(rows):
-    """Yield (Proof, versions by backend) of each row, from processes that are begun anew now and then."""
-    for first in range(0, len(rows), ROWS_OF_A_PROCESS):
-        with running_workers() as workers:
-            package_versions = versions(workers)
-            for proof in verify(rows[first : first + ROWS_OF_A_PROCESS], workers):
-                yield proof, package_versions
-
-
 class Lines:
-    """A line for each proof as it comes, and a bar below where a person looks on."""
+    """Prints a line for each proof, above a progress bar if the stream is a terminal."""
 
-    def __init__(self, rows, stream):
-        self.width = max(len(row.title) for row in rows)
+    def __init__(self, forms: Sequence[Form], stream: TextIO) -> None:
+        self.width = max(len(form.title) for form in forms)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=Console(file=stream), transient=True, disable=not stream.isatty(),
         )  # fmt: skip
-        self.task = self.bar.add_task("proving", total=len(rows))
+        self.task = self.bar.add_task("proving", total=len(forms))
 
-    def __enter__(self):
+    def __enter__(self) -> "Lines":
         headings = [f"{heading:>18}" for heading in HEADINGS.values()]
         self.print(f"{'network':{self.width}}{''.join(headings)}{'files':>9}{'full size':>11}")
         self.bar.start()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.bar.stop()
 
-    def print(self, line):
-        self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)  # above the bar
+    def print(self, line: str) -> None:
+        self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, proof):
+    def show(self, proof: Proof) -> None:
         cells = [f"{measured(proof, quantity):>18}" for quantity in QUANTITIES]
         verdict = "proven" if not proof.faults else "FAULTY"
         self.print(
@@ -102,8 +68,8 @@ class Lines:
         self.bar.advance(self.task)
 
 
-def measured(proof, quantity):
-    """The worst of all backends and layouts; PyTorch's own in brackets."""
+def measured(proof: Proof, quantity: str) -> str:
+    """The worst distance of all backends and layouts, and PyTorch's own in brackets."""
     own = f" ({proof.pytorch[quantity]:.1e})" if quantity in proof.pytorch else ""
     return f"{proof.worst(quantity):.1e}{own}"
 
@@ -113,33 +79,33 @@ class Report:
     """All proofs of one verification."""
 
     proofs: list[Proof]
-    versions: dict[str, dict[str, str]]  # backend -> package -> version
+    versions: Mapping[str, Mapping[str, str]]  # backend -> package -> version
     seconds: float
 
     @property
-    def proven(self):
+    def proven(self) -> int:
         return sum(not proof.faults for proof in self.proofs)
 
-    def line(self):
-        """The result as one greppable line."""
+    def line(self) -> str:
+        """Return the result as one greppable line."""
         return (
             f"result networks={len(self.proofs)} proven={self.proven} faulty={len(self.proofs) - self.proven} "
             f"backends={','.join(self.versions)} seconds={self.seconds:.0f}"
         )
 
-    def json(self):
-        """A list of the proofs; what is no finite number, as the distance of what could not be measured, is null."""
+    def json(self) -> str:
+        """Return a list of the proofs. A number that is not finite, as without a measurement, is null."""
         text = json.dumps([proof.as_dict() for proof in self.proofs])
         return json.dumps(json.loads(text, parse_constant=lambda constant: None), indent=1)
 
-    def save(self, path):
-        """Write the table as Markdown. Raises OSError where the file cannot be written."""
+    def save(self, path: str | Path) -> None:
+        """Write the table as Markdown. Raises OSError if the file cannot be written."""
         with whole_file(path) as part:
             part.write_text(self.markdown(), encoding="utf-8")
 
-    def markdown(self):
+    def markdown(self) -> str:
         proven = {proof.network for proof in self.proofs}
-        others = [row.title for row in PUBLISHED if row.title not in proven]
+        others = [form.title for form in FORMS if form.title not in proven]
         return "\n".join(
             [
                 "# The proof",
@@ -147,7 +113,7 @@ class Report:
                 f"Generated by `python scripts/verify.py` on {datetime.date.today()}; not written by hand.",
                 "",
                 EXPLANATION,
-                f"Machine: {machine()}. Versions: {'; '.join(map(said, self.versions.values()))}. "
+                f"Machine: {machine()}. Versions: {'; '.join(map(in_words, self.versions.values()))}. "
                 f"{self.proven} of {len(self.proofs)} proven, in {self.seconds / 60:.0f} minutes."
                 + (f" Not run: {', '.join(others)}." if others else ""),
                 "",
@@ -160,8 +126,8 @@ class Report:
             ]
         )
 
-    def table(self):
-        """Markdown rows, one for each network."""
+    def table(self) -> Iterator[str]:
+        """Yield Markdown lines: the head, and a row for each network."""
         yield "| network | input | parameters | " + " | ".join(HEADINGS.values()) + " | files | full size | verdict |"
         yield "|---" * (len(HEADINGS) + 6) + "|"
         for proof in self.proofs:
@@ -171,7 +137,7 @@ class Report:
             verdict = "; ".join(proof.faults) or "proven" + f" ({proof.left_out})" * bool(proof.left_out)
             yield f"| `{proof.network}` | {shape} | {counted} | {' | '.join(cells)} | {last} | {verdict} |"
 
-    def table_of_backends(self):
+    def table_of_backends(self) -> Iterator[str]:
         yield "| backend and layout | " + " | ".join(HEADINGS.values()) + " |"
         yield "|---" * (len(HEADINGS) + 1) + "|"
         for where in dict.fromkeys(where for proof in self.proofs for where in proof.keras):
@@ -180,12 +146,12 @@ class Report:
             yield f"| {where} | {' | '.join(f'{distance:.1e}' for distance in worst)} |"
 
 
-def said(package_versions):
-    return ", ".join(f"{name} {version}" for name, version in package_versions.items())
+def in_words(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def machine():
-    """The kind of machine, without its name."""
+def machine() -> str:
+    """Describe the kind of machine, without its name."""
     return f"{os.cpu_count()} CPU cores, {platform.machine()}, {platform.system()}"
 
 

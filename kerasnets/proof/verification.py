@@ -1,132 +1,147 @@
-"""The proof that each network is the right one, and the same one, on every backend and in either layout.
+"""The proof of networks: each backend, in both layouts, against the network's twin in plain PyTorch.
 
-The judge is the network's twin in plain PyTorch, computed in float64. The logits are those of float32, gradients and
-steps those of float64. The yardstick is how far PyTorch's own rounding takes the twin from itself, which is far in a
-deep network: nobody can be asked to be much nearer. Weights and pictures come from NumPy. Each backend works in a
-process of its own.
+`prove` reads top-down. The reference values are the twin's, computed in float64. Logits are compared in float32,
+gradients and steps in float64. The yardstick is the distance between the twin in float32 and in float64, which is large
+in a deep network: Keras cannot be expected to be much nearer. Weights and images come from NumPy.
+
+Each backend works in a process of its own. This process imports no framework: it names the functions that they run.
 """
 
-import collections
 import contextlib
-import dataclasses
-import fnmatch
+import importlib
 import logging
-import math
+import os
 import shutil
+import sys
 import tempfile
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
+from typing import Any, TextIO
 
-import numpy as np
-
-from kerasnets.errors import nearest_first
-from kerasnets.proof.parameter_counts import PUBLISHED
+from kerasnets.models.registry import Form
+from kerasnets.proof.case import Case, Reference
+from kerasnets.proof.report import Lines, Report
+from kerasnets.proof.verdict import DEPTH_TO_COMPILE_TWICE, Proof
 from kerasnets.runtime import provenance
+from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.backends import BACKENDS, LAYOUTS, is_installed
 from kerasnets.runtime.processes import Worker
 
-QUANTITIES = ("logits", "training_logits", "gradients", "steps")  # steps: what three of SGD changed
+Workers = Mapping[str, Worker]  # backend -> its process
 
-STEPS_IN_WORDS = "three steps"
-TOLERANCE = 1e-5  # of the logits in inference, of a file's too, in float32, which rounds at 6e-8
-TOLERANCE_OF_FLOAT64 = 1e-9  # of gradients and steps, in float64, which rounds at 1e-16
-DEPTH_TO_COMPILE_TWICE = 100  # layers with weights; deeper networks are measured in one layout where that must compile
-TIMES_THE_YARDSTICK = 4  # how much further from the float64 twin than the float32 twin logits in training may be
-WELL_CONDITIONED = 1e-2  # the yardstick itself stays below, or the comparison would say nothing
+AT_A_TIME = 2  # networks, so that no process waits long for the others
+FORMS_OF_A_PROCESS = 16  # TensorFlow keeps what it has compiled: its process came to 12 GB after 57 networks
 
 
-@dataclass(frozen=True)
-class Proof:
-    """What was found of one network. Distances are as in measuring.distances, by quantity."""
+def prove(forms: Sequence[Form], out: str | Path | None = None, stream: TextIO = sys.stdout) -> Report:
+    """Prove networks, with a line for each on `stream`, and return the Report.
 
-    network: str
-    input_shape: tuple[int, ...] = ()
-    parameters: int = 0
-    published: int | None = None
-    full_size: float = math.nan  # how far the logits of one picture lie from the twin's, at full size, on torch
-    pytorch: dict[str, float] = field(default_factory=dict)  # the yardstick: the twin in float32, from that in float64
-    keras: dict[str, dict[str, float]] = field(default_factory=dict)  # "backend layout" -> from the twin in float64
-    unmoved: dict[str, list[str]] = field(default_factory=dict)  # "backend layout" -> weights that a step left as is
-    files: dict[str, float] = field(default_factory=dict)  # "saver to loader, format" -> distance of the logits
-    automatic_names: list[str] = field(default_factory=list)  # of layers
-    left_out: str = ""  # what was not measured, and why
-    broken: str = ""  # what went wrong before anything could be measured
+    Args:
+        forms: At least one network, as models.forms() gives them.
+        out: The file for the table, as Markdown. While the table grows, it is <name>-partial.<suffix>, and an earlier
+            `out` is kept to the end.
+        stream: For the lines, and for a progress bar if it is a terminal.
 
-    def worst(self, quantity):
-        """The largest distance over backends and layouts; NaN where nothing was measured."""
-        return largest([distances[quantity] for distances in self.keras.values()])
-
-    @property
-    def worst_file(self):
-        return largest(list(self.files.values()))
-
-    def allowed(self, quantity):
-        tolerance = TOLERANCE if "logits" in quantity else TOLERANCE_OF_FLOAT64
-        return tolerance if quantity == "logits" else max(tolerance, TIMES_THE_YARDSTICK * self.pytorch[quantity])
-
-    @property
-    def faults(self):
-        """What is wrong, in words; nothing in a network that is proven. A distance that is no number is a fault."""
-        if self.broken:
-            return [self.broken]
-        far = [
-            f"{quantity} of {where} lie {distances[quantity]:.1e} apart; allowed are {self.allowed(quantity):.1e}"
-            for where, distances in self.keras.items()
-            for quantity in QUANTITIES
-            if not distances[quantity] <= self.allowed(quantity)
-        ]
-        far += [
-            f"PyTorch's own {quantity} lie {distance:.1e} apart: the case is ill-conditioned"
-            for quantity, distance in self.pytorch.items()
-            if not distance <= WELL_CONDITIONED
-        ]
-        if not self.full_size <= TOLERANCE:
-            far.append(f"logits at full size lie {self.full_size:.1e} apart; allowed are {TOLERANCE:.1e}")
-        far += [f"file {way} is {d:.1e} apart" for way, d in self.files.items() if not d <= TOLERANCE]
-        wrong = [f"one step on {where} left {', '.join(names)}" for where, names in self.unmoved.items() if names]
-        if self.published not in (None, self.parameters):
-            wrong.append(f"{self.parameters:,} parameters; published are {self.published:,}")
-        if self.automatic_names:
-            wrong.append(f"automatic layer names: {', '.join(self.automatic_names)}")
-        return far + wrong
-
-    def as_dict(self):
-        return dataclasses.asdict(self) | {"faults": self.faults}
-
-
-def largest(distances):
-    """NaN where one of them is, or where there is none: Python's max would pass over it."""
-    return float(np.max(distances)) if distances else math.nan
-
-
-def rows_of(patterns):
-    """The rows of PUBLISHED whose networks fit one of the shell-style patterns; all of them without a pattern.
-
-    Raises ValueError for a pattern that fits none.
+    Raises:
+        OSError: The file cannot be written.
+        ImportError: torch or torchvision is not installed.
     """
-    for pattern in patterns:
-        if not fnmatch.filter([row.name for row in PUBLISHED], pattern):
-            names = list(dict.fromkeys(row.name for row in PUBLISHED))
-            raise ValueError(f"unknown model {pattern!r}; choose one of: {nearest_first(pattern, names)}")
-    return [row for row in PUBLISHED if not patterns or any(fnmatch.fnmatchcase(row.name, p) for p in patterns)]
+    started = time.monotonic()
+    partial = Path(out).with_stem(f"{Path(out).stem}-partial") if out else None
+    if out:
+        check_writable(out)
+    proofs: list[Proof] = []
+    with Lines(forms, stream) as lines:
+        for first in range(0, len(forms), FORMS_OF_A_PROCESS):
+            with running_workers() as workers:
+                versions = versions_of(workers)
+                for proof in verify(forms[first : first + FORMS_OF_A_PROCESS], workers):
+                    lines.show(proof)
+                    proofs.append(proof)
+                    report = Report(proofs, versions, time.monotonic() - started)
+                    if partial:
+                        report.save(partial)
+    if out and partial:
+        os.replace(partial, out)
+    return report
 
 
-def installed_backends():
-    """The backends to prove networks on. Raises ImportError where torch and torchvision, the judges', are missing."""
-    for package in ("torch", "torchvision"):
-        if not is_installed(package):
-            raise ImportError(f"{package}, which judges, is not installed: pip install torch torchvision")
-    return tuple(backend for backend in BACKENDS if is_installed(backend))
+def verify(forms: Sequence[Form], workers: Workers, layouts: Sequence[str] = LAYOUTS) -> Iterator[Proof]:
+    """Yield the Proof of each network, in order.
+
+    Args:
+        forms: Networks, as models.forms() gives them.
+        workers: A process for each backend; the process of torch also computes the twins.
+        layouts: The layouts in which each backend computes.
+    """
+    with tempfile.TemporaryDirectory(prefix="kerasnets-proof-", ignore_cleanup_errors=True) as folder:
+        threads = ThreadPoolExecutor(AT_A_TIME)
+        try:
+            folders = [Path(folder) / str(number) for number in range(len(forms))]
+            yield from threads.map(lambda form, folder: verify_one(form, folder, workers, layouts), forms, folders)
+        finally:  # if the caller stops early, it also ends the processes that the threads wait for
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str]) -> Proof:
+    """Judge, measure on each backend, exchange files, and return the Proof; an error on the way is its only fault."""
+    try:
+        reference: Reference = result_of("judge", call_in(workers["torch"], "reference.judge", form, folder))
+        case, left_out = reference.case, ""
+        compiled_layouts = layouts
+        if reference.depth > DEPTH_TO_COMPILE_TWICE and len(layouts) > 1 and len(workers) > 1:
+            compiled_layouts = layouts[:1]
+            minutes = f"{reference.depth} layers take TensorFlow and JAX minutes to compile"
+            left_out = f"{layouts[-1]} on torch alone: {minutes}"
+        measuring = {
+            f"{backend} {layout}": call_in(worker, "distances.measure", case, layout)
+            for backend, worker in workers.items()
+            for layout in (layouts if backend == "torch" else compiled_layouts)
+        }
+        saving = {backend: call_in(worker, "distances.save_files", case) for backend, worker in workers.items()}
+        measured = {where: result_of(where, future) for where, future in measuring.items()}
+        return Proof(
+            network=form.title,
+            input_shape=case.options["input_shape"],
+            parameters=reference.parameters,
+            full_size=reference.full_size,
+            published=form.parameters,
+            pytorch=reference.yardstick,
+            keras={where: distances for where, (distances, _) in measured.items()},
+            unmoved={where: names for where, (_, names) in measured.items()},
+            files=read_by_the_next(saving, case, workers),
+            automatic_names=reference.automatic_names,
+            left_out=left_out,
+        )
+    except Exception as error:
+        return Proof(form.title, broken=" ".join((str(error) or repr(error)).split()))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_by_the_next(saving: Mapping[str, Future[list[Path]]], case: Case, workers: Workers) -> dict[str, float]:
+    """Let each backend load the files of the one before it: {"saver to loader, format": distance of the logits}."""
+    savers = list(saving)
+    loading = {
+        f"{saver} to {loader}": call_in(workers[loader], "distances.load_files", saving[saver].result(), case)
+        for saver, loader in zip(savers, savers[1:] + savers[:1], strict=True)
+    }
+    return {f"{way}, {suffix}": d for way, future in loading.items() for suffix, d in future.result().items()}
+
+
+# ---- the processes ----
 
 
 @contextlib.contextmanager
-def running_workers():
-    """backend -> Worker for each installed one; ended on leaving."""
-    workers = {backend: Worker(backend, quietly) for backend in installed_backends()}
+def running_workers() -> Iterator[Workers]:
+    """Start a Worker for each installed backend, and end them on leaving."""
+    workers = {backend: Worker(backend, silence_tensorflow) for backend in installed_backends()}
     try:
         yield workers
-    except BaseException:  # Ctrl-C among them: what is being measured would take minutes
+    except BaseException:  # Ctrl-C among them: the measurements under way would take minutes
         for worker in workers.values():
             worker.kill()
         raise
@@ -134,136 +149,39 @@ def running_workers():
         worker.close()
 
 
-def quietly():
-    """Keep TensorFlow from telling that it compiles anew for each network."""
+def installed_backends() -> tuple[str, ...]:
+    """Return the installed backends. Raise ImportError without torch and torchvision, which the twins need."""
+    for package in ("torch", "torchvision"):
+        if not is_installed(package):
+            raise ImportError(f"{package}, which the proof needs, is not installed: pip install torch torchvision")
+    return tuple(backend for backend in BACKENDS if is_installed(backend))
+
+
+def silence_tensorflow() -> None:
+    """Drop TensorFlow's warning, for each network, that it compiles again."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
-def verify(rows, workers, layouts=LAYOUTS):
-    """Yield the Proof of each row of PUBLISHED, one by one. Two are under way at a time, so that no process waits long.
-
-    workers: backend -> Worker, torch among them: the twins are its.
-    """
-    with tempfile.TemporaryDirectory(prefix="kerasnets-proof-") as folder:
-        folders = [Path(folder) / str(number) for number in range(len(rows))]
-        under_way, judged = collections.deque(), submit_judge(workers, rows[0], folders[0])
-        for number, row in enumerate(rows):
-            under_way.append((row, folders[number], started(judged, layouts, workers)))
-            if number + 1 < len(rows):
-                judged = submit_judge(workers, rows[number + 1], folders[number + 1])
-            if number:
-                yield finished(*under_way.popleft(), workers)
-        yield finished(*under_way.popleft(), workers)
+def call_in(worker: Worker, function: str, *args: object) -> Future[Any]:
+    """Start "module.function" of this room in a process; its module imports frameworks, which this process must not."""
+    return worker.submit(call, function, *args)
 
 
-def submit_judge(workers, row, folder):
-    """The Future of what `judge` returns; the Exception where its process has ended."""
+def call(function: str, *args: object) -> Any:
+    module, name = function.split(".")
+    return getattr(importlib.import_module(f"kerasnets.proof.{module}"), name)(*args)
+
+
+def result_of(where: str, future: Future[Any]) -> Any:
+    """Return the result of `future`; an Exception says where it was raised."""
     try:
-        return workers["torch"].submit(judge, row, folder)
-    except Exception as error:
-        return error
-
-
-def started(judged, layouts, workers):
-    """What `begin` returns; an Exception is returned too: it is told as a fault, and the other networks are proven."""
-    try:
-        return begin(judged, layouts, workers)
-    except Exception as error:
-        return error
-
-
-def finished(row, folder, begun, workers):
-    """The Proof of `row`, broken where anything went wrong."""
-    try:
-        return proof_of(row, begun, workers)
-    except Exception as error:
-        return Proof(row.title, broken=" ".join((str(error) or repr(error)).split()))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def begin(judged, layouts, workers):
-    """Wait for the judge, and hand what is to be measured to the processes.
-
-    Returns (Case, verdict, Futures of measurements by where, Futures of files by backend, what is left out).
-    """
-    case, *verdict, depth = result_of("judge", judged)
-    compiled = depth > DEPTH_TO_COMPILE_TWICE and len(layouts) > 1
-    measured = {
-        f"{backend} {layout}": worker.submit(measure, case, layout)
-        for backend, worker in workers.items()
-        for layout in (layouts[:1] if compiled and backend != "torch" else layouts)
-    }
-    saved = {backend: worker.submit(save_files, case) for backend, worker in workers.items()}
-    reason = f"{layouts[-1]} on torch alone: {depth} layers take TensorFlow and JAX minutes to compile"
-    return case, verdict, measured, saved, reason if compiled and len(workers) > 1 else ""
-
-
-def proof_of(row, begun, workers):
-    """Wait for the measurements, have each backend's files read by the next backend, and return the Proof."""
-    if isinstance(begun, Exception):
-        raise begun
-    case, (yardstick, automatic_names, (full_size, parameters)), measured, saved, left_out = begun
-    measured = {where: result_of(where, future) for where, future in measured.items()}
-    savers = list(saved)
-    read = {
-        f"{saver} to {loader}": workers[loader].submit(load_files, saved[saver].result(), case)
-        for saver, loader in zip(savers, savers[1:] + savers[:1], strict=True)
-    }
-    return Proof(
-        network=row.title,
-        input_shape=case.options["input_shape"],
-        parameters=parameters,
-        full_size=full_size,
-        published=row.parameters,
-        pytorch=yardstick,
-        keras={where: distances for where, (distances, _) in measured.items()},
-        unmoved={where: names for where, (_, names) in measured.items()},
-        files={f"{way}, {suffix}": d for way, future in read.items() for suffix, d in future.result().items()},
-        automatic_names=automatic_names,
-        left_out=left_out,
-    )
-
-
-def result_of(where, future):
-    """What `future` gives; its Exception, which may stand in its place, tells where it was."""
-    try:
-        if isinstance(future, Exception):
-            raise future
         return future.result()
     except Exception as error:
         raise RuntimeError(f"{where}: {error!r}") from error
 
 
-# ---- what the processes run: these modules import frameworks, which this process must not ----
-
-
-def judge(row, folder):
-    from kerasnets.proof import reference
-
-    return reference.judge(row, folder)
-
-
-def measure(case, layout):
-    from kerasnets.proof import distances
-
-    return distances.measure(case, layout)
-
-
-def save_files(case):
-    from kerasnets.proof import distances
-
-    return distances.save_files(case)
-
-
-def load_files(*saved):
-    from kerasnets.proof import distances
-
-    return distances.load_files(*saved)
-
-
-def versions(workers):
-    """backend -> package -> version; torchvision, which judges, among those of torch."""
-    found = {backend: worker(provenance.versions) for backend, worker in workers.items()}
-    found["torch"] |= {"torchvision": metadata.version("torchvision")}
-    return found
+def versions_of(workers: Workers) -> dict[str, dict[str, str]]:
+    """Return backend -> package -> version; torchvision, of which some twins are, is among the packages of torch."""
+    versions = {backend: worker(provenance.versions) for backend, worker in workers.items()}
+    versions["torch"] |= {"torchvision": metadata.version("torchvision")}
+    return versions

@@ -16,7 +16,7 @@ import pytest
 
 from kerasnets import errors
 from kerasnets.cli import app
-from kerasnets.proof.parameter_counts import PUBLISHED
+from kerasnets.models.registry import NETWORKS
 from kerasnets.recipes import RECIPES
 from kerasnets.runtime.backends import BACKENDS
 from kerasnets.training import checkpoints
@@ -187,7 +187,7 @@ def test_long_names_are_shortened(tmp_path):
     ("vgg7_", {"vgg7_bn", "vgg7"}),
 ])  # fmt: skip
 def test_of_many_choices_the_nearest_are_named_in_full(name, first):
-    known = list(dict.fromkeys(row.name for row in PUBLISHED))
+    known = list(NETWORKS)
     text = errors.nearest_first(name, known)
     assert set(text.split(", ")[: len(first)]) == first
     assert len(text) <= 100

@@ -9,7 +9,7 @@ import pytest
 
 from kerasnets.cli import app, main
 from kerasnets.data import DATASETS
-from kerasnets.proof.parameter_counts import PUBLISHED
+from kerasnets.models.registry import NETWORKS
 from kerasnets.recipes import RECIPES
 from kerasnets.saving import shipped
 from tests.cli.test_app import environment, only_line
@@ -101,7 +101,7 @@ def test_the_lists_name_all_networks_recipes_data_sets_and_shipped_models(tmp_pa
     done = run(tmp_path, "list", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     lists = json.loads(done.stdout)
-    assert list(lists["networks"]) == list(dict.fromkeys(network.name for network in PUBLISHED))
+    assert list(lists["networks"]) == list(NETWORKS)
     assert lists["networks"]["lenet5"] == {"input": "28x28x1", "classes": 10, "parameters": 61_706}
     assert list(lists["recipes"]) == list(RECIPES)
     assert list(lists["datasets"]) == list(DATASETS)

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from kerasnets.models.registry import NETWORKS
 from kerasnets.project import results, tables
-from kerasnets.proof.parameter_counts import MAIN
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT
 from tests.docs.pages import DOCS, PAGES, README, WITHOUT_LESSONS, blocks, commands, text
@@ -52,9 +52,9 @@ def test_the_python_that_stands_here_runs(tmp_path, block):
 
 def test_every_network_stands_in_the_table_with_its_parameters():
     lines = text(DOCS / "networks.md").splitlines()
-    for name, row in MAIN.items():
+    for name, form in NETWORKS.items():
         [line] = [line for line in lines if line.startswith(f"| `{name}` |")]
-        assert line.endswith(f"| {'x'.join(map(str, row.input_shape))} | {row.parameters:,} |")
+        assert line.endswith(f"| {'x'.join(map(str, form.input_shape))} | {form.parameters:,} |")
 
 
 def test_the_tables_of_results_are_those_of_the_runs_that_are_listed():

@@ -1,14 +1,17 @@
 """Each network is the one that its source describes, and the same on every backend and in either layout.
 
-All that is asked here is asked of the whole registry; a new network needs a row in kerasnets/published.py and a twin.
+These tests run over the whole registry; a new network needs a row in kerasnets/models/registry.py and a twin.
 """
+
+import dataclasses
+import inspect
 
 import numpy as np
 import pytest
 
 import kerasnets
+from kerasnets.models.registry import FORMS, NETWORKS, networks_table
 from kerasnets.proof import verification
-from kerasnets.proof.parameter_counts import MAIN, PUBLISHED
 
 # Proven in every run; the others, DenseNet among them, by `pytest -m whole_registry`.
 IN_EVERY_RUN = (
@@ -20,14 +23,24 @@ IN_EVERY_RUN = (
 # ---- run in the workers ----
 
 
-def names_of_models():
-    return kerasnets.list_models()
-
-
 def twins_that_exist():
     from kerasnets.proof import twins
 
     return [name for name in kerasnets.list_models() if callable(twins.builder_of(name))]
+
+
+def signatures(name):
+    """The parameters of the builder and of the twin: name, kind, default."""
+    from kerasnets.models import builders
+    from kerasnets.proof import twins
+
+    form = dataclasses.replace(NETWORKS[name], depth=None, fixed={})
+    of_both = inspect.signature(builders.builder_of(form)), inspect.signature(twins.builder_of(name))
+    return [[(p.name, p.kind.name, p.default) for p in each.parameters.values()] for each in of_both]
+
+
+def docs_of_builders():
+    return {name: builder.__doc__ for name, builder in kerasnets.models.MODELS.items()}
 
 
 def options_and_smallest(name, options):
@@ -39,9 +52,7 @@ def options_and_smallest(name, options):
 def error_of_unlisted(name, options):
     from unittest import mock
 
-    from kerasnets import models
-
-    with mock.patch.dict(models.SMALLEST, {name: 1}):
+    with mock.patch.dict(NETWORKS, {name: dataclasses.replace(NETWORKS[name], smallest=1)}):
         return build_error(name, options)
 
 
@@ -119,32 +130,57 @@ def deviations(name, layers, options):
 # ---- tests ----
 
 
-def test_every_network_has_a_count_from_outside(workers):
-    assert sorted(MAIN) == workers["torch"](names_of_models)
+def test_every_network_has_a_published_number_of_parameters():
+    assert sorted(NETWORKS) == kerasnets.list_models()
+    assert all(form.parameters and form.source and form.description for form in NETWORKS.values())
 
 
 def test_every_network_has_a_twin(workers):
-    assert workers["torch"](twins_that_exist) == sorted(MAIN)
+    assert workers["torch"](twins_that_exist) == sorted(NETWORKS)
 
 
-@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.title)
-def test_parameters_are_those_that_are_published(workers, row):
-    shape = {"input_shape": row.input_shape, "num_classes": row.num_classes}
-    count, output_shape, compiled, name, _ = workers["torch"](parameters, row.name, shape | row.options)
-    assert (row.parameters or count, compiled, name) == (count, False, row.name)
-    assert (output_shape[0] if row.options.get("auxiliary_heads") else output_shape) == (None, row.num_classes)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_depth_shape_and_classes_come_first_and_options_by_keyword_in_builder_and_twin(workers, name):
+    builder, twin = workers["torch"](signatures, name)
+    assert builder == twin
+    first = ["depth"] * (NETWORKS[name].depth is not None) + ["input_shape", "num_classes"]
+    assert [option for option, kind, _ in builder if kind == "POSITIONAL_OR_KEYWORD"] == first
+    assert {kind for _, kind, _ in builder[len(first) :]} <= {"KEYWORD_ONLY"}
 
 
-@pytest.mark.parametrize("row", MAIN.values(), ids=MAIN)
-def test_the_main_form_is_what_build_gives_without_options(workers, row):
-    count, output_shape, *_, input_shape = workers["torch"](parameters, row.name, {})
-    assert (count, output_shape, input_shape) == (row.parameters, (None, row.num_classes), row.input_shape)
+def test_every_builder_has_the_docstring_of_its_function(workers):
+    docs = workers["torch"](docs_of_builders)
+    assert sorted(docs) == sorted(NETWORKS)
+    assert docs["vgg16"].startswith("Build the VGG with `depth` weighted layers")
+    assert all(doc.startswith("Build ") for doc in docs.values())
 
 
-# Where TensorFlow turns single convolutions of a branch, Keras' order of the weights is another than before.
+def test_the_table_of_networks_has_a_row_for_each():
+    head, _, *rows = networks_table().splitlines()
+    assert head == "| name | network | input | parameters |"
+    assert [row.split("`")[1] for row in rows] == list(NETWORKS)
+    assert "| `resnet50` | ResNet-50, with bottlenecks | 224x224x3 | 25,557,032 |" in rows
+    assert "| `dnn_tabular` | dense 5, 5, 5, for rows of numbers | 3 | 98 |" in rows
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.title)
+def test_parameters_are_as_many_as_published(workers, form):
+    shape = {"input_shape": form.input_shape, "num_classes": form.num_classes}
+    count, output_shape, compiled, name, _ = workers["torch"](parameters, form.name, shape | form.options)
+    assert (form.parameters or count, compiled, name) == (count, False, form.name)
+    assert (output_shape[0] if form.options.get("auxiliary_heads") else output_shape) == (None, form.num_classes)
+
+
+@pytest.mark.parametrize("form", NETWORKS.values(), ids=NETWORKS)
+def test_build_without_options_gives_the_main_form(workers, form):
+    count, output_shape, *_, input_shape = workers["torch"](parameters, form.name, {})
+    assert (count, output_shape, input_shape) == (form.parameters, (None, form.num_classes), form.input_shape)
+
+
+# On TensorFlow some convolutions of a branch stay in channels_last, which changes Keras' order of the weights.
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 @pytest.mark.parametrize(("name", "shape"), [("googlenet_mini", (36, 36, 1)), ("googlenet", (40, 128, 3))])
-def test_weights_keep_their_place_where_maps_are_as_wide_as_they_have_channels(worker, name, shape, layout):
+def test_weights_keep_their_place_if_maps_are_as_wide_as_they_have_channels(worker, name, shape, layout):
     assert worker(apart_in_layout, name, shape, layout) < 1e-5
 
 
@@ -158,7 +194,7 @@ def test_lenet5_has_the_layer_names_of_the_paper(workers):
     assert workers["torch"](names_of_layers, "lenet5") == ["c1", "s2", "c3", "s4", "c5", "flatten", "f6", "logits"]
 
 
-def test_lenet5_begins_with_kernels_as_pytorch_draws_them(worker):
+def test_lenet5_draws_its_kernels_as_pytorch_does(worker):
     """U(+-1/sqrt(fan_in)), torch.nn.Linear and Conv2d; each has 150 weights or more, so one is near the bound."""
     kernels, bias = worker(largest_kernels)
     assert all(0.95 < kernel <= 1 + 1e-6 for kernel in kernels)
@@ -172,38 +208,38 @@ def test_lenet5_begins_with_kernels_as_pytorch_draws_them(worker):
     ("resnet18", {}, {"stage2_block1_conv2": (2 / (9 * 128)) ** 0.5, "stage4_block2_conv1": (2 / (9 * 512)) ** 0.5}),
     # He normal by fan-in: torchvision's densenet.py
     ("densenet121", {}, {"block1_layer1_conv2": (2 / (9 * 128)) ** 0.5}),
-    # He normal by fan-in, so that their depth learns: our own choice, as their docstrings say
+    # He normal by fan-in, with which deep networks learn: our own choice, as their docstrings say
     ("nin", {}, {"stage2_conv1": (2 / (25 * 96)) ** 0.5}),
     ("googlenet", {}, {"4a_3x3": (2 / (9 * 96)) ** 0.5}),
     # N(0, 0.01): the paper of AlexNet, section 5
     ("alexnet", {"units": 64}, {"conv3": 0.01, "fc6": 0.01}),
 ])  # fmt: skip
-def test_deep_networks_begin_as_their_source_says(workers, name, options, expected):
+def test_deep_networks_draw_their_weights_as_the_source_says(workers, name, options, expected):
     found = workers["torch"](deviations, name, list(expected), options)
     for layer, deviation in expected.items():
         assert found[layer] == pytest.approx(deviation, rel=0.03)
 
 
-@pytest.mark.parametrize("row", [
-    pytest.param(row, id=row.title, marks=() if row.title in IN_EVERY_RUN else pytest.mark.whole_registry)
-    for row in PUBLISHED
+@pytest.mark.parametrize("form", [
+    pytest.param(form, id=form.title, marks=() if form.title in IN_EVERY_RUN else pytest.mark.whole_registry)
+    for form in FORMS
 ])  # fmt: skip
-def test_every_backend_and_layout_agrees_with_plain_pytorch(workers, row):
-    """Logits, gradients, three steps of SGD, files, names: see kerasnets/verification.py for what is allowed."""
-    [proof] = verification.verify([row], workers)
+def test_every_backend_and_layout_agrees_with_plain_pytorch(workers, form):
+    """Logits, gradients, three steps of SGD, files, names; kerasnets/proof/verdict.py has the tolerances."""
+    [proof] = verification.verify([form], workers)
     assert proof.faults == []
     assert len(proof.keras) == (4 if proof.left_out else 6)
     assert len(proof.files) == 6
 
 
-def test_what_is_proven_in_every_run_exists():
-    assert set(IN_EVERY_RUN) <= {row.title for row in PUBLISHED}
+def test_networks_that_are_proven_in_every_run_exist():
+    assert set(IN_EVERY_RUN) <= {form.title for form in FORMS}
 
 
 @pytest.mark.parametrize(("name", "options", "words"), [
     ("lenet6", {}, "unknown model 'lenet6'; choose one of: lenet5, "),
     ("lenet5", {"depth": 3}, "lenet5 has no option 'depth'; it takes: input_shape, num_classes"),
-    ("vgg11", {"depth": 13}, "vgg11 has no option 'depth'; it takes: head, dropout, units, filters, input_shape, num"),
+    ("vgg11", {"depth": 13}, "vgg11 has no option 'depth'; it takes: input_shape, num_classes, head, dropout, units"),
     ("vgg11", {"head": "big"}, "head must be one of: paper, compact, not 'big'"),
     ("vgg11", {"units": 0}, "units must be a whole number of at least 2, not 0"),
     ("alexnet", {"dropout": None}, "dropout must be a fraction from 0 to below 1, not None"),
@@ -223,28 +259,28 @@ def test_what_is_proven_in_every_run_exists():
     ("lenet5", {"num_classes": 0}, "num_classes must be a whole number of at least 1, not 0"),
     ("lenet5", {"layout": "nchw"}, "unknown layout 'nchw'; choose one of: channels_last, channels_first"),
 ])  # fmt: skip
-def test_what_cannot_be_built_is_said_in_one_line(workers, name, options, words):
+def test_impossible_options_are_refused_in_one_line(workers, name, options, words):
     message = workers["torch"](build_error, name, options)
     assert message.startswith(words)
     assert "\n" not in message
 
 
-def test_a_picture_that_leaves_nothing_is_told_of_where_nobody_has_listed_it(workers):
+def test_an_image_too_small_for_a_wrong_entry_of_the_registry_is_refused_too(workers):
     message = workers["torch"](error_of_unlisted, "fashion_cnn", {"input_shape": (8, 8, 1)})
     assert message.startswith("fashion_cnn cannot be built with {'input_shape': (8, 8, 1)}; are the pictures large")
 
 
-@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.title)
-def test_smallest_picture_is_the_smallest(workers, row):
-    name = row.name
-    options, side = workers["torch"](options_and_smallest, name, row.options)
-    narrow = ({"units": 8} if "units" in options else {}) | row.options
-    if len(row.input_shape) == 1:
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.title)
+def test_no_image_smaller_than_the_registry_says_can_be_built(workers, form):
+    name = form.name
+    options, side = workers["torch"](options_and_smallest, name, form.options)
+    narrow = ({"units": 8} if "units" in options else {}) | form.options
+    if len(form.input_shape) == 1:
         assert workers["torch"](build_error, name, {"input_shape": (1,)}) is None
         return
-    channels = row.input_shape[2]
+    channels = form.input_shape[2]
     assert workers["torch"](build_error, name, {"input_shape": (side, side + 1, channels), **narrow}) is None
     if side > 1:
         for smaller in ((side - 1, side, channels), (side, side - 1, channels)):
-            assert "at least" in workers["torch"](build_error, name, {"input_shape": smaller, **row.options})
+            assert "at least" in workers["torch"](build_error, name, {"input_shape": smaller, **form.options})
             assert workers["torch"](raw_builder_fails, name, smaller, narrow), smaller

@@ -1,4 +1,4 @@
-"""The proof finds what is wrong, and says where."""
+"""The proof finds each fault, and says where it is."""
 
 import dataclasses
 import json
@@ -7,9 +7,10 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from kerasnets import models
+from kerasnets.models.registry import NETWORKS
 from kerasnets.proof import report, verification
-from kerasnets.proof.parameter_counts import MAIN
-from kerasnets.proof.verification import Proof
+from kerasnets.proof.verdict import QUANTITIES, Proof
 from tests.cli.test_app import only_line, run
 
 GOOD = Proof(
@@ -34,7 +35,7 @@ def with_distance(**changed):
     )
 
 
-# what is wrong -> (proof, the fault in words)
+# fault -> (proof, the fault in words)
 FAULTS = {
     "logits": (with_distance(logits=1.1e-5), "logits of jax channels_last lie 1.1e-05 apart; allowed are 1.0e-05"),
     "NaN": (with_distance(logits=math.nan), "logits of jax channels_last lie nan apart; allowed are 1.0e-05"),
@@ -85,7 +86,7 @@ def test_a_proof_without_faults_has_none():
 
 
 def test_gradients_may_be_as_far_as_pytorchs_own_rounding_takes_it():
-    """A ResNet of 152 layers: PyTorch's float64 lies 2e-8 from itself where the pictures of a batch change places."""
+    """A ResNet of 152 layers: PyTorch's float64 is 2e-8 from itself if the images of a batch change places."""
     far = with_distance(steps=7e-8)
     assert dataclasses.replace(far, pytorch=GOOD.pytorch | {"steps": 2e-8}).faults == []
     assert len(dataclasses.replace(far, pytorch=GOOD.pytorch | {"steps": 1e-8}).faults) == 1
@@ -101,18 +102,18 @@ def test_each_fault_is_found_and_named(case):
 def test_a_wrong_layer_on_one_backend_is_found_there_and_only_there(workers):
     workers["tensorflow"](replace_lenet5, False)
     try:
-        [proof] = verification.verify([MAIN["lenet5"]], workers)
+        [proof] = verification.verify([NETWORKS["lenet5"]], workers)
     finally:
         workers["tensorflow"](replace_lenet5, True)
-    for quantity in verification.QUANTITIES:
+    for quantity in QUANTITIES:
         found = [fault for fault in proof.faults if fault.startswith(f"{quantity} of")]
         assert [fault.split()[2] for fault in found] == ["tensorflow", "tensorflow"]
         assert proof.worst(quantity) > 1e-2
 
 
 def test_a_network_that_cannot_be_judged_is_a_fault_and_the_next_is_proven(workers):
-    unknown = dataclasses.replace(MAIN["fc2layer"], name="fc3layer")
-    first, second = verification.verify([unknown, MAIN["fc2layer"]], workers)
+    unknown = dataclasses.replace(NETWORKS["fc2layer"], name="fc3layer")
+    first, second = verification.verify([unknown, NETWORKS["fc2layer"]], workers)
     assert first.faults == ["judge: KeyError('fc3layer')"]
     assert second.faults == []
 
@@ -122,8 +123,8 @@ class DeadWorker:
         raise BrokenProcessPool("terminated abruptly")
 
 
-def test_a_process_that_has_ended_is_told_for_every_network():
-    proofs = list(verification.verify([MAIN["lenet5"], MAIN["nin"]], {"torch": DeadWorker()}))
+def test_a_process_that_has_ended_is_the_fault_of_every_network():
+    proofs = list(verification.verify([NETWORKS["lenet5"], NETWORKS["nin"]], {"torch": DeadWorker()}))
     assert [(proof.network, proof.faults) for proof in proofs] == [
         ("lenet5", ["judge: BrokenProcessPool('terminated abruptly')"]),
         ("nin", ["judge: BrokenProcessPool('terminated abruptly')"]),
@@ -131,14 +132,14 @@ def test_a_process_that_has_ended_is_told_for_every_network():
 
 
 def test_patterns_choose_networks_and_their_variants():
-    assert [row.title for row in verification.rows_of(["resnet18", "lenet5"])] == [
+    assert [form.title for form in models.forms(["resnet18", "lenet5"])] == [
         "lenet5",
         "resnet18",
         "resnet18 small_stem=True",
     ]
-    assert len(verification.rows_of([])) > len(MAIN)
+    assert len(models.forms([])) > len(NETWORKS)
     with pytest.raises(ValueError, match="unknown model 'resnet19'; choose one of: resnet1"):
-        verification.rows_of(["resnet19"])
+        models.forms(["resnet19"])
 
 
 def test_the_report_shows_every_proof_and_every_fault():
@@ -149,7 +150,7 @@ def test_the_report_shows_every_proof_and_every_fault():
     cells = "9.0e-06 (1.0e-07) | 3.0e-05 (1.0e-05) | 1.0e-12 (1.0e-13) | 9.0e-12 (2.4e-12) | 1e-06 | 1e-06"
     assert f"| `net` | 28x35x1 | 10 = published | {cells} | proven |" in lines
     assert any(line.endswith("allowed are 1.0e-09 |") for line in lines)
-    assert json.loads(report.json())[0]["faults"] == []
+    assert json.loads(page.json())[0]["faults"] == []
 
 
 def test_the_script_proves_a_network_and_refuses_an_unknown_one(tmp_path):

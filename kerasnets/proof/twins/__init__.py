@@ -1,21 +1,26 @@
-"""The networks once more in torch.nn alone, from the papers and listings: the independent judge of those in Keras.
+"""The networks once more in torch.nn, from the papers and listings: an independent reference for those in Keras.
 
-Each takes torch's (n, channels, height, width) and gives logits. Where torchvision has the network, the twin is
-torchvision's. A twin has the name of the builder in `kerasnets.models`, in a file of the same name.
+A twin takes (n, channels, height, width), as PyTorch does, and gives logits. It is torchvision's if torchvision has the
+network. It has the file, the name and the arguments of its builder in `kerasnets.models`.
 """
 
 import importlib
+from collections.abc import Callable
+from typing import Any
 
-from kerasnets.models import MODELS
+from torch import nn
+
+from kerasnets.models.registry import NETWORKS
 
 
-def build(name, **options):
-    """Build the twin of the network `name`, a torch.nn.Module; `options` are those of kerasnets.build."""
-    return builder_of(name)(**getattr(MODELS[name], "keywords", {}), **options)
+def build(name: str, **options: Any) -> nn.Module:
+    """Build the twin of the network `name`, with options as in kerasnets.build."""
+    form = NETWORKS[name]
+    depth = [] if form.depth is None else [form.depth]
+    return builder_of(name)(*depth, **form.fixed, **options)
 
 
-def builder_of(name):
-    """The function that builds the twin of the network `name`."""
-    function = getattr(MODELS[name], "func", MODELS[name])
-    twins = importlib.import_module(f"kerasnets.proof.twins.{function.__module__.split('.')[-1]}")
-    return getattr(twins, function.__name__)
+def builder_of(name: str) -> Callable[..., nn.Module]:
+    """Return the function that builds the twin of the network `name`."""
+    file, function = NETWORKS[name].builder.split(".")
+    return getattr(importlib.import_module(f"kerasnets.proof.twins.{file}"), function)

@@ -1,4 +1,4 @@
-"""AlexNet in PyTorch alone, written from the paper and from the textbook: the judge of kerasnets/models/alexnet.py."""
+"""AlexNet in torch.nn, written from the paper and from the textbook; and torchvision's."""
 
 from collections import OrderedDict
 
@@ -6,7 +6,13 @@ import torchvision
 from torch import nn
 
 
-def alexnet(input_shape=(227, 227, 3), num_classes=1000, dropout=0.5, units=4096):
+def alexnet(
+    input_shape: tuple[int, int, int] = (227, 227, 3),
+    num_classes: int = 1000,
+    *,
+    dropout: float = 0.5,
+    units: int = 4096,
+) -> nn.Module:
     """Krizhevsky et al. 2012, section 3.5. PyTorch divides alpha by the 5 channels, the paper does not."""
     height, width, channels = input_shape
     return nn.Sequential(
@@ -38,7 +44,14 @@ def alexnet(input_shape=(227, 227, 3), num_classes=1000, dropout=0.5, units=4096
     )
 
 
-def alexnet_plain(input_shape=(224, 224, 1), num_classes=10, first_padding=1, dropout=0.5, units=4096):
+def alexnet_plain(
+    input_shape: tuple[int, int, int] = (224, 224, 1),
+    num_classes: int = 10,
+    *,
+    first_padding: int = 1,
+    dropout: float = 0.5,
+    units: int = 4096,
+) -> nn.Module:
     """Dive into Deep Learning, section 8.1."""
     height, width, channels = input_shape
     rows, columns = [remaining(side + 2 * first_padding) for side in (height, width)]
@@ -69,8 +82,14 @@ def alexnet_plain(input_shape=(224, 224, 1), num_classes=10, first_padding=1, dr
     )
 
 
-def alexnet_torchvision(input_shape=(224, 224, 3), num_classes=1000, dropout=0.5, units=4096):
-    """torchvision's own, of three channels; `units` other than 4096 take the place of its dense layers."""
+def alexnet_torchvision(
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    num_classes: int = 1000,
+    *,
+    dropout: float = 0.5,
+    units: int = 4096,
+) -> nn.Module:
+    """torchvision's own, for three channels; its dense layers are replaced if `units` is not 4096."""
     twin = torchvision.models.alexnet(weights=None, num_classes=num_classes, dropout=dropout)
     if units != 4096:
         twin.classifier[1] = nn.Linear(256 * 6 * 6, units)
@@ -79,8 +98,8 @@ def alexnet_torchvision(input_shape=(224, 224, 3), num_classes=1000, dropout=0.5
     return twin
 
 
-def remaining(side):
-    """How many of `side` pixels conv1 and three overlapping poolings leave: of 227, 55, 27, 13 and then 6."""
+def remaining(side: int) -> int:
+    """Return how many of `side` pixels conv1 and three overlapping poolings leave: of 227, 55, 27, 13 and then 6."""
     side = (side - 11) // 4 + 1
     for _ in range(3):
         side = (side - 3) // 2 + 1

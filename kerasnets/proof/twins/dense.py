@@ -1,4 +1,4 @@
-"""The dense networks in PyTorch alone: the judge of kerasnets/models/dense.py."""
+"""The dense networks in torch.nn, from the tutorials' listings."""
 
 import math
 from collections import OrderedDict
@@ -6,7 +6,7 @@ from collections import OrderedDict
 from torch import nn
 
 
-def dnn_mnist(input_shape=(28, 28, 1), num_classes=10):
+def dnn_mnist(input_shape: tuple[int, ...] = (28, 28, 1), num_classes: int = 10) -> nn.Module:
     """Hidden layers of 512, 256, 128 and 64, as in the tutorial's nn.Sequential."""
     return nn.Sequential(
         OrderedDict(
@@ -24,7 +24,7 @@ def dnn_mnist(input_shape=(28, 28, 1), num_classes=10):
     )
 
 
-def dnn_tabular(input_shape=(3,), num_classes=3):
+def dnn_tabular(input_shape: tuple[int, ...] = (3,), num_classes: int = 3) -> nn.Module:
     """Three hidden layers of 5 on the columns of a table."""
     (columns,) = input_shape
     return nn.Sequential(
@@ -40,7 +40,7 @@ def dnn_tabular(input_shape=(3,), num_classes=3):
     )
 
 
-def fc2layer(input_shape=(28, 28, 1), num_classes=10):
+def fc2layer(input_shape: tuple[int, ...] = (28, 28, 1), num_classes: int = 10) -> nn.Module:
     """Two hidden layers of 8, as in the course's FC2Layer."""
     return nn.Sequential(
         OrderedDict(

@@ -1,7 +1,6 @@
 """DenseNet in PyTorch: torchvision's for ImageNet, and the CIFAR networks in torch.nn alone.
 
-Source: Huang et al., CVPR 2017, arXiv:1608.06993, sections 3 (composite function,
-bottleneck, compression) and 4.
+Source: Huang et al., CVPR 2017, arXiv:1608.06993, sections 3 (composite function, bottleneck, compression) and 4.
 """
 
 import torch
@@ -9,20 +8,34 @@ import torchvision
 from torch import nn
 
 
-def densenet(depth, input_shape=(224, 224, 3), num_classes=1000, dropout=0.0):
-    """torchvision's DenseNet of this depth, of three channels, with weights drawn anew."""
+def densenet(
+    depth: int,
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    num_classes: int = 1000,
+    *,
+    dropout: float = 0.0,
+) -> nn.Module:
+    """torchvision's DenseNet of this depth, for three channels, with fresh weights."""
     return getattr(torchvision.models, f"densenet{depth}")(weights=None, num_classes=num_classes, drop_rate=dropout)
 
 
 class CifarDenseNet(nn.Module):
-    """H_l of all features before it, three times over, with `depth` weighted layers in all.
+    """Three blocks of layers H_l, each of which reads all features before it, with `depth` weighted layers in all.
 
-    The modules lie side by side under their own names; `forward` follows the paper's text.
+    All modules are direct children with names of their own; `forward` follows the paper's text.
     """
 
-    def __init__(self, depth, bottleneck=False, input_shape=(32, 32, 3), num_classes=10, dropout=0.0):
+    def __init__(
+        self,
+        depth: int,
+        input_shape: tuple[int, int, int] = (32, 32, 3),
+        num_classes: int = 10,
+        *,
+        bottleneck: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        k, theta = 12, 0.5 if bottleneck else 1
+        k, theta = 12, 0.5 if bottleneck else 1.0
         self.bottleneck = bottleneck
         self.depths = [(depth - 4) // 6] * 3 if bottleneck else [(depth - 4) // 3] * 3
         channels = 24 if bottleneck else 16
@@ -46,12 +59,12 @@ class CifarDenseNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Linear(channels, num_classes)
 
-    def composite(self, name, number, x):
-        """BN, ReLU and convolution in a row: the paper's composite function."""
+    def composite(self, name: str, number: str, x: torch.Tensor) -> torch.Tensor:
+        """BN, ReLU and convolution: the paper's composite function."""
         x = self.get_submodule(f"{name}_norm{number}")(x).relu()
         return self.get_submodule(f"{name}_conv{number}")(x)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem_conv(x)
         for block, depth in enumerate(self.depths, start=1):
             features = [x]
@@ -66,5 +79,12 @@ class CifarDenseNet(nn.Module):
         return self.logits(self.final_norm(x).relu().mean(dim=(2, 3)))
 
 
-def densenet_cifar(depth, **options):
-    return CifarDenseNet(depth, **options)
+def densenet_cifar(
+    depth: int,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    num_classes: int = 10,
+    *,
+    bottleneck: bool = False,
+    dropout: float = 0.0,
+) -> nn.Module:
+    return CifarDenseNet(depth, input_shape, num_classes, bottleneck=bottleneck, dropout=dropout)

@@ -1,11 +1,13 @@
 """GoogLeNet in torch.nn, written from the paper (arXiv:1409.4842, table 1, figures 2 and 3), and torchvision's own."""
 
+from typing import Any
+
 import torch
 import torchvision
 from torch import nn
 
 # The rows of table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj. Between them, "pool" is a max pool 3x3/2.
-TABLE_1 = (
+TABLE_1: tuple[tuple[Any, ...], ...] = (
     ("3a", 64, 96, 128, 16, 32, 32),
     ("3b", 128, 128, 192, 32, 96, 64),
     ("pool",),
@@ -23,7 +25,9 @@ TABLE_1 = (
 class GoogLeNet(nn.Module):
     """The paper's network without response normalization: logits, or (logits, aux1, aux2) with auxiliary heads."""
 
-    def __init__(self, input_shape=(224, 224, 3), num_classes=1000, auxiliary_heads=False, dropout=None):
+    def __init__(
+        self, input_shape: tuple[int, int, int], num_classes: int, auxiliary_heads: bool, dropout: float | None
+    ) -> None:
         super().__init__()
         height, width, channels = input_shape
         self.stem_conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3)
@@ -31,7 +35,8 @@ class GoogLeNet(nn.Module):
         self.stem_conv3 = nn.Conv2d(64, 192, 3, padding=1)
         self.max_pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.max_pool_same = nn.MaxPool2d(3, stride=1, padding=1)
-        channels, self.auxiliary_heads = 192, {}
+        channels = 192
+        self.auxiliary_heads: dict[str, str] = {}  # inception: the head that reads it
         for name, *filters in TABLE_1:
             if name == "pool":
                 continue
@@ -44,16 +49,16 @@ class GoogLeNet(nn.Module):
             self.add_module(f"{name}_pool_proj", nn.Conv2d(channels, n_proj, 1))
             channels = n1 + n3 + n5 + n_proj
             if auxiliary_heads and name in ("4a", "4d"):
-                self.add_auxiliary_head("aux1" if name == "4a" else "aux2", name, channels, height, width, num_classes)
+                head = self.auxiliary_heads[name] = "aux1" if name == "4a" else "aux2"
+                self.add_auxiliary_head(head, channels, height, width, num_classes)
         self.aux_pool = nn.AvgPool2d(5, stride=3)
         self.aux_dropout = nn.Dropout(0.7 if dropout is None else dropout)
         self.dropout = nn.Dropout(0.4 if dropout is None else dropout)
         self.logits = nn.Linear(channels, num_classes)
 
-    def add_auxiliary_head(self, head, name, channels, height, width, num_classes):
-        self.auxiliary_heads[name] = head
+    def add_auxiliary_head(self, head: str, channels: int, height: int, width: int, num_classes: int) -> None:
         self.add_module(f"{head}_conv", nn.Conv2d(channels, 128, 1))
-        with torch.device("meta"):  # the first three poolings and the head's, for their size alone
+        with torch.device("meta"):  # run the first three poolings and the pooling of the head for their size alone
             x = torch.empty(1, 1, (height + 1) // 2, (width + 1) // 2)
         for _ in range(3):
             x = self.max_pool(x)
@@ -61,10 +66,10 @@ class GoogLeNet(nn.Module):
         self.add_module(f"{head}_fc", nn.Linear(128 * pixels, 1024))
         self.add_module(f"{head}_logits", nn.Linear(1024, num_classes))
 
-    def layer(self, name, x):
+    def layer(self, name: str, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(self.get_submodule(name)(x))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         auxiliary_logits = []
         x = self.max_pool(self.layer("stem_conv1", x))
         x = self.max_pool(self.layer("stem_conv3", self.layer("stem_conv2", x)))
@@ -75,7 +80,7 @@ class GoogLeNet(nn.Module):
         logits = self.logits(self.dropout(x.mean((2, 3))))
         return (logits, *auxiliary_logits) if auxiliary_logits else logits
 
-    def inception(self, name, x):
+    def inception(self, name: str, x: torch.Tensor) -> torch.Tensor:
         branches = (
             self.layer(f"{name}_1x1", x),
             self.layer(f"{name}_3x3", self.layer(f"{name}_3x3_reduce", x)),
@@ -84,18 +89,30 @@ class GoogLeNet(nn.Module):
         )
         return torch.cat(branches, dim=1)
 
-    def auxiliary_head(self, head, x):
+    def auxiliary_head(self, head: str, x: torch.Tensor) -> torch.Tensor:
         x = self.layer(f"{head}_conv", self.aux_pool(x))
         x = self.aux_dropout(self.layer(f"{head}_fc", x.flatten(1)))
         return self.get_submodule(f"{head}_logits")(x)
 
 
-def googlenet(**options):
-    return GoogLeNet(**options)
+def googlenet(
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    num_classes: int = 1000,
+    *,
+    auxiliary_heads: bool = False,
+    dropout: float | None = None,
+) -> nn.Module:
+    return GoogLeNet(input_shape, num_classes, auxiliary_heads, dropout)
 
 
-def googlenet_torchvision(input_shape=(224, 224, 3), num_classes=1000, auxiliary_heads=False, dropout=None):
-    """torchvision's model, of three channels. It gives (logits, aux2, aux1) in training with auxiliary heads."""
+def googlenet_torchvision(
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    num_classes: int = 1000,
+    *,
+    auxiliary_heads: bool = False,
+    dropout: float | None = None,
+) -> nn.Module:
+    """torchvision's model, for three channels. It gives (logits, aux2, aux1) in training with auxiliary heads."""
     rates = {} if dropout is None else {"dropout": dropout, "dropout_aux": dropout}
     return torchvision.models.googlenet(
         weights=None,
@@ -108,9 +125,9 @@ def googlenet_torchvision(input_shape=(224, 224, 3), num_classes=1000, auxiliary
 
 
 class GoogLeNetMini(nn.Module):
-    """The tutorials' network for 28x28 pictures."""
+    """The tutorials' network for 28x28 images."""
 
-    def __init__(self, input_shape=(28, 28, 1), num_classes=10):
+    def __init__(self, input_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         height, width, channels = input_shape
         self.conv1 = nn.Conv2d(channels, 10, 5)
@@ -121,7 +138,7 @@ class GoogLeNetMini(nn.Module):
         height, width = (((side - 4) // 2 - 4) // 2 for side in (height, width))
         self.logits = nn.Linear(88 * height * width, num_classes)
 
-    def add_inception(self, name, channels):
+    def add_inception(self, name: str, channels: int) -> None:
         self.add_module(f"{name}_1x1", nn.Conv2d(channels, 16, 1))
         self.add_module(f"{name}_3x3_reduce", nn.Conv2d(channels, 16, 1))
         self.add_module(f"{name}_3x3_1", nn.Conv2d(16, 24, 3, padding=1))
@@ -130,12 +147,12 @@ class GoogLeNetMini(nn.Module):
         self.add_module(f"{name}_5x5", nn.Conv2d(16, 24, 5, padding=2))
         self.add_module(f"{name}_proj", nn.Conv2d(channels, 24, 1))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.inception("inception1", self.pool(torch.relu(self.conv1(x))))
         x = self.inception("inception2", self.pool(torch.relu(self.conv2(x))))
         return self.logits(x.flatten(1))
 
-    def inception(self, name, x):
+    def inception(self, name: str, x: torch.Tensor) -> torch.Tensor:
         branches = (("1x1",), ("3x3_reduce", "3x3_1", "3x3_2"), ("5x5_reduce", "5x5"), ("proj",))
         outputs = []
         for parts in branches:
@@ -146,5 +163,5 @@ class GoogLeNetMini(nn.Module):
         return torch.cat(outputs, dim=1)
 
 
-def googlenet_mini(**options):
-    return GoogLeNetMini(**options)
+def googlenet_mini(input_shape: tuple[int, int, int] = (28, 28, 1), num_classes: int = 10) -> nn.Module:
+    return GoogLeNetMini(input_shape, num_classes)

@@ -1,12 +1,12 @@
-"""LeNet-5 in PyTorch alone, written from the paper and from the tutorials: the judge of kerasnets/models/lenet.py."""
+"""LeNet-5 in torch.nn, written from the paper and from the tutorials."""
 
 from collections import OrderedDict
 
 from torch import nn
 
 
-def lenet5(input_shape=(28, 28, 1), num_classes=10):
-    """LeCun et al. 1998, figure 2: the picture is padded by 2; C5 sees all that is left of a 28x28 picture."""
+def lenet5(input_shape: tuple[int, int, int] = (28, 28, 1), num_classes: int = 10) -> nn.Module:
+    """LeCun et al. 1998, figure 2: the image is padded by 2; C5 covers the whole map of a 28x28 image."""
     height, width, channels = input_shape
     rows, columns = [(side // 2 - 4) // 2 - 4 for side in (height, width)]
     return nn.Sequential(
@@ -27,8 +27,8 @@ def lenet5(input_shape=(28, 28, 1), num_classes=10):
     )
 
 
-def lenet5_sigmoid(input_shape=(32, 32, 1), num_classes=10):
-    """The same with sigmoid, on a picture padded beforehand, C5 as a dense layer."""
+def lenet5_sigmoid(input_shape: tuple[int, int, int] = (32, 32, 1), num_classes: int = 10) -> nn.Module:
+    """The same with sigmoid, on an image padded beforehand, with C5 as a dense layer."""
     height, width, channels = input_shape
     rows, columns = [((side - 4) // 2 - 4) // 2 for side in (height, width)]
     return nn.Sequential(

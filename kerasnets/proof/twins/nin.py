@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import nn
 
 
-def nin(input_shape=(32, 32, 3), num_classes=10, dropout=0.5):
+def nin(input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10, *, dropout: float = 0.5) -> nn.Module:
     return nn.Sequential(
         OrderedDict(
             stage1_conv1=nn.Conv2d(input_shape[-1], 192, kernel_size=5, padding=2),

@@ -1,11 +1,11 @@
-"""The small convolutional networks in PyTorch alone: the judge of kerasnets/models/small.py."""
+"""The small convolutional networks in torch.nn, from the tutorials' listings."""
 
 from collections import OrderedDict
 
 from torch import nn
 
 
-def mnist_cnn(input_shape=(28, 28, 1), num_classes=10):
+def mnist_cnn(input_shape: tuple[int, int, int] = (28, 28, 1), num_classes: int = 10) -> nn.Module:
     """Chollet 2017, section 5.1."""
     height, width, channels = input_shape
     rows, columns = [((side - 2) // 2 - 2) // 2 - 2 for side in (height, width)]
@@ -27,8 +27,10 @@ def mnist_cnn(input_shape=(28, 28, 1), num_classes=10):
     )
 
 
-def baseline_cnn(input_shape=(32, 32, 3), num_classes=10, dropout=0.2):
-    """The textbook's block; Keras' own constants of batch normalization (epsilon 1e-3, momentum 0.99), as there."""
+def baseline_cnn(
+    input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10, *, dropout: float = 0.2
+) -> nn.Module:
+    """The course's block, with its constants of batch normalization, which are Keras': epsilon 1e-3, momentum 0.99."""
     height, width, channels = input_shape
     rows, columns = -(-height // 2), -(-width // 2)
     return nn.Sequential(
@@ -47,7 +49,7 @@ def baseline_cnn(input_shape=(32, 32, 3), num_classes=10, dropout=0.2):
     )
 
 
-def sigmoid_cnn(input_shape=(36, 36, 1), num_classes=10):
+def sigmoid_cnn(input_shape: tuple[int, int, int] = (36, 36, 1), num_classes: int = 10) -> nn.Module:
     """Three times convolution, sigmoid and pooling; 36 pixels shrink to 16, 6 and 1."""
     height, width, channels = input_shape
     rows, columns = [(((side - 4) // 2 - 4) // 2 - 4) // 2 for side in (height, width)]
@@ -68,26 +70,28 @@ def sigmoid_cnn(input_shape=(36, 36, 1), num_classes=10):
     )
 
 
-def small_cnn(input_shape=(28, 28, 1), num_classes=10):
+def small_cnn(input_shape: tuple[int, int, int] = (28, 28, 1), num_classes: int = 10) -> nn.Module:
     """The course's CNN with 6 features."""
     return two_convolutions(input_shape, (6, 6), (50,), num_classes)
 
 
-def fashion_cnn(input_shape=(28, 28, 1), num_classes=10):
+def fashion_cnn(input_shape: tuple[int, int, int] = (28, 28, 1), num_classes: int = 10) -> nn.Module:
     """deeplizard's network for Fashion-MNIST."""
     return two_convolutions(input_shape, (6, 12), (120, 60), num_classes)
 
 
-def cifar_net(input_shape=(32, 32, 3), num_classes=10):
+def cifar_net(input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10) -> nn.Module:
     """The network of PyTorch's tutorial "Training a Classifier"."""
     return two_convolutions(input_shape, (6, 16), (120, 84), num_classes)
 
 
-def two_convolutions(input_shape, filters, units, num_classes):
+def two_convolutions(
+    input_shape: tuple[int, int, int], filters: tuple[int, int], units: tuple[int, ...], num_classes: int
+) -> nn.Module:
     """Two 5x5 convolutions with ReLU and pooling; 28 pixels shrink to 12 and 4, 32 to 14 and 5."""
     height, width, channels = input_shape
     rows, columns = [((side - 4) // 2 - 4) // 2 for side in (height, width)]
-    modules = OrderedDict(
+    modules: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=nn.Conv2d(channels, filters[0], 5),
         relu1=nn.ReLU(),
         pool1=nn.MaxPool2d(2),

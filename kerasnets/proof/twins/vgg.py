@@ -1,12 +1,12 @@
-"""VGG in torch.nn: torchvision's own where it has the network, else from the paper's table 1 and the tutorials."""
+"""VGG in torch.nn: torchvision's networks, and the others from the paper's table 1 and the tutorials."""
 
 from collections import OrderedDict
 
 import torchvision
 from torch import nn
 
-# Table 1, with the short ones of the tutorials before it: channels of each 3x3 convolution ("c1-": 1x1), M a pooling.
-COLUMNS = {
+# Table 1, after the tutorials' two short columns: channels of each 3x3 convolution ("c1-": 1x1), M a pooling.
+COLUMNS: dict[int | str, str] = {
     7: "64 M 128 M 256 256 M",
     9: "64 M 128 M 256 256 M 512 512 M",
     11: "64 M 128 M 256 256 M 512 512 M 512 512 M",
@@ -17,11 +17,20 @@ COLUMNS = {
 }
 
 
-def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, filters=64, input_shape=(224, 224, 3),
-        num_classes=1000):  # fmt: skip
-    """torchvision's keys (features.0, classifier.6) for columns A, B, D, E with the paper's head, else Keras' names."""
+def vgg(
+    depth: int | str,
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    num_classes: int = 1000,
+    *,
+    batch_norm: bool = False,
+    head: str = "paper",
+    dropout: float | None = None,
+    units: int = 4096,
+    filters: int = 64,
+) -> nn.Module:
+    """torchvision's names (features.0, classifier.6) for columns A, B, D, E with the paper's head, else ours."""
     channels = input_shape[-1]
-    if head == "paper" and depth in (11, 13, 16, 19):
+    if head == "paper" and isinstance(depth, int) and depth >= 11:
         return of_torchvision(depth, batch_norm, num_classes, dropout, units, filters)
     network, channels = convolutions(COLUMNS[depth], channels, batch_norm, filters)
     network["average"] = nn.AdaptiveAvgPool2d((7, 7))
@@ -48,10 +57,14 @@ def vgg(depth, batch_norm=False, head="paper", dropout=None, units=4096, filters
     return nn.Sequential(network)
 
 
-def of_torchvision(depth, batch_norm, num_classes, dropout, units, filters):
-    """torchvision's network, of three channels, with other numbers of hidden units and filters where asked for."""
-    rate, build = 0.5 if dropout is None else dropout, getattr(torchvision.models, f"vgg{depth}" + "_bn" * batch_norm)
-    network = build(weights=None, init_weights=False, num_classes=num_classes, dropout=rate)
+def of_torchvision(
+    depth: int, batch_norm: bool, num_classes: int, dropout: float | None, units: int, filters: int
+) -> nn.Module:
+    """torchvision's network, for three channels; its layers are replaced if `units` or `filters` are not its own."""
+    rate = 0.5 if dropout is None else dropout
+    network = getattr(torchvision.models, f"vgg{depth}" + "_bn" * batch_norm)(
+        weights=None, init_weights=False, num_classes=num_classes, dropout=rate
+    )
     if filters != 64:
         column = torchvision.models.vgg.cfgs[{11: "A", 13: "B", 16: "D", 19: "E"}[depth]]
         column = [entry if entry == "M" else entry // 64 * filters for entry in column]
@@ -63,7 +76,8 @@ def of_torchvision(depth, batch_norm, num_classes, dropout, units, filters):
     return network
 
 
-def vgg_cifar(input_shape=(32, 32, 3), num_classes=10):
+def vgg_cifar(input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10) -> nn.Module:
+    """VGG11 of pytorch-cifar."""
     network, channels = convolutions(COLUMNS[11], input_shape[-1], batch_norm=True, first_filters=64)
     network["average"] = nn.AdaptiveAvgPool2d(1)
     network["flatten"] = nn.Flatten()
@@ -71,9 +85,12 @@ def vgg_cifar(input_shape=(32, 32, 3), num_classes=10):
     return nn.Sequential(network)
 
 
-def convolutions(column, channels, batch_norm, first_filters):
-    """The modules of one column under the names of the Keras layers, and the channels that they end in."""
-    modules, stage, number = OrderedDict(), 1, 1
+def convolutions(
+    column: str, channels: int, batch_norm: bool, first_filters: int
+) -> tuple[OrderedDict[str, nn.Module], int]:
+    """Return the modules of one column under the names of the Keras layers, and the number of channels of the last."""
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    stage, number = 1, 1
     for entry in column.split():
         if entry == "M":
             modules[f"stage{stage}_pool"] = nn.MaxPool2d(2, 2)

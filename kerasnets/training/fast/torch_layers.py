@@ -107,7 +107,7 @@ def is_spare(tensor: keras.KerasTensor, uses: Uses) -> bool:
 
 def as_keras_does(node: Any) -> Compute:
     """Return the layer's own `call`, without the work that Keras does around it."""
-    layer, arguments = node.operation, (node.arguments.args, node.arguments.kwargs)
+    layer, arguments = node.operation, (node.args, node.kwargs)
     more = ("training",) if "training" in inspect.signature(layer.call).parameters else ()
 
     def compute(training: bool, *inputs: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,86 @@
+"""The distances that were measured of a network, and whether they prove it."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+QUANTITIES = ("logits", "training_logits", "gradients", "steps")  # steps: the change by three steps of SGD
+
+TOLERANCE = 1e-5  # of the logits in inference and of the logits of a file, in float32, which rounds at 6e-8
+TOLERANCE_OF_FLOAT64 = 1e-9  # of gradients and steps, in float64, which rounds at 1e-16
+TIMES_THE_YARDSTICK = 4  # how much further than the float32 twin logits in training may be from the float64 twin
+DEPTH_TO_COMPILE_TWICE = 100  # layers with weights; backends that compile measure a deeper network in one layout
+WELL_CONDITIONED = 1e-2  # the yardstick must be below it, or the comparison would prove nothing
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The measurements of one network. A distance is the largest difference over the largest value, by quantity."""
+
+    network: str
+    input_shape: tuple[int, ...] = ()
+    parameters: int = 0
+    published: int | None = None
+    full_size: float = math.nan  # distance of the logits of one image at full size, on torch
+    pytorch: dict[str, float] = field(default_factory=dict)  # the yardstick: from the twin in float64 to float32
+    keras: dict[str, dict[str, float]] = field(default_factory=dict)  # "backend layout" -> from the twin in float64
+    unmoved: dict[str, list[str]] = field(default_factory=dict)  # "backend layout" -> weights that a step did not move
+    files: dict[str, float] = field(default_factory=dict)  # "saver to loader, format" -> distance of the logits
+    automatic_names: list[str] = field(default_factory=list)  # of layers
+    left_out: str = ""  # a measurement that was not made, and the reason
+    broken: str = ""  # the error that stopped the measurements
+
+    def worst(self, quantity: str) -> float:
+        """Return the largest distance over backends and layouts; NaN without a measurement."""
+        return largest([distances[quantity] for distances in self.keras.values()])
+
+    @property
+    def worst_file(self) -> float:
+        return largest(list(self.files.values()))
+
+    def allowed(self, quantity: str) -> float:
+        tolerance = TOLERANCE if "logits" in quantity else TOLERANCE_OF_FLOAT64
+        return tolerance if quantity == "logits" else max(tolerance, TIMES_THE_YARDSTICK * self.pytorch[quantity])
+
+    @property
+    def faults(self) -> list[str]:
+        """All faults in words; a network is proven if there is none. A distance that is NaN is a fault."""
+        if self.broken:
+            return [self.broken]
+        return [*self.faults_of_distances(), *self.other_faults()]
+
+    def faults_of_distances(self) -> list[str]:
+        faults = [
+            f"{quantity} of {where} lie {distances[quantity]:.1e} apart; allowed are {self.allowed(quantity):.1e}"
+            for where, distances in self.keras.items()
+            for quantity in QUANTITIES
+            if not distances[quantity] <= self.allowed(quantity)
+        ]
+        faults += [
+            f"PyTorch's own {quantity} lie {distance:.1e} apart: the case is ill-conditioned"
+            for quantity, distance in self.pytorch.items()
+            if not distance <= WELL_CONDITIONED
+        ]
+        if not self.full_size <= TOLERANCE:
+            faults.append(f"logits at full size lie {self.full_size:.1e} apart; allowed are {TOLERANCE:.1e}")
+        return faults + [f"file {way} is {d:.1e} apart" for way, d in self.files.items() if not d <= TOLERANCE]
+
+    def other_faults(self) -> list[str]:
+        faults = [f"one step on {where} left {', '.join(names)}" for where, names in self.unmoved.items() if names]
+        if self.published not in (None, self.parameters):
+            faults.append(f"{self.parameters:,} parameters; published are {self.published:,}")
+        if self.automatic_names:
+            faults.append(f"automatic layer names: {', '.join(self.automatic_names)}")
+        return faults
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"faults": self.faults}
+
+
+def largest(distances: Sequence[float]) -> float:
+    """Return NaN if one of them is NaN, which Python's max would ignore, or if there is none."""
+    return float(np.max(distances)) if distances else math.nan
