@@ -77,7 +77,7 @@ def sides(pixels: np.ndarray, epoch: int) -> dict[str, Iterable[Any]]:
     layer = keras.layers.Rescaling(*RECIPE.scaling)
     layer(inputs)
     normalize = torch_layers.rescaling(layer)
-    assert normalize is not None  # a layer of uint8 pixels
+    assert normalize is not None  # one scale and one offset for each channel
     tutorial = transforms.Compose([
         transforms.RandomCrop(pixels.shape[1:3], padding=4), transforms.RandomHorizontalFlip(),
         transforms.ToTensor(), transforms.Normalize(RECIPE.mean, RECIPE.std),

@@ -116,7 +116,7 @@ def step_of(twin: nn.Module, recipe: Recipe) -> TrainStep:
         optimizer.zero_grad(set_to_none=True)
         logits = twin(images)
         loss = nn.functional.cross_entropy(logits, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         return loss.item() * len(labels), (logits.argmax(1) == labels).sum().item()
 

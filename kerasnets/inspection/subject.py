@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -108,7 +109,8 @@ def of_name(name: str, dataset: str | Path | None, data_dir: str | Path | None, 
     shape = models.options_of(name)["input_shape"].default
     source = data.load_like(saving.Card(name, (), shape), dataset, data_dir) if dataset else None
     keras.utils.set_random_seed(seed)
-    network = models.build(name, **({"num_classes": len(source.class_names)} if source else {}))
+    options: dict[str, Any] = {"num_classes": len(source.class_names)} if source else {}
+    network = models.build(name, **options)
     recipe = recipe_of(name, dataset, shape, network.output_shape[-1])
     known = source or data.DATASETS.get(recipe.dataset)
     kind = "row" if len(shape) == 1 else "picture"

@@ -61,7 +61,7 @@ def in_float32(function: Compute) -> Compute:
 
 def function_of(node: Any, uses: Uses, memory_format: torch.memory_format) -> tuple[Compute, list[keras.KerasTensor]]:
     """Return (function of (training, *inputs) that computes a node of the graph, the node's input tensors)."""
-    layer, sources = node.operation, node.input_tensors
+    layer, sources = node.operation, list(node.input_tensors)
     if isinstance(layer, layers.Permute) and len(layer.dims) == 3:
         axes = (0, *layer.dims)
         return lambda training, x: x.permute(axes).contiguous(memory_format=memory_format), sources
@@ -70,7 +70,7 @@ def function_of(node: Any, uses: Uses, memory_format: torch.memory_format) -> tu
     if takes_padding(node, uses):
         padding = graph.node_of(sources[0])
         (height, _), (width, _) = padding.operation.padding
-        return cast(Compute, conv2d(layer, (height, width))), padding.input_tensors
+        return cast(Compute, conv2d(layer, (height, width))), list(padding.input_tensors)
     if isinstance(layer, layers.Add):
         sources = sorted(sources, key=lambda tensor: not is_spare(tensor, uses))
     table = IN_PLACE if type(layer) in IN_PLACE and is_spare(sources[0], uses) else FUNCTIONS
