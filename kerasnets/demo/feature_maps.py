@@ -44,7 +44,7 @@ class LayerMaps:
 
     def describe(self) -> dict[str, Any]:
         """Return name, kind and shape of each layer, and the number of layers that are left out."""
-        self.draw(np.zeros(self.engine.shape, np.uint8))
+        self.draw(np.zeros([side or 1 for side in self.engine.shape], np.uint8))
         layers = [
             {"name": layer.name, "kind": type(layer).__name__, "shape": list(layer.output.shape[1:])}
             for layer in self.layers

@@ -5,7 +5,7 @@ A model is named by its path, by its version (which changes when the file is rew
 
 import functools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from kerasnets.prediction import Classifier
 
 if TYPE_CHECKING:
     from kerasnets.demo.feature_maps import LayerMaps
+    from kerasnets.prediction.runtimes import Keras
 
 LOCK = threading.Lock()  # only one thread loads a file
 
@@ -86,4 +87,4 @@ def layer_maps(path: str, version: int) -> "LayerMaps":
 def maps_of(classifier: Classifier) -> "LayerMaps":
     from kerasnets.demo.feature_maps import LayerMaps  # which imports Keras
 
-    return LayerMaps(classifier.engine)
+    return LayerMaps(cast("Keras", classifier.engine))
