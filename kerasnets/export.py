@@ -1,7 +1,8 @@
-"""From a model file to the form of another program: ONNX, OpenVINO, LiteRT, SavedModel.
+"""Export of a model file to another program's form: ONNX, OpenVINO, LiteRT, SavedModel.
 
-What is exported takes raw pixels and gives probabilities, as the model file does, and has the card inside. It is judged
-before it is left behind: each engine that reads it runs it beside Keras on the same pictures.
+An export takes raw pixels and gives probabilities, like the model file, and has the card inside. Each installed engine
+that reads it runs it on the same pictures as Keras. If any probability differs by more than 1e-4, the export is
+discarded.
 """
 
 import contextlib
@@ -9,9 +10,10 @@ import dataclasses
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +25,11 @@ from kerasnets.runtime.atomic import check_writable, flush, reserve, sweep, whol
 from kerasnets.runtime.processes import Worker
 from kerasnets.saving import formats
 
-ALLOWED = 1e-4  # difference of a probability from Keras'
-BESIDE_WEIGHTS = 2**22  # bytes of a file at most
+if TYPE_CHECKING:
+    import keras
+
+ALLOWED = 1e-4  # the largest difference of a probability from Keras'
+BESIDE_WEIGHTS = 2**22  # bytes of a file without its weights, at most
 
 
 @dataclass(frozen=True)
@@ -32,14 +37,14 @@ class Form:
     """A form of model files that Keras can write."""
 
     title: str
-    routes: dict[str, tuple[str, ...]]  # backend that can -> packages needed beside it; the preferred first
-    extra: str  # what brings them: pip install kerasnets[...]
-    write: Callable  # (model, path) -> None
+    routes: dict[str, tuple[str, ...]]  # backend that can write it -> packages that it needs; the preferred one first
+    extra: str  # the extra of kerasnets that installs them: pip install kerasnets[...]
+    write: "Callable[[keras.Model, Path], None]"
 
 
 @dataclass(frozen=True)
 class Export:
-    """What came of an export. differences: {engine: largest difference of a probability from Keras'}."""
+    """The result of an export. differences: {engine: largest difference of a probability from Keras'}."""
 
     file: str
     form: str
@@ -47,33 +52,41 @@ class Export:
     backend: str
     differences: dict[str, float]
 
-    def line(self):
-        """The result as one greppable line."""
-        found = " ".join(f"{engine}={difference:.1e}" for engine, difference in self.differences.items())
-        return f"result file={self.file} form={self.form} bytes={self.bytes} backend={self.backend} difference: {found}"
+    def line(self) -> str:
+        """Return the result as one greppable line."""
+        differences = " ".join(f"{engine}={difference:.1e}" for engine, difference in self.differences.items())
+        facts = f"file={self.file} form={self.form} bytes={self.bytes} backend={self.backend}"
+        return f"result {facts} difference: {differences}"
 
-    def json(self):
+    def json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
 
 
-def export(path, out, tell=lambda line: None):
-    """Export the model file `path` (.keras, .h5) to `out`, in the form of its suffix; return the Export.
+def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = lambda line: None) -> Export:
+    """Export a model file, whole or not at all.
 
-    out: .onnx; .xml of OpenVINO, with its weights in a .bin beside it; .tflite of LiteRT; without a suffix, the folder
-        of a SavedModel. Written whole or not at all, and only where each engine that reads it and is installed gives
-        Keras' probabilities to 1e-4.
-    tell: is told what begins.
-    Keras runs on KERAS_BACKEND where that has a route to the form, else on the first installed one that has, in a
-    process of its own: a model file belongs to no backend.
-    Raises BadInputError for a bad model file, ValueError for an unknown suffix or another folder, ImportError where no
-    installed backend has a route or no engine is there to judge, DisagreementError where one disagrees, OSError where
-    `out` cannot be written.
+    Keras runs in a process of its own, on KERAS_BACKEND if that can write the form, else on the first installed backend
+    that can: a model file belongs to no backend.
+
+    Args:
+        path: A .keras or .h5 file.
+        out: The export: .onnx; .xml of OpenVINO, with its weights in a .bin next to it; .tflite of LiteRT; or, without
+            a suffix, the folder of a SavedModel.
+        tell: Called with a line before the work starts.
+
+    Raises:
+        BadInputError: The model file is bad.
+        ValueError: The suffix of `out` is unknown, or `out` is a folder of another sort.
+        ImportError: No installed backend can write the form, or no installed engine reads it.
+        DisagreementError: An engine disagrees with Keras.
+        OSError: `out` cannot be written.
     """
     path, out = Path(path), Path(out)
     form = form_of(out)
     card = saving.load_card(path)
     if not card.class_names:
-        raise BadInputError(f"{shorten(path)} has no class names; give it a card by kerasnets.save, then export it")
+        remedy = "give it a card by kerasnets.save, then export it"
+        raise BadInputError("has no class names", path=path, remedy=remedy)
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
     pixels = examples(card.input_shape)
@@ -81,40 +94,41 @@ def export(path, out, tell=lambda line: None):
         tell(f"{form.title} by Keras on {backend}")
         worker = Worker(backend)
         try:
-            wanted = worker(write, path, part, pixels)
-        except BaseException:  # Ctrl-C too, for which the process does not wait
+            expected = worker(write, path, part, pixels)
+        except BaseException:  # also Ctrl-C, which the process ignores
             worker.kill()
             raise
         worker.close()
         formats.add(part, card)
-        differences = {judge: difference(part, judge, pixels, wanted, out) for judge in judges}
+        differences = {judge: difference(part, judge, pixels, expected, out) for judge in judges}
         size = sum(file.stat().st_size for file in formats.files_of(part))
     return Export(str(out), form.title, size, backend, differences)
 
 
-def difference(part, judge, pixels, wanted, out):
-    """The largest difference of a probability by an engine from what Keras `wanted`; DisagreementError above 1e-4."""
+def difference(part: Path, judge: str, pixels: np.ndarray, expected: np.ndarray, out: Path) -> float:
+    """Return the largest difference of an engine's probabilities from Keras'; raise DisagreementError above 1e-4."""
     try:
-        found = float(abs(engines.load(part, judge)(pixels) - wanted).max())
+        largest = float(abs(engines.load(part, judge)(pixels) - expected).max())
     except BadInputError as error:
-        raise DisagreementError(f"{judge} cannot run {shorten(out)}; nothing is left behind ({error})") from error
-    if not found <= ALLOWED:
+        raise DisagreementError(f"{judge} cannot run {shorten(out)}; the export is discarded ({error})") from error
+    if not largest <= ALLOWED:  # also NaN
         raise DisagreementError(
-            f"{judge} differs by {found:.1e} from Keras on {shorten(out)}, where {ALLOWED:g} is allowed: nothing is "
-            "left behind; please report it"
+            f"{judge} differs by {largest:.1e} from Keras on {shorten(out)}, where {ALLOWED:g} is allowed: the export "
+            "is discarded; please report it"
         )
-    return found
+    return largest
 
 
-def form_of(out):
+def form_of(out: Path) -> Form:
+    """Return the Form of a suffix, or raise ValueError."""
     if out.suffix not in FORMS:
         known = ", ".join(f"{suffix} ({form.title})" for suffix, form in FORMS.items() if suffix)
         raise ValueError(f"cannot export to {shorten(out)}: name a file that ends in {known}, or a SavedModel's folder")
     return FORMS[out.suffix]
 
 
-def route_of(suffix):
-    """The backend that writes the form; ImportError where none that is installed can."""
+def route_of(suffix: str) -> str:
+    """Return the backend that writes the form; raise ImportError if no installed backend can."""
     form = FORMS[suffix]
     wanted = os.environ.get("KERAS_BACKEND")
     if wanted and wanted not in backends.BACKENDS:
@@ -131,9 +145,9 @@ def route_of(suffix):
     return wanted if wanted in able else able[0]
 
 
-def judges_of(suffix):
-    """The installed engines that read the form."""
-    readers = {name: row.package for name, row in engines.ENGINES.items() if suffix in row.suffixes}
+def judges_of(suffix: str) -> list[str]:
+    """Return the installed engines that read the form; raise ImportError if there is none."""
+    readers = {name: library.package for name, library in engines.ENGINES.items() if suffix in library.suffixes}
     judges = [name for name, package in readers.items() if backends.is_installed(package)]
     if not judges:
         raise ImportError(
@@ -143,33 +157,34 @@ def judges_of(suffix):
     return judges
 
 
-def check_target(out):
-    """Raise now rather than after the work: OSError where `out` cannot be written, ValueError for another folder."""
+def check_target(out: Path) -> None:
+    """Raise, before the work, OSError if `out` cannot be written and ValueError if it would replace another file."""
     if out.suffix == ".xml" and not out.exists() and out.with_suffix(".bin").exists():
         weights = out.with_suffix(".bin").name
         raise ValueError(f"{weights} is there without {shorten(out)}, and would be overwritten; name another place")
     if out.suffix:
-        return check_writable(out)
-    if out.exists() and not (out / "saved_model.pb").is_file():
+        check_writable(out)
+    elif out.exists() and not (out / "saved_model.pb").is_file():
         raise ValueError(
             f"{shorten(out)} is there and no SavedModel, which an export would replace; name another place"
         )
 
 
 @contextlib.contextmanager
-def second_file(part, out):
-    """Move the .bin that OpenVINO writes beside an .xml to its place, or remove it.
+def second_file(part: Path, out: Path) -> Iterator[None]:
+    """Move the .bin that OpenVINO writes next to an .xml to its place, or remove it if the block fails.
 
-    Stopped between the two, the .xml of an earlier export is refused, since its checksum is of the earlier .bin.
+    If the process is killed between the two files, the .xml of an earlier export is refused: its checksum covers the
+    earlier .bin.
     """
-    others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # by way of ONNX it is written
+    others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # OpenVINO is written via ONNX
     for suffix in others:
         sweep(out.with_suffix(suffix))
     second = part.with_suffix(".bin")
     try:
         yield
         if second.is_file():
-            flush(part)  # while a full disk loses nothing yet
+            flush(part)  # now, since a full disk has lost nothing yet
             flush(second)
             os.replace(second, out.with_suffix(".bin"))
     finally:
@@ -177,10 +192,10 @@ def second_file(part, out):
             part.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def examples(shape):
-    """What is judged: float32 rows (8, columns), or uint8 pictures (8, height, width, channels).
+def examples(shape: tuple[int, ...]) -> np.ndarray:
+    """Return the inputs of the comparison: float32 rows (8, columns), or uint8 pictures (8, height, width, channels).
 
-    Four of scikit-learn's digits, noise, and pictures that are black, white and in between.
+    The pictures are four of scikit-learn's digits, noise, and three of one grey each: black, middle, white.
     """
     rng = np.random.default_rng(0)
     if len(shape) == 1:
@@ -189,7 +204,9 @@ def examples(shape):
 
     from kerasnets import pictures
 
-    digits = [pictures.prepare(np.uint8(digit * 15.9375), "picture", shape) for digit in load_digits().images[:4]]
+    digits = [
+        pictures.prepare(np.asarray(digit * 15.9375, np.uint8), "picture", shape) for digit in load_digits().images[:4]
+    ]
     even = [np.full(shape, grey, np.uint8) for grey in (0, 128, 255)]
     return np.stack([*digits, rng.integers(0, 256, shape, np.uint8), *even])
 
@@ -197,33 +214,35 @@ def examples(shape):
 # ---- run in the process of a backend ----
 
 
-def write(path, part, pixels):
-    """Write the model file `path` in the form of `part`; return its probabilities for `pixels`."""
+def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
+    """Write the model file `path` in the form of `part`; return Keras' probabilities for `pixels`."""
     model, _ = saving.load(path)
-    wanted = model.predict_on_batch(pixels)
+    expected = model.predict_on_batch(pixels)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporters' own ways
+        warnings.simplefilter("ignore")  # the exporters' own
         try:
             FORMS[formats.suffix_of(part)].write(model, part)
-        except Exception as error:  # each library has its own for a full disk, some without words
+        except Exception as error:  # each library has its own for a full disk, some without a message
             reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
-            raise RuntimeError(f"{type(error).__name__}: {error}") from error  # which any process can read
-    return wanted
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a class that any process can unpickle
+    return expected
 
 
-def write_onnx(model, path):
+def write_onnx(model: "keras.Model", path: Path) -> None:
     import keras
 
     from kerasnets.graph import rebuild
 
-    if keras.backend.backend() == "torch":  # whose exporter would write two transpositions around each convolution
+    if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
         model = rebuild(model, layout="channels_first")
-        model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), model.input.dtype))  # Keras wants it called once
+        model.predict_on_batch(
+            np.zeros((1, *model.input_shape[1:]), model.input.dtype)
+        )  # Keras needs one call before an export
     model.export(path, format="onnx", verbose=False)
 
 
-def write_openvino(model, path):
-    """By way of ONNX: of Keras' own route, torch's forgets the size of the pictures, and JAX has none."""
+def write_openvino(model: "keras.Model", path: Path) -> None:
+    """Write via ONNX: Keras' direct route loses the size of the pictures on torch, and does not exist on JAX."""
     import openvino
 
     between = path.with_suffix(".onnx")
@@ -234,16 +253,16 @@ def write_openvino(model, path):
         between.unlink(missing_ok=True)
 
 
-def write_litert(model, path):
+def write_litert(model: "keras.Model", path: Path) -> None:
     model.export(path, format="litert", verbose=False)
 
 
-def write_saved_model(model, path):
+def write_saved_model(model: "keras.Model", path: Path) -> None:
     model.export(path, format="tf_saved_model", verbose=False)
 
 
-ONNX = {"torch": ("onnx",), "tensorflow": ("tf2onnx",)}
-FORMS = {  # by the suffix
+ONNX: dict[str, tuple[str, ...]] = {"torch": ("onnx",), "tensorflow": ("tf2onnx",)}
+FORMS = {  # by suffix
     ".onnx": Form("ONNX", ONNX, "onnx", write_onnx),
     ".xml": Form(
         "OpenVINO", {backend: (*needed, "openvino") for backend, needed in ONNX.items()}, "openvino", write_openvino

@@ -493,7 +493,11 @@ NEEDS_KERAS = {
         ZIP, partial(layer, "pool1", lambda path: {"registered_name": "os>system"}), "is damaged or was made by an"),
     "unknown class of Keras": (
         KERAS, partial(layer, "pool1", partial(of, "keras.layers", "Nonsense")), "is damaged or was made by an"),
-    "units": (KERAS, partial(layer, "dense1", partial(settings, units=10**9)), "need more weights than there are"),
+    "units": (H5, partial(layer, "dense1", partial(settings, units=10**9)), "need more weights than there are"),
+    "units that the next layer does not take": (  # which a .keras says of it
+        ZIP, partial(layer, "dense1", partial(settings, units=10**9)), "is damaged or was made by an"),
+    "units of the last layer": (
+        KERAS, partial(layer, "logits", partial(settings, units=10**9)), "need more weights than there are"),
     "upsampling": (KERAS, partial(layer, "pool1", upsampling), "is damaged"),
     "two outputs": (
         KERAS, lambda path: two_outputs(path), "has not one input and one output"),

@@ -267,7 +267,7 @@ def test_what_is_no_place_or_no_model_is_refused_and_nothing_touched(tabular, tm
 AGAIN_AND_AGAIN = """
 import sys
 from pathlib import Path
-from kerasnets import exporting
+from kerasnets import export as exporting
 from tests.exports import export_written
 
 exporting.judges_of = lambda suffix: sys.argv[2:]

@@ -1,6 +1,6 @@
-"""PyTorch's weights and Keras', both ways: the same numbers under other names and in another order of axes.
+"""PyTorch's weights to Keras' and back: the same numbers with other names and another order of axes.
 
-torch is imported only here and in the modules that compare with it, and only where a file or a module of torch is read.
+torch is imported only for a file or a module of torch.
 """
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND

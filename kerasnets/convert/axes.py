@@ -1,37 +1,41 @@
 """One layer's weights in PyTorch's axes and in Keras'.
 
-Kernels are OIHW there and HWIO here, dense ones (out, in) and (in, out). A dense layer after a Flatten has its inputs
-by (channels, height, width) there and by (height, width, channels) here.
+A convolution's kernel is OIHW in PyTorch and HWIO in Keras, a dense one (out, in) and (in, out). A dense layer after a
+Flatten has its inputs by (channels, height, width) in PyTorch and by (height, width, channels) in Keras.
 """
+
+from collections.abc import Mapping
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasnets.graph import has_weights, producer
 
-# A layer's weights in Keras' order, as PyTorch names them. A layer without bias has the first alone.
+# The names in PyTorch of a layer's weights, in Keras' order. A layer without bias has only the first.
 CONVOLUTION = ("weight", "bias")
 NORMALIZATION = ("weight", "bias", "running_mean", "running_var")
 
 
-def to_torch(layer):
-    """PyTorch's tensors of one layer, as {"weight": float32 array, ...}: kernels OIHW, dense ones (out, in)."""
+def to_torch(layer: keras.Layer) -> dict[str, np.ndarray]:
+    """Return PyTorch's tensors of one layer, float32: {"weight": array, ...}."""
     arrays = [np.asarray(keras.ops.convert_to_numpy(weight)) for weight in layer.weights]
-    return dict(zip(parts(layer), [turned(layer, array, to="torch") for array in arrays], strict=True))
+    return dict(zip(parts(layer), [transpose(layer, array, to="torch") for array in arrays], strict=True))
 
 
-def to_keras(layer, tensors):
-    """The weights of one layer in Keras' order and axes, from {"weight": array, ...} in PyTorch's."""
-    return [turned(layer, np.asarray(tensors[part]), to="keras") for part in parts(layer)]
+def to_keras(layer: keras.Layer, tensors: Mapping[str, ArrayLike]) -> list[np.ndarray]:
+    """Return the weights of one layer in Keras' order and axes, from PyTorch's {"weight": array, ...}."""
+    return [transpose(layer, np.asarray(tensors[part]), to="keras") for part in parts(layer)]
 
 
-def parts(layer):
+def parts(layer: keras.Layer) -> tuple[str, ...]:
+    """Return the names in PyTorch of a layer's weights, in Keras' order."""
     names = NORMALIZATION if isinstance(layer, keras.layers.BatchNormalization) else CONVOLUTION
     return names[: len(layer.weights)]
 
 
-def shapes(layer):
-    """{part: shape} of the tensors that PyTorch has for one layer."""
+def shapes(layer: keras.Layer) -> dict[str, tuple[int, ...]]:
+    """Return {part: shape} of PyTorch's tensors of one layer."""
     axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
     return {
         part: tuple(weight.shape[axis] for axis in axes[len(weight.shape)])
@@ -39,8 +43,8 @@ def shapes(layer):
     }
 
 
-def turned(layer, array, to):
-    """One array with its axes where PyTorch or Keras has them."""
+def transpose(layer: keras.Layer, array: np.ndarray, to: str) -> np.ndarray:
+    """Return one array with its axes as "torch" or "keras" has them."""
     if array.ndim == 4:  # OIHW and HWIO
         return array.transpose((3, 2, 0, 1) if to == "torch" else (2, 3, 1, 0))
     if array.ndim != 2:
@@ -52,8 +56,8 @@ def turned(layer, array, to):
     return array.reshape(-1, channels, height, width).transpose(2, 3, 1, 0).reshape(height * width * channels, -1)
 
 
-def flattened_shape(layer):
-    """(height, width, channels) of what a Flatten before this dense layer flattened; None without one."""
+def flattened_shape(layer: keras.Layer) -> tuple[int, int, int] | None:
+    """Return (height, width, channels) of the input of the Flatten before this dense layer; None without a Flatten."""
     while not isinstance(layer, keras.layers.Flatten):
         layer = producer(layer.input)
         if isinstance(layer, keras.layers.InputLayer) or has_weights(layer) or isinstance(layer.input, list):

@@ -1,10 +1,12 @@
-"""Which tensors of PyTorch belong to which layer, by name, order or shape; or words for why there is no telling."""
+"""PyTorch's tensors matched with layers by name, order or shape, or the reason why they cannot be."""
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import keras
 import numpy as np
 
 from kerasnets.convert.axes import flattened_shape, shapes
@@ -12,38 +14,42 @@ from kerasnets.convert.torchvision_names import torchvision_paths
 from kerasnets.errors import BadInputError, shorten
 from kerasnets.graph import weighted_layers
 
-COUNTER = "num_batches_tracked"  # of batch norm in PyTorch: how many it was trained on. Keras has no such weight
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # under which checkpoints hold the state_dict
+Group = dict[str, Any]  # part -> tensor of one layer: "weight", "bias", ...
+Groups = dict[str, Group]  # path in the module -> group
+Shapes = dict[str, tuple[int, ...]]  # part -> shape
+
+COUNTER = "num_batches_tracked"  # of batch norm in PyTorch: the batches of its training. Keras has no such weight
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # keys of the state_dict in checkpoints
 WRAPPERS_OF_MODULES = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
-AUXILIARY = ("aux1.", "aux2.", "aux1_", "aux2_")  # GoogLeNet's heads for training, which a network may be built without
+AUXILIARY = ("aux1.", "aux2.", "aux1_", "aux2_")  # GoogLeNet's heads for training, which a network may lack
 FLOATS = ("float32", "float16", "bfloat16", "float64")
-LARGEST = 1e10  # no weight and no variance comes near; a flipped bit in an exponent goes beyond, mostly
+LARGEST = 1e10  # far above any weight or variance; most flipped bits of an exponent exceed it
 REMEDY = "pass the module with an example input, or in_order=True (--in-order) if they stand in the network's order"
 
 
 # ---- tensors by name -------------------------------------------------------------------------------------------------
 
 
-def is_module(source):
-    """Whether `source` is a torch.nn.Module; nobody has one where torch is not imported."""
+def is_module(source: object) -> bool:
+    """Whether `source` is a torch.nn.Module, without importing torch: there is none before torch is imported."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(source, torch.nn.Module)
 
 
-def unwrapped_module(module):
-    """The module inside of torch.compile's and DataParallel's."""
+def unwrap_module(module: Any) -> Any:
+    """Return the module inside torch.compile's and DataParallel's wrappers."""
     while type(module).__name__ in WRAPPERS_OF_MODULES:
         module = getattr(module, WRAPPERS_OF_MODULES[type(module).__name__])
     return module
 
 
-def grouped(source, model):
-    """{path: {part: tensor}} of a module or a state_dict, without heads that `model` has not."""
-    tensors = source.state_dict() if is_module(source) else unwrapped(source)
+def groups_of(source: Any, model: keras.Model) -> Groups:
+    """Return {path: {part: tensor}} of a module or a state_dict, without auxiliary heads that `model` lacks."""
+    tensors = source.state_dict() if is_module(source) else unwrap(source)
     with_heads = any(layer.name.startswith("aux") for layer in model.layers)
     skipped = AUXILIARY if model.name.startswith("googlenet") and not with_heads else ()
-    groups = {}
+    groups: Groups = {}
     for name, tensor in tensors.items():
         path, _, part = name.rpartition(".")
         if part == COUNTER or name.startswith(skipped):
@@ -51,58 +57,66 @@ def grouped(source, model):
         check_tensor(name, tensor)
         groups.setdefault(path, {})[part] = tensor
     if not groups:
-        raise BadInputError("there are no weights in it; pass the state_dict of a trained module")
+        raise BadInputError("there are no weights in it", remedy="pass the state_dict of a trained module")
     return groups
 
 
-def unwrapped(content):
-    """The state_dict in what a training saved, under names without the prefixes of wrappers."""
+def unwrap(content: Any) -> dict[str, Any]:
+    """Return the state_dict in a checkpoint, with names without the prefixes of wrappers."""
     if not isinstance(content, Mapping):
-        raise BadInputError(f"there is a {type(content).__name__} in it, not a state_dict; save model.state_dict()")
+        problem = f"there is a {type(content).__name__} in it, not a state_dict"
+        raise BadInputError(problem, remedy="save model.state_dict()")
     for wrapper in WRAPPERS:
         content = content[wrapper] if isinstance(content.get(wrapper), Mapping) else content
     for name in content:
         if not isinstance(name, str):
-            raise BadInputError(f"it has {shorten(repr(name))} for a tensor's name; save model.state_dict()")
+            problem = f"it has {shorten(repr(name))} for a tensor's name"
+            raise BadInputError(problem, remedy="save model.state_dict()")
     while content and (prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in content)), None)):
         content = {name.removeprefix(prefix): tensor for name, tensor in content.items()}
-    # as torchvision does with DenseNet's published weights, which are older than its names
+    # DenseNet's published weights are older than its names; torchvision replaces them in the same way
     return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name): content[name] for name in content}
 
 
-def check_tensor(name, tensor):
-    """Refuse what cannot be a weight, by its type alone."""
+def check_tensor(name: str, tensor: Any) -> None:
+    """Raise BadInputError if a value cannot be a weight, by its type and dtype."""
     if not hasattr(tensor, "shape") or not hasattr(tensor, "dtype"):
-        raise BadInputError(f"{name} is a {type(tensor).__name__}, not a tensor; save model.state_dict() alone")
+        problem = f"{name} is a {type(tensor).__name__}, not a tensor"
+        raise BadInputError(problem, remedy="save model.state_dict() alone")
     dtype = str(tensor.dtype).removeprefix("torch.")
     if dtype not in FLOATS:
-        raise BadInputError(
+        problem = (
             f"{name} is {dtype} {tuple(tensor.shape)}; weights are {', '.join(FLOATS)}: save them before quantizing"
         )
+        raise BadInputError(problem)
     if str(getattr(tensor, "layout", "torch.strided")) != "torch.strided" or getattr(tensor, "is_meta", False):
-        raise BadInputError(f"{name} is sparse or without numbers; save an ordinary tensor (to_dense())")
+        problem = f"{name} is sparse or without numbers"
+        raise BadInputError(problem, remedy="save an ordinary tensor (to_dense())")
 
 
-def numbers(name, tensor):
-    """A tensor as a float32 array of finite numbers."""
+def to_array(name: str, tensor: Any) -> np.ndarray:
+    """Return a tensor as a float32 array; raise BadInputError if its numbers cannot be weights."""
     if hasattr(tensor, "detach"):
         tensor = tensor.detach().cpu().float().numpy()
     with np.errstate(over="ignore"):
         array = np.asarray(tensor).astype("float32", copy=False)
     if not np.isfinite(array).all():
-        raise BadInputError(f"{name} {array.shape} holds NaN or infinite numbers; train it again, or copy it again")
+        problem = f"{name} {array.shape} holds NaN or infinite numbers"
+        raise BadInputError(problem, remedy="train it again, or copy it again")
     if array.size and np.abs(array).max() > LARGEST:
-        raise BadInputError(f"{name} {array.shape} holds {np.abs(array).max():.1e}: it is damaged; copy it again")
+        problem = f"{name} {array.shape} holds {np.abs(array).max():.1e}: it is damaged"
+        raise BadInputError(problem, remedy="copy it again")
     if name.endswith("running_var") and array.size and array.min() < 0:
-        raise BadInputError(f"{name} {array.shape} holds a negative variance: it is damaged; copy it again")
+        problem = f"{name} {array.shape} holds a negative variance: it is damaged"
+        raise BadInputError(problem, remedy="copy it again")
     return array
 
 
-def arrays_of(layer, groups, match):
-    """The tensors of one layer as arrays, the columns of a dense one by (channels, height, width)."""
-    arrays = {part: numbers(f"{match.path}.{part}", tensor) for part, tensor in groups[match.path].items()}
+def arrays_of(layer: keras.Layer, groups: Groups, match: "Match") -> dict[str, np.ndarray]:
+    """Return the tensors of one layer as arrays, the columns of a dense one by (channels, height, width)."""
+    arrays = {part: to_array(f"{match.path}.{part}", tensor) for part, tensor in groups[match.path].items()}
     if match.as_keras_flattens:
-        height, width, channels = flattened_shape(layer)
+        height, width, channels = flattened_shape(layer) or (1, 1, -1)
         weight = arrays["weight"].reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
         arrays["weight"] = weight.reshape(len(weight), -1)
     return arrays
@@ -113,114 +127,121 @@ def arrays_of(layer, groups, match):
 
 @dataclass(frozen=True)
 class Match:
-    """Where the tensors of a layer are. as_keras_flattens: a dense one's columns are by (height, width, channels)."""
+    """The tensors of a layer: their path, and whether a dense layer's columns are by (height, width, channels)."""
 
     path: str
     as_keras_flattens: bool = False
 
 
-def by_name(network, groups):
-    """{layer name: Match} where the paths are ours or torchvision's, else None."""
+Matches = dict[str, Match]  # layer name -> match
+
+
+def by_name(network: keras.Model, groups: Groups) -> Matches | None:
+    """Match by our names or torchvision's; return None if the paths are neither."""
     names = [layer.name for layer in weighted_layers(network)]
     if set(groups) == set(names):
         return {name: Match(name) for name in names}
     theirs = torchvision_paths(network) or {}
-    if 2 * len(set(theirs.values()) & set(groups)) > len(names):  # theirs, whatever may be wrong with it
+    if 2 * len(set(theirs.values()) & set(groups)) > len(
+        names
+    ):  # torchvision's, perhaps with faults that are reported later
         return {name: Match(path) for name, path in theirs.items()}
     return None
 
 
-def by_order(layers, groups):
-    """{layer name: Match} of layers and tensors in their order."""
+def by_order(layers: Sequence[keras.Layer], groups: Groups) -> Matches:
+    """Match layers and tensors in their order."""
     return {layer.name: Match(path) for layer, path in zip(layers, groups, strict=False)}
 
 
-def by_shape(layers, groups):
-    """{layer name: Match} where the shapes leave no choice; BadInputError where they do, or do not fit."""
-    fitting = {
+def by_shape(layers: Sequence[keras.Layer], groups: Groups) -> Matches:
+    """Match by shape; raise BadInputError if the shapes leave a choice, or do not fit."""
+    candidates = {
         layer.name: [path for path, group in groups.items() if shapes_of(group) == shapes(layer)] for layer in layers
     }
-    taken = {path for paths in fitting.values() for path in paths}
+    taken = {path for paths in candidates.values() for path in paths}
     left = {path: group for path, group in groups.items() if path not in taken}
     for layer in layers:
-        rivals = [name for name in fitting if fitting[name] == fitting[layer.name]]
-        if len(rivals) > len(fitting[layer.name]):
+        rivals = [name for name in candidates if candidates[name] == candidates[layer.name]]
+        if len(rivals) > len(candidates[layer.name]):
             raise misfit(layers, layer, left)
     for layer in layers:
-        if len(fitting[layer.name]) > 1:
-            first, second = fitting[layer.name][:2]
-            raise BadInputError(
-                f"{first} and {second} have one shape, {text(shapes(layer))}, and could be swapped unnoticed; {REMEDY}"
-            )
-    return {name: Match(path) for name, [path] in fitting.items()}
+        if len(candidates[layer.name]) > 1:
+            first, second = candidates[layer.name][:2]
+            problem = f"{first} and {second} have one shape, {text(shapes(layer))}, and could be swapped unnoticed"
+            raise BadInputError(problem, remedy=REMEDY)
+    return {name: Match(path) for name, [path] in candidates.items()}
 
 
-def shapes_of(group):
+def shapes_of(group: Group) -> Shapes:
     return {part: tuple(tensor.shape) for part, tensor in group.items()}
 
 
-def text(shapes):
+def text(shapes: Shapes) -> str:
     return ", ".join(f"{part} {shape}" for part, shape in shapes.items())
 
 
-def misfit(layers, layer, left):
-    """The BadInputError that says why nothing of the groups in `left` fits `layer`."""
-    wanted = shapes(layer)
+def misfit(layers: Sequence[keras.Layer], layer: keras.Layer, left: Groups) -> BadInputError:
+    """Return the BadInputError that tells why no group in `left` fits `layer`."""
+    expected = shapes(layer)
     for path, group in left.items():
-        if telling(shapes_of(group)) == telling(wanted):
+        if main_shape(shapes_of(group)) == main_shape(expected):
             return BadInputError(misfit_of_parts(layer, path, group))
     for path, group in left.items():
         wrong = misfit_of_classes(layers, layer, path, group)
         if wrong:
             return BadInputError(wrong)
     listed = "; ".join(f"{path}: {text(shapes_of(group))}" for path, group in list(left.items())[:3])
-    return BadInputError(
-        f"no tensors fit the layer {layer.name}, which takes {text(wanted)}; left are {listed or 'none'}"
-    )
+    problem = f"no tensors fit the layer {layer.name}, which takes {text(expected)}; left are {listed or 'none'}"
+    return BadInputError(problem)
 
 
-def telling(shapes):
-    """The shape that tells a layer from others: its kernel's, or that of a batch norm's means."""
+def main_shape(shapes: Shapes) -> tuple[int, ...] | None:
+    """Return the shape that identifies a layer: its kernel's, or its means' for batch norm."""
     return shapes.get("running_mean") or shapes.get("weight")
 
 
-def misfit_of_parts(layer, path, group):
-    """What is wrong with the tensors at `path`, which were meant for `layer`; "" where nothing is."""
-    wanted, found = shapes(layer), shapes_of(group)
-    for part in wanted:
-        if part not in found:
-            return f"{path}.{part} {wanted[part]} is missing, which the layer {layer.name} takes"
-        if found[part] != wanted[part]:
+def misfit_of_parts(layer: keras.Layer, path: str, group: Group) -> str:
+    """Return the fault of the tensors at `path`, which belong to `layer`; "" if there is none."""
+    expected, actual = shapes(layer), shapes_of(group)
+    for part in expected:
+        if part not in actual:
+            return f"{path}.{part} {expected[part]} is missing, which the layer {layer.name} takes"
+        if actual[part] != expected[part]:
             remedy = ""
-            if len(wanted[part]) == 2 and found[part][:1] == wanted[part][:1] and flattened_shape(layer):
+            if len(expected[part]) == 2 and actual[part][:1] == expected[part][:1] and flattened_shape(layer):
                 remedy = "; build the network with the input_shape that they were trained on"
-            return f"{path}.{part} is {found[part]}, expected {wanted[part]} of the layer {layer.name}{remedy}"
-    for part in found:
-        if part not in wanted:
-            return f"{path}.{part} {found[part]} has no place: the layer {layer.name} takes {', '.join(wanted)} alone"
+            return f"{path}.{part} is {actual[part]}, expected {expected[part]} of the layer {layer.name}{remedy}"
+    for part in actual:
+        if part not in expected:
+            return (
+                f"{path}.{part} {actual[part]} has no place: the layer {layer.name} takes {', '.join(expected)} alone"
+            )
     return ""
 
 
-def misfit_of_classes(layers, layer, path, group):
-    """What to do where the tensors at `path` are those of `layer`, but for another number of classes; "" elsewhere."""
-    wanted, found = shapes(layer), shapes_of(group)
+def misfit_of_classes(layers: Sequence[keras.Layer], layer: keras.Layer, path: str, group: Group) -> str:
+    """Return the fault if the tensors at `path` suit `layer` except for the number of classes; else ""."""
+    expected, actual = shapes(layer), shapes_of(group)
     is_head = layer is layers[-1] or layer.name.endswith("logits")
-    if not is_head or set(found) != set(wanted) or found["weight"][1:] != wanted["weight"][1:] or found == wanted:
+    if not is_head or set(actual) != set(expected) or actual == expected:
         return ""
-    classes = found["weight"][0]
+    if actual["weight"][1:] != expected["weight"][1:]:
+        return ""
+    classes = actual["weight"][0]
     return (
-        f"{path}.weight is {found['weight']}, of {classes} classes; the network has {wanted['weight'][0]}: "
+        f"{path}.weight is {actual['weight']}, of {classes} classes; the network has {expected['weight'][0]}: "
         f"build it with num_classes={classes} (--num-classes {classes})"
     )
 
 
-def check_all_used(layers, groups, matched):
-    """Raise BadInputError unless every layer has its tensors in their shapes, and every tensor its layer."""
+def check_all_used(layers: Sequence[keras.Layer], groups: Groups, matched: Matches) -> None:
+    """Raise BadInputError unless every layer has tensors of its shapes, and every tensor a layer."""
     for layer in layers:
         path = matched[layer.name].path if layer.name in matched else None
-        if path not in groups:
-            wanted = ", ".join(f"{path or layer.name}.{part} {shape}" for part, shape in shapes(layer).items())
-            raise BadInputError(f"the tensors of the layer {layer.name} are missing: expected {wanted}")
+        if path is None or path not in groups:
+            expected = ", ".join(f"{path or layer.name}.{part} {shape}" for part, shape in shapes(layer).items())
+            raise BadInputError(f"the tensors of the layer {layer.name} are missing: expected {expected}")
         wrong = misfit_of_classes(layers, layer, path, groups[path]) or misfit_of_parts(layer, path, groups[path])
         if wrong:
             raise BadInputError(wrong)
@@ -228,6 +249,5 @@ def check_all_used(layers, groups, matched):
     for path, group in groups.items():
         if path not in used:
             unused = ", ".join(f"{path}.{part} {shape}" for part, shape in shapes_of(group).items())
-            raise BadInputError(
-                f"no layer is left for {unused}: the network has {len(layers)} layers with weights, not {len(groups)}"
-            )
+            count = f"the network has {len(layers)} layers with weights, not {len(groups)}"
+            raise BadInputError(f"no layer is left for {unused}: {count}")

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,10 +19,12 @@ from kerasnets.graph.weights import count
 from kerasnets.runtime import provenance
 from kerasnets.runtime.atomic import check_writable
 
+Scaling = tuple[float | list[float], float | list[float]]  # scale and offset, for all channels or for each
+
 
 @dataclass(frozen=True)
-class Converted:
-    """What one conversion came to. A pixel p, 0..255, enters the network as p * scale + offset, by channel."""
+class Conversion:
+    """The result of a conversion. A pixel p, 0..255, enters the network as p * scale + offset, by channel."""
 
     model: str
     source: str
@@ -34,25 +38,46 @@ class Converted:
     input_kind: str
     backend: str
 
-    def line(self):
-        """The result as one greppable line."""
+    def line(self) -> str:
+        """Return the result as one greppable line."""
         return (
             f"result model={self.model} source={self.source} tensors={self.tensors} parameters={self.parameters} "
-            f"classes={self.classes} input={'x'.join(map(str, self.input_shape))} scale={listed(self.scale)} "
-            f"offset={listed(self.offset)} input_kind={self.input_kind} backend={self.backend} file={self.file}"
+            f"classes={self.classes} input={'x'.join(map(str, self.input_shape))} scale={join(self.scale)} "
+            f"offset={join(self.offset)} input_kind={self.input_kind} backend={self.backend} file={self.file}"
         )
 
-    def json(self):
+    def json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
 
 
-def make_model_file(name, weights, out, *, options=None, in_order=False, mean=(0,), std=(1,), class_names=None,
-                    input_kind="picture"):  # fmt: skip
-    """Write the model file `out` (.keras, .h5) of the network `name` with the weights in a file; return a Converted.
+def make_model_file(
+    name: str,
+    weights: str | Path,
+    out: str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    in_order: bool = False,
+    mean: Sequence[float] = (0,),
+    std: Sequence[float] = (1,),
+    class_names: Sequence[str] | None = None,
+    input_kind: str = "picture",
+) -> Conversion:
+    """Write a model file of a network with the weights in a PyTorch file.
 
-    options: of the builder. mean, std: what the module was given is (pixel / 255 - mean) / std, by channel or for all.
-    class_names: "0", "1", ... where None. input_kind: how a picture is prepared, a name in pictures.KINDS.
-    Raises ValueError for impossible settings, BadInputError for weights that do not fit, OSError for `out`.
+    Args:
+        name: A name in MODELS.
+        weights: A .pth, .pt or .safetensors file.
+        out: The model file, .keras or .h5.
+        options: Options of the builder.
+        in_order: Match tensors and layers in their order.
+        mean, std: The module was trained on (pixel / 255 - mean) / std; one number, or one for each channel.
+        class_names: "0", "1", ... by default.
+        input_kind: How a picture is prepared, a name in `pictures.KINDS`.
+
+    Raises:
+        ValueError: A setting is impossible.
+        BadInputError: The weights do not fit.
+        OSError: `out` cannot be written.
     """
     saving.check_suffix(out)
     if input_kind not in pictures.KINDS:
@@ -74,40 +99,46 @@ def make_model_file(name, weights, out, *, options=None, in_order=False, mean=(0
     return write_model_file(network, out, scaling, card)
 
 
-def make_pretrained_file(name, out, version="DEFAULT"):
-    """As `make_model_file`, of torchvision's published weights, with their preprocessing and class names."""
+def make_pretrained_file(name: str, out: str | Path, version: str = "DEFAULT") -> Conversion:
+    """Like `make_model_file`, with torchvision's published weights, their preprocessing and their class names."""
     saving.check_suffix(out)
     check_writable(out)
-    found = pretrained(name, version)
-    network = models.build(name, input_shape=found.input_shape, num_classes=len(found.class_names))
-    state_dict.load_torch_weights(network, found.path)
+    published = pretrained(name, version)
+    network = models.build(name, input_shape=published.input_shape, num_classes=len(published.class_names))
+    state_dict.load_torch_weights(network, published.path)
     card = saving.Card(
-        name, found.class_names, found.input_shape, found.input_kind, "ImageNet-1K", accuracy=found.accuracy,
-        source=found.title, **made_here(),
-    )  # fmt: skip
-    return write_model_file(network, out, scaling_of(found.mean, found.std, 3), card)
+        name,
+        published.class_names,
+        published.input_shape,
+        published.input_kind,
+        "ImageNet-1K",
+        accuracy=published.accuracy,
+        source=published.title,
+        **made_here(),
+    )
+    return write_model_file(network, out, scaling_of(published.mean, published.std, 3), card)
 
 
-def make_weights_file(path, out):
-    """Write the weights of the model file `path` to `out` (.pth, .pt, .safetensors); return a Converted."""
+def make_weights_file(path: str | Path, out: str | Path) -> Conversion:
+    """Write the weights of a model file to `out` (.pth, .pt, .safetensors)."""
     weight_files.check_suffix(out)
     check_writable(out)
     model, card = saving.load(path)
     arrays = state_dict.named_arrays(model)
     weight_files.write_tensors(arrays, out)
     scaling = next(((layer.scale, layer.offset) for layer in model.layers if layer.name == "rescaling"), (1, 0))
-    return converted(model, out, Path(path).name, scaling, card)
+    return summarize(model, out, Path(path).name, scaling, card)
 
 
-def write_model_file(network, out, scaling, card):
+def write_model_file(network: keras.Model, out: str | Path, scaling: Scaling, card: saving.Card) -> Conversion:
     saving.save(rebuild(network, scaling=scaling, probabilities=True), out, card)
-    return converted(network, out, card.source, scaling, card)
+    return summarize(network, out, card.source, scaling, card)
 
 
-def converted(network, out, source, scaling, card):
+def summarize(network: keras.Model, out: str | Path, source: str, scaling: Scaling, card: saving.Card) -> Conversion:
     arrays = state_dict.named_arrays(network)
     scale, offset = ([round(float(x), 8) + 0.0 for x in np.atleast_1d(value)] for value in scaling)
-    return Converted(
+    return Conversion(
         model=card.model,
         source=source.replace(" ", "_"),
         file=str(out),
@@ -122,8 +153,8 @@ def converted(network, out, source, scaling, card):
     )
 
 
-def scaling_of(mean, std, channels):
-    """(scale, offset) that take a pixel 0..255 to (pixel / 255 - mean) / std: numbers, or lists by channel."""
+def scaling_of(mean: Sequence[float], std: Sequence[float], channels: int) -> Scaling:
+    """Return (scale, offset) for (pixel / 255 - mean) / std of a pixel 0..255: numbers, or lists by channel."""
     for name, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, channels) or not np.isfinite(values).all():
             raise ValueError(f"{name} must be one number or {channels}, one per channel, not {shorten(list(values))}")
@@ -132,16 +163,16 @@ def scaling_of(mean, std, channels):
     if min(std) <= 0:
         raise ValueError(f"std must be above 0, not {min(std)}")
     scale = 1 / (255 * np.asarray(std, "float64"))
-    offset = 0 - np.asarray(mean, "float64") / np.asarray(std, "float64")  # 0 and not -0 where the mean is
+    offset = 0 - np.asarray(mean, "float64") / np.asarray(std, "float64")  # 0 instead of -0 if the mean is 0
     if len(mean) == len(std) == 1:
         return float(scale[0]), float(offset[0])
     return (scale + np.zeros(channels)).tolist(), (offset + np.zeros(channels)).tolist()
 
 
-def made_here():
-    """What a Card tells of the place where a file was made."""
+def made_here() -> dict[str, Any]:
+    """Return the fields of a Card for the origin of a file that this process makes."""
     return {"versions": provenance.versions(), "commit": provenance.commit()}
 
 
-def listed(value):
+def join(value: float | list[float]) -> str:
     return ",".join(f"{x:.6g}" for x in np.atleast_1d(value))

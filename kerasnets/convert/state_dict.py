@@ -1,10 +1,9 @@
-"""PyTorch's weights and Keras', both ways: the same numbers under other names and in another order of axes.
-
-torch is imported only here and in the modules that compare with it, and only where a file or a module of torch is read.
-"""
+"""PyTorch's weights to Keras' and back: the same numbers with other names and another order of axes."""
 
 import collections
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -17,15 +16,18 @@ from kerasnets.convert.matching import (
     by_order,
     by_shape,
     check_all_used,
-    grouped,
+    groups_of,
     is_module,
-    unwrapped_module,
+    unwrap_module,
 )
 from kerasnets.convert.matching_by_run import by_run
 from kerasnets.convert.torchvision_names import torchvision_paths
-from kerasnets.convert.weight_files import blaming, import_torch, read_tensors, write_tensors
+from kerasnets.convert.weight_files import import_torch, in_file, read_tensors, write_tensors
 from kerasnets.errors import shorten
 from kerasnets.graph import weighted_layers
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "load_torch_weights",
@@ -39,32 +41,53 @@ __all__ = [
 ]
 
 
-def load_torch_weights(model, source, example=None, in_order=False):
-    """Give `model` the weights of `source`, and return {layer name: name in the source}.
+def load_torch_weights(
+    model: keras.Model,
+    source: "torch.nn.Module | Mapping[str, Any] | str | Path",
+    example: Any = None,
+    in_order: bool = False,
+) -> dict[str, str]:
+    """Load PyTorch's weights into a network of the same architecture.
 
-    source: a torch.nn.Module, a state_dict (name -> tensor or array), or a file (.pth, .pt, .safetensors).
-    example: what the module takes, float (n, channels, height, width). Its run is followed from layer to layer, so
-        that neither names nor the order of definition matter, and the outputs of both must agree.
-    in_order: take the tensors in their order for the layers in theirs: that of the docstring, where branches run side
-        by side, and of `torch_state_dict(model)`.
-    Without either, tensors are matched by name (ours, or torchvision's for its networks), else by shape where that
-    leaves no choice. A Flatten is then taken as PyTorch's, of (channels, height, width). Every tensor is used once.
-    From float16 and bfloat16 the numbers are exact; float64 is rounded.
-    Raises BadInputError where weights and network do not belong together; `model` is then as it was.
+    Tensors are matched by name (ours, or torchvision's for its networks), else by shape if that leaves no choice. A
+    Flatten is then taken as PyTorch's, of (channels, height, width). Every tensor is used once. The numbers of float16
+    and bfloat16 are exact; float64 is rounded to float32.
+
+    Args:
+        model: The network, from scaled pixels to logits, as `build` returns it.
+        source: A torch.nn.Module, a state_dict (name -> tensor or array), or a file (.pth, .pt, .safetensors).
+        example: An input of the module, float (n, channels, height, width). It is run through both networks, and layers
+            are matched by their inputs, so that neither names nor the order of definition matter. The outputs of both
+            must agree.
+        in_order: Match tensors and layers in their order, which is the order of `torch_state_dict(model)`.
+
+    Returns:
+        {layer name: name in the source}, for `torch_state_dict`.
+
+    Raises:
+        BadInputError: The weights do not belong to the network, which keeps its old weights.
+        ValueError: The arguments contradict each other.
+        ImportError: The source needs PyTorch, which is not installed.
+
+    Example:
+        >>> network, other = kerasnets.build("lenet5"), kerasnets.build("lenet5")
+        >>> weights = {name: tensor.numpy() for name, tensor in kerasnets.torch_state_dict(other).items()}
+        >>> kerasnets.load_torch_weights(network, weights)["c1"]
+        'c1'
     """
-    if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):  # of a class of one's own
-        words = "a keras.Model from inputs to outputs, as kerasnets.build gives"
-        raise ValueError(f"weights are loaded into {words}, not into {model!r:.60}")
+    if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):  # a subclass has no outputs
+        kind = "a keras.Model from inputs to outputs, as kerasnets.build gives"
+        raise ValueError(f"weights are loaded into {kind}, not into {model!r:.60}")
     if example is not None and not is_module(source):
         raise ValueError("an example goes with a torch.nn.Module, which it is run through; a state_dict has no run")
     if example is not None and in_order:
-        raise ValueError("in_order and an example are two ways to tell what belongs where; pass one of them")
+        raise ValueError("in_order and an example are two ways to match tensors with layers; pass one of them")
     if isinstance(source, (str, Path)):
-        with blaming(source):
+        with in_file(source):
             return load_torch_weights(model, read_tensors(source, in_order), in_order=in_order)
     if is_module(source):
-        source = unwrapped_module(source)
-    groups = grouped(source, model)
+        source = unwrap_module(source)
+    groups = groups_of(source, model)
     layers = weighted_layers(model)
     if example is not None:
         matched = by_run(model, groups, source, example)
@@ -79,30 +102,44 @@ def load_torch_weights(model, source, example=None, in_order=False):
     return {name: match.path for name, match in matched.items()}
 
 
-def torch_state_dict(model, names=None):
-    """The weights of `model` as an OrderedDict of torch tensors, for `load_state_dict` of the same network in PyTorch.
+def torch_state_dict(
+    model: keras.Model, names: Mapping[str, str] | None = None
+) -> "collections.OrderedDict[str, torch.Tensor]":
+    """Return the weights of a network for `load_state_dict` of the same network in PyTorch.
 
-    names: {layer name: name in the module}, as `load_torch_weights` returns; without it, torchvision's own for its
-        networks, else those of the layers. Keys are "<name>.weight" and so on, in the order of the layers.
-    A dense layer after a Flatten takes its inputs as PyTorch flattens them.
-    Raises ValueError where `names` lacks a layer.
+    Args:
+        model: The network. A dense layer after a Flatten takes its inputs in the order of PyTorch's Flatten.
+        names: {layer name: name in the module}, as `load_torch_weights` returns it; by default torchvision's names for
+            its networks, else the layers' names.
+
+    Returns:
+        float32 tensors by "<name>.weight", "<name>.bias", ..., in the order of the layers.
+
+    Raises:
+        ValueError: `names` lacks a layer.
+        ImportError: PyTorch is not installed.
+
+    Example:
+        >>> state = kerasnets.torch_state_dict(kerasnets.build("lenet5"))
+        >>> next(iter(state)), tuple(next(iter(state.values())).shape)
+        ('c1.weight', (6, 1, 5, 5))
     """
     torch = import_torch("a state_dict of tensors")
     arrays = named_arrays(model, names)
     return collections.OrderedDict((name, torch.from_numpy(array)) for name, array in arrays.items())
 
 
-def named_arrays(model, names=None):
-    """What `torch_state_dict` gives, as NumPy arrays."""
+def named_arrays(model: keras.Model, names: Mapping[str, str] | None = None) -> dict[str, np.ndarray]:
+    """Return the content of `torch_state_dict` as NumPy arrays, without torch."""
     layers = weighted_layers(model)
     paths = names or torchvision_paths(model) or {layer.name: layer.name for layer in layers}
     lacking = [layer.name for layer in layers if layer.name not in paths]
     if lacking:
         raise ValueError(f"names lacks the layers {shorten(', '.join(lacking))}; pass what load_torch_weights returned")
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for layer in layers:
         for part, array in to_torch(layer).items():
-            arrays[f"{paths[layer.name]}.{part}"] = np.array(array, order="C")  # memory of its own
+            arrays[f"{paths[layer.name]}.{part}"] = np.array(array, order="C")  # a copy
         if isinstance(layer, keras.layers.BatchNormalization):
             arrays[f"{paths[layer.name]}.{COUNTER}"] = np.array(0)
     return arrays

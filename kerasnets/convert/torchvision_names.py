@@ -1,16 +1,21 @@
-"""torchvision's names: where its module of a network holds what is a layer of ours."""
+"""torchvision's names: the path, in torchvision's module, of the weights of each layer."""
 
 import re
+from collections.abc import Callable, Sequence
+
+import keras
 
 from kerasnets.graph import weighted_layers
 
+Path = str | Callable[[re.Match[str]], str]  # a template for a match, or a function of it
 
-def block_of_resnet(match):
+
+def block_of_resnet(match: re.Match[str]) -> str:
     part = re.sub("^norm", "bn", match[3]).replace("shortcut_conv", "downsample.0")
     return f"layer{match[1]}.{int(match[2]) - 1}.{part.replace('shortcut_norm', 'downsample.1')}"
 
 
-# Where a branch of torchvision's Inception holds the convolution of the paper's name.
+# the paper's name of a convolution -> its path in torchvision's Inception
 INCEPTION = {
     "1x1": "branch1",
     "3x3_reduce": "branch2.0",
@@ -20,8 +25,9 @@ INCEPTION = {
     "pool_proj": "branch4.1",
 }
 
-# name of a network -> (name of a layer, its path in torchvision's module); VGG's features are counted
-TORCHVISION = {
+# pattern for a network's name -> (pattern for a layer's name, its path in torchvision's module). The paths of VGG's
+# features are computed.
+TORCHVISION: dict[str, tuple[tuple[str, Path], ...]] = {
     "alexnet_torchvision": (
         *((f"conv{i}", f"features.{j}") for i, j in enumerate((0, 3, 6, 8, 10), start=1)),
         *((name, f"classifier.{j}") for name, j in (("fc6", 1), ("fc7", 4), ("logits", 6))),
@@ -54,8 +60,8 @@ TORCHVISION = {
 }
 
 
-def torchvision_paths(network):
-    """{layer name: path in torchvision's module} for a network of torchvision's, else None."""
+def torchvision_paths(network: keras.Model) -> dict[str, str] | None:
+    """Return {layer name: path in torchvision's module}; None if torchvision does not have the network."""
     names = [layer.name for layer in weighted_layers(network)]
     rules = next((rules for pattern, rules in TORCHVISION.items() if re.fullmatch(pattern, network.name)), None)
     if rules is None or "dropout0" in {layer.name for layer in network.layers}:  # the compact head is not torchvision's
@@ -66,23 +72,24 @@ def torchvision_paths(network):
             match = re.fullmatch(pattern, name)
             if match and name not in paths:
                 paths[name] = path(match) if callable(path) else match.expand(path)
-    return paths if len(paths) == len(names) else None  # someone added layers
+    return paths if len(paths) == len(names) else None  # a person has added layers
 
 
-def features_of_vgg(names):
-    """{layer name: "features.N"}, where N counts ReLUs and poolings too."""
-    batch_norm, position, stage, paths = any("norm" in name for name in names), 0, "1", {}
+def features_of_vgg(names: Sequence[str]) -> dict[str, str]:
+    """Return {layer name: "features.N"}; N also counts ReLUs and poolings."""
+    batch_norm, position, stage = any("norm" in name for name in names), 0, "1"
+    paths = {}
     for name in names:
         match = re.fullmatch(r"stage(\d)_(conv|norm)\d", name)
         if match:
-            position += match[1] != stage  # the pooling that closed the stage before
+            position += match[1] != stage  # the pooling that ends a stage
             paths[name] = f"features.{position}"
             position += 1 if match[2] == "conv" and batch_norm else 2
             stage = match[1]
     return paths
 
 
-def torchvision_name(name):
-    """What torchvision calls the network that is `name` here, as "googlenet"; None where it has none of that kind."""
+def torchvision_name(name: str) -> str | None:
+    """Return torchvision's name of our network `name`, as "googlenet"; None if torchvision does not have it."""
     known = any(re.fullmatch(pattern, name) for pattern in TORCHVISION)
     return name.removesuffix("_torchvision") if known else None

@@ -1,43 +1,52 @@
-"""torchvision's published ImageNet weights, and what goes with them: class names, scaling, resize and crop."""
+"""torchvision's published ImageNet weights, with their class names, scaling, resizing and cropping."""
 
 import contextlib
 import errno
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from kerasnets.convert.torchvision_names import torchvision_name
 from kerasnets.convert.weight_files import import_torch
 from kerasnets.errors import BadInputError, shorten
 
-TIMEOUT = 20  # seconds without an answer
+TIMEOUT = 20  # seconds without a reply of the server
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
-# (mean, deviation) of pixels 0..1, where the module transforms its input once more: torchvision's GoogLeNet turns the
-# normalization back into the 0.5 of the network's first makers (_transform_input in torchvision/models/googlenet.py).
+# (mean, std) of pixels 0..1 of modules that transform their input once more: torchvision's GoogLeNet converts the
+# normalization back to the original network's 0.5 (_transform_input in torchvision/models/googlenet.py).
 TRANSFORMED = {"googlenet_torchvision": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))}
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Published weights, as a file, and what a model file needs to use them."""
+    """Published weights in a file, and the facts for a model file's card."""
 
     path: Path
     title: str  # as "ResNet50_Weights.IMAGENET1K_V2"
     class_names: tuple[str, ...]
     mean: tuple[float, ...]  # of pixels 0..1, by channel
     std: tuple[float, ...]
-    input_kind: str  # a name in pictures.KINDS
+    input_kind: str  # a name in `pictures.KINDS`
     input_shape: tuple[int, int, int]
-    accuracy: float  # on ImageNet's validation data, as a fraction; torchvision's figure
+    accuracy: float  # on ImageNet's validation data, as a fraction, by torchvision's documentation
 
 
-def pretrained(name, version="DEFAULT"):
-    """Return the Pretrained of `name` (in MODELS); its file is downloaded where torch.hub's folder does not hold it.
+def pretrained(name: str, version: str = "DEFAULT") -> Pretrained:
+    """Return the published weights of a network; the file is downloaded unless torch.hub's folder holds it.
 
-    version: a name in torchvision's enumeration of weights, as "IMAGENET1K_V1".
-    Raises ValueError where torchvision publishes none, ConnectionError where they cannot be downloaded.
+    Args:
+        name: A name in MODELS.
+        version: A name in torchvision's enumeration of weights, as "IMAGENET1K_V1".
+
+    Raises:
+        ValueError: torchvision publishes no such weights.
+        ConnectionError: They cannot be downloaded.
+        BadInputError: The download is damaged.
     """
     if torchvision_name(name) is None:
         raise ValueError(f"torchvision publishes no weights of {name!r}; it does of alexnet_torchvision, vgg16, ...")
@@ -45,7 +54,7 @@ def pretrained(name, version="DEFAULT"):
     from torchvision import models
 
     known = models.get_model_weights(torchvision_name(name))
-    complete = [weights.name for weights in known if weights.meta["categories"]]  # others have no trained classifier
+    complete = [weights.name for weights in known if weights.meta["categories"]]  # others lack a trained classifier
     if version not in (*complete, "DEFAULT"):
         raise ValueError(f"{name} has no weights {version!r} with classes; choose one of: {', '.join(complete)}")
     weights = getattr(known, version)
@@ -66,15 +75,15 @@ def pretrained(name, version="DEFAULT"):
     )
 
 
-def download(torch, weights, path):
-    """Download into `path`, whole or not at all, checked by the beginning of its SHA-256, which its name carries."""
+def download(torch: ModuleType, weights: Any, path: Path) -> None:
+    """Download a file, whole or not at all; its name contains the beginning of its SHA-256, which is checked."""
     path.parent.mkdir(parents=True, exist_ok=True)
     checksum = re.search(r"-([0-9a-f]{8,})\.", path.name)
-    with waiting(TIMEOUT):
+    with timeout(TIMEOUT):
         try:
             torch.hub.download_url_to_file(weights.url, str(path), checksum and checksum[1])
         except RuntimeError as error:  # the checksum
-            raise BadInputError(f"what was downloaded as {weights} is damaged; try again") from error
+            raise BadInputError(f"the download of {weights} is damaged", remedy="try again") from error
         except Exception as error:  # OSError and http.client's own
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 raise
@@ -84,8 +93,8 @@ def download(torch, weights, path):
 
 
 @contextlib.contextmanager
-def waiting(seconds):
-    """End a wait for the network after so many seconds without an answer."""
+def timeout(seconds: float) -> Iterator[None]:
+    """Limit the time without a reply of the server, for every socket that the block opens."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

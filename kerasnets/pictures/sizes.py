@@ -20,8 +20,8 @@ def to_size(picture: np.ndarray, shape: Shape) -> np.ndarray:
 def to_centre(picture: np.ndarray, shape: Shape, side: int) -> np.ndarray:
     """Scale a picture so that its shorter side has `side` pixels, and crop `shape` from its centre.
 
-    This is torchvision's preprocessing for ImageNet (Resize, CenterCrop), with Pillow's antialiased filter and the same
-    pixels. OpenCV has no such filter: INTER_AREA is off by 36 grey levels on a photo, INTER_LINEAR by 90.
+    This is torchvision's preprocessing for ImageNet (Resize, CenterCrop), with the same antialiased filter of Pillow
+    and the same pixels. OpenCV has no such filter: INTER_AREA is off by 36 grey levels on a photo, INTER_LINEAR by 90.
     """
     from PIL import Image
 

@@ -103,9 +103,9 @@ def modules_that_differ():
             "mnist_cnn",
             cnn(activation=nn.Tanh),
             digits,
-            "nothing in the module is given what the layer",
+            "nothing in the module has the input of the layer",
         ),
-        "another end": ("mnist_cnn", cnn(more=[nn.Sigmoid()]), digits, "of their scale apart on the example, where"),
+        "another end": ("mnist_cnn", cnn(more=[nn.Sigmoid()]), digits, "of their scale on the example, and"),
         "no bias": ("mnist_cnn", cnn(nn.Conv2d(1, 32, 3, bias=False)), digits, "0.bias (32,) is missing"),
         "no affine": ("baseline_cnn", baseline(nn.BatchNorm2d(6, affine=False)), colours, "1.weight (6,) is missing"),
         "no statistics": (
@@ -114,7 +114,7 @@ def modules_that_differ():
             colours,
             "1.running_mean (6,) is missing",
         ),
-        "other epsilon": ("baseline_cnn", shaken(baseline(nn.BatchNorm2d(6, eps=0.5))), colours, "is given what"),
+        "other epsilon": ("baseline_cnn", shaken(baseline(nn.BatchNorm2d(6, eps=0.5))), colours, "has the input of"),
         "used twice": ("fc2layer", Twice(), digits, "b is used twice in a run"),
         "not run": ("mnist_cnn", with_extra(cnn()), digits, "extra, weight (3, 3), bias (3,), is not run as a layer"),
         "a layer with weights that we have not": (

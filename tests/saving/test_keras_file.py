@@ -382,3 +382,61 @@ def test_another_suffix_is_wrong_usage_in_saving_and_no_model_in_loading(workers
         f"{shorten(tmp_path / 'model.pth')} is no name for a model file; it must end in .keras or .h5",
     )
     assert workers["torch"](load_error, Path("model.pth"))[0] == "BadInputError"
+
+
+def load_from_threads(paths, count):
+    """Load from `count` threads at once; return the errors, and what of Keras and Python is not as it was before."""
+    import logging
+    import threading
+    import warnings
+
+    import keras
+
+    def state():
+        return keras.Layer.add_weight, logging.getLogger("absl").level, list(warnings.filters)
+
+    before, errors, gate = state(), [], threading.Barrier(count)
+
+    def work(i):
+        gate.wait(60)
+        for path in paths[i % len(paths) :] + paths[: i % len(paths)]:
+            try:
+                saving.load(path)
+                kerasnets.build("lenet5")
+            except Exception as error:
+                errors.append(f"{type(error).__name__}: {error}")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors, [str(new) for new, old in zip(state(), before, strict=True) if new != old]
+
+
+def test_16_threads_load_at_once_and_leave_nothing_changed(worker):
+    shipped = ROOT / "models_saved/pretrained"
+    paths = [shipped / name for name in ("mnist_cnn-mnist.keras", "small_cnn-mnist.keras", "mnist_cnn-mnist.h5")]
+    assert worker(load_from_threads, paths, 16) == ([], [])
+
+
+def load_with_custom_layer(path):
+    """Save and load a layer of a person's own, which is registered for one thread."""
+    import keras
+
+    class Twice(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    inputs = keras.Input((3,))
+    with keras_file.quiet_keras():
+        keras.Model(inputs, keras.layers.Dense(2, "softmax")(Twice()(inputs))).save(path)
+    with keras.saving.CustomObjectScope({"Twice": Twice}):
+        return saving.load(path)[0].layers[1].__class__.__name__
+
+
+def test_a_layer_that_the_caller_registers_is_loaded(worker, tmp_path):
+    assert worker(load_with_custom_layer, tmp_path / "model.h5") == "Twice"
