@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
-    from kerasnets.convert.model_files import Converted
+    from kerasnets.convert.model_files import Conversion
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +76,7 @@ def check(args: argparse.Namespace, is_file: bool) -> None:
         raise UsageError("without FILE, only --out, --json and --pretrained are allowed")
 
 
-def convert_state_dict(args: argparse.Namespace) -> "Converted":
+def convert_state_dict(args: argparse.Namespace) -> "Conversion":
     from kerasnets.convert import model_files
 
     options = dict(map(parse_option, args.option))

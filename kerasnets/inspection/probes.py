@@ -14,11 +14,11 @@ import numpy as np
 from keras import layers, ops
 from scipy.special import log_softmax
 
-from kerasnets.graph import nodes, weighted_layers
+from kerasnets.graph import nodes, producer, weighted_layers
 from kerasnets.inspection.backward import Backward, backward, in_channels_first
 from kerasnets.inspection.results import Activity, Gradient, Step, Weight
 from kerasnets.inspection.unfolded_network import ACTIVATIONS, ModelOrFile, kind_of, unfold
-from kerasnets.transfer import channels_last, check_images, opened, producer
+from kerasnets.transfer import channels_last, check_images, opened
 
 LEARNING_RATE = 0.01  # of a step without an optimizer
 

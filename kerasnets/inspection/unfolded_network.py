@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import keras
 from keras import layers
 
-from kerasnets.graph import copy_weights, nodes
-from kerasnets.transfer import main_output, opened, producer
+from kerasnets.graph import copy_weights, nodes, producer
+from kerasnets.transfer import main_output, opened
 
 ModelOrFile: TypeAlias = keras.Model | str | PathLike[str]
 
