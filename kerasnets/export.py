@@ -130,9 +130,9 @@ def form_of(out: Path) -> Form:
 def route_of(suffix: str) -> str:
     """Return the backend that writes the form; raise ImportError if no installed backend can."""
     form = FORMS[suffix]
-    wanted = os.environ.get("KERAS_BACKEND")
-    if wanted and wanted not in backends.BACKENDS:
-        raise ValueError(f"unknown KERAS_BACKEND {wanted!r}; choose one of: {', '.join(backends.BACKENDS)}")
+    requested = os.environ.get("KERAS_BACKEND")
+    if requested and requested not in backends.BACKENDS:
+        raise ValueError(f"unknown KERAS_BACKEND {requested!r}; choose one of: {', '.join(backends.BACKENDS)}")
     able = [backend for backend, needed in form.routes.items() if all(map(backends.is_installed, (backend, *needed)))]
     if not able:
         there = [backend for backend in form.routes if backends.is_installed(backend)]
@@ -142,7 +142,7 @@ def route_of(suffix: str) -> str:
             needed = [package for package in form.routes[there[0]] if not backends.is_installed(package)]
             lacking = f"{there[0]} needs {' and '.join(needed)} to write {form.title}"
         raise ImportError(f'{lacking}: pip install "kerasnets[{",".join(extras)}]"')
-    return wanted if wanted in able else able[0]
+    return requested if requested in able else able[0]
 
 
 def judges_of(suffix: str) -> list[str]:

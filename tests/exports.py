@@ -1,4 +1,4 @@
-"""Model files whose answers differ from picture to picture, and exports of them."""
+"""Model files whose predictions differ from picture to picture, and exports of them."""
 
 import operator
 import shutil
@@ -12,11 +12,11 @@ from kerasnets import export as exporting
 from kerasnets import saving
 from kerasnets.proof.case import SCALING, draw_weights
 
-DEVIATION = 2  # of each logit over the pictures: the likeliest class changes, and none is near 0 or 1
+DEVIATION = 2  # std of each logit over the pictures: the predicted class varies, and no probability is near 0 or 1
 
 
 class Lent:
-    """In place of a process of the export's own, which would import Keras anew: `run(function, *args)`."""
+    """Stands for the export's own process, which would import Keras again: calls `run(function, *args)`."""
 
     def __init__(self, run):
         self.run = run
@@ -25,10 +25,10 @@ class Lent:
         return self.run(function, *args)
 
     def close(self):
-        """It goes on."""
+        """The worker is needed again."""
 
     def kill(self):
-        """It goes on."""
+        """The worker is needed again."""
 
 
 def export(path, out, workers=None):
@@ -38,7 +38,7 @@ def export(path, out, workers=None):
 
 
 class Written(Lent):
-    """In the place of Keras: what `write_apart` once wrote, since OpenVINO names a second one's parts otherwise."""
+    """Stands for Keras: copies a file of `write_apart`. OpenVINO would name the parts of a second one differently."""
 
     def __init__(self, backend):
         super().__init__(self.copy)
@@ -51,13 +51,13 @@ class Written(Lent):
 
 
 def export_written(path, out):
-    """exporting.export of a model file beside which lies what `write_apart` wrote."""
+    """Export a model file for which `write_apart` was called."""
     with mock.patch.object(exporting, "Worker", Written):
         return exporting.export(path, out)
 
 
 def pictures(count, shape, seed):
-    """uint8 (count, *shape): clouds of colour, each picture with its own; of a table, float32 rows (count, columns)."""
+    """Return uint8 (count, *shape), clouds of colour; for a shape (columns,), float32 rows."""
     rng = np.random.default_rng(seed)
     if len(shape) == 1:
         return rng.uniform(size=(count, *shape)).astype(np.float32)
@@ -88,14 +88,14 @@ def save_network(path, name, options, seed=0):
 
 
 def spread(network, images):
-    """Scale the head's weights so that each logit has mean 0 and deviation 2 over `images`.
+    """Scale the head's weights so that each logit has mean 0 and std 2 over `images`.
 
     Of drawn weights a deep network gives almost the same logits for any picture, or such large ones that one class has
     it all: a wrong export would go unnoticed.
     """
     from kerasnets.graph import weighted_layers
 
-    head = weighted_layers(network)[-1]  # linear, if by way of an average
+    head = weighted_layers(network)[-1]  # linear, perhaps followed by an average
     kernel, bias = head.get_weights()
     head.set_weights([kernel, 0 * bias])
     logits = network.predict_on_batch(images).astype(float)
@@ -104,12 +104,12 @@ def spread(network, images):
 
 
 def plain_keras(path, images):
-    """The probabilities by Keras alone, which knows nothing of kerasnets."""
+    """Return the probabilities by plain Keras."""
     import keras
 
     return keras.models.load_model(path).predict_on_batch(images)
 
 
 def write_apart(path, suffix, pixels):
-    """Write a form without a card beside a model file; keep what Keras says of the pixels."""
+    """Write a form without a card next to a model file, and Keras' probabilities for the pixels."""
     np.save(path.with_suffix(".npy"), export.write(path, path.with_name(f"{path.stem}-written{suffix}"), pixels))

@@ -1,4 +1,4 @@
-"""Good model files spoilt in every way that we know: code, links, bombs, damage."""
+"""Good model files, spoilt by code, links, bombs and damage."""
 
 import base64
 import dataclasses
@@ -32,7 +32,7 @@ def load_card(path):
 
 
 def good(path):
-    """A good file: those that ship, the .h5 without its checksum; and a network by onnx's own helpers."""
+    """Write a good file: a shipped one, the .h5 without its checksum, or a network by onnx's own helpers."""
     if path.suffix == ".onnx":
         onnx.save(tiny(), path)
         onnx_file.add_card(path, CARD)
@@ -117,7 +117,7 @@ def layer(name, changes, path):
 
 
 def canary(path):
-    """What a payload would write."""
+    """Return the file that a payload would write."""
     return path.parent / "ran"
 
 
@@ -137,7 +137,7 @@ def a_lambda(path):
 
 
 class Malice:
-    """What writes the canary when it is unpickled."""
+    """An object that writes the canary when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -197,7 +197,7 @@ def many_layers(path):
 
 
 def in_weights(change, path):
-    """Change what lies in HDF5, in a .keras too."""
+    """Change the HDF5 content of a .keras or .h5 file."""
     inner = path.with_name("inner.h5")
     if path.suffix == ".keras":
         inner.write_bytes(entries_of(path)["model.weights.h5"])
@@ -248,7 +248,7 @@ def with_numbers(value, file, name):
 
 
 def unsigned(make, path):
-    """A file as of another program: without a card, that the checksum of the weights is not asked."""
+    """Remove the card, so that the checksum of the weights is not compared."""
     make(path)
     if path.suffix == ".keras":
         without_entry("kerasnets.json", path)
@@ -277,12 +277,12 @@ def attribute_of_number(file, name):
 
 
 def long_attribute(file, name):
-    """More names of weights than there are parts."""
+    """Add more names of weights than a model has parts."""
     file.attrs.create("layer_names", np.zeros(60_000, "u1"))
 
 
 def long_text(path):
-    """Declare the name of a layer as 3.5 GB long: HDF5 makes room for that before it looks for it."""
+    """Declare a layer's name as 3.5 GB long: HDF5 allocates that before it reads it."""
     content = bytearray(path.read_bytes())
     lengths = b"\6\0\0\0", b"\x09\0\0\0"  # of "pixels" and "rescaling", each before an address and an index
     place = next(i for i in range(len(content)) if (content[i : i + 4], content[i + 16 : i + 20]) == lengths)
@@ -358,17 +358,17 @@ def many_fields(path):
 
 def huge(path):
     with path.open("ab") as file:
-        file.truncate(3 * 2**30)  # holes, which take no room on the disk
+        file.truncate(3 * 2**30)  # a hole takes no space on the disk
 
 
 def beheaded(key, path):
-    """Cut off, with its checksum, or put in another place, what add_card has written."""
+    """Cut the file at one of the entries that add_card has written."""
     content = path.read_bytes()
     path.write_bytes(content[: content.rindex(key) - 4])
 
 
 def with_card_of(text, path):
-    """A card that is none, under a right checksum."""
+    """Write an invalid card with a right checksum."""
     plain = tiny().SerializeToString() + onnx_file.entry("kerasnets", text)
     path.write_bytes(plain)
     checksum = sha256_of_file(path, len(plain))
@@ -487,14 +487,14 @@ def bfloats(model):
     weights_of(model).raw_data = np.full(9, 0x7FC0, "<u2").tobytes()
 
 
-# The same of those that Keras alone tells
+# The same for faults that only Keras notices
 NEEDS_KERAS = {
     "registered name": (
         ZIP, partial(layer, "pool1", lambda path: {"registered_name": "os>system"}), "is damaged or was made by an"),
     "unknown class of Keras": (
         KERAS, partial(layer, "pool1", partial(of, "keras.layers", "Nonsense")), "is damaged or was made by an"),
     "units": (H5, partial(layer, "dense1", partial(settings, units=10**9)), "need more weights than there are"),
-    "units that the next layer does not take": (  # which a .keras says of it
+    "units that the next layer does not take": (  # a .keras file names their number
         ZIP, partial(layer, "dense1", partial(settings, units=10**9)), "is damaged or was made by an"),
     "units of the last layer": (
         KERAS, partial(layer, "logits", partial(settings, units=10**9)), "need more weights than there are"),

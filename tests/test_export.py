@@ -1,4 +1,4 @@
-"""An exported file is the same classifier, for any program; one that is not, and half of one, is never left behind."""
+"""An export is the same classifier for any program; a different or incomplete one is discarded."""
 
 import contextlib
 import hashlib
@@ -34,19 +34,19 @@ NETWORKS = {  # name -> (the backend that writes the model file, its suffix, opt
     "cifar_net": ("torch", ".h5", {}),  # in colour
     "dnn_tabular": ("jax", ".h5", {}),
 }
-ROUTES = {  # what is exported by which backend -> (the backend, the suffix)
+ROUTES = {  # form and backend -> (the backend, the suffix)
     "ONNX by torch": ("torch", ".onnx"),
     "ONNX by tensorflow": ("tensorflow", ".onnx"),
     "OpenVINO by torch": ("torch", ".xml"),
     "LiteRT": ("tensorflow", ".tflite"),
     "SavedModel": ("tensorflow", ""),
 }
-SECONDS = 5  # that a bad file may take: shared/SPEC.md, section 5
+SECONDS = 5  # that a bad file may take
 
 
 @pytest.fixture(scope="module")
 def models(workers, tmp_path_factory):
-    """name -> (model file, shape of what goes in)."""
+    """Return {name: (model file, shape of the input)}."""
     folder = tmp_path_factory.mktemp("models")
     found = {}
     for name, (backend, suffix, options) in NETWORKS.items():
@@ -62,7 +62,7 @@ def tabular(models):
 
 
 def export_by(workers, backend, path, out):
-    """Export with Keras in a worker; where TensorFlow must judge, all of it there: this process has none."""
+    """Export with Keras in a worker; a SavedModel all in TensorFlow's worker, which must also judge it."""
     return export(path, out, workers) if out.suffix else workers[backend](export, path, out)
 
 
@@ -109,10 +109,10 @@ RUN = {".onnx": by_onnxruntime, ".xml": by_openvino, ".tflite": by_litert}
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_an_export_takes_raw_pixels_and_gives_keras_probabilities(workers, models, tmp_path, monkeypatch, name, route):
-    """Keras on JAX is the judge, which exports nothing; the pictures are others than those that export judges by."""
+    """The judge is Keras on JAX, which exports nothing; the pictures are not those that export compares."""
     (backend, suffix), (path, shape) = ROUTES[route], models[name]
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    out = tmp_path / (f"my [first] network{suffix}" if suffix else "network")  # TensorFlow takes brackets for a pattern
+    out = tmp_path / (f"my [first] network{suffix}" if suffix else "network")  # TensorFlow reads brackets as a pattern
     done = export_by(workers, backend, path, out)
     assert (done.file, done.backend) == (str(out), backend)
     assert set(done.differences) == {engine for engine, row in engines.ENGINES.items() if suffix in row.suffixes}
@@ -120,7 +120,7 @@ def test_an_export_takes_raw_pixels_and_gives_keras_probabilities(workers, model
 
     images = pictures(7, shape, seed=9)
     expected = workers["jax"](plain_keras, path, images)
-    assert expected.std(axis=0).min() > 0.003  # the pictures are told apart
+    assert expected.std(axis=0).min() > 0.003  # the predictions differ between pictures
     for count in (1, 7):
         run = RUN.get(suffix) or (lambda *arguments: workers["tensorflow"](by_tensorflow, *arguments))
         np.testing.assert_allclose(run(out, images[:count]), expected[:count], atol=1e-5)
@@ -144,8 +144,8 @@ def test_a_folder_of_an_earlier_export_is_replaced(workers, tabular, tmp_path):
     assert os.listdir(tmp_path) == ["network"]
 
 
-def test_a_backend_that_writes_no_onnx_lets_another_do_it(tabular, tmp_path):
-    """As a person runs it: a process of its own, each with its backend."""
+def test_another_backend_exports_if_the_set_one_cannot(tabular, tmp_path):
+    """By the script: each process has its backend."""
     command = [sys.executable, str(ROOT / "scripts/export.py"), str(tabular), "--out", "network.onnx"]
     done = subprocess.run(command, cwd=tmp_path, env=environment("jax"), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "ONNX by Keras on torch\n")
@@ -164,7 +164,7 @@ LIARS = {"opencv": ".onnx", "onnxruntime": ".onnx", "openvino": ".xml", "litert"
 
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("engine", LIARS)
-def test_an_export_that_differs_is_not_left_behind(workers, tabular, tmp_path, monkeypatch, engine, there):
+def test_an_export_that_differs_is_discarded(workers, tabular, tmp_path, monkeypatch, engine, there):
     out = tmp_path / f"network{LIARS[engine]}"
     for suffix in (out.suffix, ".bin") if there else ():
         out.with_suffix(suffix).write_text("the old one")
@@ -203,7 +203,7 @@ def brought_by(extra):
 
 
 @pytest.mark.parametrize(("suffix", "missing", "words"), MISSING)
-def test_what_is_not_installed_is_told_with_the_extra_that_helps(
+def test_a_missing_package_is_named_with_the_extra_that_installs_it(
     tabular, tmp_path, monkeypatch, suffix, missing, words
 ):
     monkeypatch.setattr(backends, "is_installed", lambda package: package not in missing)
@@ -213,7 +213,7 @@ def test_what_is_not_installed_is_told_with_the_extra_that_helps(
     assert message.startswith(words)
     assert len(message) <= 190
     assert os.listdir(tmp_path) == []
-    # who obeys has a route and a judge
+    # after this installation there is a route and a judge
     extras = re.search(r'pip install "kerasnets\[(.*)\]"', message)[1].split(",")
     missing = missing.difference(*map(brought_by, extras))
     monkeypatch.setattr(backends, "is_installed", lambda package: package not in missing)
@@ -226,20 +226,20 @@ def test_what_is_not_installed_is_told_with_the_extra_that_helps(
     ({"tf2onnx"}, "torch"),
 ])  # fmt: skip
 @pytest.mark.parametrize("wanted", ["", "jax", "torch", "tensorflow"])
-def test_the_backend_that_is_set_exports_where_it_can(monkeypatch, missing, backend, wanted):
+def test_the_set_backend_exports_if_it_can(monkeypatch, missing, backend, wanted):
     monkeypatch.setattr(backends, "is_installed", lambda package: package not in missing)
     monkeypatch.setenv("KERAS_BACKEND", wanted)
     can = {"torch": missing.isdisjoint({"torch", "onnx"}), "tensorflow": "tf2onnx" not in missing}
     assert exporting.route_of(".onnx") == (wanted if can.get(wanted) else backend)
 
 
-def test_an_unknown_backend_is_told(monkeypatch):
+def test_an_unknown_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "theano")
     with pytest.raises(ValueError, match="unknown KERAS_BACKEND 'theano'; choose one of: torch, tensorflow, jax"):
         exporting.route_of(".onnx")
 
 
-def test_what_is_no_place_or_no_model_is_refused_and_nothing_touched(tabular, tmp_path):
+def test_a_bad_target_or_model_is_refused_and_no_file_is_touched(tabular, tmp_path):
     (tmp_path / "pets").mkdir()
     (tmp_path / "pets/cat.png").write_text("a cat")
     (tmp_path / "file").write_text("a file")
@@ -263,7 +263,7 @@ def test_what_is_no_place_or_no_model_is_refused_and_nothing_touched(tabular, tm
 
 # ---- stopped, and without room ----
 
-# A person's export again and again, but that in Keras' place stands what it once wrote.
+# The export again and again, with files that Keras wrote before in place of Keras.
 AGAIN_AND_AGAIN = """
 import sys
 from pathlib import Path
@@ -283,7 +283,7 @@ while True:
 @pytest.mark.parametrize(("suffix", "judge"), [(".onnx", "opencv"), (".xml", "openvino")])
 @pytest.mark.parametrize("kills", often(4, 40))
 def test_kill_9_during_an_export_leaves_the_old_file_or_the_new_one(workers, tmp_path, kills, suffix, judge):
-    """Of OpenVINO's two files, one may be new and the other old: then they are refused."""
+    """One of OpenVINO's two files may be new and the other old: then they are refused."""
     whole = {}
     for seed, name in enumerate(("one", "other")):
         path = tmp_path / f"{name}.keras"
@@ -313,7 +313,7 @@ def test_kill_9_during_an_export_leaves_the_old_file_or_the_new_one(workers, tmp
 
 
 def codes_under_a_limit(path, out, sizes):
-    """Run in a worker whose files may have so many bytes: (exit code, stderr) of an export for each size."""
+    """Return (exit code, stderr) of an export in a worker with each limit on file sizes, in bytes."""
     import resource
 
     answers, (_, most) = [], resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -351,8 +351,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(workers, tabular, t
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".tflite"])
-def test_a_file_that_is_cut_off_is_refused_in_one_line_and_in_time(workers, models, tmp_path, suffix):
-    """Where nothing of our checksum is left, by its engine, which is tried in a process of its own."""
+def test_a_file_that_is_cut_short_is_refused_in_one_line_and_in_time(workers, models, tmp_path, suffix):
+    """If nothing is left of our checksum, the engine refuses it in a process of its own."""
     path, shape = models["cifar_net"]
     out = tmp_path / f"network{suffix}"
     workers["tensorflow"](export, path, out)

@@ -1,4 +1,4 @@
-"""Every network of the registry says the same as ONNX, in OpenCV and in onnxruntime, as in Keras."""
+"""Every network gives the same as ONNX, in OpenCV and in onnxruntime, as in Keras."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from tests.exports import export, pictures, plain_keras, save_network
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
-# In every run, at sizes that take seconds: one of each family, and of each kind of layer.
+# In every run, at sizes that take seconds: one network of each family and of each kind of layer.
 SMALL = {
     "lenet5": {},
     "mnist_cnn": {},
@@ -47,15 +47,15 @@ def by_onnxruntime(path, images):
 
 
 def check(workers, folder, name, options):
-    """Fail where the ONNX file of the network, its weights drawn by NumPy, differs from what Keras says."""
+    """Fail if the ONNX file of a network, with weights drawn by NumPy, differs from Keras."""
     model, exported = folder / f"{name}.keras", folder / f"{name}.onnx"
     try:
         shape = workers["torch"](save_network, model, name, options)
         export(model, exported, workers)
         images = pictures(COUNT, shape, seed=1)
         expected = workers["torch"](plain_keras, model, images)
-        assert len(set(expected.argmax(axis=1))) > 1  # the pictures are told apart,
-        assert 0.01 < np.median(expected.max(axis=1)) < 0.999  # none beyond doubt
+        assert len(set(expected.argmax(axis=1))) > 1  # the predictions differ between pictures,
+        assert 0.01 < np.median(expected.max(axis=1)) < 0.999  # and are not certain
         for judge in (by_opencv, by_onnxruntime):
             found = judge(exported, images)
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4, err_msg=judge.__name__)
@@ -66,14 +66,14 @@ def check(workers, folder, name, options):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_small_network_says_the_same_as_onnx(workers, tmp_path, name):
+def test_a_small_network_gives_the_same_as_onnx(workers, tmp_path, name):
     check(workers, tmp_path, name, SMALL[name])
 
 
 @pytest.mark.whole_registry
 @pytest.mark.parametrize("name", [name for name in NETWORKS if SMALL.get(name) != {}])
-def test_every_network_says_the_same_as_onnx_at_full_size(tmp_path, name):
-    """Each in a process of its own, as an export is: seven VGGs in one kept 16 GB."""
+def test_every_network_gives_the_same_as_onnx_at_full_size(tmp_path, name):
+    """Each in a process of its own, like an export: seven VGGs in one process kept 16 GB."""
     worker = Worker("torch", strictly)
     try:
         check({"torch": worker}, tmp_path, name, {})

@@ -1,8 +1,8 @@
-"""From a picture's file, or its bytes, to pixels: what is refused, and which library decodes it.
+"""From a picture's file, or its bytes, to pixels: its checks, and the library that decodes it.
 
 OpenCV decodes plain pictures: whole PNG and JPEG files of 8 bits without transparency. They are the most frequent,
 OpenCV is 3 times as fast on small ones, and Pillow's import of 40 ms is saved. Pillow decodes all others: it keeps
-transparency and 16 bits, reads more formats, and says what is wrong with a damaged file. No picture is decoded twice.
+transparency and 16 bits, reads more formats, and names the fault of a damaged file. No picture is decoded twice.
 """
 
 import os

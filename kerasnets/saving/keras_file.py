@@ -114,8 +114,8 @@ def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card
 
     Returns:
         (model, card). The model takes uint8 pixels (n, height, width, channels), 0..255, or float32 rows (n, columns),
-        and gives float32 class probabilities (n, num_classes). A model of another program takes and gives what it was
-        made for, and its card has no class names.
+        and gives float32 class probabilities (n, num_classes). A model of another program has its own input and output,
+        and its card has no class names.
 
     Raises:
         BadInputError: The file is missing or damaged, or holds more than one network of Keras' layers.

@@ -90,7 +90,7 @@ def load_card(path: str | Path) -> Card:
 
 @contextlib.contextmanager
 def open_message(path: str | Path) -> Iterator[memoryview]:
-    """Yield the message in an ONNX file; the disk is read where the message is. A BadInputError names `path`."""
+    """Yield the message in an ONNX file, mapped into memory. A BadInputError names `path`."""
     check_present(path)
     with name_path(path):
         if Path(path).stat().st_size > LARGEST:

@@ -1,4 +1,4 @@
-"""Weights that do not fit a network, or could be taken for others, change nothing and are named."""
+"""Weights that do not fit a network, or that could be swapped, change nothing and are named."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ REFUSED = {
 
 
 def mini(in_order):
-    """googlenet_mini from a bare state_dict in the order of its builder, and in another."""
+    """Load googlenet_mini from a bare state_dict in the order of its builder, or in another."""
     import torch
 
     name, _, module, shape = tutorials()["branches of one shape"]

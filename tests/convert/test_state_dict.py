@@ -40,7 +40,7 @@ def state_of(network):
 
 
 def back_under_its_own_names():
-    """Whether a module takes back what was made of it, under the names that load_torch_weights returned."""
+    """Whether a module loads its own weights back, by the names that load_torch_weights returned."""
     import torch
 
     import kerasnets
@@ -69,7 +69,7 @@ def trace(tutorial, layout):
 
 
 def trace_of_16_bit(dtype):
-    """Whether the weights of a module of 16 bit come exactly, by a run."""
+    """Whether the weights of a module of 16 bits are exact after matching by its run."""
     import torch
 
     module = tutorials()["backwards"][2].to(getattr(torch, dtype))
@@ -148,7 +148,7 @@ def twin_answers():
 
 
 def wrapped():
-    """How many layers are found in each wrapping of one state_dict, and the weights of the last."""
+    """Return how many layers are matched in each wrapping of one state_dict, and the weights of the last."""
     import torch
 
     plain = {name: torch.from_numpy(value) for name, value in mnist_cnn_state().items()}
@@ -163,7 +163,7 @@ def wrapped():
 
 
 def from_other_types(folder):
-    """Whether weights of 16 bit come exactly and of 64 rounded, as tensors and from files."""
+    """Whether weights of 16 bits are exact and of 64 bits rounded, as tensors and from files."""
     import safetensors.torch
     import torch
 
@@ -186,7 +186,7 @@ def test_weights_come_back_exactly(worker, name, layout):
     assert worker(round_trip, name, NETWORKS[name], layout)
 
 
-def test_a_module_with_our_state_dict_answers_as_the_network_does(workers):
+def test_a_module_with_our_state_dict_gives_the_same_as_the_network(workers):
     for name, distance in workers["torch"](twin_answers).items():
         assert distance < 1e-5, name
 
@@ -198,13 +198,13 @@ def test_a_module_takes_its_weights_back_under_its_own_names(workers):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_a_module_of_16_bit_is_followed_through_its_run(workers, dtype):
+def test_a_module_of_16_bits_is_matched_by_its_run(workers, dtype):
     assert workers["torch"](trace_of_16_bit, dtype) == (True, f"torch.{dtype}")  # and is left as it was
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("tutorial", ["backwards", "swapped", "flattened as Keras does", "branches of one shape"])
-def test_a_tutorials_module_is_followed_through_its_run(workers, tutorial, layout):
+def test_a_tutorials_module_is_matched_by_its_run(workers, tutorial, layout):
     assert workers["torch"](trace, tutorial, layout) < 1e-5
 
 
@@ -220,11 +220,11 @@ def test_old_names_of_densenet_are_understood(workers):
     assert workers["torch"](old_densenet) == (2 + 4 * 58 + 2 * 3 + 2, True)
 
 
-def test_wrappers_are_taken_off(workers):
+def test_wrappers_are_removed(workers):
     assert workers["torch"](wrapped) == ([5] * 6, True)
 
 
-def test_other_types_of_numbers_are_taken(workers, tmp_path):
+def test_other_dtypes_are_converted(workers, tmp_path):
     answers = workers["torch"](from_other_types, tmp_path)
     assert len(answers) == 9
     assert all(answers.values()), answers

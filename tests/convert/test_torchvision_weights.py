@@ -1,4 +1,4 @@
-"""torchvision's published weights come over the network, here from a server of our own."""
+"""torchvision's published weights, downloaded from a server of the test."""
 
 import http.server
 import threading
@@ -27,7 +27,7 @@ def test_published_weights_without_a_classifier_are_refused_before_the_download(
 
 
 def pretrained_over_the_network(folder, address, name):
-    """Take weights of our own for torchvision's published ones, from a server; judge by torchvision's preprocessing."""
+    """Serve weights of our own as torchvision's published ones; compare with torchvision's preprocessing."""
     import hashlib
     import os
 
@@ -66,7 +66,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet_torchvision"])
-def test_published_weights_answer_as_torchvision_does(workers, tmp_path, name):
+def test_published_weights_give_the_same_as_torchvision(workers, tmp_path, name):
     """torchvision's own preprocessing and module on a photo, against the model file alone."""
     handler = partial(Quiet, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -1,4 +1,4 @@
-"""A .pth or .safetensors from anywhere is read without running it, or refused in one line; so does the script."""
+"""A .pth or .safetensors file is read without running code, or refused in one line, also by the script."""
 
 import json
 import resource
@@ -19,14 +19,14 @@ from tests.cli.test_app import only_line, run
 from tests.conftest import ROOT, turns
 from tests.docs.tutorials import load, refusal
 
-MUTATIONS = 50  # a tenth of shared/SPEC.md's 500
+MUTATIONS = 50  # in each run, a tenth of 500
 
 
-SECONDS, MEBIBYTES = 5, 512  # of shared/SPEC.md: at most so much beyond a good file
+SECONDS, MEBIBYTES = 5, 512  # the most that a bad file may take in addition to a good one
 
 
 def make_files(folder):
-    """A good file of each kind, an old one, and those that only torch can make."""
+    """Write a good file of each kind, an old one, and bad ones that only torch can write."""
     import torch
 
     from kerasnets import convert
@@ -43,7 +43,7 @@ def make_files(folder):
     torch.save(Malice(folder / "ran"), folder / "malice.pth")
     torch.save({"model": cycle()}, folder / "cycle.pth")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that TorchScript is deprecated; files of it are about
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, but its files exist
         torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), str(folder / "script.pth"))
 
 
@@ -54,7 +54,7 @@ def safetensors_of_others(arrays, path):
 
 
 class Malice:
-    """What makes a file when it is unpickled."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -99,7 +99,7 @@ def written(content, path):
     path.write_bytes(content)
 
 
-# name: (how it is made; None: by make_files, words)
+# name: (how it is written, None by make_files; words)
 BAD_FILES = {
     "missing.pth": (lambda path: None, "No such file or directory; check name"),
     "folder.pth": (Path.mkdir, "a folder, not a file of weights; name"),
@@ -166,7 +166,7 @@ def mutated(content, rng):
 
 
 def judge_mutations(folder, name, count, seed):
-    """{answer: how often} over mutated files; the longest time in seconds, the growth of memory in MiB."""
+    """Return {answer: count} over mutated files, the longest time in seconds, the growth of memory in MiB."""
     network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3))
     load(network, folder / name)
     good, content, rng = network.get_weights(), (folder / name).read_bytes(), np.random.default_rng(seed)
@@ -195,7 +195,7 @@ def judge_mutations(folder, name, count, seed):
      ("others.safetensors", MUTATIONS // 10)],
 )  # fmt: skip
 def test_mutated_files_are_refused_quickly(workers, folder, name, count, seed):
-    """What torch wrote before 1.6, and a .safetensors of others, carry no checksum: a small change can go unnoticed."""
+    """Files of torch before 1.6 and other programs' .safetensors have no checksum: a small change can go unnoticed."""
     answers, longest, grown = workers["torch"](judge_mutations, folder, name, count, seed)
     assert answers["refused"] > count // 20
     assert longest < SECONDS
@@ -204,7 +204,7 @@ def test_mutated_files_are_refused_quickly(workers, folder, name, count, seed):
         assert "unnoticed" not in answers
 
 
-# What a person writes who knows PyTorch and has never heard of us.
+# A script of a person who knows PyTorch and not kerasnets.
 TUTORIAL = """
 import json, sys, torch, torch.nn as nn, torch.nn.functional as F
 from PIL import Image

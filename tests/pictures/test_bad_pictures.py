@@ -23,7 +23,7 @@ from kerasnets.errors import BadInputError
 from kerasnets.pictures import kinds
 from tests.conftest import ROOT, turns
 
-SECONDS = 2  # shared/SPEC.md, section 5: that one bad picture may take
+SECONDS = 2  # that one bad picture may take
 MIB = 700  # of memory beyond the imports: 50 million pixels are 200 MB in Pillow, 150 each in an array and its copy
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
@@ -43,7 +43,7 @@ def chunk(name, body):
 
 
 def png(width, height, bits=8, colour=0, body=b""):
-    """A PNG (its specification, sections 5 and 11) whose pixels are `body`, packed."""
+    """Return a PNG (third edition, sections 5 and 11) with the packed pixels `body`."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
@@ -85,7 +85,7 @@ CONTENTS = {
     "page.jpg": (b"<!DOCTYPE html><html><body>404 Not Found</body></html>", NONE),
     "drawing.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', NONE),
     "paper.pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", NONE),
-    "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", NONE),  # run by Pillow
+    "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", NONE),  # Pillow would run it
     "archive.png": (b"PK\x03\x04" + bytes(60), NONE),
     "iphone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60), NONE),
     "film.gif": (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(60), NONE),
@@ -168,8 +168,8 @@ PLACES = {
 
 
 def refusal(path):
-    """The words in which the picture is refused; of what form they must be is judged here."""
-    begun = time.process_time()  # not wall time: other tests run beside
+    """Return the words of the refusal, after checking their form."""
+    begun = time.process_time()  # not wall time: other tests run at the same time
     with pytest.raises(BadInputError) as caught:
         pictures.read(path)
     assert time.process_time() - begun < SECONDS
@@ -199,8 +199,8 @@ def test_a_bad_place_is_refused_in_one_line_that_names_it(tmp_path, name):
         pictures.read(tmp_path / name)
 
 
-def test_a_picture_that_may_not_be_read_is_refused(tmp_path):
-    """As another user in a child, for root may read all."""
+def test_a_picture_without_read_permission_is_refused(tmp_path):
+    """Read by another user in a child process: root may read everything."""
     (tmp_path / "secret.png").write_bytes(PNG)
     (tmp_path / "secret.png").chmod(0)
     code = (
@@ -212,7 +212,7 @@ def test_a_picture_that_may_not_be_read_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("drip", [None, b"x"])
-def test_a_pipe_that_never_ends_is_given_up(drip, monkeypatch):
+def test_a_pipe_that_never_ends_is_refused(drip, monkeypatch):
     """One that is silent, and one that sends a byte now and then."""
     monkeypatch.setattr(kinds.reading, "PIPE_SECONDS", 0.5)
     descriptor, end = os.pipe()
@@ -260,7 +260,7 @@ def test_an_odd_picture_is_answered_as_a_picture_and_refused_as_a_digit(name):
             pictures.prepare(picture, kind, (32, 32, 1), name)
 
 
-def test_what_a_file_ends_with_beyond_its_picture_does_no_harm():
+def test_data_after_the_end_of_a_picture_is_ignored():
     """Some cameras add data of their own after a JPEG's end."""
     for content in (JPEG, PNG):
         np.testing.assert_array_equal(pictures.decode(content + b"more", "x"), pictures.decode(content, "x"))
@@ -345,9 +345,9 @@ MUTATIONS = (flip_bits, flip_in_header, cut, cut_out, swap_blocks, overwrite, re
 
 
 def read_mutated(count, seed):
-    """Read `count` mutated pictures, in a process of its own, and print as JSON what came of it."""
+    """Read `count` mutated pictures, in a process of its own, and print the results as JSON."""
     rng = random.Random(seed)
-    for content in GOOD.values():  # all that is imported late is there before memory is measured
+    for content in GOOD.values():  # late imports happen before memory is measured
         pictures.decode(content, "good")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = {"answered": 0, "refused": 0, "wrong": [], "seconds": 0.0, "slowest": ""}

@@ -1,4 +1,4 @@
-"""From picture files to pixels: each rule against what Pillow or OpenCV wrote or reads, or against NumPy by hand."""
+"""From picture files to pixels: each rule against Pillow, OpenCV, or NumPy by hand."""
 
 import io
 import os
@@ -42,7 +42,7 @@ def by_opencv(picture, suffix):
 
 
 def png(width, height, bits, colour, rows, *chunks):
-    """A PNG of raw rows (PNG specification, section 11.2); chunks: (name, body), before the pixels."""
+    """Return a PNG of raw rows (PNG, third edition, section 11.2); chunks: (name, body), before the pixels."""
     header = (b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
     scanlines = zlib.compress(b"".join(b"\0" + row for row in rows))
     content = b"\x89PNG\r\n\x1a\n"
@@ -74,7 +74,7 @@ LOSSLESS = {
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
-def test_what_was_kept_comes_back_to_the_pixel(name):
+def test_lossless_formats_keep_every_pixel(name):
     np.testing.assert_array_equal(pictures.decode(LOSSLESS[name], name), NOISE)
 
 
@@ -92,7 +92,7 @@ def test_one_bit_is_black_or_white(form):
 
 
 def test_two_and_four_bits_of_grey_are_stretched():
-    """PNG specification, section 13.12: by 255 / (2^bits - 1)."""
+    """PNG, third edition, section 13.12: by 255 / (2^bits - 1)."""
     for bits, row, expected in ((2, b"\x1b", [0, 85, 170, 255]), (4, b"\x05\xaf", [0, 85, 170, 255])):
         picture = pictures.decode(png(4, 1, bits, 0, [row]), "grey")
         np.testing.assert_array_equal(picture[0, :, 0], expected)
@@ -111,7 +111,7 @@ DEEP_FILES = {
 
 @pytest.mark.parametrize("name", DEEP_FILES)
 def test_16_bits_are_scaled_to_8(name):
-    """To within one level of v / 257, and what was 8 bits once is so again."""
+    """Within one level of v / 257; values that were 8 bits come back."""
     content, deep = DEEP_FILES[name]
     picture = pictures.decode(content, name).astype(float)
     assert picture.std() > 70  # not clipped: uniform noise has 73.9
@@ -119,12 +119,12 @@ def test_16_bits_are_scaled_to_8(name):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_16_bits_made_of_8_are_these_8_again(suffix):
+def test_16_bits_made_of_8_give_the_same_8(suffix):
     np.testing.assert_array_equal(pictures.decode(by_opencv(NOISE * np.uint16(257), suffix), "deep"), NOISE)
 
 
 def test_16_bits_of_grey_with_a_transparent_colour_are_read():
-    """PNG specification, chunk tRNS: 16 bits of grey, one level of which is transparent."""
+    """PNG, chunk tRNS: 16 bits of grey, one level of which is transparent."""
     content = png(4, 4, 16, 0, [b"\x80\0" * 4] * 4, (b"tRNS", b"\0\1"))
     np.testing.assert_array_equal(pictures.decode(content, "deep"), np.full((4, 4, 3), 128))
 
@@ -168,7 +168,7 @@ def test_cmyk_becomes_rgb_by_its_ink_and_its_black():
 
 @pytest.mark.parametrize(("ink", "background"), [(0, 255), (255, 0)])
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
-def test_transparency_is_laid_on_what_the_drawing_stands_out_from(form, ink, background):
+def test_transparency_is_laid_on_a_contrasting_background(form, ink, background):
     drawing = np.full((10, 10, 4), ink, np.uint8)
     drawing[..., 3] = 0
     drawing[4:6, :, 3] = 255
@@ -194,7 +194,7 @@ def test_a_palettes_transparent_colour_is_transparent():
     assert (plain[:5] == 255).all()
     assert (plain[5:] == (20, 30, 40)).all()
     for form in ("PNG", "GIF"):
-        palette.putpalette([0, 0, 0, 20, 30, 40])  # what is transparent is dark, but not seen
+        palette.putpalette([0, 0, 0, 20, 30, 40])  # the transparent colour is dark, but invisible
         picture = pictures.decode(encoded(palette, form, transparency=0), "palette")
         assert (picture[:5] == 255).all()
         assert (picture[5:] == (20, 30, 40)).all()
@@ -202,7 +202,7 @@ def test_a_palettes_transparent_colour_is_transparent():
 
 @pytest.mark.parametrize(("colour", "key"), [(0, b"\0\7"), (2, b"\0\7\0\7\0\7")])
 def test_a_transparent_colour_of_8_bits_is_transparent(colour, key):
-    """PNG specification, chunk tRNS."""
+    """PNG, chunk tRNS."""
     row = bytes([7, 60, 60]) if colour == 0 else bytes([7, 7, 7] + [60] * 6)
     picture = pictures.decode(png(3, 1, 8, colour, [row], (b"tRNS", key)), "key")
     np.testing.assert_array_equal(picture[0, :, 0], [255, 60, 60])
@@ -252,10 +252,10 @@ def test_an_animation_gives_its_first_frame(form):
     np.testing.assert_allclose(picture.reshape(-1, 3), np.tile(RED, (240, 1)), atol=3)
 
 
-# ---- one decoding, whoever does it ----
+# ---- one result from either library ----
 
 
-def test_ordinary_pictures_are_what_opencv_and_pillow_both_read():
+def test_opencv_and_pillow_agree_on_ordinary_pictures():
     photo = load_sample_image("china.jpg")
     for form, options in {
         "4:2:0": ("JPEG", {}), "4:4:4": ("JPEG", {"subsampling": 0}), "progressive": ("JPEG", {"progressive": True}),
@@ -269,7 +269,7 @@ def test_ordinary_pictures_are_what_opencv_and_pillow_both_read():
             np.testing.assert_array_equal(ours, cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB))
 
 
-def test_the_jpeg_copy_of_cifar10_is_what_opencv_and_pillow_both_read():
+def test_opencv_and_pillow_agree_on_the_jpeg_copy_of_cifar10():
     path = os.path.join(os.environ.get("KERASNETS_DATA", ""), "cifar10-jpeg.zip")
     if not os.path.exists(path):
         pytest.skip("the JPEG copy of CIFAR-10 is not here: set KERASNETS_DATA to the folder that holds it")
@@ -314,7 +314,7 @@ def test_a_pipe_that_ends_is_read():
     os.close(descriptor)
 
 
-def test_warnings_are_as_before_after_threads_have_read():
+def test_the_filters_of_warnings_are_unchanged_after_threads_have_read():
     before = warnings.filters[:]
     threads = [
         threading.Thread(target=lambda: [pictures.decode(encoded(NOISE, "TIFF"), "x") for _ in range(30)])

@@ -1,4 +1,4 @@
-"""A picture becomes one like those that its network learned from: padded, permuted, clothing, or refused."""
+"""A picture is prepared like the training data of its network, or refused."""
 
 import os
 
@@ -38,7 +38,7 @@ CLOTHES = {
 
 
 @pytest.mark.parametrize("case", CLOTHES)
-def test_clothing_comes_out_light_on_black_its_longer_side_28_in_the_middle(case):
+def test_clothing_becomes_light_on_black_28_pixels_long_and_centred(case):
     """Xiao et al. 2017, arXiv:1708.07747, section 2: trimmed, longest edge 28, centred, negated."""
     form = pictures.prepare(CLOTHES[case], "fashion", (28, 28, 1))
     assert (form.shape, form.dtype) == ((28, 28, 1), np.uint8)
@@ -51,7 +51,7 @@ def test_clothing_comes_out_light_on_black_its_longer_side_28_in_the_middle(case
     assert form[4, 6, 0] > 150  # a sleeve
 
 
-def test_a_wide_thing_is_28_wide():
+def test_a_wide_piece_is_28_wide():
     form = pictures.prepare(shirt().T, "fashion", (28, 28, 1))
     assert box(form)[1] == (0, 27)
 
@@ -65,9 +65,9 @@ def fashion():
 
 @pytest.mark.parametrize("margins", [(60, 20, 40, 90), (5, 5, 5, 5)])
 @pytest.mark.parametrize("negative", [True, False])
-def test_a_photo_of_what_fashion_mnist_shows_becomes_its_picture_again(fashion, negative, margins):
-    """Its makers began with larger pictures, dark on white, with a margin: from such ones, nine of ten are the same to
-    the pixel. The others have edges too faint to tell from paper, at which they are cut and scaled otherwise."""
+def test_a_photo_of_a_fashion_mnist_picture_becomes_that_picture_again(fashion, negative, margins):
+    """Its makers started with larger pictures, dark on white, with a margin. Nine of ten of those give the same pixels;
+    the others have edges too faint to distinguish from paper, so that they are cropped differently."""
     same = near = 0
     for picture in fashion.test_images[:300, ..., 0]:
         large = cv2.resize(picture, (280, 280), interpolation=cv2.INTER_NEAREST)
@@ -76,7 +76,7 @@ def test_a_photo_of_what_fashion_mnist_shows_becomes_its_picture_again(fashion, 
         same += np.array_equal(form, picture)
         near += np.corrcoef(form.ravel(), picture.ravel())[0, 1] > 0
     assert same >= 0.85 * 300
-    assert near == 300  # none is taken for its own negative
+    assert near == 300  # none is mistaken for its negative
 
 
 @pytest.mark.parametrize("kind", ["fashion", "mnist_padded", "mnist_permuted"])
@@ -102,7 +102,7 @@ def test_a_network_with_a_larger_input_gets_the_form_enlarged():
     form = pictures.prepare(shirt(), "fashion", (224, 224, 1))
     assert form.shape == (224, 224, 1)
     small = pictures.prepare(shirt(), "fashion", (28, 28, 1)).astype(float)
-    blocks = form.reshape(28, 8, 28, 8).mean((1, 3))  # the mean of what came of each pixel
+    blocks = form.reshape(28, 8, 28, 8).mean((1, 3))  # the mean of the block for each pixel
     assert np.abs(blocks - small[..., 0]).mean() < 8
 
 

@@ -1,4 +1,4 @@
-"""The shipped model reads digits from photos as a phone takes them, drawn by tests/photo_digits.py."""
+"""The shipped model reads digits in photos, drawn by tests/pictures/photo_digits.py."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,11 @@ from tests.conftest import ROOT
 from tests.pictures import photo_digits
 
 MODEL = str(ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras")
-SEEDS = (1, 2, 3)  # the preparation was made on photos of seeds 101 to 104
+SEEDS = (1, 2, 3)  # the preparation was developed on photos of seeds 101 to 104
 
 
 def labels_of(images):
-    """What the shipped model reads in images: paths or arrays."""
+    """Return the digits that the shipped model reads in images, paths or arrays."""
     from kerasnets.prediction import Classifier
 
     return [result.label for result in Classifier.load(MODEL).predict(images)]
@@ -32,7 +32,7 @@ def test_at_least_95_of_100_photos_are_read(workers, seed):
     assert len(wrong) <= 5, wrong
 
 
-def test_the_photos_are_no_easy_ones():
+def test_the_photos_are_not_easy():
     """A digit of a photo is anywhere, of any size, in uneven light."""
     pixels = [pictures.to_grey(pictures.decode(content, "")) for content, _ in photo_digits.photos(100, SEEDS[0])]
     uneven = [abs(float(grey[:, :50].mean()) - float(grey[:, -50:].mean())) > 25 for grey in pixels]
@@ -42,7 +42,7 @@ def test_the_photos_are_no_easy_ones():
 
 @pytest.mark.parametrize("width", [10, 25, 50])
 @pytest.mark.parametrize("shadow", [0.15, 0.35, 0.7])
-def test_a_soft_shadow_on_blank_paper_is_no_digit(shadow, width):
+def test_a_soft_shadow_on_blank_paper_is_not_a_digit(shadow, width):
     """The light falls by a share within an eighth of a photo's width or more, along a slant."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:600, 0:800]

@@ -1,4 +1,4 @@
-"""From pixels to what a network takes: polarity, MNIST's form, sizes, and what is refused."""
+"""From pixels to a network's input: polarity, MNIST's form, sizes, refusals."""
 
 import contextlib
 
@@ -31,7 +31,7 @@ def test_odd_shapes_are_answered_or_refused_as_bad_input(shape):
 @pytest.mark.parametrize(
     "array", [np.zeros((0, 0), np.uint8), np.zeros((28, 28)), np.zeros((28, 28, 2), np.uint8), np.zeros(28, np.uint8)]
 )
-def test_an_array_that_is_no_picture_is_wrong_usage(array):
+def test_an_array_that_is_not_a_picture_is_wrong_usage(array):
     with pytest.raises(ValueError, match="a picture is uint8"):
         pictures.prepare(array, "mnist", (28, 28, 1))
 
@@ -45,8 +45,8 @@ def test_every_picture_of_mnist_passes_untouched_in_either_polarity(mnist):
     assert (np.stack([pictures.to_mnist_form(255 - picture) for picture in images]) == images).all()
 
 
-def test_ink_is_laid_where_mnists_makers_laid_it(mnist):
-    """Cut out of its field and laid into a new one, each picture is again what it was, to the pixel."""
+def test_ink_is_placed_where_mnists_makers_placed_it(mnist):
+    """Each picture, cut out of its field and placed in a new one, has the same pixels."""
     for picture in mnist.test_images[..., 0]:
         x, y, width, height = cv2.boundingRect(picture)
         ink = picture[y : y + height, x : x + width].astype(np.float32) / 255
@@ -94,7 +94,7 @@ def test_a_stroke_fills_the_box_and_is_centred_by_mass(name):
     assert top == bottom if "straight" in name else top < bottom  # neither mirrored nor turned
 
 
-def test_specks_and_shadows_at_the_rim_are_no_ink():
+def test_specks_and_shadows_at_the_rim_are_not_ink():
     picture = bar()
     cv2.circle(picture, (40, 40), 3, 30, -1)
     picture[:, :12] = 90
@@ -132,7 +132,7 @@ def by_torchvision(picture, side):
 
 
 @pytest.mark.parametrize("side", [256, 232])
-def test_the_middle_of_a_photo_is_cut_out_as_torchvision_does(workers, side):
+def test_the_centre_of_a_photo_is_cropped_as_torchvision_does(workers, side):
     photo = load_sample_image("china.jpg")  # a real one, 427x640
     for picture in (photo, photo.transpose(1, 0, 2).copy(), photo[:201, :333].copy()):
         ours = pictures.prepare(picture, f"crop{side}", (224, 224, 3))
@@ -145,7 +145,7 @@ def test_a_picture_too_thin_to_be_scaled_is_refused():
         pictures.prepare(np.zeros((100_000, 1), np.uint8), "crop256", (224, 224, 3))
 
 
-def test_the_middle_of_any_picture_has_the_shape_that_was_asked_for():
+def test_the_centre_of_any_picture_has_the_shape_of_the_input():
     for shape in [(1, 1), (1, 500), (500, 1), (223, 225, 3), (224, 224, 1)]:
         for wanted in [(224, 224, 3), (300, 260, 3), (32, 32, 1)]:
             assert pictures.prepare(np.zeros(shape, np.uint8), "crop256", wanted).shape == wanted

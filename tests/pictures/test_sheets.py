@@ -12,12 +12,12 @@ from kerasnets.pictures.sheets import draw_boxes, find_digits
 from tests.pictures import photo_digits
 from tests.pictures.test_photo_digits import labels_of
 
-SEEDS = (3, 4, 5)  # sheets.py was made on sheets of seeds 101, 102, 1 and 2
+SEEDS = (3, 4, 5)  # sheets.py was developed on sheets of seeds 101, 102, 1 and 2
 SHARE = 0.95  # of all digits, and of all sheets
 
 
 def overlap(one, other):
-    """Of two boxes (x, y, width, height): what they share over what they cover together."""
+    """Return the intersection of two boxes (x, y, width, height) over their union."""
     x, y = (max(one[i], other[i]) for i in (0, 1))
     right, bottom = (min(one[i] + one[i + 2], other[i] + other[i + 2]) for i in (0, 1))
     shared = max(right - x, 0) * max(bottom - y, 0)
@@ -81,7 +81,7 @@ def test_boxes_are_in_pixels_of_the_picture_rows_first(name):
         assert digit.pixels[0].max() == 0  # a margin of black
 
 
-def test_pale_ruled_lines_a_line_beside_the_digits_and_specks_are_no_digits():
+def test_ruled_lines_and_specks_are_not_digits():
     picture = np.full((400, 900, 3), 235, np.uint8)
     for y in range(40, 400, 50):
         cv2.line(picture, (0, y), (900, y), (190, 205, 225), 2)
@@ -97,7 +97,7 @@ def test_pale_ruled_lines_a_line_beside_the_digits_and_specks_are_no_digits():
 
 
 def test_parts_of_one_digit_are_one_digit():
-    """A 5 whose hat is apart from its body by a tenth of its height."""
+    """A 5 whose bar is a tenth of its height away from its body."""
     picture = np.full((300, 400), 230, np.uint8)
     cv2.line(picture, (150, 60), (230, 60), 20, 8)
     cv2.polylines(picture, [np.array([(150, 75), (145, 120), (200, 110), (225, 160), (145, 190)])], False, 20, 8)
@@ -111,7 +111,7 @@ def test_a_sheet_without_digits_is_refused(paper):
         find_digits(np.full((300, 400, 3), paper, np.uint8))
 
 
-def test_a_sheet_with_one_line_alone_is_refused():
+def test_a_sheet_with_only_a_line_is_refused():
     picture = np.full((300, 400), 230, np.uint8)
     cv2.line(picture, (50, 150), (350, 150), 20, 4)
     with pytest.raises(BadInputError, match="no digit to see on the sheet; take a sharper or nearer picture"):

@@ -1,4 +1,4 @@
-"""The shipped model reads pictures of digits that it has never seen, from any source, as whatever is passed."""
+"""The shipped model reads new pictures of digits, from any source and in any form."""
 
 import doctest
 import warnings
@@ -51,7 +51,7 @@ def raised(path, image):
 
 
 def colour_model(path):
-    """A model that answers with the strongest of red, green and blue: it has no weights to train."""
+    """Save a model without weights that gives the strongest of red, green and blue."""
     import keras
 
     inputs = keras.Input((4, 4, 3), dtype="uint8", name="pixels")
@@ -86,7 +86,7 @@ def test_both_shipped_files_are_the_same_model_on_every_backend(workers):
     np.testing.assert_allclose(rows, [rows[0]] * 6, rtol=0, atol=1e-5)
 
 
-def test_the_shipped_onnx_says_what_the_model_file_says(workers):
+def test_the_shipped_onnx_agrees_with_the_model_file(workers):
     """In this process, which has no framework."""
     images = [SAMPLES / name for name in SHOWN]
     expected = workers["torch"](answers, SHIPPED / "mnist_cnn-mnist.keras", images)
@@ -110,7 +110,7 @@ def test_shipped_files_are_small():
     assert max(sizes.values()) < 1_000_000
 
 
-def test_other_peoples_handwriting_is_mostly_read(workers):
+def test_most_of_other_peoples_handwriting_is_read(workers):
     """scikit-learn's digits: writers from another country, 8x8 pixels, squeezed; a tenth is chance."""
     digits = data.load_data("digits")
     found = workers["torch"](accuracy, SHIPPED / "mnist_cnn-mnist.keras", list(digits.test_images), digits.test_labels)
@@ -130,14 +130,14 @@ def photo_of(picture, seed):
     return np.clip((215 - paper / 255 * 170) * light + rng.normal(0, 4, paper.shape), 0, 255).astype(np.uint8)
 
 
-def test_photos_are_read_almost_as_well_as_what_they_show(workers, mnist):
-    """1,000 of MNIST's test pictures, as a camera would see them."""
+def test_photos_are_read_almost_as_well_as_the_digits_in_them(workers, mnist):
+    """1,000 of MNIST's test pictures, made into photos."""
     photos = [photo_of(picture[..., 0], seed) for seed, picture in enumerate(mnist.test_images[:1000])]
     found = workers["torch"](accuracy, SHIPPED / "mnist_cnn-mnist.keras", photos, mnist.test_labels[:1000])
     assert found >= 0.97
 
 
-def test_a_bad_picture_does_not_keep_the_others_from_being_answered(worker, tmp_path):
+def test_the_others_are_classified_if_a_picture_is_bad(worker, tmp_path):
     (tmp_path / "bad.png").write_text("no picture")
     images = [SAMPLES / "screen-4.png", tmp_path / "bad.png", np.full((9, 9), 5, np.uint8), SAMPLES / "screen-6.png"]
     four, bad, blank, six = worker(answers, SHIPPED / "mnist_cnn-mnist.keras", images)
@@ -178,7 +178,7 @@ def test_the_drawing_holds_every_answer(workers, tmp_path):
     workers["torch"](draw_samples, path)
     drawn = cv2.imread(str(path))
     assert drawn.shape[0] > 2 * 200
-    blue = (drawn == (168, 95, 31)).all(2).mean()  # drawing.BLUE, the bars of what was read
+    blue = (drawn == (168, 95, 31)).all(2).mean()  # plots.BLUE, the bars of the predicted class
     black, white = (drawn == 0).all(2).mean(), (drawn == 255).all(2).mean()
     assert min(blue, black, white) > 0.02
 
@@ -190,12 +190,12 @@ def draw_samples(path):
     gallery.draw(save=path)
 
 
-# ---- what may be passed ----
+# ---- the forms of images ----
 
 RNG = np.random.default_rng(0)
 GREY, COLOUR = RNG.integers(0, 256, (9, 7), np.uint8), RNG.integers(0, 256, (5, 8, 3), np.uint8)
 
-# what is passed -> the images in it
+# argument -> the images in it
 PASSED = {
     "grey": (GREY, [GREY]),
     "grey with its channel": (GREY[..., None], [GREY[..., None]]),
@@ -216,7 +216,7 @@ PASSED = {
 
 
 @pytest.mark.parametrize("case", PASSED)
-def test_one_image_or_several_are_told_apart(case):
+def test_one_image_is_distinguished_from_several(case):
     passed, expected = PASSED[case]
     found = list(classifier.listed(passed))
     assert len(found) == len(expected)
@@ -240,7 +240,7 @@ def test_fractions_of_a_level_are_rounded():
 
 
 @pytest.mark.parametrize("array", [BYTES / 255, (BYTES / 255).astype("float32"), BYTES.astype("float32") / 255])
-def test_pixels_of_0_to_1_are_warned_of_and_right_all_the_same(array):
+def test_pixels_of_0_to_1_are_right_after_a_warning(array):
     """Tutorials divide by 255."""
     with pytest.warns(UserWarning, match=r"the pixels are 0\.\.1: multiplied by 255; pass them as they are, 0\.\.255"):
         found = classifier.as_pixels(array)
@@ -263,7 +263,7 @@ def test_a_mask_is_black_and_white():
     (np.array([[None]]), ValueError, "an array of object is no picture; pass uint8 (height, width[, 1 or 3]), 0..255"),
     (np.array([[1j]]), ValueError, "an array of complex128 is no picture; pass uint8 (height, width[, 1 or 3]), 0.."),
 ])  # fmt: skip
-def test_numbers_that_are_no_pixels_are_refused(array, kind, words):
+def test_arrays_that_cannot_be_pixels_are_refused(array, kind, words):
     with pytest.raises(kind) as caught:
         classifier.as_pixels(array)
     assert str(caught.value).startswith(words)
@@ -273,13 +273,13 @@ def test_numbers_that_are_no_pixels_are_refused(array, kind, words):
 
 @pytest.mark.parametrize("shape", [(), (5,), (2, 3, 4, 5), (1, 2, 9, 7, 3), (9, 7, 4), (0, 7), (9, 0, 3)])
 def test_an_array_of_another_shape_is_refused(shape):
-    """Also one with transparency, which is no batch of grey pictures that are four pixels wide."""
+    """Also one with transparency: it is not a batch of grey pictures four pixels wide."""
     with pytest.raises(ValueError, match="a picture is uint8") as caught:
         kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx").predict(np.zeros(shape, np.uint8))
     assert "a picture is uint8 (height, width) or (height, width, 1 or 3)" in str(caught.value)
 
 
-def test_what_is_passed_in_any_form_is_answered_the_same(tmp_path):
+def test_every_form_of_an_image_has_the_same_answer(tmp_path):
     """A photo as a path, its bytes, an array, floats of either scaling, alone and among others."""
     path = SAMPLES / "screen-5.png"
     array = cv2.imread(str(path))[..., ::-1]
@@ -295,7 +295,7 @@ def test_what_is_passed_in_any_form_is_answered_the_same(tmp_path):
     assert classifier.predict([]) == []
 
 
-def test_more_pictures_than_go_through_at_once_are_answered_in_their_order():
+def test_more_pictures_than_a_batch_are_answered_in_order():
     names = list(SHOWN) * 10
     assert len(names) > 2 * classifier.BATCH
     found = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx").predict([SAMPLES / name for name in names])
@@ -304,7 +304,7 @@ def test_more_pictures_than_go_through_at_once_are_answered_in_their_order():
 
 @pytest.mark.parametrize("engine", ["opencv", "onnxruntime", "openvino"])
 def test_a_digit_reaches_the_network_as_it_does_in_training(tmp_path, monkeypatch, engine):
-    """A photo, through the reading of folders to train on, and through the answer of each engine."""
+    """A photo has the same pixels in a training folder and in each engine."""
     photo = (SAMPLES / "three-on-paper.jpg").read_bytes()
     for name in ("three/1.jpg", "three/2.jpg", "other/1.jpg", "other/2.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -319,7 +319,7 @@ def test_a_digit_reaches_the_network_as_it_does_in_training(tmp_path, monkeypatc
 
 
 def seen_by(monkeypatch, engine):
-    """The batches that an engine computes from now on."""
+    """Record the batches that an engine computes from now on."""
     kind, seen = engines.ENGINES[engine].load, []
     compute = kind.compute
     monkeypatch.setattr(kind, "compute", lambda self, pixels: seen.append(pixels) or compute(self, pixels))

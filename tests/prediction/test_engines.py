@@ -1,4 +1,4 @@
-"""Whatever runs a model file gives the same answers, shared by threads too; other programs' files are run as well."""
+"""Every engine gives the same answers, also in threads, and runs other programs' files."""
 
 import threading
 import warnings
@@ -47,7 +47,7 @@ def files(workers, tmp_path_factory):
     ("a.keras", (), "keras"),
     ("a.h5", (), "keras"),
 ])  # fmt: skip
-def test_auto_takes_the_first_that_is_installed(monkeypatch, path, missing, chosen):
+def test_auto_takes_the_first_installed_engine(monkeypatch, path, missing, chosen):
     monkeypatch.setattr(engines, "is_installed", lambda package: package not in missing)
     assert engines.choose(path) == chosen
 
@@ -63,7 +63,7 @@ def test_auto_takes_the_first_that_is_installed(monkeypatch, path, missing, chos
     ("a.xml", "auto", ("openvino",), ImportError, "a.xml needs openvino, which is not installed: pip install openvino"),
     ("a", "auto", ("tensorflow",), ImportError, "a needs tensorflow, which is not installed: pip install tensorflow"),
 ])  # fmt: skip
-def test_an_engine_that_cannot_be_is_told_in_one_line(monkeypatch, path, name, missing, kind, words):
+def test_an_impossible_engine_is_refused_in_one_line(monkeypatch, path, name, missing, kind, words):
     monkeypatch.setattr(engines, "is_installed", lambda package: package not in missing)
     with pytest.raises(kind) as caught:
         engines.choose(path, name)
@@ -80,7 +80,7 @@ def apart_in_threads(path, engine):
     batches = [pictures(1 + i % 5, SHAPE, seed=i) for i in range(64)]
     alone = Classifier.load(path, engine)
     expected = [[dict(each.ranking) for each in alone.predict(batch)] for batch in batches]
-    shared = Classifier.load(path, engine)  # which they load together, too
+    shared = Classifier.load(path, engine)  # the threads also load it together
     begin = threading.Barrier(8)
 
     def predict(i):
@@ -90,7 +90,7 @@ def apart_in_threads(path, engine):
 
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(predict, range(64)))
-    assert len({max(each, key=each.get) for batch in expected for each in batch}) > 2  # the pictures are told apart
+    assert len({max(each, key=each.get) for batch in expected for each in batch}) > 2  # predictions vary
     return max(
         abs(ours[label] - theirs[label])
         for one, other in zip(expected, found, strict=True)
@@ -100,12 +100,12 @@ def apart_in_threads(path, engine):
 
 
 @pytest.mark.parametrize("case", HERE)
-def test_threads_that_share_a_classifier_get_the_answers_of_one(files, case):
+def test_threads_that_share_a_classifier_agree_with_one_thread(files, case):
     assert apart_in_threads(files[HERE[case]], case.split()[0]) < 1e-6
 
 
 @pytest.mark.parametrize("engine", IN_TENSORFLOW)
-def test_threads_that_share_a_framework_get_the_answers_of_one(workers, files, engine):
+def test_threads_that_share_tensorflow_agree_with_one_thread(workers, files, engine):
     assert workers["tensorflow"](apart_in_threads, files[IN_TENSORFLOW[engine]], engine) < 1e-6
 
 
@@ -113,7 +113,7 @@ def test_threads_that_share_a_framework_get_the_answers_of_one(workers, files, e
 
 
 def pixels_by(path, engine, photo):
-    """What reaches the network for one picture file, and what the answer says has."""
+    """Return the pixels that an engine computes for one picture file, and the pixels in the answer."""
     kind, seen = engines.ENGINES[engine].load, []
     compute = kind.compute
     with mock.patch.object(kind, "compute", lambda self, pixels: seen.append(pixels) or compute(self, pixels)):
@@ -122,7 +122,7 @@ def pixels_by(path, engine, photo):
 
 
 def test_a_photo_reaches_every_engine_with_the_pixels_of_training(workers, files, tmp_path):
-    """Which are those of OpenCV's INTER_AREA, in the order red, green, blue."""
+    """They are those of OpenCV's INTER_AREA, in the order red, green, blue."""
     photo = pictures(1, (123, 157, 3), seed=5)[0]
     for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -150,19 +150,19 @@ def softmax(logits):
 
 
 def their_probabilities(channels_first):
-    """What their network says of THEIRS, by NumPy: the pixels divided by 255, in their order, times a matrix."""
+    """Return their network's probabilities for THEIRS, by NumPy: pixels / 255, in their order, times a matrix."""
     pixels = THEIRS.transpose(0, 3, 1, 2) if channels_first else THEIRS
     return softmax(pixels.reshape(5, 60) / 255 @ WEIGHTS)
 
 
-# how another's network goes on from its logits -> (the operator, its axes, the shape of the scores)
+# what follows the logits in another program's network -> (the operator, its axes, the shape of the scores)
 ENDS = {
     "probabilities": ("Softmax", (), ("n", 3)),
     "logits": ("Identity", (), ("n", 3)),
     "not finite": ("Log", (), ("n", 3)),  # of negative numbers
     "a map for each class": ("Unsqueeze", (2, 3), ("n", 3, 1, 1)),
     "the same for all": ("ReduceMax", (0,), (1, 3)),
-    "one number": ("ReduceMax", (1,), ("n", 1)),  # of which a softmax would make 1.0
+    "one number": ("ReduceMax", (1,), ("n", 1)),  # a softmax of it would be 1.0
     "unknown": ("Softmux", (), ("n", 3)),  # an operator that ONNX does not have
 }
 
@@ -214,7 +214,7 @@ ENGINES = [engine for engine, row in engines.ENGINES.items() if ".onnx" in row.s
     ((1, 3, 4, 5), "probabilities"),  # one picture at a time, as many exporters have it
     ((1, 3, 4, 5), "logits"),
 ])  # fmt: skip
-def test_another_programs_onnx_works_and_the_note_tells_what_was_assumed(tmp_path, engine, shape, end):
+def test_another_programs_onnx_works_and_the_note_tells_the_assumptions(tmp_path, engine, shape, end):
     their_onnx(tmp_path / "theirs.onnx", shape, end)
     classifier = Classifier.load(tmp_path / "theirs.onnx", engine)
     assert classifier.note.endswith(
@@ -236,7 +236,7 @@ def test_another_programs_openvino_works(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_pixels_as_they_are_where_the_file_takes_bytes(tmp_path, engine):
+def test_a_file_that_takes_bytes_gets_unscaled_pixels(tmp_path, engine):
     their_onnx(tmp_path / "theirs.onnx", ("n", 4, 5, 3), "logits", "UINT8")
     classifier = Classifier.load(tmp_path / "theirs.onnx", engine)
     assert classifier.note.endswith("pixels 0 to 255")
@@ -276,13 +276,13 @@ def their_litert(path, dtype, raw):
         converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tensorflow.as_dtype(dtype)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it speaks of its older way to quantize
+        warnings.simplefilter("ignore")  # it deprecates this way to quantize
         path.write_bytes(converter.convert())
 
 
 @pytest.mark.parametrize(("dtype", "raw"), [("float32", False), ("int8", False), ("uint8", False), ("uint8", True)])
-def test_another_programs_litert_works_of_integers_too(workers, tmp_path, dtype, raw):
-    """Whose 256 steps are those of each pixel, weight and probability. raw: it takes pixels as they are."""
+def test_another_programs_litert_works_with_floats_and_integers(workers, tmp_path, dtype, raw):
+    """Integers encode pixels, weights and probabilities in 256 steps. raw: the file takes unscaled pixels."""
     workers["tensorflow"](their_litert, tmp_path / "theirs.tflite", dtype, raw)
     classifier = Classifier.load(tmp_path / "theirs.tflite")
     assert f"to 4x5x3, pixels {'0 to 255' if raw else 'divided by 255'}" in classifier.note
@@ -291,11 +291,11 @@ def test_another_programs_litert_works_of_integers_too(workers, tmp_path, dtype,
     np.testing.assert_allclose(found, expected, atol=1e-5 if dtype == "float32" else 0.05)
 
 
-def test_probabilities_in_256_steps_are_known_as_such():
-    """As a network of integers gives them for a thousand classes: of most nothing is left, and the rest is no 1."""
+def test_probabilities_in_256_steps_are_recognized():
+    """A quantized network of a thousand classes rounds most probabilities to 0, and their sum is not 1."""
     shares = softmax(np.random.default_rng(0).normal(0, 3, (64, 1000)))
     assert are_probabilities(np.rint(shares * 256) / 256, step=1 / 256)
-    assert not are_probabilities(shares[:, :50] / shares.max(), step=1 / 256)  # whose sums are far from 1
+    assert not are_probabilities(shares[:, :50] / shares.max(), step=1 / 256)  # their sums are far from 1
 
 
 def test_another_programs_saved_model_works_in_a_folder_with_a_dot(workers, tmp_path):
@@ -306,7 +306,7 @@ def test_another_programs_saved_model_works_in_a_folder_with_a_dot(workers, tmp_
 
 
 def save_plain_keras(path, rescaling):
-    """A network that Keras alone has made, flat pixels times a matrix; with `rescaling` it divides by 255 itself."""
+    """Save a network of plain Keras, flat pixels times a matrix; with `rescaling` it divides by 255 itself."""
     import keras
 
     parts = [keras.layers.Rescaling(1 / 255)] if rescaling else []
@@ -314,7 +314,7 @@ def save_plain_keras(path, rescaling):
     model = keras.Sequential([keras.Input((4, 5, 3)), *parts, keras.layers.Flatten(), dense])
     dense.set_weights([WEIGHTS])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of .h5 being old
+        warnings.simplefilter("ignore")  # .h5 is an old format
         model.save(path)
 
 
@@ -337,7 +337,7 @@ def test_another_persons_keras_model_works(workers, tmp_path, suffix, rescaling,
     np.testing.assert_allclose(found, their_probabilities(channels_first=False), atol=1e-5)
 
 
-# ---- scores that are none ----
+# ---- invalid scores ----
 
 
 def refusal(path, engine):
@@ -356,24 +356,24 @@ def refusal(path, engine):
     ("one number", "theirs.onnx gives (5, 1), not a score for each class; "),
     ("unknown", "theirs.onnx cannot be run by "),
 ])  # fmt: skip
-def test_scores_that_are_none_are_refused(tmp_path, engine, end, words):
+def test_invalid_scores_are_refused(tmp_path, engine, end, words):
     their_onnx(tmp_path / "theirs.onnx", ("n", 4, 5, 3), end)
     assert words in refusal(tmp_path / "theirs.onnx", engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_file_for_so_many_pictures_at_a_time_is_refused(tmp_path, engine):
+def test_a_file_for_four_pictures_at_a_time_is_refused(tmp_path, engine):
     their_onnx(tmp_path / "theirs.onnx", (4, 4, 5, 3))
     assert "theirs.onnx takes float32 of 4 pictures at a time, not " in refusal(tmp_path / "theirs.onnx", engine)
 
 
-def test_a_file_that_takes_other_numbers_than_pixels_is_refused(tmp_path):
-    """Bytes below 0, as of quantized networks: nothing says how pixels become those."""
+def test_a_file_for_signed_bytes_is_refused(tmp_path):
+    """Quantized networks may take them, but nothing tells how pixels are converted."""
     their_openvino(tmp_path / "theirs.xml", np.int8)
     assert "theirs.xml takes int8" in refusal(tmp_path / "theirs.xml", "openvino")
 
 
-def test_a_size_that_the_file_leaves_open_is_asked_for(tmp_path):
+def test_a_file_of_open_size_is_refused_with_a_remedy(tmp_path):
     their_onnx(tmp_path / "theirs.onnx", ("n", "h", "w", 3))
     classifier = Classifier.load(tmp_path / "theirs.onnx")
     classifier.loaded = engines.load(tmp_path / "theirs.onnx")

@@ -1,4 +1,4 @@
-"""The frames of a video are answered one by one; what is no video is told in one line."""
+"""Each frame of a video is classified; a file that is not a video is refused in one line."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_each_frame_is_answered(clip):
     assert 0 < done.milliseconds < 1000
 
 
-def test_a_frame_with_nothing_on_it_is_told_as_such(tmp_path):
+def test_a_blank_frame_has_no_answer(tmp_path):
     writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (SIDE, SIDE))
     for frame in (frame_of(3), np.full((SIDE, SIDE, 3), 200, np.uint8), frame_of(4)):
         writer.write(frame)
@@ -82,7 +82,7 @@ def spoil(clip, share):
     clip.write_bytes(content[: int(share * len(content))])
 
 
-BAD = {  # how it is spoiled -> words
+BAD = {  # fault -> words
     "missing": (lambda clip: clip.unlink(), "no video "),
     "folder": (lambda clip: (clip.unlink(), clip.mkdir()), "no video "),
     "empty": (
@@ -96,8 +96,8 @@ BAD = {  # how it is spoiled -> words
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_no_video_is_refused_and_an_earlier_result_stays(clip, tmp_path, case):
-    """What came of half a video is written all the same."""
+def test_a_bad_video_is_refused_and_an_earlier_result_stays(clip, tmp_path, case):
+    """The answers for half a video are written nevertheless."""
     change, words = BAD[case]
     change(clip)
     (tmp_path / "answered.avi").write_text("the old one")
@@ -114,7 +114,7 @@ def test_what_is_no_video_is_refused_and_an_earlier_result_stays(clip, tmp_path,
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 @pytest.mark.parametrize("suffix", video.CODECS)
-def test_a_full_disk_is_told_and_an_earlier_result_stays(clip, tmp_path, suffix):
+def test_a_full_disk_is_reported_and_an_earlier_result_stays(clip, tmp_path, suffix):
     import resource
 
     out = tmp_path / f"answered{suffix}"
@@ -130,9 +130,9 @@ def test_a_full_disk_is_told_and_an_earlier_result_stays(clip, tmp_path, suffix)
     assert set(os.listdir(tmp_path)) == {"clip.avi", out.name}
 
 
-def test_a_frame_of_another_size_is_written_in_that_of_the_video(clip, tmp_path):
-    """As a camera gives them that is turned; OpenCV would leave it out."""
-    with video.opened(str(clip)) as capture, video.written(str(tmp_path / "a.avi"), capture) as write:
+def test_a_frame_of_another_size_is_resized_to_the_video(clip, tmp_path):
+    """A camera that is turned gives them; OpenCV alone would drop them."""
+    with video.open_source(str(clip)) as capture, video.open_target(str(tmp_path / "a.avi"), capture) as write:
         write(frame_of(3))
         write(cv2.resize(frame_of(4), (200, 100)))
     assert [frame.shape for frame in frames_of(tmp_path / "a.avi")] == [(SIDE, SIDE, 3)] * 2
@@ -143,7 +143,7 @@ def test_an_impossible_name_for_the_result_is_wrong_usage(clip, tmp_path):
         video.watch(Classifier.load(MODEL), str(clip), save=str(tmp_path / "a.gif"))
 
 
-def test_a_person_has_a_video_answered(clip, tmp_path):
+def test_the_script_classifies_a_video(clip, tmp_path):
     done = run(tmp_path, "predict_image.py", MODEL, "--video", clip, "--save", "answered.mp4")
     assert (done.returncode, done.stderr) == (0, "")
     *answers, result = done.stdout.splitlines()
@@ -153,7 +153,7 @@ def test_a_person_has_a_video_answered(clip, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window opens and waits for a person")
-def test_a_video_or_camera_that_is_not_there_is_told_in_one_line_with_or_without_a_screen(clip, tmp_path):
+def test_a_missing_video_or_camera_is_one_line_with_or_without_a_screen(clip, tmp_path):
     for share in (0.05, 0.5):
         content = clip.read_bytes()
         (tmp_path / f"{share}.avi").write_bytes(content[: int(share * len(content))])
@@ -170,7 +170,7 @@ def test_a_video_or_camera_that_is_not_there_is_told_in_one_line_with_or_without
     assert "no window can be shown: there is no screen" in only_line(done, 4)
 
 
-def test_a_program_reads_the_answer_for_each_frame(clip, tmp_path):
+def test_json_holds_the_answer_for_each_frame(clip, tmp_path):
     done = run(tmp_path, "predict_image.py", MODEL, "--video", clip, "--json", DISPLAY="", WAYLAND_DISPLAY="")
     told = json.loads(done.stdout)
     assert [answer["label"] for answer in told["answers"]] == [str(digit) for digit in DIGITS]

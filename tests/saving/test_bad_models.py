@@ -1,4 +1,4 @@
-"""A bad model file is refused in one line, whatever is wrong with it; nothing in it is run, and little time is lost."""
+"""Every bad model file is refused in one line, quickly, without running anything in it."""
 
 import os
 import resource
@@ -19,12 +19,12 @@ from tests.conftest import turns
 from tests.saving.test_onnx_file import onnx, tiny
 from tests.spoilt_models import BAD_FILES, GOOD, NEEDS_KERAS, canary, good, load_card, unsigned
 
-SECONDS, MEBIBYTES = 5, 512  # of shared/SPEC.md: at most so much beyond a good file
-MUTATIONS = 200  # in each run, a tenth of its 2,000: the sum of MUTATED
+SECONDS, MEBIBYTES = 5, 512  # the most that a bad file may take in addition to a good one
+MUTATIONS = 200  # in each run, a tenth of 2,000: the sum of MUTATED
 
 
 def refusal(path, load=load_card):
-    """(words, seconds) of the BadInputError for a path; words is None where there is none."""
+    """Return (words, seconds) of the BadInputError for a path; words is None if there is none."""
     started = computed()
     try:
         load(path)
@@ -35,7 +35,7 @@ def refusal(path, load=load_card):
 
 
 def computed():
-    """Seconds that this process and its children have computed: the machine may be busy with other things."""
+    """Return the CPU seconds of this process and its children: the machine may be busy."""
     return sum(os.times()[:4])
 
 
@@ -78,11 +78,11 @@ def peak():
     return most
 
 
-# ---- those that only Keras tells ----
+# ---- faults that only Keras notices ----
 
 
 def refusals(folder):
-    """{file: (words, seconds, MiB)} of what Keras is asked to load, after good files."""
+    """Return {file: (words, seconds, MiB)} of loading by Keras, after good files."""
     for suffix in saving.SUFFIXES:
         saving.load(GOOD.with_suffix(suffix))
     found = {}
@@ -93,7 +93,7 @@ def refusals(folder):
     return found
 
 
-def test_what_only_keras_tells_is_refused_in_the_same_words_on_every_backend(worker, tmp_path):
+def test_faults_that_only_keras_notices_have_the_same_words_on_every_backend(worker, tmp_path):
     words = {}
     for case, (suffixes, spoil, said) in NEEDS_KERAS.items():
         for suffix in suffixes:
@@ -107,7 +107,7 @@ def test_what_only_keras_tells_is_refused_in_the_same_words_on_every_backend(wor
         assert grown < MEBIBYTES, name
 
 
-# ---- mutated ones ----
+# ---- mutated files ----
 
 MUTATED = {"own.keras": 40, "own.h5": 20, "others.keras": 20, "others.h5": 40, "own.onnx": 30, "others.onnx": 50}
 
@@ -129,7 +129,7 @@ def mutated(content, rng):
 
 
 def judge(path):
-    """What loading a mutated file and answering by it comes to."""
+    """Load a mutated file, or try it in the sandbox."""
     if path.suffix != ".onnx":
         saving.load(path)
     elif onnx_file.load_card(path).model == "":
@@ -137,7 +137,7 @@ def judge(path):
 
 
 def judge_mutations(path, count, seed):
-    """{answer: how often} over mutated files; the longest time in seconds, the growth of memory in MiB."""
+    """Return {answer: count} over mutated files, the longest time in seconds, the growth of memory in MiB."""
     content, rng, answers, longest = path.read_bytes(), np.random.default_rng(seed), {}, 0
     mutant = path.with_name(f"mutated{path.suffix}")
     assert refusal(path, judge)[0] is None
@@ -149,7 +149,7 @@ def judge_mutations(path, count, seed):
         words, seconds = refusal(mutant, judge)
         if words and ("\n" in words or mutant.name not in words):
             return words
-        if not words and path.name == "own.keras":  # the zip archive has fields of no meaning, without a checksum
+        if not words and path.name == "own.keras":  # some fields of a zip archive have no meaning and no checksum
             assert parts_of(mutant) == parts_of(path)
         answer = "refused" if words else "taken"
         answers[answer] = answers.get(answer, 0) + 1
@@ -165,9 +165,8 @@ def parts_of(path):
 @pytest.mark.parametrize("seed", turns(10))
 @pytest.mark.parametrize("name", MUTATED)
 def test_mutated_files_are_refused_quickly(workers, tmp_path, name, seed):
-    """Those of others have no checksum, so that a small change of a weight goes unnoticed in them; none is a crash.
-
-    Of ours what is taken holds what it held."""
+    """No file crashes the process. A file of ours that is taken has its old content. Other programs' files have no
+    checksum, so a small change of a weight goes unnoticed."""
     assert sum(MUTATED.values()) == MUTATIONS
     path = tmp_path / name
     good(path)
@@ -187,7 +186,7 @@ def test_mutated_files_are_refused_quickly(workers, tmp_path, name, seed):
     assert grown < MEBIBYTES
 
 
-def test_the_environment_of_a_trial_is_this_one(tmp_path):
+def test_the_sandbox_has_the_packages_of_this_process(tmp_path):
     path = tmp_path / "theirs.onnx"
     onnx.save(tiny(), path)
     for engine in ("opencv", "onnxruntime"):

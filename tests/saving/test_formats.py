@@ -1,4 +1,4 @@
-"""Each form of model file carries its card, notices what is damaged in it, and is no worse for having none."""
+"""Each form of model file carries a card, and damage is noticed; a file without a card is read too."""
 
 import json
 import re
@@ -15,12 +15,12 @@ from kerasnets.saving import Card, formats
 openvino = pytest.importorskip("openvino")
 
 CARD = Card("tiny", ("größer", '<"&">', "emu"), (4, 5, 3), "picture", "none", "a recipe", 0.5, versions={"keras": "3"})
-SECONDS = 5  # that one bad file may take: shared/SPEC.md, section 5
+SECONDS = 5  # that one bad file may take
 SUFFIXES = (".xml", ".tflite", "")
 
 
 def write(folder, suffix):
-    """A file as another program leaves it; for the forms that are opaque to a card, numbers of no meaning."""
+    """Write another program's file; where the content does not matter for the card, random bytes."""
     path, numbers = folder / f"tiny{suffix}", np.random.default_rng(0).bytes(900)
     if suffix == ".xml":
         from openvino import opset13 as ops
@@ -54,7 +54,7 @@ def parts_of(path):
 
 
 def refusal(path):
-    """Why the card is not read, in one line that names the file and comes in time; None where it is as it was."""
+    """Return the refusal of a file, after checking its form and time; None if the card is unchanged."""
     begun = time.monotonic()
     try:
         found = formats.load(path)
@@ -74,7 +74,7 @@ def test_the_card_comes_back(path):
     assert formats.load(path) == CARD
 
 
-def test_other_programs_find_the_card_where_they_look(path):
+def test_other_programs_can_read_the_card(path):
     if path.suffix == ".xml":
         root = xml.etree.ElementTree.parse(path).getroot()
         text = root.find("rt_info/kerasnets").get("value")
@@ -87,8 +87,8 @@ def test_other_programs_find_the_card_where_they_look(path):
     assert json.loads(text)["class_names"] == list(CARD.class_names)
 
 
-def test_a_bit_that_is_flipped_is_noticed(path):
-    """In every third byte; but in a zip's dates and the like, which no one reads, the card is as it was."""
+def test_a_flipped_bit_is_noticed(path):
+    """In every third byte. The dates in a zip and the like are not read, so the card is unchanged."""
     missed = []
     for part in parts_of(path):
         content = part.read_bytes()
@@ -104,30 +104,30 @@ def test_a_bit_that_is_flipped_is_noticed(path):
     assert formats.load(path) == CARD
 
 
-def test_a_file_that_is_cut_off_is_noticed(path):
+def test_a_file_that_is_cut_short_is_noticed(path):
     for part in parts_of(path):
         content = part.read_bytes()
         for size in {0, 1, len(content) - 1, *range(3, len(content), 97)}:
             part.write_bytes(content[:size])
             answer = refusal(path)
-            if path.suffix == ".tflite" and 8 <= size <= 908:  # none of our zip is left: its engine is asked
+            if path.suffix == ".tflite" and 8 <= size <= 908:  # nothing of our zip is left: the engine decides
                 assert formats.load(path) == formats.empty()
             else:
                 assert answer not in (None, "another card"), (part.name, size)
         part.write_bytes(content)
 
 
-def test_a_part_that_is_missing_is_noticed(path):
+def test_a_missing_part_is_noticed(path):
     for part in parts_of(path):
         content = part.read_bytes()
         part.unlink()
-        if part.name != "kerasnets.json":  # without which it is another program's
+        if part.name != "kerasnets.json":  # without it, the file is another program's
             assert refusal(path) not in (None, "another card"), part.name
         part.write_bytes(content)
 
 
 def test_a_part_of_another_export_is_noticed(tmp_path):
-    """As where a process is killed between its two files, or a person copies one of them."""
+    """After a process was killed between its two files, or a person has copied one of them."""
     path = write(tmp_path, ".xml")
     formats.add(path, CARD)
     weights = bytearray(path.with_suffix(".bin").read_bytes())
@@ -150,14 +150,14 @@ def test_another_programs_file_has_an_empty_card(tmp_path, suffix):
     (b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body/></html>', "tiny"),
     (b"PK\x03\x04" + bytes(60), "tiny"),
 ])  # fmt: skip
-def test_what_is_no_model_is_refused(tmp_path, suffix, content, words):
+def test_a_file_that_is_not_a_model_is_refused(tmp_path, suffix, content, words):
     path = tmp_path / f"tiny{suffix}"
     if content is not None:
         path.write_bytes(content)
     assert words in refusal(path)
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path):
+def test_a_folder_that_is_not_a_model_is_refused(tmp_path):
     (tmp_path / "tiny.xml").mkdir()
     assert "tiny.xml is no model file, and no SavedModel's folder" in refusal(tmp_path / "tiny.xml")
     (tmp_path / "tiny").mkdir()

@@ -1,4 +1,4 @@
-"""A model is one file that tells the same on every backend, and survives whatever happens to its writer."""
+"""A model is one file, the same on every backend, and survives the death of its writer."""
 
 import dataclasses
 import hashlib
@@ -34,7 +34,7 @@ CARD = Card(
     commit="abc",
 )
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
-WRITE_LIMITS = 20  # the file-size limits that a save runs into: with the checkpoints', all 60 of shared/SPEC.md
+WRITE_LIMITS = 20  # file-size limits that a save exceeds; with the checkpoints' 60
 
 
 # ---- run in the workers ----
@@ -101,14 +101,14 @@ def kill_while_saving(path, kills):
         new = models[(i + 1) % 2]
         names = {there: "old", keras_file.digest(new): "new"}
         kill_in(lambda new=new: saving.save(new, path, CARD), 0.15)
-        model, _ = kerasnets.load(path)  # raises where the file is not whole
+        model, _ = kerasnets.load(path)  # raises if the file is not whole
         there = keras_file.digest(model)
         seen.append(names[there])
     return seen
 
 
 def save_under_a_file_size_limit(path, limits):
-    """Save over `path` in a child whose files may have so many bytes; return what it raised for each limit."""
+    """Save over `path` in a child with each limit on file sizes, in bytes; return the exceptions."""
     import resource
 
     new = small_model(seed=1)
@@ -139,11 +139,11 @@ def save_under_a_file_size_limit(path, limits):
 
 @pytest.mark.parametrize("suffix", saving.SUFFIXES)
 @pytest.mark.parametrize("saver", BACKENDS)
-def test_a_file_tells_the_same_on_every_backend(workers, tmp_path, saver, suffix):
+def test_a_file_gives_the_same_on_every_backend(workers, tmp_path, saver, suffix):
     path = tmp_path / f"model{suffix}"
     saved = workers[saver](save_small, path)
     np.testing.assert_allclose(saved.sum(1), 1, atol=1e-6)
-    assert saved.std(0).min() > 0.01  # the pictures are told apart
+    assert saved.std(0).min() > 0.01  # the predictions differ between pictures
     for loader in BACKENDS:
         loaded, card = workers[loader](load_and_predict, path)
         np.testing.assert_allclose(loaded, saved, rtol=0, atol=1e-5, err_msg=f"{saver} to {loader}")
@@ -157,7 +157,7 @@ def test_a_file_tells_the_same_on_every_backend(workers, tmp_path, saver, suffix
 
 
 @pytest.mark.parametrize("suffix", saving.SUFFIXES)
-def test_logits_are_what_the_softmax_was_made_of(worker, tmp_path, suffix):
+def test_the_softmax_of_the_logits_is_the_probabilities(worker, tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     probabilities = worker(save_small, path)
     exponentials = np.exp(worker(logits_of, path).astype("float64"))
@@ -202,7 +202,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(workers, tmp_path, 
 
 
 def sizes_as_h5(folder):
-    """[(bytes of an .h5, those that were reserved)] of a table's network, a small one and a deep one."""
+    """Return [(bytes of an .h5, reserved bytes)] of a network for rows, a small one and a deep one."""
     sizes = []
     for name in ("dnn_tabular", "mnist_cnn", "resnet20"):
         network = kerasnets.build(name)
@@ -214,8 +214,8 @@ def sizes_as_h5(folder):
     return sizes
 
 
-def test_what_is_reserved_for_an_h5_is_enough_and_no_waste(workers, tmp_path):
-    """HDF5 can end the process where a write fails, so the room is made sure of first."""
+def test_the_space_reserved_for_an_h5_is_enough_and_not_much_more(workers, tmp_path):
+    """HDF5 can end the process if a write fails, so the space is reserved first."""
     for size, reserved in workers["torch"](sizes_as_h5, tmp_path):
         assert size < reserved < 1.5 * size + 100_000
 
@@ -268,7 +268,7 @@ def test_a_bad_model_file_is_refused_in_one_line_that_names_it(workers, tmp_path
 
 
 def save_plain(path):
-    """Save a model as a person does who has never heard of us, trained and with its optimizer."""
+    """Save a model with plain Keras, trained and with its optimizer."""
     import keras
 
     layers = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(),
@@ -282,7 +282,7 @@ def save_plain(path):
 
 
 @pytest.mark.parametrize("suffix", saving.SUFFIXES)
-def test_what_plain_keras_saved_is_loaded_with_a_card_that_names_no_classes(worker, workers, tmp_path, suffix):
+def test_a_file_of_plain_keras_is_loaded_with_a_card_without_classes(worker, workers, tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     expected = worker(save_plain, path)
     for other in workers.values():
@@ -292,7 +292,7 @@ def test_what_plain_keras_saved_is_loaded_with_a_card_that_names_no_classes(work
 
 
 @pytest.mark.parametrize("suffix", saving.SUFFIXES)
-def test_a_file_that_lost_its_card_is_as_another_programs(workers, tmp_path, suffix):
+def test_a_file_that_lost_its_card_is_read_as_another_programs(workers, tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     expected = workers["torch"](save_small, path)
     without_card(path)
@@ -324,7 +324,7 @@ def test_weights_that_are_not_numbers_are_refused(workers, tmp_path, suffix):
 
 
 def save_trained(path, compiled):
-    """Save a network that a person has compiled and fitted, from scaled pixels to logits; what it says of PIXELS."""
+    """Save a compiled and fitted network from scaled pixels to logits; return its probabilities for PIXELS."""
     import keras
 
     network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3), num_classes=3)
@@ -356,8 +356,8 @@ def save_refusal(case, path):
 
 @pytest.mark.parametrize("suffix", saving.SUFFIXES)
 @pytest.mark.parametrize("compiled", [False, True])
-def test_what_a_person_has_built_and_fitted_is_saved_for_every_backend(worker, workers, tmp_path, suffix, compiled):
-    """Without its optimizer, whose class is the backend's: it would end TensorFlow's process where torch wrote it."""
+def test_a_fitted_network_is_saved_for_every_backend(worker, workers, tmp_path, suffix, compiled):
+    """Without its optimizer, which belongs to the backend: TensorFlow's process would die of one that torch wrote."""
     path = tmp_path / f"model{suffix}"
     expected = worker(save_trained, path, compiled)
     for other in workers.values():
@@ -371,12 +371,12 @@ def test_what_a_person_has_built_and_fitted_is_saved_for_every_backend(worker, w
     ("kind", "unknown input kind 'mnst'; choose one of: mnist, "),
     ("not built", "a model file holds a built network, not <Sequential name=unbuilt"),
 ])  # fmt: skip
-def test_what_would_make_a_wrong_file_is_not_saved(workers, tmp_path, case, words):
+def test_a_contradictory_file_is_not_saved(workers, tmp_path, case, words):
     assert workers["torch"](save_refusal, case, tmp_path / "model.keras").startswith(words)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_suffix_is_wrong_usage_in_saving_and_no_model_in_loading(workers, tmp_path):
+def test_another_suffix_is_wrong_usage_in_save_and_bad_input_in_load(workers, tmp_path):
     assert workers["torch"](save_error, tmp_path / "model.pth") == (
         "ValueError",
         f"{shorten(tmp_path / 'model.pth')} is no name for a model file; it must end in .keras or .h5",
@@ -385,7 +385,7 @@ def test_another_suffix_is_wrong_usage_in_saving_and_no_model_in_loading(workers
 
 
 def load_from_threads(paths, count):
-    """Load from `count` threads at once; return the errors, and what of Keras and Python is not as it was before."""
+    """Load from `count` threads at once; return the errors, and the global state that has changed."""
     import logging
     import threading
     import warnings

@@ -1,4 +1,4 @@
-"""An ONNX file carries our card past every engine, and is read without any."""
+"""An ONNX file carries our card, which every engine ignores, and is read without an engine."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ def path(tmp_path):
     return path
 
 
-def test_the_card_comes_back_and_the_engines_pass_over_it(path, tmp_path):
+def test_the_card_comes_back_and_the_engines_ignore_it(path, tmp_path):
     assert onnx_file.load_card(path) == CARD
     onnx.checker.check_model(path, full_check=True)
     assert [each.key for each in onnx.load(path).metadata_props] == ["kerasnets", "kerasnets_sha256"]
@@ -67,7 +67,7 @@ def test_the_card_comes_back_and_the_engines_pass_over_it(path, tmp_path):
     np.testing.assert_array_equal(*answers)
 
 
-def test_every_bit_that_is_flipped_is_noticed(path):
+def test_every_flipped_bit_is_noticed(path):
     content = path.read_bytes()
     for place in range(len(content)):
         flipped = bytearray(content)
@@ -90,7 +90,7 @@ def test_a_card_is_added_once(path):
     (("n", 3), "FLOAT", (3,), ("float32", (None, 3), False)),
 ])  # fmt: skip
 @pytest.mark.parametrize("raw", [True, False])
-def test_another_programs_file_has_no_names_and_tells_its_input(tmp_path, shape, dtype, card_shape, taken, raw):
+def test_another_programs_file_has_no_class_names_but_an_input(tmp_path, shape, dtype, card_shape, taken, raw):
     path = tmp_path / "theirs.onnx"
     onnx.save(tiny(shape, getattr(onnx.TensorProto, dtype), raw=raw), path)
     assert onnx_file.load_card(path) == Card("", (), card_shape)
@@ -121,7 +121,7 @@ def test_kill_9_during_a_write_leaves_the_old_file_or_the_new_one(path, kills):
     for i in range(kills):
         before, new = onnx_file.load_card(path), cards[(i + 1) % 2]
         kill_in(lambda new=new: write(new), 0.02)
-        after = onnx_file.load_card(path)  # raises where the file is not whole
+        after = onnx_file.load_card(path)  # raises if the file is not whole
         assert after in (before, new)
         seen.append(after == new)
     assert any(seen)  # the writes were under way
