@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kerasnets.project import pretrained, reproduction, results, tables
+    from kerasnets.project import pretrained, reproduction, results, results_figures, tables
     from kerasnets.runtime import backends
 
     lines = results.read(results.RESULTS)
@@ -47,5 +47,6 @@ def run(args: argparse.Namespace) -> int:
         for file in pretrained.ship(lines):
             pretrained.ship_forms(file)
     tables.write_tables(lines)
+    results_figures.write(lines)
     print(f"result runs={len(lines)} failed={failed} file={results.RESULTS}")
     return 1 if failed else 0

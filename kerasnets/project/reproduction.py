@@ -1,7 +1,8 @@
 """Recipes run over seeds and backends. A finished run is not run again, and a stopped one goes on after its last epoch.
 
-The lines of the results are in docs/results.csv (`results`); the tables in README.md, README.zh-CN.md,
-docs/results.md and models_saved/README.md show them (`tables`).
+The lines of the results are in docs/results.csv (`results`), the learning curves in docs/curves.csv (`curves`). The
+tables in README.md, README.zh-CN.md, docs/results.md and models_saved/README.md show them (`tables`), and so do the
+pictures of docs/results.md (`results_figures`).
 """
 
 import datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnets.errors import nearest_first
+from kerasnets.project import curves
 from kerasnets.project.results import COLUMNS, MARKS, RESULTS, append, key_of, model_file, read
 from kerasnets.recipes import RECIPES
 from kerasnets.runtime import backends
@@ -82,12 +84,14 @@ def reproduce(
     failed = 0
     for i, job in enumerate(jobs, start=1):
         tell(f"{i} of {len(jobs)}: {job}")
-        line = run(job, data_dir, anew, runs)
-        if line is None:
+        result = run(job, data_dir, anew, runs)
+        if result is None:
             failed += 1
             tell(f"{job} failed; its last line says why")
             continue
+        line = line_of(result)
         append(results, line)
+        curves.append(results.with_name(curves.CURVES.name), result)
         tell(f"{job}: test {line['test_accuracy']:.4f} in {line['seconds']} s")
     return failed
 
@@ -103,7 +107,7 @@ def check_names(names: Sequence[str], wanted_backends: Sequence[str]) -> None:
 
 
 def run(job: Job, data_dir: str | None, anew: bool, runs: Path) -> dict[str, Any] | None:
-    """Train one recipe by scripts/train.py; return its line of the results, None if it failed.
+    """Train one recipe by scripts/train.py; return the training.Run as a dict, None if it failed.
 
     Only a stopped run is resumed: the checkpoints of a finished one may be of an earlier version of the code.
     """
@@ -129,7 +133,7 @@ def run(job: Job, data_dir: str | None, anew: bool, runs: Path) -> dict[str, Any
         process.terminate()
         process.wait()
         raise
-    return line_of(json.loads(printed.splitlines()[-1])) if process.returncode == 0 else None
+    return json.loads(printed.splitlines()[-1]) if process.returncode == 0 else None
 
 
 def line_of(run: dict[str, Any]) -> dict[str, Any]:
