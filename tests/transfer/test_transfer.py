@@ -1,4 +1,4 @@
-"""Features are what the layers give, a fresh head changes nothing but the head, and what is frozen stays."""
+"""Features are the outputs of the layers, a fresh head changes only the head, and frozen layers stay as they are."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ PICTURES = np.random.default_rng(1).random((3, 20, 24, 3), dtype="float32")  # h
 
 LAYOUTS = ("channels_last", "channels_first")
 
-# network below: the layers that tell its classes apart
+# network below: its classifiers
 HEADS = {"mnist_cnn": ["logits"], "small_nin": ["maps"], "small_googlenet": ["aux1_logits", "logits"]}
 
 
@@ -47,7 +47,7 @@ def small_mnist_cnn(layout):
 
 
 def small_nin(layout):
-    """Classes judged place by place and averaged, as in NiN; the head is the layer "maps"."""
+    """Maps of the classes, averaged, as in NiN; the head is the layer "maps"."""
     from keras import Input, Model, layers
 
     from kerasnets.graph import rebuild
@@ -80,7 +80,7 @@ NETWORKS = {"mnist_cnn": small_mnist_cnn, "small_nin": small_nin, "small_googlen
 
 
 def features_of_file(path, names, images):
-    """What features gives, and the weights by layer."""
+    """The features, and the weights by layer."""
     from kerasnets import transfer
 
     return transfer.features(path, names, images), weights_of(kerasnets.load(path)[0])
@@ -94,7 +94,7 @@ def features_of_network(layout, names, images):
 
 
 def sequential():
-    """Of a keras.Sequential: (features of its convolution, its kernel and bias, the layers that `trace` tells of)."""
+    """Of a keras.Sequential: (features of its convolution, its kernel and bias, the layers in its trace)."""
     from keras import Input, Sequential, layers
 
     network = Sequential([Input((20, 24, 3)), layers.Conv2D(2, 3, activation="relu", name="conv"), layers.Flatten()])
@@ -103,7 +103,7 @@ def sequential():
 
 
 def features_of_normalization(layout):
-    """Of AlexNet: conv1, and what its local response normalizations reshape back; graph.rebuild turns around that."""
+    """Features of AlexNet's conv1 and of the Reshapes in its local response normalizations."""
     from kerasnets import transfer
     from kerasnets.graph import rebuild
 
@@ -112,7 +112,7 @@ def features_of_normalization(layout):
 
 
 def features_of_stages():
-    """Names and shapes of what the extractor of two stages gives."""
+    """Names and shapes of the outputs of an extractor of two stages."""
     from kerasnets import transfer
 
     extractor = transfer.feature_extractor(small_nin("channels_first"), ["stage1", "maps"])
@@ -120,12 +120,12 @@ def features_of_stages():
 
 
 def weights_of(network):
-    """layer -> its weights, of the layers that have some."""
+    """layer -> its weights, of the layers with weights."""
     return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
 
 
 def differing(before, after):
-    """The names of the layers whose weights are not bit for bit the same."""
+    """The names of the layers whose weights are not identical."""
     return [name for name in before if not all(map(np.array_equal, before[name], after[name]))]
 
 
@@ -157,9 +157,9 @@ def without_head(name, layout):
 
 
 def with_classes(name, layout, freeze):
-    """Weights by layer of the source before, of the copy, and of the source after all of the copy was set to 0.
+    """Weights by layer of the source, of its copy, and of the source after all weights of the copy were set to 0.
 
-    And what the copy is like. The source is compiled, and a layer of it is frozen.
+    And shapes, frozen layers and compilation of the copy. The source is compiled, and a layer of it is frozen.
     """
     from kerasnets import transfer
 
@@ -176,9 +176,10 @@ def with_classes(name, layout, freeze):
 
 
 def fine_tune(path):
-    """Tell digits 5 to 9 apart by the network of a file, two convolutions frozen.
+    """Train the network of a file to classify digits 5 to 9, with two frozen convolutions.
 
-    Accuracy at first and at last; the layers that differ from the file at first, and those that moved; the input.
+    Return the accuracy before and after, the layers that differ from the file before, the layers that moved, and the
+    dtype of the input.
     """
     import keras
 
@@ -201,7 +202,7 @@ def fine_tune(path):
 
 
 def train_frozen(folder, layout):
-    """The layers that freeze froze; those that move in a step, of the network, a rebuilt one and loaded ones."""
+    """The frozen layers; the layers that a step moves, in the network, a rebuilt one and two from files."""
     import keras
 
     from kerasnets import transfer
@@ -228,7 +229,7 @@ def moved_in_a_step(network):
 
 
 def frozen_and_unfrozen():
-    """The names that freeze and unfreeze give, and the layers that may be trained after each."""
+    """The names that freeze and unfreeze return, and the trainable layers after each."""
     from kerasnets import transfer
 
     network = small_nin("channels_last")
@@ -237,7 +238,7 @@ def frozen_and_unfrozen():
 
 
 def train_frozen_by_recipe(folder):
-    """The layers that differ from those of the file that training began with, where two are frozen."""
+    """The layers that training from a file changes if two are frozen."""
     digits = data.load_data("digits")
     few = data.Data(digits.train_images[:300], digits.train_labels[:300], digits.test_images, digits.test_labels)
     out = folder / "fine-tuned.keras"
@@ -246,7 +247,7 @@ def train_frozen_by_recipe(folder):
 
 
 def error_of(function, *args):
-    """What is raised for baseline_cnn, and how many of its layers are frozen after."""
+    """The error for baseline_cnn, and how many of its layers are frozen after it."""
     from kerasnets import transfer
 
     network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3))
@@ -304,13 +305,13 @@ def test_features_are_channels_last_whatever_the_layout_inside(worker, layout):
     np.testing.assert_allclose(found["dense1"], dense1, atol=1e-5)
 
 
-def test_a_sequential_is_looked_into_as_any_other(workers):
+def test_a_sequential_model_gives_features_too(workers):
     found, weights, names = workers["torch"](sequential)
     assert found == pytest.approx(relu_convolution(PICTURES, *weights), abs=1e-5)
-    assert names == ["conv", "conv"]  # the convolution, and the ReLU inside of it
+    assert names == ["conv", "conv"]  # the convolution, and the ReLU inside it
 
 
-def test_features_of_a_layer_that_reshapes_are_channels_last_too(workers):
+def test_features_of_a_reshape_are_channels_last_too(workers):
     as_built = workers["torch"](features_of_normalization, "channels_last")
     turned = workers["torch"](features_of_normalization, "channels_first")
     assert len(as_built) == 3  # conv1 and two normalizations
@@ -325,8 +326,8 @@ def test_a_stage_stands_for_its_last_layer(workers):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", HEADS)
-def test_headless_gives_what_the_head_turns_into_logits(worker, name, layout):
-    """By one matrix, also where the head judges place by place and averages: mean and matrix commute."""
+def test_the_head_turns_the_features_of_headless_into_logits(worker, name, layout):
+    """By one matrix, also if the maps of the head are averaged: mean and matrix commute."""
     found, kernel, bias, logits, left = worker(without_head, name, layout)
     kernel = kernel.reshape(-1, 10)
     assert found.shape == (3, len(kernel))
@@ -334,7 +335,7 @@ def test_headless_gives_what_the_head_turns_into_logits(worker, name, layout):
     assert not {*HEADS[name], "logits", "dropout", "stage1_dropout", "aux1_flatten"} & set(left)
 
 
-# Networks whose head or graph is of a kind of its own: an operation that is no layer, auxiliary heads, joined branches.
+# Networks with a special head or graph: an operation that is no layer, auxiliary heads, joined branches.
 @pytest.mark.parametrize(("name", "options"), [
     ("alexnet", {"input_shape": (67, 67, 3), "units": 8}),
     ("googlenet", {"input_shape": (79, 79, 3), "auxiliary_heads": True}),
@@ -344,7 +345,7 @@ def test_headless_gives_what_the_head_turns_into_logits(worker, name, layout):
     ("densenet40", {}),
     ("dnn_tabular", {}),
 ])  # fmt: skip
-def test_heads_of_the_registry_are_taken_off_and_replaced(workers, name, options):
+def test_heads_of_networks_in_the_registry_are_taken_off_and_replaced(workers, name, options):
     found, logits, shapes, other = workers["torch"](without_head_of_registry, name, options)
     np.testing.assert_allclose(found, logits, atol=1e-5 * np.abs(logits).max())
     heads = ["aux1_logits", "aux2_logits", "logits"] if "auxiliary_heads" in options else ["logits"]
@@ -354,7 +355,7 @@ def test_heads_of_the_registry_are_taken_off_and_replaced(workers, name, options
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", HEADS)
-def test_other_classes_are_a_fresh_head_on_a_copy_of_the_body(worker, name, layout):
+def test_other_classes_get_a_fresh_head_on_a_copy_of_the_body(worker, name, layout):
     before, fresh, after, shapes, frozen, compiled = worker(with_classes, name, layout, "*conv1")
     assert differing(before, after) == []  # they share nothing
     assert differing(before, fresh) == HEADS[name]
@@ -362,14 +363,16 @@ def test_other_classes_are_a_fresh_head_on_a_copy_of_the_body(worker, name, layo
         kernel, bias = fresh[head]
         assert kernel.shape == (*before[head][0].shape[:-1], 4)
         assert kernel.std() > 0
-        assert not bias.any()  # Keras' own beginning
+        assert not bias.any()  # Keras' default
     assert shapes == [(None, 4)] * len(HEADS[name])
-    assert frozen == ["stage1_conv1" if name == "small_nin" else "conv1"]  # what was frozen in the source is not
+    assert frozen == [
+        "stage1_conv1" if name == "small_nin" else "conv1"
+    ]  # layers that are frozen in the source are not
     assert not compiled
 
 
 @pytest.mark.parametrize("path", [SHIPPED, SHIPPED.with_suffix(".h5")], ids=lambda path: path.suffix)
-def test_the_shipped_network_learns_other_classes_and_what_is_frozen_stays(worker, path):
+def test_the_shipped_network_learns_other_classes_and_frozen_layers_stay(worker, path):
     """In 36 steps; chance is 0.2.
 
     Measured on torch: 0.989; from fresh weights 0.83 to 0.91; with all but the head frozen 0.23 to 0.43.
@@ -386,7 +389,7 @@ def test_the_shipped_network_learns_other_classes_and_what_is_frozen_stays(worke
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_frozen_layers_stay_in_copies_and_files(worker, tmp_path, layout):
-    """Those of batch normalization too: its statistics would move in training."""
+    """Batch normalization too, whose statistics would move in training."""
     frozen, moved = worker(train_frozen, tmp_path, layout)
     assert frozen == ["conv1", "norm1"]
     assert moved == [["dense1", "logits"]] * 4
@@ -416,17 +419,17 @@ STAGES = "Its stages: conv1, norm1, dense1, logits"
     ("with_classes", (5, "stage9"), f"baseline_cnn has no layer or stage 'stage9'; {STAGES}"),
     ("with_classes", (0,), "num_classes must be a whole number of at least 1, not 0"),
 ])  # fmt: skip
-def test_what_cannot_be_meant_is_said_in_one_line(workers, function, args, words):
+def test_impossible_arguments_are_refused_in_one_line(workers, function, args, words):
     assert workers["torch"](error_of, function, *args) == (words, 0)  # and nothing was frozen
 
 
 @pytest.mark.parametrize("images", [PIXELS / 255, PIXELS.astype("uint16") * 257, PIXELS.astype("int8")])
-def test_pictures_that_are_no_raw_pixels_are_refused_where_those_go_in(workers, images):
+def test_a_network_that_scales_its_pixels_refuses_all_but_raw_pixels(workers, images):
     kind, message = workers["torch"](error_of_file, SHIPPED, images)
     assert (kind, f"must be raw, uint8 0..255, not {images.dtype}" in message) == ("ValueError", True)
 
 
-def test_a_file_that_is_not_there_is_named(workers, tmp_path):
+def test_a_missing_file_is_named(workers, tmp_path):
     kind, message = workers["torch"](error_of_file, tmp_path / "gone.keras", PIXELS)
     assert (kind, "no model file" in message) == ("BadInputError", True)
 
@@ -436,7 +439,7 @@ def test_a_network_without_a_head_is_refused(workers):
 
 
 def rebuilt_from_pixels(path):
-    """Of a file's network, rebuilt: the type of its input, how far its logits move, what refuses a second scaling."""
+    """The network of a file, rebuilt: dtype of its input, change of its logits, error for a second scaling."""
     from kerasnets.graph import rebuild
 
     model, _ = kerasnets.load(path, logits=True)
@@ -449,7 +452,7 @@ def rebuilt_from_pixels(path):
         return copy.input.dtype, float(far), str(error)
 
 
-def test_a_files_network_still_takes_pixels_when_it_is_rebuilt(workers):
+def test_the_network_of_a_file_still_takes_pixels_when_it_is_rebuilt(workers):
     path = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
     dtype, far, message = workers["torch"](rebuilt_from_pixels, path)
     assert (dtype, far < 1e-4) == ("uint8", True)
