@@ -152,7 +152,8 @@ def competitors(name: str, epochs: int) -> "tuple[Batches, keras.Model, dict[str
     import keras
 
     from kerasnets import models
-    from kerasnets.training import batches, train
+    from kerasnets.training.batches import Batches, on_accelerator
+    from kerasnets.training.trainee import trainee_of
 
     entry = NETWORKS[name]
     recipe = dataclasses.replace(entry.recipe, epochs=epochs)
@@ -162,8 +163,8 @@ def competitors(name: str, epochs: int) -> "tuple[Batches, keras.Model, dict[str
     labels = rng.integers(0, 10, count)
     keras.utils.set_random_seed(0)
     network = models.build(recipe.model, input_shape=entry.shape, num_classes=10, **recipe.options)
-    plan = batches.Batches(batches.on_accelerator(pixels), labels, recipe.batch_size, epochs, seed=0)
-    model = train.trainee_of(network, recipe, recipe.scaling, plan.steps_per_epoch)
+    plan = Batches(on_accelerator(pixels), labels, recipe.batch_size, epochs, seed=0)
+    model = trainee_of(network, recipe, recipe.scaling, plan.steps_per_epoch)
     loops = importlib.import_module(f"kerasnets.benchmark.{keras.backend.backend()}_loops")
     return plan, model, loops.competitors(network, recipe, pixels, labels)
 
@@ -172,12 +173,12 @@ def fit(model: "keras.Model", plan: "Batches", epochs: int, *callbacks: "keras.c
     """Train as `training.train` does, but without validation, checkpoints and output."""
     import keras
 
-    from kerasnets.training import batches
+    from kerasnets.training.batches import as_fit_takes
     from kerasnets.training.callbacks import Figures, StopWhenAsked
 
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
     model.fit(
-        batches.as_fit_takes(plan),
+        as_fit_takes(plan),
         steps_per_epoch=plan.steps_per_epoch,
         epochs=epochs,
         shuffle=False,
