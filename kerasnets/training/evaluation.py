@@ -144,7 +144,7 @@ def evaluate_file(path: str | Path, data: "Data") -> "tuple[Evaluation, Card]":
             remedy="name data with the classes of the model",
         )
     if len(card.input_shape) != len(data.image_shape):
-        kinds = ("rows of numbers", "images") if len(card.input_shape) == 1 else ("images", "rows of numbers")
+        kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
         raise BadInputError(f"takes {kinds[0]}, {data.title} has {kinds[1]}", path=path)
     images, prepare = fitted(data.test_images, data.input_kind, card.input_kind, card.input_shape)
     in_order = InOrder(images, batch_size=BATCH_SIZE, prepare=prepare)
