@@ -487,6 +487,13 @@ def bfloats(model):
     weights_of(model).raw_data = np.full(9, 0x7FC0, "<u2").tobytes()
 
 
+def built_by_its_config(path):
+    """A Sequential of 10^11 weights without an input: Keras makes them of the shape beside its config."""
+    dense = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "dense", "units": 10**5}}
+    config = {"module": "keras", "class_name": "Sequential", "config": {"name": "network", "layers": [dense]}}
+    with_config(json.dumps(config | {"build_config": {"input_shape": [None, 10**6]}}), path)
+
+
 # The same for faults that only Keras notices
 NEEDS_KERAS = {
     "registered name": (
@@ -498,6 +505,7 @@ NEEDS_KERAS = {
         ZIP, partial(layer, "dense1", partial(settings, units=10**9)), "is damaged or was made by an"),
     "units of the last layer": (
         KERAS, partial(layer, "logits", partial(settings, units=10**9)), "need more weights than there are"),
+    "build config": (ZIP, built_by_its_config, "need more weights than there are"),
     "upsampling": (KERAS, partial(layer, "pool1", upsampling), "is damaged"),
     "two outputs": (
         KERAS, lambda path: two_outputs(path), "has not one input and one output"),

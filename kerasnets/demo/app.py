@@ -39,7 +39,9 @@ def serve(named: Sequence[str | Path] = (), port: int = PORT, browser: bool = Tr
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("uvicorn", "starlette"):
             raise
-        raise ImportError(f'{error.name} is not installed, which serves the page: pip install -e ".[demo]"') from error
+        raise ImportError(
+            f'{error.name} is not installed, which serves the page: pip install "kerasnets[demo]"'
+        ) from error
     models = model_list.check(named)
     app = server.app(named)
     config = uvicorn.Config(

@@ -129,7 +129,6 @@ def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card
         'MNIST'
     """
     path = shipped.path_of(path, shipped.KERAS)
-    path = shipped.path_of(path, shipped.KERAS)
     content = read(path)
     card = card_in(content, path)
     from kerasnets.runtime import backends
@@ -187,6 +186,8 @@ def count_weights(config: dict[str, Any], custom: dict[str, Any]) -> int:
     kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
     with keras.saving.CustomObjectScope(custom), keras.StatelessScope(initialize_variables=False):
         model = kind.from_config(config["config"])
+        if config.get("build_config") and not model.built:  # as Keras' loader does
+            model.build_from_config(config["build_config"])
         return sum(math.prod(weight.shape) for weight in model.weights)
 
 
@@ -221,11 +222,14 @@ def check_model(model: "keras.Model", card: Card) -> None:
 
 
 def load_card(path: str | Path) -> Card:
-    """Return the Card of a .keras or .h5 file without loading a framework; another program's has no class names.
+    """Return the Card of a .keras or .h5 file, or of a shipped model by its name, without loading a framework.
+
+    The card of another program's file has no class names.
 
     Raises:
         BadInputError: As `load`, except for faults that only Keras notices.
     """
+    path = shipped.path_of(path, shipped.KERAS)
     return card_in(read(path), path)
 
 
