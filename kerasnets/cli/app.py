@@ -79,6 +79,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
             stream.reconfigure(errors="backslashreplace")
+    import warnings
+
     warnings.filterwarnings("ignore", "Skipping nested container")  # of Keras, about a damaged file; the error says it
     backends.own_process()
     signals.install()
@@ -122,7 +124,6 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
     except Exception as error:
         if "--debug" in sys.argv:
             import traceback
-import warnings
 
             traceback.print_exc()
         if is_full_memory(error):

@@ -3,9 +3,9 @@
     kerasnets list
     kerasnets list models --json
 
-Networks: input and number of classes by default, trainable parameters. Recipes: a network, its data set, the
-number of epochs and the accuracy that was published. Data sets: pictures to train and to test on. Shipped models: trained
-models that come with kerasnets, with their test accuracy; other commands take them by name.
+Networks: input and number of classes by default, trainable parameters. Recipes: network, data set, number of epochs and
+published accuracy. Data sets: pictures to train and to test on. Shipped models: trained models that come with
+kerasnets, with their test accuracy; other commands take them by name.
 """
 
 import argparse
