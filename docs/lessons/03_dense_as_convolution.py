@@ -76,7 +76,7 @@ assert np.abs(by_convolution - answers(shared, maps)).max() < 1e-5  # Keras' Den
 # ## A network that slides
 #
 # The authors of VGG tested their network in this way. Its first dense layer became a 7x7 convolution, the other two
-# became 1x1 convolutions. The network then took pictures of any size, and gave a *map* of answers in place of a single
+# became 1x1 convolutions. The network then took pictures of any size, and gave a *map* of answers instead of a single
 # answer (Simonyan and Zisserman, arXiv:1409.1556, section 3.2; before them Sermanet et al., OverFeat, arXiv:1312.6229).
 # We do the same with the small trained network that comes with kerasnets. The input of its dense layer is 3x3 pixels of
 # 64 channels.
@@ -87,7 +87,7 @@ network, card = kerasnets.load(pretrained, logits=True)  # from pixels 0..255
 
 
 def sliding(network, input_shape):
-    """The network with convolutions in place of its dense layers, for pictures of another size."""
+    """The network with convolutions instead of its dense layers, for pictures of another size."""
     x = inputs = keras.Input(input_shape, dtype=network.input.dtype)
     carried = []
     for layer in network.layers[1:]:
@@ -160,7 +160,7 @@ assert apart > 4 * together
 # ## Network in Network
 #
 # Lin, Chen and Yan (arXiv:1312.4400) put two 1x1 convolutions behind each larger one. That is a small dense network at
-# each pixel in place of a single weighted sum. They also left out the dense layers at the end. The last 1x1 convolution
+# each pixel instead of a single weighted sum. They also left out the dense layers at the end. The last 1x1 convolution
 # has as many channels as there are classes, and the mean of each channel is that class' logit (section 3.2).
 #
 # This saves the weights of the dense layers, where most networks have most of their weights, and the network fits

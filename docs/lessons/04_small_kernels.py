@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 4. Two 3x3 in place of one 5x5
+# # 4. Two 3x3 instead of one 5x5
 #
 # The idea of VGG: several small convolutions in a row see as far as one large convolution, with fewer weights, fewer
 # multiplications and more activations in between.

@@ -207,7 +207,7 @@ assert curves["residual, batch norm"][-1] < curves["plain, batch norm"][-1] / 2
 # ## Where the shapes differ
 #
 # x + F(x) needs two arrays of the same shape. But the feature maps become smaller, and their channels more. In
-# ResNet-18, the first block of the second stage halves height and width, and has 128 channels in place of 64. The
+# ResNet-18, the first block of the second stage halves height and width, and has 128 channels instead of 64. The
 # shortcut must change the shape too. The paper's option B is a *projection*, a 1x1 convolution with the same stride;
 # our networks for ImageNet use it, like torchvision's. Option A, for the CIFAR-10 networks, needs no weights: it takes
 # every second pixel of x, and zeros for the new channels.

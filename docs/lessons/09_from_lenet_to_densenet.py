@@ -28,7 +28,7 @@ from kerasnets.project import reproduction
 # smaller, while their number grows. Dense layers decide. Most networks below still follow this plan.
 #
 # **AlexNet**, 2012 (Krizhevsky, Sutskever and Hinton, *NIPS* 25). The same plan, a thousand times as large, trained on
-# a million photos with two graphics processors. ReLU in place of tanh made training several times faster; dropout and
+# a million photos with two graphics processors. ReLU instead of tanh made training several times faster; dropout and
 # augmentation reduced overfitting. It won ImageNet's contest with a top-5 error of 15.3 %; the second best entry had
 # 26.2 %.
 #
@@ -129,7 +129,7 @@ assert share_of_dense(described["nin"].layers, "parameters") == 0
 # torchvision publishes weights for these networks, with their parameters, their multiply-adds in thousands of millions,
 # and their top-1 accuracy: the share of ImageNet's 50,000 validation pictures whose most likely class is right, with
 # one crop from the middle (`torchvision.models.*_Weights.IMAGENET1K_V1.meta` of torchvision 0.29). Some networks differ
-# a little from the papers: AlexNet has one tower, and GoogLeNet has batch normalization, and 3x3 in place of 5x5.
+# a little from the papers: AlexNet has one tower, and GoogLeNet has batch normalization, and 3x3 instead of 5x5.
 
 # %%
 TORCHVISION = {

@@ -104,7 +104,7 @@ def run_script(command: Command) -> NoReturn:
 
 
 def help_of(command: Command, prog: str) -> str:
-    """Return the command's docstring; the examples of a script name the script in place of `kerasnets COMMAND`."""
+    """Return the command's docstring; the examples of a script name the script instead of `kerasnets COMMAND`."""
     text = command.__doc__ or ""
     name = command.__name__.rpartition(".")[2]
     return text.replace(f"kerasnets {name}", f"python scripts/{prog}") if prog.endswith(".py") else text

@@ -74,7 +74,7 @@ def googlenet_torchvision(
 ) -> keras.Model:
     """Build torchvision's network, for its weights: 6,624,904 parameters, 13,004,888 with auxiliary heads.
 
-    Source: torchvision.models.googlenet. It differs from the paper: batch norm after each convolution, 3x3 in place of
+    Source: torchvision.models.googlenet. It differs from the paper: batch norm after each convolution, 3x3 instead of
     5x5 (the layers keep the name 5x5), a 2x2 pool4, and auxiliary heads that average to 4x4 from any size.
     Departure: dense layers are drawn by Keras' default. torchvision's weights need pixels / 255 with mean 0.5 and std
     0.5, into which its `transform_input` turns the usual normalization.

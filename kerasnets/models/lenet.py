@@ -2,7 +2,7 @@
 
 Source: LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86 (1998), section II.B and figure 2.
 Departures: C3 is connected to all of S2 (table I of the paper omits some connections), the pooling layers have no
-weights, tanh is not scaled, and the output is a dense layer in place of radial basis functions.
+weights, tanh is not scaled, and the output is a dense layer instead of radial basis functions.
 The image is 28x28 and C1 pads it by 2; the paper pads it to 32x32 beforehand. Kernels are drawn by PyTorch's default,
 U(+-1/sqrt(fan_in)), because the tutorials that train this form by SGD with a learning rate of 0.9 depend on it: from
 Keras' default (glorot_uniform) some seeds end at 0.973 (models_saved/README.md). Biases start at 0; PyTorch's do not.

@@ -42,7 +42,7 @@ def resnet(
         depth: A key of STAGES, which the name of the network decides.
         input_shape: (height, width, channels) in pixels.
         num_classes: The number of logits.
-        small_stem: For small images: a 3x3 convolution of stride 1, in place of a 7x7 one of stride 2 and a pooling.
+        small_stem: For small images: a 3x3 convolution of stride 1, instead of a 7x7 one of stride 2 and a pooling.
     """
     kind, stages = STAGES[depth]
     block = {"basic": basic, "bottleneck": bottleneck}[kind]

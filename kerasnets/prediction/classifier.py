@@ -133,7 +133,7 @@ class Classifier:
         return predictions
 
     def try_predict(self, images: Images) -> list[Prediction | BadInputError]:
-        """Like `predict`, with a BadInputError in place of the Prediction of each image that cannot be read."""
+        """Like `predict`, with a BadInputError instead of the Prediction of each image that cannot be read."""
         return self.classify([self.prepare(image) for image in listed(images)])
 
     def prepare(self, image: Image, name: str | Path | None = None) -> np.ndarray | BadInputError:

@@ -125,7 +125,7 @@ def run_cell(cell: Cell, path: Path, scope: dict[str, Any]) -> Outcome:
 
 @contextlib.contextmanager
 def showing() -> Iterator[list[Picture]]:
-    """Make pyplot's `show` add figures to the list that is yielded, in place of opening a window."""
+    """Make pyplot's `show` add figures to the list that is yielded, instead of opening a window."""
     import matplotlib
     from matplotlib import pyplot
 

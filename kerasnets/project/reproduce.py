@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data-dir", metavar="FOLDER", help=text)
     add("--anew", action="store_true", help="repeat listed runs too, and replace their lines")
     add("--ship", action="store_true", help="copy the best model of each recipe into models_saved/pretrained")
-    add("--precision", choices=PRECISIONS, help="of the computation, in place of the recipes'")
+    add("--precision", choices=PRECISIONS, help="of the computation, instead of the recipes'")
     add("--compile", action="store_true", help="compile each step into one program")
     add("--list", action="store_true", help="print the table of the listed runs")
 

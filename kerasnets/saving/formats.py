@@ -17,7 +17,7 @@ from kerasnets.saving.onnx_file import Input
 
 NAME = "kerasnets.json"  # the card's file, or its entry of a zip
 CARD, SUM = "kerasnets", "kerasnets_sha256"  # elements of OpenVINO's .xml: the card, and a checksum of both files
-UNKNOWN = "#" * 64  # in place of that checksum while it is computed
+UNKNOWN = "#" * 64  # instead of that checksum while it is computed
 EXTRA = "assets.extra"  # a SavedModel's folder for files of other programs (its documentation, "SavedModel format")
 AGAIN = "export or copy it again"
 
@@ -122,7 +122,7 @@ def add_openvino(path: Path, card: Card) -> None:
 
 
 def sum_of_both(path: Path, checksum: str) -> str:
-    """Return the SHA-256 of an .xml, with UNKNOWN in place of `checksum`, and of its .bin."""
+    """Return the SHA-256 of an .xml, with UNKNOWN instead of `checksum`, and of its .bin."""
     content = path.read_bytes().replace(checksum.encode(), UNKNOWN.encode())
     return sha256(content, sha256_of_file(path.with_suffix(".bin")))
 

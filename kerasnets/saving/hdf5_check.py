@@ -43,7 +43,7 @@ def count(file: "h5py.File", most: int) -> int:
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 remedy = "save the model with its weights inside"
-                raise BadInputError(f"has a link in place of {name!r:.40}", remedy=remedy)
+                raise BadInputError(f"has a link instead of {name!r:.40}", remedy=remedy)
             part = group[name]
             address = h5py.h5o.get_info(part.id).addr
             if address in seen:

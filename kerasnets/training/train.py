@@ -42,9 +42,9 @@ def train(
         recipe: A name in RECIPES, or a Recipe. Change any setting by dataclasses.replace(RECIPES[name], ...).
         fallback: Name of the recipe to train if the data of `recipe` cannot be had and `data_dir` is None. A note on
             stderr says so, and the model files are named after its data set.
-        arrays: A Data to train on, in place of the recipe's data set.
-        epochs: Epochs in place of the recipe's, at least 1.
-        batch_size: Images in a step in place of the recipe's, at least 1.
+        arrays: A Data to train on, instead of the recipe's data set.
+        epochs: Epochs instead of the recipe's, at least 1.
+        batch_size: Images in a step instead of the recipe's, at least 1.
         seed: Seed of split, order, augmentation and initial weights, from 0 to 2**32 - 1.
         out: The model file to write, or several, each .keras or .h5. None is models_saved/<recipe>.keras.
         data_dir: Folder of the data, as in load_data.

@@ -96,7 +96,7 @@ def headless(model: Model) -> keras.Model:
     """Take off the classifier: make a model that gives the features from which it computes the logits.
 
     The classifier is the last layer with weights; dropout before it goes too, and so do auxiliary heads. If the
-    classifier is a convolution whose maps are averaged (NiN), the features are averaged in place of its maps, which is
+    classifier is a convolution whose maps are averaged (NiN), the features are averaged instead of its maps, which is
     the same for a linear layer.
 
     Args:
