@@ -1,4 +1,4 @@
-"""The tables of the results in docs/results.md, README.md, README.zh-CN.md and models_saved/README.md."""
+"""The tables of results in docs/results.md, the READMEs and models_saved/README.md; that of docs/networks.md."""
 
 import math
 import statistics
@@ -28,11 +28,12 @@ IN_CHINESE = {  # words of the summary and of the published figures in RECIPES
     ", ours": " (自测)",
     ", the paper's": " (论文)",
     ", at a constant rate": " (恒定学习率)",
-    ", which is the share of the middle class": " (即中间一类的占比)",
+        " (the share of the middle class)": " (即中间一类的占比)",
     " of the training data": " (训练数据上)",
     " for LeNet-5 in the literature": " (文献中的 LeNet-5)",
-    "record-setters' baseline": "纪录创造者的基线",
+    "baseline of the speed record": "速度纪录的基线",
     "DAWNBench's threshold": "DAWNBench 的门槛",
+        "(goal ": "(目标 ",
     " and ": " 与 ",
     " to ": " 至 ",
 }
