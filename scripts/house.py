@@ -1,4 +1,4 @@
-"""Print the rooms of the package by layer, and the rooms that each one imports."""
+"""Print the packages of kerasnets by layer, and the packages that each one imports."""
 
 from kerasnets.cli import app
 from kerasnets.project import house

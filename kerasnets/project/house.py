@@ -1,4 +1,4 @@
-"""Print the rooms of the package by layer, and the rooms that each one imports.
+"""Print the packages of kerasnets by layer, and the packages that each one imports.
 
     python scripts/house.py
 
@@ -22,47 +22,49 @@ def run(args: argparse.Namespace) -> None:
 
 
 def layers() -> list[list[str]]:
-    """Return the names of the rooms by layer, the highest first, as pyproject.toml has them."""
+    """Return the names of the packages by layer, the highest first, as pyproject.toml has them."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
     (contract,) = (contract for contract in contracts if contract["type"] == "layers")
-    return [[room.strip().partition(".")[2] for room in layer.split("|")] for layer in contract["layers"]]
+    return [[package.strip().partition(".")[2] for package in layer.split("|")] for layer in contract["layers"]]
 
 
 def arrows() -> dict[str, set[str]]:
-    """Return {room: the rooms that it imports}; an import inside a function counts."""
+    """Return {package: the packages that it imports}; an import inside a function counts."""
     import grimp
 
     graph = grimp.build_graph("kerasnets")
     found: dict[str, set[str]] = defaultdict(set)
     for module in graph.modules:
         for imported in graph.find_modules_directly_imported_by(module):
-            room, other = room_of(module), room_of(imported)
-            if room and other and room != other:
-                found[room].add(other)
+            package, other = package_of(module), package_of(imported)
+            if package and other and package != other:
+                found[package].add(other)
     return dict(found)
 
 
-def room_of(module: str) -> str:
-    """Return the room of a module's dotted name; "" of the package itself."""
+def package_of(module: str) -> str:
+    """Return the package of a module's dotted name; "" of kerasnets itself."""
     return module.partition(".")[2].partition(".")[0]
 
 
-def lines_of(room: str) -> int:
-    """Count the lines of Python in a room: a package or a single module."""
-    folder = ROOT / "kerasnets" / room
+def lines_of(package: str) -> int:
+    """Count the lines of Python in a package or a single module."""
+    folder = ROOT / "kerasnets" / package
     files = folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]
     return sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
 
 
 def plan() -> str:
-    """Return the rooms as text, a line each, layer by layer, and the totals."""
+    """Return the packages as text, a line each, layer by layer, and the totals."""
     imports, lines = arrows(), []
     for layer in layers():
-        for room in layer:
-            uses = ", ".join(sorted(imports.get(room, ()))) or "none"
-            lines.append(f"{room:<12}{lines_of(room):>6} lines  imports {uses}")
+        for package in layer:
+            uses = ", ".join(sorted(imports.get(package, ()))) or "none"
+            lines.append(f"{package:<12}{lines_of(package):>6} lines  imports {uses}")
         lines.append("")
-    rooms = sum(map(len, layers()))
-    return "\n".join([*lines, f"{rooms} rooms in {len(layers())} layers, {sum(map(len, imports.values()))} arrows"])
+    packages = sum(map(len, layers()))
+    return "\n".join(
+        [*lines, f"{packages} packages in {len(layers())} layers, {sum(map(len, imports.values()))} arrows"]
+    )

@@ -1,10 +1,11 @@
-"""The tables of results in docs/results.md, the READMEs and models_saved/README.md; that of docs/networks.md."""
+"""The tables of results in docs/results.md, the READMEs and models_saved/README.md, and the table of networks."""
 
 import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from kerasnets.models.registry import networks_table
 from kerasnets.project.pretrained import shipped_table
 from kerasnets.project.results import MARKS, Line
 from kerasnets.recipes import RECIPES
@@ -28,12 +29,12 @@ IN_CHINESE = {  # words of the summary and of the published figures in RECIPES
     ", ours": " (自测)",
     ", the paper's": " (论文)",
     ", at a constant rate": " (恒定学习率)",
-        " (the share of the middle class)": " (即中间一类的占比)",
+    " (the share of the middle class)": " (即中间一类的占比)",
     " of the training data": " (训练数据上)",
     " for LeNet-5 in the literature": " (文献中的 LeNet-5)",
     "baseline of the speed record": "速度纪录的基线",
     "DAWNBench's threshold": "DAWNBench 的门槛",
-        "(goal ": "(目标 ",
+    "(goal ": "(目标 ",
     " and ": " 与 ",
     " to ": " 至 ",
 }
@@ -45,13 +46,15 @@ def write_tables(
     chinese_readme: Path = CHECKOUT / "README.zh-CN.md",
     models_readme: Path = CHECKOUT / "models_saved/README.md",
     results_page: Path = CHECKOUT / "docs/results.md",
+    networks_page: Path = CHECKOUT / "docs/networks.md",
 ) -> None:
-    """Write the tables into the four pages, between their marks."""
+    """Write the tables into the pages, between their marks."""
     pages = {
         readme: summary_table(lines, HIGHLIGHTS),
         chinese_readme: in_chinese(summary_table(lines, HIGHLIGHTS)),
         results_page: summary_table(lines),
         models_readme: f"{shipped_table()}\n\n{full_table(lines)}",
+        networks_page: networks_table(),
     }
     for path, table in pages.items():
         text = path.read_text(encoding="utf-8")

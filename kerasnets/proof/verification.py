@@ -163,7 +163,7 @@ def silence_tensorflow() -> None:
 
 
 def call_in(worker: Worker, function: str, *args: object) -> Future[Any]:
-    """Start "module.function" of this room in a process; its module imports frameworks, which this process must not."""
+    """Start "module.function" of this package in a process; its module imports frameworks, which this process must not."""
     return worker.submit(call, function, *args)
 
 

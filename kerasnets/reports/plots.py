@@ -26,7 +26,7 @@ TALLEST = 1.5  # height by width of a sheet at most; 40 sheets then fit into a J
 SUFFIXES = (".png", ".jpg", ".svg", ".pdf")
 
 
-# ---- the part of other rooms' classes that is drawn ----
+# ---- the part of other packages' classes that is drawn ----
 
 
 class DataSet(Protocol):

@@ -84,7 +84,7 @@ def test_a_cell_has_mean_and_std_over_the_seeds_or_says_not_yet_run():
     rows = [row("lenet5-mnist", "torch", seed, test_accuracy=value) for seed, value in enumerate(accuracies)]
     cell = f"{statistics.mean(accuracies):.4f} ± {statistics.stdev(accuracies):.4f} (3)"
     table = tables.summary_table(rows).splitlines()
-    assert f"| `lenet5-mnist` | 0.9852 and 0.9794 | {cell} | not yet run | not yet run | yes |" in table
+    assert f"| `lenet5-mnist` | 0.9852 and 0.9794 (goal 0.982) | {cell} | not yet run | not yet run | yes |" in table
     assert "| `nin-cifar10` | 0.9119, the paper's | not yet run | not yet run | not yet run |  |" in table
     assert len(table) == 2 + len(RECIPES)
 
@@ -143,11 +143,11 @@ def test_the_goal_of_fashion_cnn_is_on_training_data_like_its_source():
 
 
 def test_a_page_keeps_what_stands_around_its_table(tmp_path):
-    pages = [tmp_path / name for name in ("README.md", "README.zh-CN.md", "models.md", "results.md")]
+    pages = [tmp_path / name for name in ("README.md", "README.zh-CN.md", "models.md", "results.md", "networks.md")]
     for page in pages:
         page.write_text(f"before\n{tables.BEGIN}\nan earlier table\n{tables.END}\nafter\n")
     tables.write_tables([row("lenet5-mnist", "torch", 0)], *pages)
-    headings = ("| recipe | published | ", "| 配方 | 公布值 | ", "| file | ", "| recipe | published | ")
+    headings = ("| recipe | published | ", "| 配方 | 公布值 | ", "| file | ", "| recipe | published | ", "| name | ")
     for page, heading in zip(pages, headings, strict=True):
         text = page.read_text(encoding="utf-8")
         assert text.startswith(f"before\n{tables.BEGIN}\n{heading}")
@@ -160,7 +160,7 @@ def test_the_summary_in_chinese_has_the_same_names_and_figures():
     table = tables.in_chinese(tables.summary_table(rows)).splitlines()
     cell = "0.5000 ± 0.0000 (2) 在 CIFAR-10 (JPEG) 上"
     assert f"| `cifar_net-cifar10` | 0.63 | 尚未运行 | 尚未运行 | {cell} | 否 |" in table
-    assert "| `lenet5-mnist` | 0.9852 与 0.9794 | 尚未运行 | 尚未运行 | 尚未运行 |  |" in table
+    assert "| `lenet5-mnist` | 0.9852 与 0.9794 (目标 0.982) | 尚未运行 | 尚未运行 | 尚未运行 |  |" in table
 
 
 def test_the_best_model_on_validation_data_ships_unless_it_is_large(tmp_path):
