@@ -1,4 +1,4 @@
-"""Prove networks against plain PyTorch: the command `kerasnets verify`."""
+"""Verify networks against plain PyTorch: the command `kerasnets verify`."""
 
 from kerasnets.cli import app, verify
 

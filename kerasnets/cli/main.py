@@ -16,7 +16,7 @@ COMMANDS = {
     "convert": "turn PyTorch weights into a model file, and back",
     "describe": "show a network layer by layer",
     "inspect": "look inside a network: activations, gradients, maps",
-    "verify": "prove networks against plain PyTorch, on every backend",
+    "verify": "verify networks against plain PyTorch, on every backend",
     "data": "look at a data set",
     "bench": "measure speed and memory on this machine",
     "demo": "draw a digit in the browser, and watch a model read it",
@@ -27,6 +27,7 @@ EPILOG = """
 Each command has its own --help. KERAS_BACKEND chooses the backend: torch, tensorflow or jax.
 Completion with TAB, here for bash (pip install "kerasnets[completion]"):
 
+    mkdir -p ~/.local/share/bash-completion/completions
     kerasnets --print-completion bash > ~/.local/share/bash-completion/completions/kerasnets
 """
 

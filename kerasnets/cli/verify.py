@@ -1,10 +1,10 @@
-"""Prove networks: compare each backend, in both layouts, with the same network in plain PyTorch; and the saved files.
+"""Verify networks: compare each backend, in both layouts, with the same network in plain PyTorch; and the saved files.
 
     kerasnets verify lenet5
     kerasnets verify 'resnet*' 'vgg*_bn' --json
     kerasnets verify --out docs/proof.md
 
-Without a name, all networks are proven. A distance is the largest difference divided by the largest value, measured
+Without a name, all networks are verified. A distance is the largest difference divided by the largest value, measured
 from the PyTorch network in float64; the number in brackets is the distance of PyTorch's own float32. Every installed
 backend takes part, each in a process of its own; torch and torchvision must be installed. The last line on stdout is
 the result; the exit code is 1 if a proof fails.
@@ -28,4 +28,4 @@ def run(args: argparse.Namespace) -> int:
     forms = models.forms(args.networks)
     report = verification.prove(forms, args.out, sys.stderr if args.json else sys.stdout)
     print(report.json() if args.json else report.line())
-    return 0 if report.proven == len(forms) else 1
+    return 0 if report.verified == len(forms) else 1

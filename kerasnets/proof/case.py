@@ -1,4 +1,4 @@
-"""The size at which a network is proven, and its images, labels and weights: from NumPy, the same on every backend."""
+"""The size at which a network is verified; its images, labels and weights, from NumPy, the same on every backend."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SCALING = (1 / 127.5, -1.0)  # of the pixels, as in a Rescaling layer
 
 @dataclass(frozen=True)
 class Case:
-    """One network at the size at which it is proven."""
+    """One network at the size at which it is verified."""
 
     name: str
     options: Mapping[str, Any]  # of kerasnets.build, input_shape and num_classes among them

@@ -26,7 +26,7 @@ def measure(case: Case, layout: str) -> tuple[dict[str, float], list[str]]:
     """Return (distance of each quantity, names of weights that one step did not move) on this backend.
 
     Logits are computed in float32, gradients and steps in float64: rounding in float32 moves some ReLU from one side of
-    0 to the other, and a gradient jumps, in PyTorch too, which would prove nothing.
+    0 to the other, and a gradient jumps, in PyTorch too, which would show nothing.
     """
     release_memory()
     images, labels = case.images(), case.labels()

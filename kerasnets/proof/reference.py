@@ -18,8 +18,8 @@ from kerasnets.proof import twins
 from kerasnets.proof.case import STEPS, Case, Reference, draw_weights
 from kerasnets.proof.distances import LEARNING_RATE, MOMENTUM, distance, distances, flat, logits_of, undrawn, values
 
-# A network small enough to be proven on two cores: the height in pixels, if it takes such images, and the options of a
-# builder that has them. Dropout is off, because its masks differ by backend, and only they.
+# A network small enough to be verified on two cores: the height in pixels, if it takes such images, and the options of
+# a builder that has them. Dropout is off, because its masks differ by backend, and only they.
 HEIGHT = 32
 REDUCED = {"num_classes": 10, "units": 64, "filters": 8, "dropout": 0.0}
 TURNS = (1, 3)  # of a batch, to see how far PyTorch's own rounding goes in float64
@@ -46,7 +46,7 @@ def judge(form: Form, folder: Path) -> Reference:
 
 
 def case_of(form: Form, folder: Path) -> Case:
-    """Return the smallest Case that proves everything. It is not square, or height and width could change places."""
+    """Return the smallest Case that verifies everything. It is not square, or height and width could change places."""
     known = models.options_of(form.name)
     options = {**form.options, **{option: value for option, value in REDUCED.items() if option in known}}
     shape = known["input_shape"].default

@@ -1,4 +1,4 @@
-"""The distances that were measured of a network, and whether they prove it."""
+"""The distances that were measured of a network, and whether they verify it."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ TOLERANCE = 1e-5  # of the logits in inference and of the logits of a file, in f
 TOLERANCE_OF_FLOAT64 = 1e-9  # of gradients and steps, in float64, which rounds at 1e-16
 TIMES_THE_YARDSTICK = 4  # how much further than the float32 twin logits in training may be from the float64 twin
 DEPTH_TO_COMPILE_TWICE = 100  # layers with weights; backends that compile measure a deeper network in one layout
-WELL_CONDITIONED = 1e-2  # the yardstick must be below it, or the comparison would prove nothing
+WELL_CONDITIONED = 1e-2  # the yardstick must be below it, or the comparison would show nothing
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Proof:
 
     @property
     def faults(self) -> list[str]:
-        """All faults in words; a network is proven if there is none. A distance that is NaN is a fault."""
+        """All faults in words; a network is verified if there is none. A distance that is NaN is a fault."""
         if self.broken:
             return [self.broken]
         return [*self.faults_of_distances(), *self.other_faults()]

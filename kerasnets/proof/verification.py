@@ -37,7 +37,7 @@ FORMS_OF_A_PROCESS = 16  # TensorFlow keeps what it has compiled: its process ca
 
 
 def prove(forms: Sequence[Form], out: str | Path | None = None, stream: TextIO = sys.stdout) -> Report:
-    """Prove networks, with a line for each on `stream`, and return the Report.
+    """Verify networks, with a line for each on `stream`, and return the Report.
 
     Args:
         forms: At least one network, as models.forms() gives them.
@@ -163,7 +163,7 @@ def silence_tensorflow() -> None:
 
 
 def call_in(worker: Worker, function: str, *args: object) -> Future[Any]:
-    """Start "module.function" of this package in a process; its module imports frameworks, which this process must not."""
+    """Start "module.function" of this package in a process of its own: its module imports a framework."""
     return worker.submit(call, function, *args)
 
 

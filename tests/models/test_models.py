@@ -13,7 +13,7 @@ import kerasnets
 from kerasnets.models.registry import FORMS, NETWORKS, networks_table
 from kerasnets.proof import verification
 
-# Proven in every run; the others, DenseNet among them, by `pytest -m whole_registry`.
+# Verified in every run; the others, DenseNet among them, by `pytest -m whole_registry`.
 IN_EVERY_RUN = (
     "lenet5", "mnist_cnn", "baseline_cnn", "sigmoid_cnn", "cifar_net", "dnn_tabular", "fc2layer", "alexnet",
     "alexnet_torchvision", "vgg7 head=compact", "vgg11_bn", "nin", "googlenet", "googlenet_mini", "resnet18",
@@ -232,7 +232,7 @@ def test_every_backend_and_layout_agrees_with_plain_pytorch(workers, form):
     assert len(proof.files) == 6
 
 
-def test_networks_that_are_proven_in_every_run_exist():
+def test_networks_that_are_verified_in_every_run_exist():
     assert set(IN_EVERY_RUN) <= {form.title for form in FORMS}
 
 

@@ -111,7 +111,7 @@ def test_a_wrong_layer_on_one_backend_is_found_there_and_only_there(workers):
         assert proof.worst(quantity) > 1e-2
 
 
-def test_a_network_that_cannot_be_judged_is_a_fault_and_the_next_is_proven(workers):
+def test_a_network_that_cannot_be_judged_is_a_fault_and_the_next_is_verified(workers):
     unknown = dataclasses.replace(NETWORKS["fc2layer"], name="fc3layer")
     first, second = verification.verify([unknown, NETWORKS["fc2layer"]], workers)
     assert first.faults == ["judge: KeyError('fc3layer')"]
@@ -144,11 +144,11 @@ def test_patterns_choose_networks_and_their_variants():
 
 def test_the_report_shows_every_proof_and_every_fault():
     page = report.Report([GOOD, FAULTS["gradients"][0]], {"jax": {"keras": "3"}}, 60)
-    assert "1 of 2 proven, in 1 minutes. Not run: lenet5, lenet5_sigmoid, mnist_cnn, " in page.markdown()
-    assert page.line() == "result networks=2 proven=1 faulty=1 backends=jax seconds=60"
+    assert "1 of 2 verified, in 1 minutes. Not run: lenet5, lenet5_sigmoid, mnist_cnn, " in page.markdown()
+    assert page.line() == "result networks=2 verified=1 faulty=1 backends=jax seconds=60"
     lines = page.markdown().splitlines()
     cells = "9.0e-06 (1.0e-07) | 3.0e-05 (1.0e-05) | 1.0e-12 (1.0e-13) | 9.0e-12 (2.4e-12) | 1e-06 | 1e-06"
-    assert f"| `net` | 28x35x1 | 10 = published | {cells} | proven |" in lines
+    assert f"| `net` | 28x35x1 | 10 = published | {cells} | verified |" in lines
     assert any(line.endswith("allowed are 1.0e-09 |") for line in lines)
     assert json.loads(page.json())[0]["faults"] == []
 
