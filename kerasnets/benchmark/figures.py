@@ -31,10 +31,11 @@ PAGES = {
     ),
     "train": (
         "How fast training is",
-        "Each figure is the median of several epochs. The competitors train in turn in one process, on the same "
-        "batches and from the same weights. A ratio is kerasnets' time divided by the competitor's in the same turn; "
-        "below 1, kerasnets is faster. Batch size and optimizer are those of each network's recipe (NETWORKS in "
-        "kerasnets/benchmark/train.py); the pixels are random. A wide spread means that the machine was busy.",
+        "Each figure is the median of several epochs. The competitors take turns in one process, on the same batches "
+        "and from the same weights. A ratio is kerasnets' time divided by the competitor's in the same turn; below 1, "
+        "kerasnets is faster. A goal is compared with the median before rounding. Batch size and optimizer are those "
+        "of a recipe for the network or for a similar one (NETWORKS in kerasnets/benchmark/train.py); the pixels are "
+        "random. A wide spread means that the machine was busy.",
     ),
     "pipeline": (
         "How fast pictures are prepared",
@@ -127,9 +128,17 @@ class Figure:
         """Return the figure as a row of the page's table."""
         goal = ""
         if self.goal is not None:
-            goal = f"{self.goal:g} {self.unit}: {'reached' if self.median <= self.goal else 'missed'}"
-        spread = f"{min(self.values):.3g} to {max(self.values):.3g}"
-        return self.what, self.by, f"{self.median:.3g} {self.unit}", spread, goal
+            goal = f"{self.with_unit(self.goal)}: {'reached' if self.median <= self.goal else 'missed'}"
+        spread = f"{rounded(min(self.values))} to {rounded(max(self.values))}"
+        return self.what, self.by, self.with_unit(self.median), spread, goal
+
+    def with_unit(self, value: float) -> str:
+        return rounded(value) if self.unit == "ratio" else f"{rounded(value)} {self.unit}"
+
+
+def rounded(value: float) -> str:
+    """Return a value with three significant digits and without an exponent: "0.968", "15,000"."""
+    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def in_turn(runs: int, jobs: Mapping[str, tuple[Any, ...]], measure: Callable[..., Value]) -> dict[str, list[Value]]:

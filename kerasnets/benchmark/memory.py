@@ -39,7 +39,7 @@ def measure(runs: int, networks: Sequence[str] = tuple(NETWORKS), tell: Tell = p
             if backends.is_installed(backend):
                 peaks = tuple(alone(backend, learn, name) for _ in range(runs))
                 goal = GOAL if name == "mnist_cnn" and learn is by_train else None
-                figures.append(Figure(f"{name}, peak without the imports", side, "MiB", peaks, goal))
+                figures.append(Figure(f"{name}, peak above the memory used after imports", side, "MiB", peaks, goal))
                 tell(figures[-1].line())
     return figures
 

@@ -111,7 +111,7 @@ def folder_figures(chosen: Mapping[str, Path], folder: Path, runs: int) -> list[
     place = folder / "pictures"
     write_pictures(place)
     jobs = {engine: ("folder_of", path, engine, place) for engine, path in chosen.items()}
-    jobs["none"] = ("decoding_of", next(iter(chosen.values())), next(iter(chosen)), place)
+    jobs["decoding only"] = ("decoding_of", next(iter(chosen.values())), next(iter(chosen)), place)
     rates = in_turn(runs, jobs, in_process)
     return [figure(f"{FOLDER} PNGs of 28x28", engine, "pictures/s", values) for engine, values in rates.items()]
 

@@ -56,8 +56,8 @@ def test_a_ratio_compares_one_turn_and_the_best_competitor_has_the_goal():
         "PyTorch": None, "PyTorch, channels_last": 1.0, "tutorial (PyTorch, DataLoader)": 0.6,
     }  # fmt: skip
     assert found["PyTorch, channels_last", "ratio"].cells() == (
-        "lenet5 on torch, kerasnets / PyTorch, channels_last", "PyTorch, channels_last", "1.12 ratio", "0.75 to 1.5",
-        "1 ratio: missed",
+        "lenet5 on torch, kerasnets / PyTorch, channels_last", "PyTorch, channels_last", "1.12", "0.75 to 1.5",
+        "1: missed",
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_predictions_are_measured_and_written_to_a_page(monkeypatch, tmp_path):
         ("mnist_cnn, fresh process", "opencv", "MiB"),
         ("mnist_cnn, warm", "opencv", "ms"),
         ("30 PNGs of 28x28", "opencv", "pictures/s"),
-        ("30 PNGs of 28x28", "none", "pictures/s"),
+        ("30 PNGs of 28x28", "decoding only", "pictures/s"),
     ]
     assert all(len(f.values) == 2 and min(f.values) > 0 for f in figures)
     assert told == [f.line() for f in figures]
