@@ -9,8 +9,8 @@ installed engine that reads .keras or ONNX; --networks names the networks that a
 train: epochs of fit on each installed backend, in turn with a plain PyTorch loop in both memory layouts and the
 tutorials' DataLoader loop, a tf.function loop, or a jax.jit loop; and the ratio of kerasnets to each.
 pipeline: CIFAR-10's pictures cropped, mirrored and normalized on one core, beside the tutorials' DataLoader with PIL.
-memory: the peak memory of a training on as many pictures as MNIST has, without the imports, beside a PyTorch loop
-(Linux only).
+memory: the peak memory of a training run on as many pictures as MNIST has, above the memory used after imports,
+compared with a PyTorch loop (Linux only).
 
 Keep the machine free of other work meanwhile. Each figure is one line, with its goal if it has one.
 """

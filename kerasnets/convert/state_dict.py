@@ -49,9 +49,9 @@ def load_torch_weights(
 ) -> dict[str, str]:
     """Load PyTorch's weights into a network of the same architecture.
 
-    Tensors are matched by name (ours, or torchvision's for its networks), else by shape if that leaves no choice. A
-    Flatten is then taken as PyTorch's, of (channels, height, width). Every tensor is used once. The numbers of float16
-    and bfloat16 are exact; float64 is rounded to float32.
+    Tensors are matched by name (ours, or torchvision's for its networks), else by shape if the match is unique; in that
+    case, a Flatten is assumed to be in PyTorch's order, (channels, height, width). Every tensor is used once. The
+    numbers of float16 and bfloat16 are exact; float64 is rounded to float32.
 
     Args:
         model: The network, from scaled pixels to logits, as `build` returns it.

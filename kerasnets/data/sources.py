@@ -39,8 +39,8 @@ def load_data(
 ) -> Data:
     """Load a known data set or own data.
 
-    A known data set is searched in `data_dir` or the folder in the environment variable KERASNETS_DATA, in ./data, in
-    Keras' cache, and in /usr/share/datasets; then it is downloaded and checked.
+    kerasnets looks for a known data set in `data_dir` or the folder in the environment variable KERASNETS_DATA, in
+    ./data, in Keras' cache, and in /usr/share/datasets. If it is in none of them, it is downloaded and checked.
 
     Args:
         name: A name in DATASETS, or the path of own data: a folder or zip with a folder of pictures for each class, or

@@ -82,7 +82,7 @@ def describe(name_or_model: str | keras.Model, **options: Any) -> Description:
     """Describe a network layer by layer: shapes, parameters, multiply-adds, receptive field and memory.
 
     Args:
-        name_or_model: A name in `list_models()`, or a built keras.Model of one input.
+        name_or_model: A name in `list_models()`, or a built keras.Model with one input.
         options: Options of `build`, such as input_shape=(32, 32, 3) and num_classes=10; only with a name.
 
     Returns:

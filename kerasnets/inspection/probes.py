@@ -86,7 +86,7 @@ def trace(model: ModelOrFile, images: np.ndarray) -> list[Activity]:
 
 
 def gradients(model: ModelOrFile, images: np.ndarray, labels: np.ndarray) -> list[Gradient]:
-    """Return the gradient of the mean cross-entropy by each trainable weight, as in one training step.
+    """Return the gradient of the mean cross-entropy with respect to each trainable weight.
 
     Batch normalization uses the statistics of the batch. Dropout is off, because its mask differs between backends.
 

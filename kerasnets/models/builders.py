@@ -36,7 +36,7 @@ def build(name: str, *, layout: str = "channels_last", **options: Any) -> keras.
         name: A network of `list_models()`.
         layout: Where the channels are inside, "channels_last" or "channels_first". The weights are the same.
         **options: `input_shape` (height, width, channels), `num_classes`, and the options of the network, which
-            `help(kerasnets.models.MODELS[name])` shows.
+            `print(kerasnets.models.MODELS[name].__doc__)` shows.
 
     Returns:
         An uncompiled keras.Model that takes scaled pixels, float32 (n, height, width, channels) in either layout, and

@@ -1,4 +1,4 @@
-"""NETWORKS: one row for each network, with the parameters that others have published for it.
+"""FORMS: one row for each network, with the parameters that others have published for it, and for its variants.
 
 This file loads no framework: a row names its builder, and `builders.py` finds it. A new network needs a row here, its
 builder in an architecture file of this folder, and its twin under the same name in kerasnets/proof/twins.

@@ -116,7 +116,7 @@ class Classifier:
                 floats 0..1, as tutorials make them, is multiplied by 255, with a warning.
 
         Raises:
-            BadInputError: An image cannot be read; with `try_predict`, the others are classified nevertheless.
+            BadInputError: An image cannot be read; with `try_predict`, the other images are still classified.
             ValueError: An array is not a picture.
 
         Example:

@@ -180,7 +180,7 @@ def page(path: Path, parts: Sequence[Cell], outcomes: Sequence[Outcome]) -> str:
         for picture in outcome.pictures:
             number += 1
             blocks.append(f"![{picture.title}]({folder_of(path).name}/{number}.png)")
-    blocks.append(f"*This page is [{path.name}]({path.name}) with what it printed and drew.*")
+    blocks.append(f"*This page is [{path.name}]({path.name}) with its printed output and figures.*")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -21,12 +21,12 @@ MISTAKEN = {
 
 @dataclass(frozen=True)
 class Card:
-    """What a model file states about its network: the first four fields serve its use, the others tell its origin.
+    """The facts in a model file: the first four fields say how to use the network, the others where it comes from.
 
     Args:
         model: Name of the network.
         class_names: One name for each output, in the order of the outputs; () if the file names no classes.
-        input_shape: (height, width, channels) of a picture, or (columns,) of a row; () if the file leaves it open.
+        input_shape: (height, width, channels) of a picture, or (columns,) of a row; () if unspecified.
         input_kind: How a picture is prepared, a name in `pictures.KINDS`: "picture" resizes it, "mnist" cuts out and
             centres one digit, "crop256" and "crop232" take its middle as torchvision does.
         dataset: Title of the data set.

@@ -40,9 +40,9 @@ def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling |
             backend loads it.
         path: A name that ends in .keras or .h5. Missing folders are made.
         card: Its `input_shape` and the number of its `class_names` must be the model's.
-        scaling: (scale, offset), numbers or lists with one per channel: the training computed pixel * scale + offset
-            from pixels 0..255, as (1 / 255, 0.0). None if the model takes uint8 pixels, as those that `load` returns,
-            or rows of numbers.
+        scaling: (scale, offset) applied to pixels 0..255 before the network, e.g. (1 / 255, 0.0); numbers, or lists with
+            one number per channel. None if the model takes raw uint8 pixels, like models from `load`, or rows of
+            numbers.
 
     Raises:
         ValueError: The suffix is another, the model is not built or takes pictures without `scaling`, or the card
@@ -108,14 +108,14 @@ def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card
     """Return the model in a .keras or .h5 file, uncompiled, with its card. Threads may load at the same time.
 
     Args:
-        path: The file, or the name of a shipped model, as "mnist_cnn-mnist". The file is checked before Keras reads
+        path: The file, or the name of a shipped model, such as "mnist_cnn-mnist". The file is checked before Keras reads
             it: no code in it is run.
         logits: Return the model without its last softmax, for features and fine-tuning.
 
     Returns:
         (model, card). The model takes uint8 pixels (n, height, width, channels), 0..255, or float32 rows (n, columns),
-        and gives float32 class probabilities (n, num_classes). A model of another program has its own input and output,
-        and its card has no class names.
+        and gives float32 class probabilities (n, num_classes). A model that kerasnets did not write keeps its own
+        input and output, and its card has no class names.
 
     Raises:
         BadInputError: The file is missing or damaged, or holds more than one network of Keras' layers.

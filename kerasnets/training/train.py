@@ -50,10 +50,9 @@ def train(
         data_dir: Folder of the data, as in load_data.
         image_size: (height, width) to which own images are resized, in pixels, as in load_data. With `weights`, own
             images get the size of that model.
-        weights: A model file whose weights the training starts from. If its classes differ, it gets a new head.
+        weights: A model file whose weights the training starts from. Its last layer is always replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
-        resume: Whether to go on after the last epoch of an earlier run with the same settings. The result equals that
-            of a run without a stop.
+        resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         tensorboard: Whether to write logs for TensorBoard too.
 
     Returns:

@@ -93,7 +93,7 @@ def feature_extractor(model: Model, names: Names) -> keras.Model:
 
 
 def headless(model: Model) -> keras.Model:
-    """Take off the classifier: make a model that gives the features from which it computes the logits.
+    """Return a model without its classifier: it outputs the features that the classifier would get.
 
     The classifier is the last layer with weights; dropout before it goes too, and so do auxiliary heads. If the
     classifier is a convolution whose maps are averaged (NiN), the features are averaged instead of its maps, which is
