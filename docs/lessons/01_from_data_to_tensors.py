@@ -19,8 +19,8 @@ from kerasnets.data import load_present
 # ## A picture is an array
 #
 # MNIST is 70,000 handwritten digits (LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86, 1998). If its files
-# are not on this disk, we take the 1,797 digits that come with scikit-learn. In both, a part of the pictures is set
-# apart for the test, and a network never learns from that part.
+# are not on this disk, we take the 1,797 digits that come with scikit-learn. In both, some pictures are held out for
+# testing; a network never trains on them.
 
 # %%
 data = load_present("mnist") or load_present("digits")
@@ -36,16 +36,16 @@ print(f"\nthe middle of the first picture, a {labels[0]}:")
 print(images[0, 10:18, 8:20, 0])
 
 # %% [markdown]
-# Look at your data before you train. You see at once if labels and pictures do not belong together, or if pictures lie
-# on their side. Count the classes too: if nine of ten pictures show the same class, a network that always answers this
-# class is right on 90 %.
+# Look at your data before you train. You see at once if labels and pictures do not belong together, or if pictures are
+# rotated. Count the classes too: if nine of ten pictures show the same class, a network that always gives that answer
+# is right 90% of the time.
 
 # %%
-figure, places = plt.subplots(3, 10, figsize=(8, 2.9), layout="constrained")
-for i, place in enumerate(places.flat):
-    place.imshow(images[i, ..., 0], cmap="grey")
-    place.set(xticks=[], yticks=[])
-    place.set_title(labels[i], fontsize=9)
+figure, axes = plt.subplots(3, 10, figsize=(8, 2.9), layout="constrained")
+for i, ax in enumerate(axes.flat):
+    ax.imshow(images[i, ..., 0], cmap="grey")
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(labels[i], fontsize=9)
 figure.suptitle("The first 30 pictures and their labels")
 plt.show()
 
@@ -60,7 +60,7 @@ assert counts.max() / counts.sum() < 0.12  # well balanced: a tenth each would b
 # ## Type and range
 #
 # A pixel is a whole number from 0 to 255 in a single byte, `uint8`. Keep pictures in this type, but do not compute in
-# it: a byte that overflows starts again at 0. Networks compute in `float32`, with four bytes per number, and they learn
+# it: after 255, a byte wraps around to 0. Networks compute in `float32`, with four bytes per number, and they learn
 # best from numbers near 0. That is why all tutorials divide by 255.
 
 # %%
@@ -75,10 +75,10 @@ assert (scaled.min(), scaled.max()) == (0, 1)
 assert scaled.nbytes == 4 * images.nbytes
 
 # %% [markdown]
-# `x / 255` is still not centred, because most pixels are black. So we subtract the mean and divide by the standard
-# deviation. Both are computed over *all training pixels* (in colour pictures, for each channel). The test pictures get
-# the same two numbers: a mean of their own would be something learned from them. For MNIST, the two numbers are 0.1307
-# and 0.3081, as in PyTorch's example (`mnist/main.py` of pytorch/examples).
+# `x / 255` is never negative, so its mean is not 0. So we subtract the mean and divide by the standard deviation. Both
+# are computed over *all training pixels* (in colour pictures, for each channel). The test pictures get the same two
+# numbers: computing a separate mean from the test pictures would leak information about them. For MNIST, the two
+# numbers are 0.1307 and 0.3081, as in PyTorch's example (`mnist/main.py` of pytorch/examples).
 
 # %%
 mean, deviation = float(scaled.mean(dtype="float64")), float(scaled.std(dtype="float64"))
@@ -86,7 +86,7 @@ normalized = (scaled - mean) / deviation
 normalized_test = (data.test_images.astype("float32") / 255 - mean) / deviation
 print(f"mean {mean:.4f}, deviation {deviation:.4f}")
 for name, pixels in [("training", normalized), ("test", normalized_test)]:
-    print(f"{name} pictures after it: mean {abs(pixels.mean(dtype='float64')):.4f}, deviation {pixels.std():.4f}")
+    print(f"{name} pictures, normalized: mean {abs(pixels.mean(dtype='float64')):.4f}, deviation {pixels.std():.4f}")
 print(f"black becomes {normalized.min():.4f}, white {normalized.max():.4f}, in {normalized.dtype}")
 assert data.title != "MNIST" or (round(mean, 4), round(deviation, 4)) == (0.1307, 0.3081)
 assert abs(normalized.mean(dtype="float64")) < 1e-6
@@ -101,15 +101,15 @@ assert 0 < abs(normalized_test.mean()) < 0.1  # near 0, since they are alike
 # batch holds the remaining pictures, so it is often smaller.
 #
 # The order is shuffled again for each epoch. Otherwise the batches would always be the same, and in a file sorted by
-# class, each batch would hold only one class. A seed makes a training repeatable: the same seed and epoch give the same
-# order.
+# class, each batch would hold only one class. A seed makes a training run repeatable: the same seed and epoch give the
+# same order.
 
 # %%
 BATCH_SIZE = 64
 
 
 def batches(count, seed, epoch):
-    """The places of the pictures in each batch of an epoch."""
+    """The indices of the pictures in each batch of an epoch."""
     order = np.random.default_rng([seed, epoch]).permutation(count)
     return [order[start : start + BATCH_SIZE] for start in range(0, count, BATCH_SIZE)]
 
@@ -154,18 +154,18 @@ assert turned.shape == reshaped.shape
 assert np.array_equal(turned[1], images[1, ..., 0])
 assert not np.array_equal(reshaped[1], images[1, ..., 0])
 
-figure, places = plt.subplots(1, 3, figsize=(8, 2.9), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(8, 2.9), layout="constrained")
 shown = {"three digits as colours": coloured, "channel 0, turned": turned[0], "channel 0, reshaped": reshaped[0]}
-for place, (title, pixels) in zip(places, shown.items(), strict=True):
-    place.imshow(pixels, cmap="grey")
-    place.set(title=title, xticks=[], yticks=[])
+for ax, (title, pixels) in zip(axes, shown.items(), strict=True):
+    ax.imshow(pixels, cmap="grey")
+    ax.set(title=title, xticks=[], yticks=[])
 plt.show()
 
 # %% [markdown]
 # ## A tensor
 #
-# A tensor is the backend's form of the same array. The backend can compute with it on a graphics card, and can
-# differentiate. Keras converts NumPy arrays to tensors by itself. A single picture must become a batch of one first.
+# A tensor is the backend's form of the same array. The backend can compute with it on a GPU and compute gradients.
+# Keras converts NumPy arrays automatically. A single picture must become a batch of one first.
 
 # %%
 tensor = keras.ops.convert_to_tensor(normalized[:1])

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 5. Batch normalization, dropout, pooling
 #
-# Three layers that learn little or nothing, computed by hand: their work in training, in inference, and in the backward
-# pass.
+# Three layers that learn little or nothing, computed by hand: what they do in training, at inference, and in the
+# backward pass.
 
 # %%
 import os
@@ -27,9 +27,9 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Batch normalization
 #
-# Each channel is brought to mean 0 and variance 1 *over the batch*, that is over all pictures, rows and columns. Then
-# it is multiplied by gamma and beta is added; both are learned (Ioffe and Szegedy, arXiv:1502.03167, algorithm 1 and
-# section 3.2). Epsilon, a small number, prevents a division by 0 in a constant channel.
+# Each channel is normalized to mean 0 and variance 1 *over the batch*: over all pictures, rows and columns. Then it is
+# multiplied by gamma and beta is added; both are learned (Ioffe and Szegedy, arXiv:1502.03167, algorithm 1 and section
+# 3.2). Epsilon, a small number, prevents a division by 0 in a constant channel.
 
 # %%
 maps = rng.normal(5, 3, size=(8, 6, 6, 2)).astype("float32")
@@ -47,15 +47,15 @@ assert np.abs(in_training.mean(axis=(0, 1, 2)) - beta).max() < 1e-4
 assert np.abs(in_training.std(axis=(0, 1, 2)) - gamma).max() < 1e-2
 
 # %% [markdown]
-# So in training, the answer for a picture depends on the other pictures of its batch. In inference it must not. There,
-# the layer uses *moving averages* of mean and variance, which it updates during training. Each step moves them a little
-# towards the batch:
+# So in training, the answer for a picture depends on the other pictures of its batch. At inference it must not. So the
+# layer then uses *moving averages* of mean and variance, which it updates during training. Each step moves them a
+# little towards the batch:
 #
 #     moving = momentum * moving + (1 - momentum) * batch
 #
 # PyTorch's `momentum` is the share of the batch: PyTorch's 0.1 is Keras' 0.9, and Keras' default of 0.99 is PyTorch's
-# 0.01. There is one more difference. PyTorch keeps the variance times n / (n - 1), where n is the number of values
-# averaged (documentation of `torch.nn.BatchNorm2d`); Keras keeps the variance itself.
+# 0.01. There is one more difference. PyTorch's moving variance is the unbiased estimate, variance * n / (n - 1), where
+# n is the number of values averaged (documentation of `torch.nn.BatchNorm2d`); Keras' is the plain variance.
 
 # %%
 moving_mean, moving_variance = norm.get_weights()[2:]
@@ -63,14 +63,14 @@ assert np.abs(moving_mean - (0.9 * 0 + 0.1 * mean)).max() < 1e-5
 assert np.abs(moving_variance - (0.9 * 1 + 0.1 * variance)).max() < 1e-4
 print("moving mean after one batch", moving_mean.round(3))
 
-in_use = answers(norm, maps)
-assert np.abs(in_use - (gamma * (maps - moving_mean) / np.sqrt(moving_variance + 1e-3) + beta)).max() < 1e-4
+at_inference = answers(norm, maps)
+assert np.abs(at_inference - (gamma * (maps - moving_mean) / np.sqrt(moving_variance + 1e-3) + beta)).max() < 1e-4
 
 neighbours = np.concatenate([maps[:1], maps[1:] + 10])  # the first picture among others
 assert np.abs(answers(norm, neighbours, training=True)[0] - in_training[0]).max() > 0.5
 norm.set_weights([gamma, beta, moving_mean, moving_variance])
-assert np.abs(answers(norm, neighbours)[0] - in_use[0]).max() < 1e-5
-print("in training the first picture's answer changes with its neighbours, in use it does not")
+assert np.abs(answers(norm, neighbours)[0] - at_inference[0]).max() < 1e-5
+print("in training the first picture's answer changes with its neighbours, at inference it does not")
 
 if keras.backend.backend() == "torch":  # then PyTorch can be asked itself
     import torch
@@ -82,15 +82,14 @@ if keras.backend.backend() == "torch":  # then PyTorch can be asked itself
     assert np.abs(pytorch.running_var.numpy() - (0.9 * 1 + 0.1 * variance * n / (n - 1))).max() < 1e-4
 
 # %% [markdown]
-# With a momentum of 0.99, after 100 batches the initial values (0 and 1) still have a share of 0.99 to the power of
-# 100, or 37 %. For this reason alone, a network may do well in training mode and badly in inference after only a few
-# batches.
+# With a momentum of 0.99, after 100 batches the initial values (0 and 1) still weigh 0.99^100 = 37%. For this reason
+# alone, a network may do well in training mode and badly at inference after only a few batches.
 
 # %%
 left = {momentum: [momentum**steps for steps in (10, 100, 500)] for momentum in (0.9, 0.99)}
 for momentum, shares in left.items():
     told = ", ".join(f"{share:.1%}" for share in shares)
-    print(f"momentum {momentum}: after 10, 100, 500 batches {told} of the start")
+    print(f"momentum {momentum}: after 10, 100, 500 batches the share of the initial value is {told}")
 slow = layers.BatchNormalization(momentum=0.99)
 for _ in range(100):
     slow(maps, training=True)
@@ -101,8 +100,8 @@ assert np.abs(kept - 0.99**100).max() < 1e-3
 # ## Dropout
 #
 # In training, each number becomes 0 with probability `rate`, drawn anew each time. The remaining numbers are divided by
-# 1 - rate, so the sum stays the same on average. In inference, dropout does nothing. (Srivastava et al., Journal of
-# Machine Learning Research 15, 2014, scale the weights in inference instead, which is the same on average.)
+# 1 - rate, so the sum stays the same on average. At inference, dropout does nothing. (Srivastava et al., Journal of
+# Machine Learning Research 15, 2014, scale the weights at inference instead, which is the same on average.)
 
 # %%
 RATE, DRAWS = 0.3, 400
@@ -111,7 +110,7 @@ dropout = layers.Dropout(RATE, seed=1)
 drawn = np.concatenate([answers(dropout, ones, training=True) for _ in range(DRAWS)])
 print("values:", np.unique(drawn.round(4)))
 assert np.allclose(np.unique(drawn), [0, 1 / (1 - RATE)])
-assert np.array_equal(answers(dropout, ones), ones)  # in use
+assert np.array_equal(answers(dropout, ones), ones)  # at inference
 assert not np.array_equal(drawn[0], drawn[1])
 
 shares = (drawn == 0).mean(axis=1)
@@ -133,7 +132,8 @@ plt.show()
 # %% [markdown]
 # ## Pooling
 #
-# Pooling by 2 takes the maximum or the mean of each 2x2 pixels. In NumPy, a reshape groups rows and columns into pairs.
+# Pooling by 2 takes the maximum or the mean of each 2x2 block of pixels. In NumPy, a reshape groups rows and columns
+# into pairs.
 
 
 # %%
@@ -151,8 +151,8 @@ print(f"pooling by 2 of {data.title} is as by hand: {digits.shape} becomes {pair
 # %% [markdown]
 # Pooling makes a network less sensitive to the position of an object. If a digit moves by one pixel to the right, how
 # large is the relative change? The larger the pooling, the smaller the change. But the change does not vanish, and the
-# grid remains: a move by 2 pixels is a move by exactly one place after a pooling by 2, and a move by 1 pixel is not
-# (Zhang, *Making Convolutional Networks Shift-Invariant Again*, arXiv:1904.11486).
+# grid remains: after pooling by 2, a shift of 2 pixels becomes a shift of exactly one, but a shift of 1 pixel does not
+# become any shift (Zhang, *Making Convolutional Networks Shift-Invariant Again*, arXiv:1904.11486).
 
 
 # %%
@@ -179,20 +179,20 @@ pooled, by_one, by_two = (pools["maximum of 2x2"](np.roll(digits, pixels, axis=2
 assert np.array_equal(by_two, np.roll(pooled, 1, axis=2))
 assert not any(np.array_equal(by_one, np.roll(pooled, places, axis=2)) for places in (0, 1))
 
-figure, places = plt.subplots(2, 4, figsize=(8, 4), layout="constrained")
-for row, (words, pixels) in zip(places, (("as it is", 0), ("moved by 1 pixel", 1)), strict=True):
-    for place, name in zip(row, list(pools)[:4], strict=True):
-        place.imshow(pools[name](np.roll(digits[:1], pixels, axis=2))[0, ..., 0], cmap="grey", vmin=0, vmax=1)
-        place.set(xticks=[], yticks=[], title="" if pixels else name)
+figure, axes = plt.subplots(2, 4, figsize=(8, 4), layout="constrained")
+for row, (words, pixels) in zip(axes, (("as it is", 0), ("moved by 1 pixel", 1)), strict=True):
+    for ax, name in zip(row, list(pools)[:4], strict=True):
+        ax.imshow(pools[name](np.roll(digits[:1], pixels, axis=2))[0, ..., 0], cmap="grey", vmin=0, vmax=1)
+        ax.set(xticks=[], yticks=[], title="" if pixels else name)
     row[0].set_ylabel(words)
 figure.suptitle("A digit, and the same one pixel further to the right")
 plt.show()
 
 # %% [markdown]
-# ## Backwards
+# ## The backward pass
 #
-# In max-pooling, the largest of four pixels decides the output alone. So only this pixel gets a gradient, and the other
-# three get none. In average pooling, each of the four gets a quarter. `kerasnets.saliency` gives the size of the
+# In max-pooling, only the largest of four pixels determines the output. So only this pixel gets a gradient, and the
+# other three get none. In average pooling, each of the four gets a quarter. `kerasnets.saliency` gives the size of the
 # gradient of one output with respect to each pixel. Here the gradients of all four outputs are added up.
 
 # %%

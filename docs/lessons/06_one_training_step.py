@@ -192,7 +192,7 @@ assert np.abs(change).max() < 0.2 * np.abs(before).max()  # steps are small, and
 # %% [markdown]
 # ## How large a step?
 #
-# Three trainings of forty steps on the same batch, from the same initial weights.
+# Three training runs of forty steps on the same batch, from the same initial weights.
 
 # %%
 network.compile(keras.optimizers.SGD(), loss_of_keras)

@@ -24,7 +24,7 @@ from kerasnets.training.augmentation import crop
 # %% [markdown]
 # The experiment is Alfredo Canziani's (Deep Learning, New York University, 2020, week 3, notebook "convnet"), with one
 # change. MNIST's makers put every digit into the middle of its picture, which makes the task much easier. Here each
-# digit is moved by up to 4 pixels, as far as its margin allows, so that a training of seconds shows a clear difference.
+# digit is moved by up to 4 pixels, as far as its margin allows, so that training for seconds shows a clear difference.
 #
 # ## The same pixels in another order
 #

@@ -213,7 +213,7 @@ assert accuracy["resnet152"] == max(accuracy.values()) < BETTER_TRAINED
 # ## The small ones
 #
 # The same figure for the networks that this project has trained itself: the error on test data, as the mean over seeds
-# and backends (`docs/results.csv`). The trainings differ: two networks had only one epoch, like their source. If a
+# and backends (`docs/results.csv`). The training runs differ: two networks had only one epoch, like their source. If a
 # network has two recipes, the figure shows the better one.
 
 # %%

@@ -1,4 +1,4 @@
-"""The peak memory of a training, less the memory of the imports."""
+"""The peak memory of a training run, less the memory of the imports."""
 
 import tempfile
 import time

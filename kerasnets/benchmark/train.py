@@ -32,7 +32,7 @@ SMALL_STEM = {"small_stem": True}  # fits a ResNet of larger pictures to small o
 
 @dataclass(frozen=True)
 class Race:
-    """A training to measure.
+    """A training run to measure.
 
     Attributes:
         recipe: The network, optimizer, batch size and scaling.

@@ -147,5 +147,5 @@ def describe_os_error(error: OSError) -> str:
     """Return the file, the operating system's words and a remedy."""
     name = shorten(error.filename) if error.filename else "the output"
     number = error.errno or 0
-    note = getattr(error, "note", "")  # which results a training has kept
+    note = getattr(error, "note", "")  # which results a training run has kept
     return "; ".join(filter(None, (f"{name}: {os.strerror(number)}", REMEDIES.get(number), note)))

@@ -1,4 +1,4 @@
-"""A data set in memory, and the checks before a training on it."""
+"""A data set in memory, and the checks before a training run on it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,7 @@ def is_whole(labels: Any) -> bool:
 
 
 def check(data: Data) -> None:
-    """Raise BadInputError if a training on `data` would fail, or would learn nothing."""
+    """Raise BadInputError if a training run on `data` would fail, or would learn nothing."""
     for part in ("train", "test"):
         images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
         fault = fault_of_images(images) or fault_of_labels(labels, len(images), len(data.class_names))

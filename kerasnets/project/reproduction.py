@@ -54,7 +54,7 @@ def reproduce(
 ) -> int:
     """Run the recipes that have no line in `results`, each in a process of its own; return the number of failures.
 
-    The output of a training goes to stderr. After each run its line is added to `results`.
+    The output of a training run goes to stderr. After each run its line is added to `results`.
 
     Args:
         names: Recipes.

@@ -1,4 +1,4 @@
-"""The learning curves of a training."""
+"""The learning curves of a training run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MOST_POINTS = 600  # points in a curve by batch
 
 @dataclass(frozen=True)
 class Curve:
-    """One quantity of a training: accuracies as fractions, losses in nats."""
+    """One quantity of a training run: accuracies as fractions, losses in nats."""
 
     name: str  # "accuracy" or "loss"
     by_batch: Sequence[float]

@@ -1,4 +1,4 @@
-"""Plots of data sets, trainings and predictions, drawn by matplotlib without a window.
+"""Plots of data sets, training runs and predictions, drawn by matplotlib without a window.
 
 A function imports matplotlib when it is called, because a prediction without a plot must start fast.
 """

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end a command at once, and a training after its current step.
+"""Ctrl-C and SIGTERM: they end a command at once, and a training run after its current step.
 
 If a signal raised an exception in the middle of a step, a backend's C++ code could swallow it and the training would go
 on. While a step runs, the signal is therefore only recorded.

@@ -40,8 +40,8 @@ def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling |
             backend loads it.
         path: A name that ends in .keras or .h5. Missing folders are made.
         card: Its `input_shape` and the number of its `class_names` must be the model's.
-        scaling: (scale, offset) applied to pixels 0..255 before the network, e.g. (1 / 255, 0.0); numbers, or lists with
-            one number per channel. None if the model takes raw uint8 pixels, like models from `load`, or rows of
+        scaling: (scale, offset) applied to pixels 0..255 before the network, e.g. (1 / 255, 0.0); numbers, or lists
+            with one number per channel. None if the model takes raw uint8 pixels, like models from `load`, or rows of
             numbers.
 
     Raises:
@@ -108,8 +108,8 @@ def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card
     """Return the model in a .keras or .h5 file, uncompiled, with its card. Threads may load at the same time.
 
     Args:
-        path: The file, or the name of a shipped model, such as "mnist_cnn-mnist". The file is checked before Keras reads
-            it: no code in it is run.
+        path: The file, or the name of a shipped model, such as "mnist_cnn-mnist". The file is checked before Keras
+            reads it: no code in it is run.
         logits: Return the model without its last softmax, for features and fine-tuning.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Callbacks of a training: its figures and checkpoints, its stop after a signal, its logs for TensorBoard."""
+"""Callbacks of a training run: its figures and checkpoints, its stop after a signal, its logs for TensorBoard."""
 
 import math
 import time

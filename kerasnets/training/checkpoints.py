@@ -1,4 +1,4 @@
-"""Checkpoint files: everything that a training needs to go on as if it had never stopped, on any backend.
+"""Checkpoint files: everything that a training run needs to go on as if it had never stopped, on any backend.
 
 One .npz for each epoch, written whole or not at all: weights, moving statistics and dropout states by layer, the
 optimizer's variables by name, the figures so far, and the settings, which a resumed run must share.
@@ -31,7 +31,7 @@ RENAMED = {"deviation": "std"}  # settings in checkpoints of earlier versions
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a training after `epoch` epochs."""
+    """The state of a training run after `epoch` epochs."""
 
     epoch: int
     settings: Mapping[str, Any]  # of the run: jobs.TrainingJob.settings

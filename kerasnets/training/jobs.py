@@ -240,5 +240,5 @@ def output_files(out: Sequence[str | Path], recipe: Recipe, is_fallback: bool) -
 
 
 def folder_of(path: Path) -> Path:
-    """Return the folder for everything that a training writes besides the model file `path`."""
+    """Return the folder for everything that a training run writes besides the model file `path`."""
     return path.with_suffix("")

@@ -1,4 +1,4 @@
-"""Progress: how far a training is and how long it will take, as a bar on a terminal and as lines elsewhere."""
+"""Progress: how far a training run is and how long it will take, as a bar on a terminal and as lines elsewhere."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""The report of a training or an evaluation: one HTML page, its plots as PNG, and the figures as CSV."""
+"""The report of a training run or an evaluation: one HTML page, its plots as PNG, and the figures as CSV."""
 
 import csv
 import io

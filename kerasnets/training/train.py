@@ -1,4 +1,4 @@
-"""From a recipe to a trained model file. The only module that calls Keras' fit for a training."""
+"""From a recipe to a trained model file. The only module that calls Keras' fit for a training run."""
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
@@ -50,7 +50,7 @@ def train(
         data_dir: Folder of the data, as in load_data.
         image_size: (height, width) to which own images are resized, in pixels, as in load_data. With `weights`, own
             images get the size of that model.
-        weights: A model file whose weights the training starts from. Its last layer is always replaced with a fresh one.
+        weights: A model file whose weights training starts from. Its last layer is always replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         tensorboard: Whether to write logs for TensorBoard too.

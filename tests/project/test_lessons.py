@@ -62,7 +62,7 @@ plt.show()
 
 ![A line](01_small_files/1.png)
 
-*This page is [01_small.py](01_small.py) with what it printed and drew.*
+*This page is [01_small.py](01_small.py) with its printed output and figures.*
 """
 
 

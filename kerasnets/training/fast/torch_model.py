@@ -1,6 +1,6 @@
 """The trainee on torch: the network as a list of PyTorch functions. Its numbers equal Keras' up to rounding.
 
-A profile shows that Keras 3.15 spends some milliseconds of each step on work that a training does not need: each
+A profile shows that Keras 3.15 spends some milliseconds of each step on work that a training run does not need: each
 layer's call inspects and casts its arguments and enters scopes; a convolution's bias is added in a second pass over the
 map; batch normalization is composed of ten operations, although PyTorch has one; a kernel is permuted in the forward
 pass, and its gradient in the backward pass. Here the graph is walked once, and the step runs the functions in a list.
