@@ -1,4 +1,4 @@
-"""Export of a model file to another program's form: ONNX, OpenVINO, LiteRT, SavedModel.
+"""Export of a model file to another program's format: ONNX, OpenVINO, LiteRT, SavedModel.
 
 An export takes raw pixels and gives probabilities, like the model file, and has the card inside. Each installed engine
 that reads it runs it on the same pictures as Keras. If any probability differs by more than 1e-4, the export is
@@ -34,7 +34,7 @@ BESIDE_WEIGHTS = 2**22  # bytes of a file without its weights, at most
 
 @dataclass(frozen=True)
 class Form:
-    """A form of model files that Keras can write."""
+    """A format of model files that Keras can write."""
 
     title: str
     routes: dict[str, tuple[str, ...]]  # backend that can write it -> packages that it needs; the preferred one first
@@ -65,8 +65,8 @@ class Export:
 def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = lambda line: None) -> Export:
     """Export a model file, whole or not at all.
 
-    Keras runs in a process of its own, on KERAS_BACKEND if that can write the form, else on the first installed backend
-    that can: a model file belongs to no backend.
+    Keras runs in a process of its own, on KERAS_BACKEND if that can write the format, else on the first installed
+    backend that can: a model file belongs to no backend.
 
     Args:
         path: A .keras or .h5 file.
@@ -77,7 +77,7 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     Raises:
         BadInputError: The model file is bad.
         ValueError: The suffix of `out` is unknown, or `out` is a folder of another sort.
-        ImportError: No installed backend can write the form, or no installed engine reads it.
+        ImportError: No installed backend can write the formatat, or no installed engine reads it.
         DisagreementError: An engine disagrees with Keras.
         OSError: `out` cannot be written.
     """
@@ -128,7 +128,7 @@ def form_of(out: Path) -> Form:
 
 
 def route_of(suffix: str) -> str:
-    """Return the backend that writes the form; raise ImportError if no installed backend can."""
+    """Return the backend that writes the format; raise ImportError if no installed backend can."""
     form = FORMS[suffix]
     requested = os.environ.get("KERAS_BACKEND")
     if requested and requested not in backends.BACKENDS:
@@ -146,7 +146,7 @@ def route_of(suffix: str) -> str:
 
 
 def judges_of(suffix: str) -> list[str]:
-    """Return the installed engines that read the form; raise ImportError if there is none."""
+    """Return the installed engines that read the format; raise ImportError if there is none."""
     readers = {name: library.package for name, library in engines.ENGINES.items() if suffix in library.suffixes}
     judges = [name for name, package in readers.items() if backends.is_installed(package)]
     if not judges:
@@ -215,7 +215,7 @@ def examples(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
-    """Write the model file `path` in the form of `part`; return Keras' probabilities for `pixels`."""
+    """Write the model file `path` in the format of `part`; return Keras' probabilities for `pixels`."""
     model, _ = saving.load(path)
     expected = model.predict_on_batch(pixels)
     with warnings.catch_warnings():

@@ -79,7 +79,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def model_path(model: str, engine: str) -> "str | Path":
-    """Return the file of a model; of a shipped model, the form that the engine reads."""
+    """Return the file of a model; of a shipped model, the format that the engine reads."""
     from kerasnets.prediction.engines import ENGINES
     from kerasnets.saving import shipped
 

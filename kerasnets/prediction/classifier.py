@@ -58,7 +58,8 @@ class Classifier:
         """Return the Classifier of a model file; the network itself is loaded at the first prediction.
 
         Args:
-            path: A .keras or .h5 file, an export of one, or another program's file; or the name of a shipped model.
+            path: A .keras or .h5 file, an export of one, or a model file made by another program; or the name of a
+                shipped model.
             engine: A name in `engines.ENGINES`; "auto" takes the fastest that is installed and reads the file.
 
         Raises:

@@ -45,7 +45,7 @@ def ship(lines: Sequence[Line], runs: Path = RUNS, pretrained: Path = PRETRAINED
 
 
 def ship_forms(shipped: Path) -> None:
-    """Write the shipped .keras file again in each other form that is beside it: .h5, .onnx."""
+    """Write the shipped .keras file again in each other format that is beside it: .h5, .onnx."""
     from kerasnets import export, saving
 
     if shipped.with_suffix(".h5").is_file():

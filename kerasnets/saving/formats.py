@@ -1,4 +1,4 @@
-"""The card in each form of model file: added after an export, read before a prediction.
+"""The card in each format of model file: added after an export, read before a prediction.
 
 A file of another program has no card. Its card is empty, except for the input's shape if the file tells it.
 """
@@ -23,17 +23,17 @@ AGAIN = "export or copy it again"
 
 
 def load(path: str | Path) -> Card:
-    """Return the Card of a model file in any form. Raises as `read`."""
+    """Return the Card of a model file in any format. Raises as `read`."""
     return read(path)[0]
 
 
 def read(path: str | Path) -> tuple[Card, Input | None]:
-    """Return the Card of a model file in any form, without a framework, and the Input of an ONNX file.
+    """Return the Card of a model file in any format, without a framework, and the Input of an ONNX file.
 
     The card of another program's file is empty.
 
     Raises:
-        BadInputError: The file is missing or damaged, or its form is unknown.
+        BadInputError: The file is missing or damaged, or its format is unknown.
     """
     path = Path(path)
     suffix = suffix_of(path)
@@ -65,7 +65,7 @@ def empty() -> Card:
 
 
 def suffix_of(path: str | Path) -> str:
-    """Return the suffix of a model file, which tells its form; "" for a folder, whose name may contain a dot."""
+    """Return the suffix of a model file, which tells its format; "" for a folder, whose name may contain a dot."""
     return "" if Path(path).is_dir() else Path(path).suffix
 
 
@@ -79,7 +79,7 @@ def files_of(path: str | Path) -> list[Path]:
 
 
 def is_xml(path: Path) -> bool:
-    """Whether a file begins like OpenVINO's. In any other form, such a file is a web page."""
+    """Whether a file begins like OpenVINO's. In any other format, such a file is a web page."""
     if path.suffix != ".xml" or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -183,7 +183,7 @@ def add_saved_model(path: Path, card: Card) -> None:
 
 @dataclass(frozen=True)
 class Form:
-    """A form of model files: how its card is read, and how it is added (None if `kerasnets.save` does)."""
+    """A format of model files: how its card is read, and how it is added (None if `kerasnets.save` does)."""
 
     read: Callable[[Path], tuple[Card, Input | None]]
     add: Callable[[Path, Card], None] | None

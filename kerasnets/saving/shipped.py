@@ -29,7 +29,7 @@ def names() -> list[str]:
 
 
 def files_of(name: str) -> list[Path]:
-    """Return the files of one shipped model, each in another form."""
+    """Return the files of one shipped model, each in another format."""
     return sorted(path for path in folder().glob(f"{name}.*") if path.suffix in (".keras", ".h5", ".onnx"))
 
 
