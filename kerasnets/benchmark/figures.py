@@ -91,7 +91,9 @@ def check_name(name: str, topic: str, module: ModuleType) -> None:
 
         models.check_name(name)
     elif name not in module.NETWORKS:
-        raise ValueError(f"bench.py {topic} does not measure {name!r}; choose from: {', '.join(module.NETWORKS)}")
+        raise ValueError(
+            f"kerasnets bench {topic} does not measure {name!r}; choose from: {', '.join(module.NETWORKS)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,13 @@ def as_json(figures: Sequence[Figure]) -> str:
 
 
 def write_page(figures: Sequence[Figure], path: str | Path, topic: str, command: str) -> None:
-    """Write the figures of bench.py's `command` as a page of Markdown, with machine, date and versions."""
+    """Write the figures of `kerasnets bench COMMAND` as a page of Markdown, with machine, date and versions."""
     title, method = PAGES[topic]
     versions = ", ".join(f"{package} {version}" for package, version in provenance.installed().items())
     table = Table(("what", "by", "median", "spread", "goal"), [f.cells() for f in figures], align="<<>><")
     parts = (
         f"# {title}",
-        f"Written by `python scripts/bench.py {command} --out {shorten(path)}`. {method}",
+        f"Written by `kerasnets bench {command} --out {shorten(path)}`. {method}",
         f"{provenance.machine()}, {datetime.date.today().isoformat()}; {versions}.",
         table.markdown(),
     )

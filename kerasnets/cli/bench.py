@@ -1,7 +1,7 @@
 """Measure the speed and memory of kerasnets on this machine, beside hand-written code.
 
     kerasnets bench predict
-    kerasnets bench predict --runs 9 --networks vgg16 --out prediction.md
+    kerasnets bench predict --runs 9 --networks vgg16 --out docs/benchmarks/prediction.md
     kerasnets bench train --networks mnist_cnn lenet5 --backends torch
 
 predict: one picture in a fresh process, one picture in a warm process, and a folder of 1,000 pictures, by each

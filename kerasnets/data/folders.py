@@ -81,7 +81,8 @@ def check_classes(path: Path, class_names: Sequence[str], test_classes: Mapping[
     if only_test or only_train:
         name, part = (only_test or only_train)[0], "test" if only_test else "train"
         raise BadInputError(
-            f"{shorten(path)}: class {name!r} is in the {part} part alone",
+            f"{{path}}: class {name!r} is in the {part} part alone",
+            path=path,
             remedy="give both parts the same class folders",
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -92,7 +92,7 @@ def picture_names(source: Source) -> list[str]:
     for folder in sorted(folders - {PurePosixPath(".")}):
         if folder not in filled:
             raise BadInputError(
-                f"{shorten(source.path)}: class folder {folder.name!r} has no pictures", remedy="fill or remove it"
+                f"{{path}}: class folder {folder.name!r} has no pictures", path=source.path, remedy="fill or remove it"
             )
     return names
 

@@ -75,7 +75,8 @@ def check(named: Sequence[str | Path]) -> dict[str, Path]:
     models = offered(named)
     if not models:
         raise BadInputError(
-            f"no model file in {' or '.join(FOLDERS)}", remedy="name one, or make one by scripts/train_mnist.py"
+            f"no model file in {' or '.join(FOLDERS)}",
+            remedy="name one, or make one by kerasnets train mnist_cnn-digits",
         )
     return models
 

@@ -22,7 +22,7 @@ async function ask(path, parameters, body) {
   try {
     response = await fetch(`${path}?${new URLSearchParams(parameters)}`, body && { method: "POST", body });
   } catch {
-    throw new Error("the server does not answer; start scripts/demo.py again");
+    throw new Error("the server does not answer; start kerasnets demo again");
   }
   if (!response.ok) {
     throw new Error((await response.json()).error);

@@ -10,7 +10,7 @@ from kerasnets.runtime.atomic import one_at_a_time, whole_file
 from kerasnets.runtime.provenance import CHECKOUT
 
 CURVES = CHECKOUT / "docs/curves.csv"
-RUN = ("recipe", "backend", "seed", "precision")  # the columns that identify a run
+RUN = ("recipe", "backend", "seed", "precision", "compiled")  # the columns that identify a run
 FIGURES = (
     "accuracy",
     "loss",
@@ -23,7 +23,7 @@ Line = dict[str, str]
 
 
 def read(path: str | Path = CURVES) -> dict[Key, list[Line]]:
-    """Return {(recipe, backend, seed, precision): the lines of its epochs}, in the order of the file."""
+    """Return {run, as results.key_of names it: the lines of its epochs}, in the order of the file."""
     curves: dict[Key, list[Line]] = {}
     if Path(path).is_file():
         with Path(path).open(newline="", encoding="utf-8") as file:
@@ -38,7 +38,7 @@ def append(path: str | Path, run: Mapping[str, Any]) -> None:
     with one_at_a_time(path):
         curves = read(path)
         curves[key_of(run)] = [
-            {**{name: str(run[name]) for name in RUN}, "epoch": str(epoch + 1), **figures_of(run, epoch)}
+            {**dict(zip(RUN, key_of(run), strict=True)), "epoch": str(epoch + 1), **figures_of(run, epoch)}
             for epoch in range(run["epochs"])
         ]
         with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:

@@ -20,7 +20,7 @@ DEFAULTS = {"precision": "float32", "compiled": ""}  # columns that results of e
 MARKS = {"float32": "", "mixed_bfloat16": "bfloat16"}  # of the precision, in tables and names of files
 
 Line = dict[str, str]
-Key = tuple[str, str, str, str]
+Key = tuple[str, str, str, str, str]
 
 
 def read(path: str | Path) -> list[Line]:
@@ -37,8 +37,9 @@ def read(path: str | Path) -> list[Line]:
 
 
 def key_of(line: Mapping[str, object]) -> Key:
-    """Return what identifies a run: (recipe, backend, seed, precision)."""
-    return str(line["recipe"]), str(line["backend"]), str(line["seed"]), str(line["precision"])
+    """Return what identifies a run: (recipe, backend, seed, precision, "compiled" or "")."""
+    compiled = "compiled" if line["compiled"] else ""
+    return str(line["recipe"]), str(line["backend"]), str(line["seed"]), str(line["precision"]), compiled
 
 
 def append(path: str | Path, line: Mapping[str, object]) -> None:
@@ -54,12 +55,12 @@ def append(path: str | Path, line: Mapping[str, object]) -> None:
             writer.writerows(lines)
 
 
-def place(line: Mapping[str, object]) -> tuple[int, int, int, int]:
-    """Return the place of a line in the file, to sort by: the order of RECIPES, backends, seeds and precisions."""
-    recipe, backend, seed, precision = key_of(line)
+def place(line: Mapping[str, object]) -> tuple[int, int, int, int, str]:
+    """Return the place of a line in the file, to sort by: the order of RECIPES, backends, seeds, precisions."""
+    recipe, backend, seed, precision, compiled = key_of(line)
     order = list(RECIPES)
     place_of_recipe = order.index(recipe) if recipe in order else len(order)
-    return place_of_recipe, backends.BACKENDS.index(backend), int(seed), list(MARKS).index(precision)
+    return place_of_recipe, backends.BACKENDS.index(backend), int(seed), list(MARKS).index(precision), compiled
 
 
 def means(names: Iterable[str], lines: Sequence[Line]) -> dict[str, float]:
@@ -70,5 +71,5 @@ def means(names: Iterable[str], lines: Sequence[Line]) -> dict[str, float]:
 
 def model_file(line: Mapping[str, object], runs: str | Path) -> Path:
     """Return the model file of a run in the folder `runs`."""
-    recipe, backend, seed, precision = key_of(line)
-    return Path(runs) / f"{'-'.join(filter(None, (recipe, backend, seed, MARKS[precision])))}.keras"
+    recipe, backend, seed, precision, compiled = key_of(line)
+    return Path(runs) / f"{'-'.join(filter(None, (recipe, backend, seed, MARKS[precision], compiled)))}.keras"

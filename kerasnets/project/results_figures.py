@@ -115,7 +115,7 @@ def draw_curves(runs: Mapping[Key, Sequence[curves.Line]], names: Iterable[str])
     figure = Figure(figsize=(12, 2.5 * rows + 0.5), layout="constrained")
     places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes, (name, found) in zip(places, chosen.items(), strict=False):
-        for (_, backend, _, precision), lines in found.items():
+        for (_, backend, _, precision, _), lines in found.items():
             figures = [line["val_accuracy"] or line["accuracy"] for line in lines]
             style = "-" if lines[0]["val_accuracy"] else "--"
             width = 1.8 if MARKS[precision] else 1.2

@@ -102,7 +102,7 @@ def check_present(path: str | Path) -> None:
     if path.is_dir():
         raise BadInputError("is a folder, not a model file", path=path, remedy="name the file in it")
     if not path.is_file():
-        remedy = "check name and folder, or make one by scripts/train_mnist.py"
+        remedy = "check name and folder, or make one by kerasnets train mnist_cnn-digits"
         raise BadInputError("no model file {path}", path=path, remedy=remedy)
     with path.open("rb") as file:
         beginning = file.read(32)

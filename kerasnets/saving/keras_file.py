@@ -166,14 +166,17 @@ def check_size_of_weights(content: Content) -> None:
     without values: in a StatelessScope, Keras only notes the shapes of the weights. Keras keeps the list of variables
     without values for each thread, so a thread of its own leaves nothing behind.
     """
+    import random
     from concurrent.futures import ThreadPoolExecutor
 
     import keras
 
     with keras.saving.CustomObjectScope({}) as scope:
         custom = scope.backup  # the classes that the caller registered for its own thread
+    state = random.getstate()  # initializers without a seed draw theirs from it, and a seeded run must not change
     with ThreadPoolExecutor(1) as thread:
         needed = thread.submit(count_weights, content.config, custom).result()
+    random.setstate(state)
     if needed > content.numbers:
         problem = "is damaged: its layers need more weights than there are in it"
         raise BadInputError(problem, remedy="train or copy it again")

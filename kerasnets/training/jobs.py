@@ -26,7 +26,7 @@ DEFAULTS = (("precision", Recipe.precision), ("compiled", Recipe.compiled))
 NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """The arguments of `train`, unchecked; `train` documents them."""
 

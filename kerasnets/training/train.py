@@ -74,8 +74,9 @@ def train(
     """
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
-        recipe, fallback, arrays, epochs, batch_size, seed, files, data_dir, image_size, weights, freeze, resume,
-        tensorboard,
+        recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume,
+        tensorboard=tensorboard,
     ))  # fmt: skip
     figures, test = fit(job)
     run = make_run(job, figures, test)
@@ -185,14 +186,13 @@ def advice_for(run: Run) -> str:
     """Return the note on a run that learned nothing."""
     return (
         f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
-        "data); try a smaller learning rate (train.py --learning-rate) or more --epochs"
+        "data); try a smaller --learning-rate or more --epochs"
     )
 
 
 def divergence(recipe: Recipe) -> FloatingPointError:
     return FloatingPointError(
-        f"the loss of {recipe.name} became NaN or infinite; try a smaller learning rate (train.py --learning-rate) or "
-        "another --seed"
+        f"the loss of {recipe.name} became NaN or infinite; try a smaller --learning-rate or another --seed"
     )
 
 

@@ -101,7 +101,7 @@ def test_each_lesson_is_offered_as_a_notebook_with_the_same_code(site):
 def test_the_source_page_lists_each_module_with_a_line_of_its_docstring(site):
     text = (site / "source.html").read_text(encoding="utf-8")
     modules = [path.relative_to(ROOT) for path in (ROOT / "kerasnets").rglob("*.py")]
-    listed = re.findall(r"<h3 id=\"[^\"]*\">(kerasnets[\w/]*)|<td><code>(\w+\.py)</code></td>\s*<td>([^<]*)", text)
+    listed = re.findall(r"<h3 id=\"[^\"]*\">(kerasnets[\w/]*)|<td><code>(\w+\.py)</code></td>\s*<td>(.*?)</td>", text)
     found, folder = {}, ""
     for heading, name, summary in listed:
         folder = heading or folder

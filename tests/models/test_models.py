@@ -159,7 +159,7 @@ def test_the_table_of_networks_has_a_row_for_each():
     head, _, *rows = networks_table().splitlines()
     assert head == "| name | network | input | parameters |"
     assert [row.split("`")[1] for row in rows] == list(NETWORKS)
-    assert "| `resnet50` | ResNet-50, with bottlenecks | 224x224x3 | 25,557,032 |" in rows
+    assert "| `resnet50` | ResNet with bottlenecks, 50 layers | 224x224x3 | 25,557,032 |" in rows
     assert "| `dnn_tabular` | dense 5, 5, 5, for rows of numbers | 3 | 98 |" in rows
 
 

@@ -32,7 +32,7 @@ def test_a_run_is_done_once_and_its_line_agrees_with_the_card(tmp_path):
     assert len(told) == 2  # its beginning and its end; the second time there was nothing to do
     [line] = results.read(path)
     card = load_card(runs / f"{FAST}-torch-3.keras")
-    assert results.key_of(line) == (FAST, "torch", "3", "float32")
+    assert results.key_of(line) == (FAST, "torch", "3", "float32", "")
     assert float(line["test_accuracy"]) == card.accuracy
     assert float(line["test_accuracy"]) > float(line["majority"]) + 0.2  # it truly learns the sums
 
@@ -52,10 +52,10 @@ def test_a_new_line_keeps_the_others(tmp_path):
         results.append(path, row("lenet5-mnist", backend, seed))
     results.append(path, row("mnist_cnn-mnist", "jax", 0))
     assert [results.key_of(line) for line in results.read(path)] == [
-        ("mnist_cnn-mnist", "jax", "0", "float32"),
-        ("lenet5-mnist", "torch", "2", "float32"),
-        ("lenet5-mnist", "torch", "10", "float32"),
-        ("lenet5-mnist", "jax", "1", "float32"),
+        ("mnist_cnn-mnist", "jax", "0", "float32", ""),
+        ("lenet5-mnist", "torch", "2", "float32", ""),
+        ("lenet5-mnist", "torch", "10", "float32", ""),
+        ("lenet5-mnist", "jax", "1", "float32", ""),
     ]
 
 
@@ -75,7 +75,7 @@ def test_no_line_is_lost_when_several_processes_add_lines(tmp_path):
     for process in adding:
         process.join()
     assert [process.exitcode for process in adding] == [0, 0, 0]
-    wanted = [("lenet5-mnist", backend, str(seed), "float32") for backend in BACKENDS for seed in seeds]
+    wanted = [("lenet5-mnist", backend, str(seed), "float32", "") for backend in BACKENDS for seed in seeds]
     assert [results.key_of(line) for line in results.read(path)] == wanted
 
 

@@ -41,7 +41,14 @@ def test_names_of_near_points_do_not_hide_each_other():
 
 def test_curves_are_kept_by_run_and_drawn_by_recipe(tmp_path):
     path = tmp_path / "curves.csv"
-    run = {"recipe": "lenet5-mnist", "backend": "torch", "seed": 0, "precision": "float32", "epochs": 2}
+    run = {
+        "recipe": "lenet5-mnist",
+        "backend": "torch",
+        "seed": 0,
+        "precision": "float32",
+        "compiled": False,
+        "epochs": 2,
+    }
     figures = {"accuracy": [0.5, 0.75], "loss": [2.0, 1.0], "val_accuracy": [0.625, 0.875], "val_loss": [1.5, 0.5]}
     curves.append(path, run | figures)
     curves.append(path, run | figures | {"backend": "jax", "val_accuracy": [], "val_loss": []})

@@ -247,7 +247,7 @@ def test_a_run_that_learned_nothing_prints_a_note_with_advice(workers, tmp_path,
     assert run["test_accuracy"] <= run["majority"]
     assert told == (
         f"note: the model is no better than always naming the most frequent class ({run['majority']:.4f} of the test "
-        "data); try a smaller learning rate (train.py --learning-rate) or more --epochs\n"
+        "data); try a smaller --learning-rate or more --epochs\n"
     )
     assert "no better than that" in (tmp_path / "a/report.html").read_text()
 
