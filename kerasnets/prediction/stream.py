@@ -23,7 +23,7 @@ def predict_pictures(
         many: Each picture shows several digits, and its result is a Sheet instead of a Prediction.
         gallery: Keeps small copies of the pictures, to draw them afterwards.
 
-    A result is a BadInputError if the picture cannot be read; the others are classified nevertheless.
+    A result is a BadInputError if the picture cannot be read; the other pictures are still classified.
 
     Example:
         >>> classifier = kerasnets.Classifier.load("models_saved/pretrained/mnist_cnn-mnist.onnx")
