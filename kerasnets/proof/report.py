@@ -89,7 +89,7 @@ class Report:
     def line(self) -> str:
         """Return the result as one greppable line."""
         return (
-            f"result networks={len(self.proofs)} verified={self.verified} faulty={len(self.proofs) - self.verified} "
+            f"result networks={len(self.proofs)} proven={self.verified} faulty={len(self.proofs) - self.verified} "
             f"backends={','.join(self.versions)} seconds={self.seconds:.0f}"
         )
 

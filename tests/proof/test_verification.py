@@ -145,7 +145,7 @@ def test_patterns_choose_networks_and_their_variants():
 def test_the_report_shows_every_proof_and_every_fault():
     page = report.Report([GOOD, FAULTS["gradients"][0]], {"jax": {"keras": "3"}}, 60)
     assert "1 of 2 verified, in 1 minutes. Not run: lenet5, lenet5_sigmoid, mnist_cnn, " in page.markdown()
-    assert page.line() == "result networks=2 verified=1 faulty=1 backends=jax seconds=60"
+    assert page.line() == "result networks=2 proven=1 faulty=1 backends=jax seconds=60"
     lines = page.markdown().splitlines()
     cells = "9.0e-06 (1.0e-07) | 3.0e-05 (1.0e-05) | 1.0e-12 (1.0e-13) | 9.0e-12 (2.4e-12) | 1e-06 | 1e-06"
     assert f"| `net` | 28x35x1 | 10 = published | {cells} | verified |" in lines
