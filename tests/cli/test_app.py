@@ -54,7 +54,7 @@ def only_line(done, code):
 # ---- wrong usage, bad input, bad environment; each of these ends before a framework is loaded, or soon after ----
 
 FAILURES = {
-    "no arguments": ("predict_image.py", [], 2, "the following arguments are required: model"),
+    "no arguments": ("predict_image.py", [], 2, "the following arguments are required: MODEL"),
     "unknown option": ("train_mnist.py", ["--epoch", "x", "--fast"], 2, "argument --epochs: invalid int value: 'x'"),
     "unknown model": ("train_mnist.py", ["--model", "vgg"], 2, "argument --model: invalid choice: 'vgg'"),
     "unknown data set": ("train_mnist.py", ["--dataset", "svhn"], 2, "invalid choice: 'svhn'"),
