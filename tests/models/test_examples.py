@@ -14,7 +14,8 @@ def failed_and_attempted(module):
 @pytest.mark.parametrize(("module", "least"), [
     ("kerasnets.models.registry", 2),
     ("kerasnets.models.builders", 4),
-    ("kerasnets.transfer", 18),
+    ("kerasnets.transfer.extraction", 9),
+    ("kerasnets.transfer.retraining", 9),
 ])  # fmt: skip
 def test_examples_in_docstrings_run(workers, module, least):
     failed, attempted = workers["torch"](failed_and_attempted, module)
