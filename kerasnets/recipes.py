@@ -192,14 +192,3 @@ def permuted_pairs() -> list[str]:
 def as_dicts() -> list[dict[str, Any]]:
     """Return all recipes for a program to read."""
     return [{"recipe": name, **dataclasses.asdict(recipe)} for name, recipe in RECIPES.items()]
-
-
-def as_table() -> str:
-    """Return all recipes as lines for a person: name, epochs, batch size, optimizer, published figure."""
-    lines = [("recipe", "epochs", "batch", "optimizer", "published")]
-    for name, recipe in RECIPES.items():
-        optimizer = f"{recipe.optimizer} {recipe.learning_rate:g}"
-        lines.append((name, str(recipe.epochs), str(recipe.batch_size or "all"), optimizer, recipe.published_figure))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-                     for line in lines)  # fmt: skip

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     if args.list:
         import json
 
-        print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes.as_table())
+        print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes_table())
         return
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
@@ -128,3 +128,14 @@ def shipped_or_file(weights: str) -> str:
     from kerasnets.saving import shipped
 
     return str(shipped.path_of(weights, shipped.KERAS))
+
+
+def recipes_table() -> str:
+    """Return all recipes as lines for a person."""
+    from kerasnets.reports.tables import Table
+
+    rows = []
+    for name, recipe in recipes.RECIPES.items():
+        optimizer = f"{recipe.optimizer} {recipe.learning_rate:g}"
+        rows.append((name, str(recipe.epochs), str(recipe.batch_size or "all"), optimizer, recipe.published_figure))
+    return Table(("recipe", "epochs", "batch", "optimizer", "published"), rows).text()

@@ -225,8 +225,10 @@ def forms(patterns: Sequence[str] = ()) -> list[Form]:
 
 def networks_table() -> str:
     """Return the networks in their main forms as a Markdown table, for docs/networks.md."""
-    lines = ["| name | network | input | parameters |", "|---|---|---|---|"]
+    from kerasnets.reports.tables import Table
+
+    rows = []
     for form in NETWORKS.values():
         shape = "x".join(map(str, form.input_shape))
-        lines.append(f"| `{form.name}` | {form.description} | {shape} | {form.parameters:,} |")
-    return "\n".join(lines)
+        rows.append((f"`{form.name}`", form.description, shape, f"{form.parameters:,}"))
+    return Table(("name", "network", "input", "parameters"), rows).markdown()

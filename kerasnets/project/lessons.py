@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasnets.errors import BadInputError, DisagreementError, nearest_first
+from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file, whole_folder
 from kerasnets.runtime.provenance import CHECKOUT
 
@@ -204,8 +205,8 @@ def write_list() -> None:
 
 def table() -> str:
     """Return a Markdown table of all lessons, with the heading and the first paragraph of each."""
-    lines = ["| lesson | what it shows |", "|---|---|"]
+    rows = []
     for path in find():
         heading, paragraph = cells(path)[0].text.split("\n\n")[:2]
-        lines.append(f"| [{heading.removeprefix('# ')}]({path.stem}.md) | {' '.join(paragraph.split())} |")
-    return "\n".join(lines)
+        rows.append((f"[{heading.removeprefix('# ')}]({path.stem}.md)", " ".join(paragraph.split())))
+    return Table(("lesson", "what it shows"), rows).markdown()

@@ -7,6 +7,7 @@ from pathlib import Path
 from kerasnets.project.reproduction import RUNS
 from kerasnets.project.results import Line, means, model_file
 from kerasnets.recipes import RECIPES, permuted_pairs
+from kerasnets.reports.tables import Table
 from kerasnets.runtime import backends
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.provenance import CHECKOUT
@@ -59,9 +60,9 @@ def shipped_table(pretrained: Path = PRETRAINED) -> str:
     """Return a Markdown table of the models that ship, from the cards in their files."""
     from kerasnets.saving import load_card
 
-    rows = ["| file | test accuracy | on | trained on | seed |", "|---|---|---|---|---|"]
+    rows = []
     for path in sorted(Path(pretrained).glob("*.keras"), key=lambda path: list(RECIPES).index(path.stem)):
         card = load_card(path)
         backend = next(name for name in backends.BACKENDS if name in card.versions)
-        rows.append(f"| `pretrained/{path.name}` | {card.accuracy:.4f} | {card.dataset} | {backend} | {card.seed} |")
-    return "\n".join(rows)
+        rows.append((f"`pretrained/{path.name}`", f"{card.accuracy:.4f}", card.dataset, backend, str(card.seed)))
+    return Table(("file", "test accuracy", "on", "trained on", "seed"), rows).markdown()

@@ -9,6 +9,7 @@ from kerasnets.models.registry import networks_table
 from kerasnets.project.pretrained import shipped_table
 from kerasnets.project.results import MARKS, Line
 from kerasnets.recipes import RECIPES
+from kerasnets.reports.tables import Table
 from kerasnets.runtime import backends
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.provenance import CHECKOUT
@@ -66,14 +67,11 @@ def write_tables(
 
 def summary_table(lines: Sequence[Line], names: Sequence[str] = tuple(RECIPES)) -> str:
     """Return a Markdown table of the recipes `names`: the published figure, mean and standard deviation."""
-    rows = [
-        "| recipe | published | torch | tensorflow | jax | reached |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name in names:
         cells = [cell(name, backend, lines) for backend in backends.BACKENDS]
-        rows.append(f"| `{name}` | {RECIPES[name].published_figure} | {' | '.join(cells)} | {verdict(name, lines)} |")
-    return "\n".join(rows)
+        rows.append((f"`{name}`", RECIPES[name].published_figure, *cells, verdict(name, lines)))
+    return Table(("recipe", "published", *backends.BACKENDS, "reached"), rows).markdown()
 
 
 def in_chinese(table: str) -> str:
@@ -138,19 +136,16 @@ def examples(name: str) -> int:
 
 def full_table(lines: Sequence[Line]) -> str:
     """Return a Markdown table of all runs, and below it the machines and versions."""
-    rows = [
-        "| recipe | backend | seed | test | test loss | validation | training | majority | epochs | time | at |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     settings: dict[tuple[str, str, str], int] = {}
     for line in lines:
         setting = settings.setdefault((line["machine"], line["versions"], line["dataset"]), len(settings) + 1)
         backend = ", ".join(filter(None, (line["backend"], MARKS[line["precision"]], line["compiled"])))
         figures = [line[name] for name in ("test_accuracy", "test_loss", "val_accuracy", "train_accuracy", "majority")]
-        cells = " | ".join(f"{float(figure):.4f}" if figure != "" else "" for figure in figures)
-        rows.append(
-            f"| `{line['recipe']}` | {backend} | {line['seed']} | {cells} | {line['epochs']} | "
-            f"{float(line['seconds']):.0f} s | {setting} |"
-        )
+        cells = [f"{float(figure):.4f}" if figure != "" else "" for figure in figures]
+        last = str(line["epochs"]), f"{float(line['seconds']):.0f} s", str(setting)
+        rows.append((f"`{line['recipe']}`", backend, str(line["seed"]), *cells, *last))
+    accuracies = "test", "test loss", "validation", "training", "majority"
+    table = Table(("recipe", "backend", "seed", *accuracies, "epochs", "time", "at"), rows).markdown()
     notes = [f"{i}. {dataset}; {machine}; {versions}" for (machine, versions, dataset), i in settings.items()]
-    return "\n".join([*rows, "", "Settings:", "", *notes])
+    return "\n".join([table, "", "Settings:", "", *notes])

@@ -4,7 +4,7 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from kerasnets.proof.verdict import (
     Proof,
     largest,
 )
+from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
 
 STEPS_IN_WORDS = "three steps"
@@ -117,33 +118,35 @@ class Report:
                 f"{self.verified} of {len(self.proofs)} verified, in {self.seconds / 60:.0f} minutes."
                 + (f" Not run: {', '.join(others)}." if others else ""),
                 "",
-                *self.table(),
+                self.table().markdown(),
                 "",
                 "The worst of all networks, by backend and layout:",
                 "",
-                *self.table_of_backends(),
+                self.table_of_backends().markdown(),
                 "",
             ]
         )
 
-    def table(self) -> Iterator[str]:
-        """Yield Markdown lines: the head, and a row for each network."""
-        yield "| network | input | parameters | " + " | ".join(HEADINGS.values()) + " | files | full size | verdict |"
-        yield "|---" * (len(HEADINGS) + 6) + "|"
+    def table(self) -> Table:
+        """Return a table with a row for each network."""
+        rows = []
         for proof in self.proofs:
             cells = [measured(proof, quantity) for quantity in QUANTITIES]
             counted = f"{proof.parameters:,}" + " = published" * (proof.parameters == proof.published)
-            shape, last = "x".join(map(str, proof.input_shape)), f"{proof.worst_file:.0e} | {proof.full_size:.0e}"
+            shape = "x".join(map(str, proof.input_shape))
             verdict = "; ".join(proof.faults) or "verified" + f" ({proof.left_out})" * bool(proof.left_out)
-            yield f"| `{proof.network}` | {shape} | {counted} | {' | '.join(cells)} | {last} | {verdict} |"
+            last = f"{proof.worst_file:.0e}", f"{proof.full_size:.0e}", verdict
+            rows.append((f"`{proof.network}`", shape, counted, *cells, *last))
+        return Table(("network", "input", "parameters", *HEADINGS.values(), "files", "full size", "verdict"), rows)
 
-    def table_of_backends(self) -> Iterator[str]:
-        yield "| backend and layout | " + " | ".join(HEADINGS.values()) + " |"
-        yield "|---" * (len(HEADINGS) + 1) + "|"
+    def table_of_backends(self) -> Table:
+        """Return a table of the worst distances, with a row for each backend and layout."""
+        rows = []
         for where in dict.fromkeys(where for proof in self.proofs for where in proof.keras):
             there = [proof.keras[where] for proof in self.proofs if where in proof.keras]
             worst = [largest([distances[quantity] for distances in there]) for quantity in QUANTITIES]
-            yield f"| {where} | {' | '.join(f'{distance:.1e}' for distance in worst)} |"
+            rows.append((where, *(f"{distance:.1e}" for distance in worst)))
+        return Table(("backend and layout", *HEADINGS.values()), rows)
 
 
 def in_words(versions: Mapping[str, str]) -> str:
