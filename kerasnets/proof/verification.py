@@ -163,8 +163,16 @@ def silence_tensorflow() -> None:
 
 
 def call_in(worker: Worker, function: str, *args: object) -> Future[Any]:
-    """Start "module.function" of this package in a process of its own: its module imports a framework."""
-    return worker.submit(call, function, *args)
+    """Start "module.function" of this package in a process of its own: its module imports a framework.
+
+    If the process has ended, the Future has its error.
+    """
+    try:
+        return worker.submit(call, function, *args)
+    except Exception as error:
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def call(function: str, *args: object) -> Any:
