@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasnets import data, pictures
-from kerasnets.data import folders
+from kerasnets.data import folders, picture_sources
 from kerasnets.errors import BadInputError
 from tests.stand_ins import encoded, write_folder, write_zip
 
@@ -144,7 +144,7 @@ def test_reading_needs_little_more_memory_than_the_pixels(make, grey):
 
 def test_each_picture_is_decoded_once_and_only_the_first_twice(make, monkeypatch):
     path, decoded = make(files(drawn(""))), []
-    for source in (folders.FolderSource, folders.ZipSource):
+    for source in (picture_sources.FolderSource, picture_sources.ZipSource):
         usual = source.picture
         monkeypatch.setattr(
             source, "picture", lambda self, name, usual=usual: decoded.append(name) or usual(self, name)

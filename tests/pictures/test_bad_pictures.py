@@ -20,7 +20,7 @@ from PIL import Image
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
-from kerasnets.pictures import kinds
+from kerasnets.pictures import files
 from tests.conftest import ROOT, turns
 
 SECONDS = 2  # that one bad picture may take
@@ -214,7 +214,7 @@ def test_a_picture_without_read_permission_is_refused(tmp_path):
 @pytest.mark.parametrize("drip", [None, b"x"])
 def test_a_pipe_that_never_ends_is_refused(drip, monkeypatch):
     """One that is silent, and one that sends a byte now and then."""
-    monkeypatch.setattr(kinds.reading, "PIPE_SECONDS", 0.5)
+    monkeypatch.setattr(files, "PIPE_SECONDS", 0.5)
     descriptor, end = os.pipe()
     stopped = threading.Event()
 
