@@ -102,7 +102,7 @@ FAILURES = {
     "no export": ("export.py", [SHIPPED], 2, "the following arguments are required: --out"),
     "unknown form": ("export.py", [SHIPPED, "--out", "a.onx"], 2, "cannot export to a.onx: name a file that ends in"),
     "export of none": ("export.py", ["no.keras", "--out", "a.onnx"], 3, "no model file no.keras; check name and"),
-    "export of a picture": ("export.py", [SAMPLE, "--out", "a.onnx"], 3, "is not a model file; name a file that ends in"),
+    "export of a picture": ("export.py", [SAMPLE, "--out", "a.onnx"], 3, "is not a model file; name a file that"),
     "unwritable export": ("export.py", [SHIPPED, "--out", "/proc/a.onnx"], 4, "/proc/a.onnx: "),
     "export to a folder": ("export.py", [SHIPPED, "--out", "empty"], 2, "empty is there and no SavedModel, which"),
     "export below a file": ("export.py", [SHIPPED, "--out", "file/a.onnx"], 4, "file/a.onnx: "),
