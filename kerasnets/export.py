@@ -77,7 +77,7 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     Raises:
         BadInputError: The model file is bad.
         ValueError: The suffix of `out` is unknown, or `out` is a folder of another sort.
-        ImportError: No installed backend can write the formatat, or no installed engine reads it.
+        ImportError: No installed backend can write the format, or no installed engine reads it.
         DisagreementError: An engine disagrees with Keras.
         OSError: `out` cannot be written.
     """

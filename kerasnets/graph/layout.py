@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerasnets.graph.walk import copy_weights, drawing_nothing, producer
+from kerasnets.graph.walk import copy_weights, drawing_nothing, producer, register_parameters
 from kerasnets.runtime.backends import LAYOUTS
 
 AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> the same axis of channels_first
@@ -71,6 +71,7 @@ def rebuild(
 
     with drawing_nothing():
         rebuilt = keras.models.clone_model(network, input_tensors=inputs, clone_function=copy, call_function=call)
+    register_parameters(rebuilt)
     copy_weights(network, rebuilt)
     return up_to_probabilities(rebuilt) if probabilities else rebuilt
 

@@ -116,6 +116,16 @@ def drawing_nothing() -> Iterator[None]:
                 variable._initializer = _constant(value)
 
 
+def register_parameters(network: keras.Model) -> None:
+    """Make the weights of a network built in `drawing_nothing` parameters of PyTorch, as Keras does on torch.
+
+    In a StatelessScope Keras leaves it out, and PyTorch's exporter would refuse the weights as constants.
+    """
+    if keras.backend.backend() == "torch":
+        for layer in (*network.layers, network):
+            layer.torch_params  # noqa: B018  registers them when it is first read
+
+
 class Undrawn(list[keras.Variable]):
     """The variables that wait for their first value: Keras appends each, and here it gets another initializer."""
 

@@ -234,7 +234,7 @@ def test_impossible_arguments_are_refused_before_training(workers, recipe, optio
 def test_a_loss_of_nan_ends_the_run_and_writes_nothing(worker, tmp_path):
     (kind, message), left = worker(train_to_nan, tmp_path)
     assert kind == "FloatingPointError"
-    assert "try a smaller learning rate" in message
+    assert "try a smaller --learning-rate" in message
     assert left == []
 
 
