@@ -49,7 +49,7 @@ def evaluate(wrong, count=30):
 
 
 def job_run_and_figures(folder, evaluation, images, epochs=4, validation=True, **changes):
-    """The parts of jobs.Job, training.Run and callbacks.Figures that a report needs."""
+    """The parts of jobs.TrainingJob, training.Run and callbacks.Figures that a report needs."""
     history = {"accuracy": [0.25 * (i + 1) for i in range(epochs)], "loss": [1 / (i + 1) for i in range(epochs)]}
     if validation:
         history |= {"val_accuracy": history["accuracy"], "val_loss": history["loss"]}
@@ -62,7 +62,8 @@ def job_run_and_figures(folder, evaluation, images, epochs=4, validation=True, *
     )  # fmt: skip
     vars(run).update(history)
     job = types.SimpleNamespace(
-        folder=folder, report=folder / "report.html", row=RECIPES["resnet18-cifar10"], data=data_of(evaluation, images),
+        folder=folder, report=folder / "report.html", recipe=RECIPES["resnet18-cifar10"],
+        data=data_of(evaluation, images),
         network=types.SimpleNamespace(input_shape=(None, 8, 8, 3)), parameters=1234567, frozen=[], scaling=(1.0, 0.0),
         weights=None,
     )  # fmt: skip
@@ -157,7 +158,7 @@ def test_it_shows_all_settings(tmp_path):
 
 def test_it_shows_the_file_of_the_first_weights_and_the_frozen_layers(tmp_path):
     names = [f"stage1_<{i}>" for i in range(5)]
-    page, _ = write(tmp_path, weights="pets/first.keras", frozen=names, scaling=None, row=RECIPES["lenet5-mnist"])
+    page, _ = write(tmp_path, weights="pets/first.keras", frozen=names, scaling=None, recipe=RECIPES["lenet5-mnist"])
     found = facts(page)
     assert found["first weights"] == "pets/first.keras"
     assert found["frozen layers"] == "stage1_<0>, stage1_<1>, stage1_<2>, ... (5 layers)"
