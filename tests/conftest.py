@@ -61,6 +61,17 @@ def kill_in(write, seconds):
     os.waitpid(child, 0)
 
 
+def seconds_in_a_child(write):
+    """The time that this machine takes to fork a child and let it call `write` once."""
+    begun = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        write()
+        os._exit(0)
+    os.waitpid(child, 0)
+    return time.monotonic() - begun
+
+
 @pytest.fixture(scope="session")
 def workers():
     """{backend: Worker} of all backends."""

@@ -81,7 +81,7 @@ def test_a_photo_of_a_fashion_mnist_picture_becomes_that_picture_again(fashion, 
 
 @pytest.mark.parametrize("kind", ["fashion", "mnist_padded", "mnist_permuted"])
 def test_a_picture_of_one_colour_has_nothing_to_see(kind):
-    with pytest.raises(BadInputError, match=r"shirt\.jpg: no.* to see, it is all of one colour; take") as caught:
+    with pytest.raises(BadInputError, match=r"shirt\.jpg has no.* to see: it is all of one colour; take") as caught:
         pictures.prepare(np.full((60, 50), 99, np.uint8), kind, (28, 28, 1), "shirt.jpg")
     assert "\n" not in str(caught.value)
 

@@ -11,7 +11,7 @@ import pytest
 from kerasnets.errors import BadInputError
 from kerasnets.training import checkpoints
 from kerasnets.training.checkpoints import Checkpoint
-from tests.conftest import kill_in, often
+from tests.conftest import kill_in, often, seconds_in_a_child
 
 SETTINGS = {"model": "none", "batch_size": 8, "schedule": ("cosine", 1), "options": {}}
 FLIPS = 300  # of single bits, spread over a checkpoint's bytes
@@ -218,8 +218,9 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(tmp_path):
 def kill_while_saving(folder, kills):
     """Kill children that save the next epoch; return the last epoch after each kill."""
     epochs = [checkpoints.load(folder, SETTINGS).epoch]
+    seconds = 3 * seconds_in_a_child(lambda: checkpoints.save(folder.with_name("other"), large(1)))
     for _ in range(kills):
-        kill_in(lambda: checkpoints.save(folder, large(epochs[-1] + 1)), 0.03)
+        kill_in(lambda: checkpoints.save(folder, large(epochs[-1] + 1)), seconds)
         whole = checkpoints.read(checkpoints.files(folder)[-1])  # raises where the last one is not whole
         np.testing.assert_array_equal(whole.arrays["layers/a/0"], large(whole.epoch).arrays["layers/a/0"])
         epochs.append(whole.epoch)
