@@ -219,7 +219,7 @@ def test_a_run_that_diverges_ends_and_keeps_its_last_finite_checkpoint(worker, t
     recipe = recipes.changed(SMOOTH, epochs=9, validation=0, batch_size=36, momentum=0.0, **changes)
     _, (kind, words) = worker(train_few, recipe, tmp_path / "a.keras")
     assert kind == "FloatingPointError"
-    assert "try a smaller learning rate" in words
+    assert "try a smaller --learning-rate" in words
     assert last_of(tmp_path / "a/checkpoints") == kept
     for name, array in state_of(tmp_path / "a", kept).items():
         assert np.isfinite(array).all(), name
