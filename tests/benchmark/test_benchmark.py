@@ -8,7 +8,7 @@ import pytest
 
 from kerasnets import benchmark
 from kerasnets.benchmark import memory, pipeline, predict, train
-from kerasnets.benchmark.figures import Figure
+from kerasnets.benchmark.figures import Figure, as_json
 from kerasnets.reports.tables import markdown_row
 from tests.conftest import ROOT
 
@@ -88,17 +88,17 @@ def test_predictions_are_measured_and_written_to_a_page(monkeypatch, tmp_path):
     assert told == [f.line() for f in figures]
     page = (tmp_path / "prediction.md").read_text()
     assert all(markdown_row(f.cells()) in page for f in figures)
-    assert [each["median"] for each in json.loads(figures.as_json(figures))] == [f.median for f in figures]
+    assert [each["median"] for each in json.loads(as_json(figures))] == [f.median for f in figures]
 
 
 def test_a_wrong_argument_is_refused_before_anything_is_measured(tmp_path):
     with pytest.raises(
-        ValueError, match=r"bench\.py train does not measure 'vgg16'; choose from: mnist_cnn, baseline_cnn, "
+        ValueError, match=r"kerasnets bench train does not measure 'vgg16'; choose from: mnist_cnn, baseline_cnn, "
     ):
         benchmark.run("train", 1, ["vgg16"])
-    with pytest.raises(ValueError, match=r"bench\.py pipeline does not measure 'vgg16'; choose from: cifar10"):
+    with pytest.raises(ValueError, match=r"kerasnets bench pipeline does not measure 'vgg16'; choose from: cifar10"):
         benchmark.run("pipeline", 1, ["vgg16"])
-    with pytest.raises(ValueError, match=r"bench\.py memory does not measure 'vgg16'; choose from: mnist_cnn, lenet5"):
+    with pytest.raises(ValueError, match=r"kerasnets bench memory does not measure 'vgg16'; choose from: mnist_cnn, lenet5"):
         benchmark.run("memory", 1, ["vgg16"])
     with pytest.raises(OSError, match="Is a directory"):
         benchmark.run("train", 1, [], tmp_path)
