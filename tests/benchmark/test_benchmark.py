@@ -98,7 +98,7 @@ def test_a_wrong_argument_is_refused_before_anything_is_measured(tmp_path):
         benchmark.run("train", 1, ["vgg16"])
     with pytest.raises(ValueError, match=r"kerasnets bench pipeline does not measure 'vgg16'; choose from: cifar10"):
         benchmark.run("pipeline", 1, ["vgg16"])
-    with pytest.raises(ValueError, match=r"kerasnets bench memory does not measure 'vgg16'; choose from: mnist_cnn, lenet5"):
+    with pytest.raises(ValueError, match="kerasnets bench memory does not measure 'vgg16'; choose from: mnist_cnn"):
         benchmark.run("memory", 1, ["vgg16"])
     with pytest.raises(OSError, match="Is a directory"):
         benchmark.run("train", 1, [], tmp_path)
