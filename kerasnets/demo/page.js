@@ -373,6 +373,10 @@ function drawTo(place) {
   ink.moveTo(...last);
   ink.lineTo(...place);
   ink.stroke();
+  ink.fillStyle = "black";
+  ink.beginPath();
+  ink.arc(...place, PEN / 2, 0, 2 * Math.PI); // some browsers draw nothing for a line of no length, which a dot is
+  ink.fill();
   last = place;
 }
 
