@@ -112,4 +112,4 @@ def plain_keras(path, images):
 
 def write_apart(path, suffix, pixels):
     """Write a form without a card next to a model file, and Keras' probabilities for the pixels."""
-    np.save(path.with_suffix(".npy"), export.write(path, path.with_name(f"{path.stem}-written{suffix}"), pixels))
+    np.save(path.with_suffix(".npy"), exporting.write(path, path.with_name(f"{path.stem}-written{suffix}"), pixels))
