@@ -90,7 +90,7 @@ def assign(network: keras.Model, arrays: Sequence[np.ndarray]) -> None:
 
 
 def release_memory() -> None:
-    """Drop what earlier networks were compiled into, which would come to gigabytes over the registry."""
+    """Free the compiled functions of earlier networks, which would take gigabytes over the whole registry."""
     keras.utils.clear_session()
     if keras.backend.backend() == "jax":
         import jax
