@@ -114,20 +114,30 @@ def drawing_nothing() -> Iterator[None]:
             value = scope.get_current_value(variable)
             if value is not None:  # assigned inside the `with`, as by `load_model`
                 variable._initializer = _constant(value)
+    for network in undrawn.networks:
+        register_parameters(network)
 
 
 def register_parameters(network: keras.Model) -> None:
     """Make the weights of a network built in `drawing_nothing` parameters of PyTorch, as Keras does on torch.
 
-    In a StatelessScope Keras leaves it out, and PyTorch's exporter would refuse the weights as constants.
+    In a StatelessScope Keras leaves it out, and PyTorch's exporter would refuse the weights as constants. Called inside
+    of the `with`, it is done when the weights have their values, at its end.
     """
-    if keras.backend.backend() == "torch":
+    undrawn = _uninitialized()
+    if isinstance(undrawn, Undrawn):
+        undrawn.networks.append(network)
+    elif keras.backend.backend() == "torch":
         for layer in (*network.layers, network):
             layer.torch_params  # noqa: B018  registers them when it is first read
 
 
 class Undrawn(list[keras.Variable]):
     """The variables that wait for their first value: Keras appends each, and here it gets another initializer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.networks: list[keras.Model] = []  # whose parameters are registered at the end
 
     def append(self, variable: keras.Variable) -> None:
         initializer = variable._initializer

@@ -104,6 +104,16 @@ def assigned():
     return all(map(np.array_equal, expected, inside)), all(map(np.array_equal, expected, network.get_weights()))
 
 
+def parameters(layout):
+    """(weights, PyTorch parameters that are these weights) of a network built while its weights were not drawn."""
+    from kerasnets.graph import drawing_nothing
+
+    with drawing_nothing():
+        network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3), layout=layout)
+    registered = {id(parameter) for parameter in network.parameters()}
+    return len(network.weights), sum(id(weight.value) in registered for weight in network.weights)
+
+
 def after_an_error():
     """How many variables wait for a value after an exception, and the kernel of a network that is built then."""
     from keras.src.backend.common import global_state
@@ -177,6 +187,12 @@ def test_weights_that_are_not_drawn_are_zeros_and_ones_in_this_thread_alone(work
             "dense2/kernel",
             "logits/kernel",
         ]
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_weights_that_are_not_drawn_are_parameters_of_pytorch(workers, layout):
+    weights, registered = workers["torch"](parameters, layout)
+    assert registered == weights > 0
 
 
 def test_weights_that_are_assigned_instead_of_drawn_keep_their_values(worker):
