@@ -1,0 +1,66 @@
+"""A Python process for one task that may crash, never end or take all memory; it ends when this process does."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from kerasnets.runtime.backends import environment
+
+PARENT = "KERASNETS_PARENT"  # environment variable: the id of the process that started this one
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+THREAD = 2**23  # bytes of a thread's stack
+
+
+def run(module: str, *arguments: str, seconds: float, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run `python -m module`, whose main function calls `end_with_parent` and `limit`; return its exit code and output.
+
+    Args:
+        module: A module of this package.
+        arguments: Of its command line.
+        seconds: Of wall-clock time, after which it is killed.
+        stdin: What it reads on standard input.
+
+    Raises:
+        subprocess.TimeoutExpired: It was killed.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    variables = environment(**{PARENT: str(os.getpid())})
+    return subprocess.run(command, env=variables, capture_output=True, input=stdin, timeout=seconds)
+
+
+def end_with_parent() -> None:
+    """End this process when the process that started it by `run` ends, even by kill -9.
+
+    On Linux the kernel does it, also if C code never returns; elsewhere a thread looks every second.
+    """
+    parent = int(os.environ[PARENT])
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before
+            os._exit(1)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def limit(memory: int, seconds: float) -> None:
+    """Limit this process to `memory` bytes and `seconds` of CPU time more than it has used, if the system can."""
+    with contextlib.suppress(ImportError):  # Windows
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        most = used.ru_maxrss * 1024 + memory + THREAD * 4 * (os.cpu_count() or 1)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        time_limit = int(used.ru_utime + used.ru_stime + seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (time_limit, time_limit + 1))  # SIGXCPU, then SIGKILL
