@@ -91,5 +91,5 @@ def from_dataset(args: argparse.Namespace, classifier: "Classifier") -> "list[Na
     from kerasnets import data
 
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
-        images, names = data.held_out(args.dataset, args.index or [0], args.data_dir, classifier.card)
+        images, names = data.load_test_images(args.dataset, args.index or [0], args.data_dir, classifier.card)
     return list(zip(names, images, strict=True))

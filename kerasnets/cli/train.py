@@ -106,7 +106,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
         recipe = recipes.own(args.model or network_in(args.weights), args.dataset)
-    return recipes.changed(
+    return recipes.with_changes(
         recipe,
         learning_rate=args.learning_rate,
         patience=args.patience,

@@ -97,7 +97,7 @@ class Table:
                 min_width=self.widths[i] if i < len(self.widths) else None,
                 no_wrap=True,
             )
-        for first, *others in narrowed(self.head, self.rows, width):
+        for first, *others in fit_to_width(self.head, self.rows, width):
             grid.add_row(*map(Text, (first, *others)))
         return grid
 
@@ -118,7 +118,7 @@ def markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
 
 
-def narrowed(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[list[str]]:
+def fit_to_width(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[list[str]]:
     """Return `rows`, the cells of the first column shortened so that no line is longer than `width` characters."""
     if width is None:
         return [list(row) for row in rows]

@@ -72,7 +72,7 @@ def test_the_median_must_reach_the_goal(values, words):
 def test_predictions_are_measured_and_written_to_a_page(monkeypatch, tmp_path):
     """With OpenCV, which needs no framework, and the ONNX file that ships."""
     monkeypatch.setattr(predict, "MNIST", SHIPPED)
-    monkeypatch.setattr(predict, "exported", lambda path, folder: path)
+    monkeypatch.setattr(predict, "export_to_onnx", lambda path, folder: path)
     monkeypatch.setattr(predict, "FOLDER", 30)
     monkeypatch.setattr(predict, "engines_of", lambda paths: {"opencv": SHIPPED})
     told = []

@@ -309,7 +309,7 @@ def test_an_image_size_is_only_for_own_pictures():
 
 def test_indices_outside_the_test_part_are_wrong_usage():
     with pytest.raises(ValueError, match="digits has test pictures 0 to 359; there is no 360"):
-        data.held_out("digits", [360])
+        data.load_test_images("digits", [360])
 
 
 # ---- split ----

@@ -57,7 +57,7 @@ def error_of_unlisted(name, options):
 
 
 def parameters(name, options):
-    from kerasnets.graph.weights import drawing_nothing
+    from kerasnets.graph import drawing_nothing
 
     with drawing_nothing():  # a hundred million normal numbers take a second
         network = kerasnets.build(name, **options)
@@ -98,7 +98,7 @@ def largest_kernels():
 
 
 def build_error(name, options):
-    from kerasnets.graph.weights import drawing_nothing
+    from kerasnets.graph import drawing_nothing
 
     try:
         with drawing_nothing():
@@ -131,7 +131,6 @@ def deviations(name, layers, options):
 
 
 def test_every_network_has_a_published_number_of_parameters():
-    assert sorted(NETWORKS) == kerasnets.list_models()
     assert all(form.parameters and form.source and form.description for form in NETWORKS.values())
 
 

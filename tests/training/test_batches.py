@@ -21,7 +21,7 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
     """[(images, labels) of each epoch from `first` on, its batches joined], and the sizes of an epoch's batches."""
     from kerasnets.training.batches import Batches
 
-    plan = Batches(pictures, LABELS, batch_size, epochs, seed, first, augmentation)
+    plan = Batches(pictures, LABELS, batch_size, epochs, seed=seed, first=first, augmentation=augmentation)
     steps = plan.steps_per_epoch
     assert len(plan) == steps * (epochs - first + 1)  # Keras shall not come to the end
     batches = [plan[i] for i in range(len(plan) - steps)]
@@ -34,7 +34,7 @@ def taken_by_fit(first):
     """[(images, labels) of each batch from epoch `first` on], in the plan and in the form that `fit` takes."""
     from kerasnets.training.batches import Batches, as_fit_takes
 
-    plan = Batches(PICTURES, LABELS, 8, 3, 1)
+    plan = Batches(PICTURES, LABELS, 8, 3, seed=1)
     plan.first = first
     planned = [plan[i] for i in range(len(plan))]
     return planned, [tuple(np.asarray(part) for part in batch) for batch in as_fit_takes(plan)]
@@ -48,12 +48,12 @@ def in_order(batch_size, with_labels):
 
 
 def fitted_by_batch(pictures, kind, shape, at_once):
-    """The result of `fitted`, all at once or batch by batch."""
+    """The result of `fit_to_network`, all at once or batch by batch."""
     from kerasnets.data import fitting
 
     usual, fitting.AT_ONCE = fitting.AT_ONCE, at_once
     try:
-        images, prepare = fitting.fitted(pictures, "mnist", kind, shape)
+        images, prepare = fitting.fit_to_network(pictures, "mnist", kind, shape)
         plan = fitting.InOrder(images, batch_size=7, prepare=prepare)
         return prepare is None, np.concatenate([plan[i][0] for i in range(len(plan))])
     finally:

@@ -129,10 +129,10 @@ def test_the_best_epoch_has_the_best_accuracy_then_the_least_loss(workers, accur
     (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"),
 ])  # fmt: skip
 def test_durations_are_in_words(workers, seconds, words):
-    assert workers["torch"](in_words, seconds) == words
+    assert workers["torch"](duration, seconds) == words
 
 
-def in_words(seconds):
+def duration(seconds):
     from kerasnets.training import progress
 
-    return progress.in_words(seconds)
+    return progress.duration(seconds)

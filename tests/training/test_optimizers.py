@@ -58,7 +58,7 @@ def fit(changes, weights, inputs, labels):
     hidden = keras.layers.Dense(HIDDEN, activation="tanh")(entered)
     network = keras.Model(entered, keras.layers.Dense(CLASSES)(hidden))
     network.set_weights(weights)
-    plan = Batches(inputs, labels, recipe.batch_size, recipe.epochs, SEED)
+    plan = Batches(inputs, labels, recipe.batch_size, recipe.epochs, seed=SEED)
     network = trainee_of(network, recipe, None, plan.steps_per_epoch)
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
     network.fit(as_fit_takes(plan), steps_per_epoch=plan.steps_per_epoch, epochs=recipe.epochs, shuffle=False,

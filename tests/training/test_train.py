@@ -120,7 +120,7 @@ def slope_after_fit(pixels, targets, batch_size, epochs, seed, learning_rate):
 
     from kerasnets.training.batches import Batches
 
-    batches = Batches(pixels, targets, batch_size, epochs, seed)
+    batches = Batches(pixels, targets, batch_size, epochs, seed=seed)
     inputs = keras.Input((1, 1, 1), dtype="uint8")
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(x))
