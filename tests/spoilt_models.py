@@ -109,10 +109,10 @@ def config_of(path):
 def layer(name, changes, path):
     """Change the layer called `name`: some of its settings, or its class and all of them."""
     config, changed = config_of(path), changes(path)
-    found = next(each for each in config["config"]["layers"] if each["config"]["name"] == name)
+    result = next(each for each in config["config"]["layers"] if each["config"]["name"] == name)
     if "config" in changed and "class_name" not in changed:
-        changed["config"] = found["config"] | changed["config"]
-    found.update(changed)
+        changed["config"] = result["config"] | changed["config"]
+    result.update(changed)
     with_config(json.dumps(config), path)
 
 

@@ -103,9 +103,9 @@ BAD_DATA = {
 @pytest.mark.parametrize("case", BAD_DATA)
 def test_bad_data_are_refused_in_one_line(case):
     data, words = BAD_DATA[case]
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadInputError) as excinfo:
         check(data)
-    line = str(caught.value)
+    line = str(excinfo.value)
     assert words in line
     assert line.startswith("pets")
     assert ";" in line  # and what to do
