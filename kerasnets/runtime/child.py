@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -33,8 +34,34 @@ def run(module: str, *arguments: str, seconds: float, stdin: bytes = b"") -> sub
     return subprocess.run(command, env=variables, capture_output=True, input=stdin, timeout=seconds)
 
 
+def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start `python -m module`, whose main function calls `end_with_parent`, with pipes to its input and output.
+
+    A thread that waits for it starts it: Linux would end it together with any other thread.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    variables = environment(**{PARENT: str(os.getpid())})
+    answers: queue.SimpleQueue[subprocess.Popen[bytes] | Exception] = queue.SimpleQueue()
+
+    def keep() -> None:
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        try:
+            process = subprocess.Popen(command, env=variables, stdin=pipe, stdout=pipe, stderr=nowhere)
+        except Exception as error:
+            answers.put(error)
+            return
+        answers.put(process)
+        process.wait()
+
+    threading.Thread(target=keep, daemon=True).start()
+    answer = answers.get()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def end_with_parent() -> None:
-    """End this process when the process that started it by `run` ends, even by kill -9.
+    """End this process when the process that started it by `run` or `start` ends, even by kill -9.
 
     On Linux the kernel does it, also if C code never returns; elsewhere a thread looks every second.
     """
