@@ -12,7 +12,9 @@ LARGE = 2**23  # bytes of a WebP
 USUAL_PIXELS, USUAL_WORK = 16_000_000, 160_000_000  # of a camera's photo; times its scans
 MOST_TAGS = 2**26  # entries of a TIFF times its bytes: each entry may refer to the whole file
 
-RAW_PIXELS = re.compile(rb"P[456]\s\d{1,5}\s\d{1,5}\s(255\s)?")  # a PNM that is not text and of 8 bits or 1
+RAW_PIXELS = re.compile(
+    rb"P(4\s\d{1,5}\s\d{1,5}|[56]\s\d{1,5}\s\d{1,5}\s255)\s"
+)  # a PNM that is not text and of 8 bits or 1
 BMP_COMPRESSION = 30  # place of a number that is 0 or 3 for pixels that are not packed
 UNPACKED = (0, 3)
 

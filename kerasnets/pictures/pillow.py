@@ -16,7 +16,7 @@ from kerasnets.runtime.silence import SILENCE
 # By Pillow's names. Not all that it knows: it runs a program to read EPS.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
 CHEAP_PIXELS = 8_000_000  # of any format, whose decoding takes half a second
-CHEAP_FORMATS = ("PNG", "JPEG", "MPO")  # decoded in 2 seconds at any size, after their structure has been checked
+CHEAP_FORMATS = ("PNG", "JPEG", "MPO", "WEBP")  # decoded in 2 seconds at any size, if `costs.is_bounded`
 ROWS = 256  # that are converted at once, to save memory
 CHEAP_TIFFS = {"raw", "packbits", "group3", "group4", "tiff_ccitt", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate"}
 NOTES = ("exif", "Raw profile type exif")  # places of EXIF in what Pillow says of an image
@@ -67,7 +67,8 @@ def decode(content: bytes, *, only_cheap: bool = False) -> np.ndarray | None:
 
 def is_cheap(image: Image.Image) -> bool:
     """Whether a picture is decoded soon: its pixels are not packed, or few and packed in a simple way."""
-    if image.format in CHEAP_FORMATS or all(tile.codec_name == "raw" for tile in getattr(image, "tile", ())):
+    codecs = {tile.codec_name for tile in getattr(image, "tile", ())}
+    if image.format in CHEAP_FORMATS or codecs == {"raw"}:
         return True
     is_simple = image.format != "TIFF" or image.info.get("compression") in CHEAP_TIFFS
     return is_simple and math.prod(image.size) <= CHEAP_PIXELS

@@ -13,7 +13,7 @@ START = b"\x89PNG\r\n\x1a\n"
 MOST_CHUNKS = 20_000  # libpng writes 8 KB of pixels into each, 64 MB into 8,000
 MOST_NOTED = 64  # chunks of notes that are kept
 NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # to show the picture
-FRAMES = {b"acTL", b"fcTL", b"fdAT"}  # the later frames of an animation
+NOTES = {b"eXIf", b"tEXt", b"iTXt"}  # may say how to turn it
 NOT_PLAIN = {b"tRNS", b"eXIf"}  # a transparent colour, the orientation
 AT_ONCE, UNPACKED = 2**16, 2**20  # bytes that are unpacked at once, and what becomes of them
 CHANNELS = {0: 1, 2: 3}  # grey, RGB: the colour types that are plain
@@ -29,7 +29,7 @@ class Structure(NamedTuple):
     """What the chunks of a PNG say.
 
     Attributes:
-        essence: The file without later frames and without more than a few notes, which may be packed to a thousandth.
+        essence: The file without later frames, colour profile and most notes, which may be packed to a thousandth.
         is_plain: Whether OpenCV decodes it without a loss: 8 bits, grey or RGB, no transparency, upright.
     """
 
@@ -96,10 +96,10 @@ def essence_of(chunks: list[Chunk]) -> bytes:
     parts: list[bytes | memoryview] = [START]
     notes = size = 0
     for chunk in chunks:
-        is_note = not chunk.kind[:1].isupper()
-        if chunk.kind in FRAMES:
-            continue
-        notes, size = notes + is_note, size + is_note * len(chunk.body)
-        if chunk.kind in NEEDED or not is_note or (notes <= MOST_NOTED and size <= MOST_NOTES):
+        if chunk.kind in NEEDED:
             parts.append(chunk.whole)
+        elif chunk.kind in NOTES or (chunk.kind == b"zTXt" and bytes(chunk.body[:16]) == b"Raw profile type"):
+            notes, size = notes + 1, size + len(chunk.body)
+            if notes <= MOST_NOTED and size <= MOST_NOTES:
+                parts.append(chunk.whole)
     return b"".join(parts)
