@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TextIO
 
-from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten
+from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten, visible
 from kerasnets.runtime import backends, signals
 
 LINE = 200  # characters of an error line at most
@@ -76,6 +76,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """Run `main()` as a program: exit with 0, or print one line on stderr and exit with the code of the failure."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # keeps TensorFlow's C++ code from its start-up notices
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own messages name a picture that OpenCV cannot decode
+    open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
             stream.reconfigure(errors="backslashreplace")
@@ -85,6 +86,23 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     backends.own_process()
     signals.install()
     sys.exit(exit_code_of(main))
+
+
+def open_missing_streams() -> None:
+    """End with one line if standard output is closed, as by `>&-`; replace a closed input or error stream.
+
+    A file that is opened later would get the number of a closed stream, and what C code prints to it would go into it.
+    """
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:  # it is the lowest free one, which is this one unless the stream was replaced
+                os.dup2(descriptor, number)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        print_error("standard output is closed; let it be a file, or /dev/null")
+        sys.exit(4)
 
 
 def run_command(command: Command, prog: str, words: Sequence[str]) -> int | None:
@@ -116,7 +134,7 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
         sys.stdout.flush()
         return code
     except signals.Stopped as stopped:
-        print(stopped, file=sys.stderr)
+        tell(stopped, file=sys.stderr)
         return stopped.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -139,8 +157,14 @@ def print_error(error: BaseException | str) -> None:
     """Print an error on stderr as one line of at most 200 characters; the middle of a longer line is left out."""
     if isinstance(error, OSError) and error.errno:
         error = describe_os_error(error)
-    line = " ".join(f"error: {error}".split())
+    line = visible(" ".join(f"error: {error}".split()))
     print(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}", file=sys.stderr)
+
+
+def tell(*lines: object, file: TextIO | None = None) -> None:
+    """Print each line as one that a terminal shows as it is: names in it may be anyone's."""
+    for line in lines:
+        print(visible(line), file=file, flush=True)
 
 
 def describe_os_error(error: OSError) -> str:

@@ -18,7 +18,7 @@ import sys
 from typing import Any
 
 from kerasnets import recipes
-from kerasnets.cli import options
+from kerasnets.cli import app, options
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
 
@@ -88,7 +88,7 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
             tensorboard=args.tensorboard,
             **more,
         )
-    print(result.json() if args.json else result.line())
+    app.tell(result.json() if args.json else result.line())
 
 
 def recipe_of(args: argparse.Namespace) -> recipes.Recipe:

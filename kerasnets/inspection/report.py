@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from kerasnets.errors import nearest_first
+from kerasnets.errors import nearest_first, visible
 from kerasnets.inspection import page, probes
 from kerasnets.inspection.results import Activity, Gradient, Step, Weight
 from kerasnets.inspection.subject import Subject, subject_of
@@ -59,12 +59,13 @@ class Inspection:
             ValueError: A pattern fits no weight.
         """
         (label, probability), *_ = self.ranking
-        summary = (
-            f"network: {self.subject.words}\n"
-            f"picture: {self.subject.picture.words}, answered {label} ({probability:.4f})\n"
-            f"saliency: of class {self.subject.class_names[self.label]}, {self.label_words}"
+        lines = (
+            f"network: {self.subject.words}",
+            f"picture: {self.subject.picture.words}, answered {label} ({probability:.4f})",
+            f"saliency: of class {self.subject.class_names[self.label]}, {self.label_words}",
         )
-        in_full = [f"{weight.name}\n{all_values(weight.values)}" for weight in self.weights_like(values)]
+        summary = "\n".join(map(visible, lines))
+        in_full = [f"{visible(weight.name)}\n{all_values(weight.values)}" for weight in self.weights_like(values)]
         return "\n\n".join([summary, *(make(self).text() for make in TABLES.values()), *in_full])
 
     def weights_like(self, patterns: Sequence[str]) -> list[Weight]:
@@ -79,7 +80,7 @@ class Inspection:
         """Return the result as one greppable line."""
         (label, probability), *_ = self.ranking
         step = self.step
-        return (
+        return visible(
             f"result model={self.subject.card.model} answer={label!r} probability={probability:.4f} "
             f"loss_before={step.loss_before:.6f} loss_after={step.loss_after:.6f} right_before={step.right_before} "
             f"right_after={step.right_after} examples={step.examples}"

@@ -56,6 +56,31 @@ def assert_holds(images, labels, pixels):
 # ---- what is read ----
 
 
+@pytest.mark.parametrize("target", ["..", "../..", ".", "../ant"])
+def test_each_real_folder_is_read_once_however_many_links_lead_to_it(tmp_path, capsys, target):
+    """Two links to a parent double at each of the 40 levels that the system follows."""
+    pixels = drawn("")
+    folder = write_folder(tmp_path / "pets", files(pixels))
+    for name in ("ant", "bee"):
+        (folder / name / "up1").symlink_to(target)
+        (folder / name / "up2").symlink_to(target)
+    found = data.load_data(folder)
+    assert len(found.train_labels) + len(found.test_labels) == len(pixels)
+    line = capsys.readouterr().err
+    assert line.startswith("note: left out of pets, because it leads to a folder that is read already: ant/up1 and ")
+    assert line.count("\n") == 1
+
+
+def test_a_linked_folder_elsewhere_is_read(tmp_path, capsys):
+    pixels = drawn("")
+    folder = write_folder(tmp_path / "pets", files(pixels))
+    (folder / "cow").rename(tmp_path / "elsewhere")
+    (folder / "cow").symlink_to(tmp_path / "elsewhere")
+    found = data.load_data(folder)
+    assert len(found.train_labels) + len(found.test_labels) == len(pixels)
+    assert capsys.readouterr().err == ""
+
+
 def test_all_pictures_are_read_with_the_classes_in_alphabetical_order(make):
     pixels = draw("")
     result = data.load_data(make(files(pixels)))
