@@ -59,7 +59,7 @@ def assert_holds(images, labels, pixels):
 @pytest.mark.parametrize("target", ["..", "../..", ".", "../ant"])
 def test_each_real_folder_is_read_once_however_many_links_lead_to_it(tmp_path, capsys, target):
     """Two links to a parent double at each of the 40 levels that the system follows."""
-    pixels = drawn("")
+    pixels = draw("")
     folder = write_folder(tmp_path / "pets", files(pixels))
     for name in ("ant", "bee"):
         (folder / name / "up1").symlink_to(target)
@@ -72,7 +72,7 @@ def test_each_real_folder_is_read_once_however_many_links_lead_to_it(tmp_path, c
 
 
 def test_a_linked_folder_elsewhere_is_read(tmp_path, capsys):
-    pixels = drawn("")
+    pixels = draw("")
     folder = write_folder(tmp_path / "pets", files(pixels))
     (folder / "cow").rename(tmp_path / "elsewhere")
     (folder / "cow").symlink_to(tmp_path / "elsewhere")
