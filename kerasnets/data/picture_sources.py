@@ -36,7 +36,8 @@ class FolderSource:
 
     def walk(self) -> Iterator[tuple[Path, list[str], list[str]]]:
         """Like os.walk through links, but each real folder once; print a note on links to a folder passed before."""
-        seen, left_out = {identity(self.path)}, []
+        root = self.path.resolve()
+        seen, left_out = {identity(folder) for folder in (root, *root.parents)}, []
         for folder, folders, files in os.walk(self.path, followlinks=True):
             folders.sort()
             for name in [*folders]:
