@@ -1,6 +1,7 @@
 """The manners of every command: its options, one line for a failure, exit codes, Ctrl-C."""
 
 import argparse
+import contextlib
 import errno
 import os
 import sys
@@ -17,7 +18,7 @@ REMEDY = 110  # characters at the end of a line that is too long: there it says 
 # The exit code of a failure is in the first line whose class fits the error.
 EXIT_CODES = (
     (BadInputError, 3),  # bad input: picture, data set, model
-    (MemoryError, 4),  # environment: the memory is full
+    (MemoryError, 4),  # environment: too little memory
     (ImportError, 4),  # environment: a package is missing
     (OSError, 4),  # environment: unwritable folder, full disk, no network
     (FloatingPointError, 5),  # training diverged
@@ -39,7 +40,9 @@ REMEDIES = {
     errno.EEXIST: "a file is where a folder should be: name another place",
     errno.ENOENT: "name a folder that exists or can be made",
     errno.ENOTDIR: "name a folder that exists or can be made",
+    errno.EBADF: "it is closed; send it to a file, or to /dev/null",
 }
+LITTLE_MEMORY = "too little memory; try smaller pictures or a smaller network, in training a smaller --batch-size"
 
 
 class UsageError(ValueError):
@@ -76,15 +79,44 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """Run `main()` as a program: exit with 0, or print one line on stderr and exit with the code of the failure."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # keeps TensorFlow's C++ code from its start-up notices
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own messages name a picture that OpenCV cannot decode
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
             stream.reconfigure(errors="backslashreplace")
     import warnings
 
     warnings.filterwarnings("ignore", "Skipping nested container")  # of Keras, about a damaged file; the error says it
+    if os.environ.get("KERASNETS_PARENT"):  # child.PARENT
+        from kerasnets.runtime import child
+
+        child.end_with_parent()
     backends.own_process()
     signals.install()
-    sys.exit(exit_code_of(main))
+    code = exit_code_of(main)
+    close_streams()
+    sys.exit(code)
+
+
+def open_streams() -> None:
+    """Open the null device for each standard stream that is closed, as by `2>&-`.
+
+    The next file that is opened would take its number, and would get what C code prints.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+
+
+def close_streams() -> None:
+    """Leave nothing for Python to write at its end, which it would report in words of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # a full disk, a closed pipe or terminal, which `exit_code_of` has reported
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run_command(command: Command, prog: str, words: Sequence[str]) -> int | None:
@@ -112,24 +144,25 @@ def help_of(command: Command, prog: str) -> str:
 
 def exit_code_of(main: Callable[[], int | None]) -> int:
     try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         code = main() or 0
         sys.stdout.flush()
         return code
     except signals.Stopped as stopped:
-        print(stopped, file=sys.stderr)
+        tell(stopped)
         return stopped.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # the shell's code for SIGPIPE: a run that is half done must not look like a whole one
     except Exception as error:
         if "--debug" in sys.argv:
             import traceback
 
             traceback.print_exc()
+        if signals.Signals.received is not None:  # what failed then is the stop, or the terminal that was closed
+            return exit_code_of(signals.check)
         if is_full_memory(error):
-            error = MemoryError(
-                "the memory is full; try smaller pictures or a smaller network, in training a smaller --batch-size"
-            )
+            error = MemoryError(LITTLE_MEMORY)
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
         print_error(error if code else f"internal error, please report it (--debug shows where): {error!r}")
         return code or 1
@@ -140,7 +173,13 @@ def print_error(error: BaseException | str) -> None:
     if isinstance(error, OSError) and error.errno:
         error = describe_os_error(error)
     line = " ".join(f"error: {error}".split())
-    print(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}", file=sys.stderr)
+    tell(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}")
+
+
+def tell(line: object) -> None:
+    """Print a line on stderr, if that is still there: a terminal may be closed."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def describe_os_error(error: OSError) -> str:
