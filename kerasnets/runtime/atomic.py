@@ -45,8 +45,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             yield part
             flush(part)
             keep_mode(part, target)
-            os.replace(part, target)
-            sync_folder(target.parent)
+            replace(part, target)
         finally:
             part.unlink(missing_ok=True)
 
@@ -75,12 +74,37 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
             if target.exists():
                 target.rename(old)
             part.rename(target)
-            sync_folder(target.parent)
+            try:
+                sync_folder(target.parent)
+            except OSError:
+                target.rename(part)
+                raise
         finally:
-            if old.exists() and not target.exists():  # stopped between the two renames
+            if old.exists() and not target.exists():  # stopped between the two renames, or the disk fails
                 old.rename(target)
             for folder in (part, old):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def replace(part: Path, target: Path) -> None:
+    """Rename `part` to `target`, through to the disk. If that fails, the old file is back, or there is none.
+
+    Until then the old file has a second name, if the file system can give it one.
+    """
+    old, is_new = part.with_name(part.name.replace(".part", "-old.part")), not target.exists()
+    with contextlib.suppress(OSError):
+        os.link(target, old)
+    try:
+        os.replace(part, target)
+        sync_folder(target.parent)
+    except OSError:
+        if old.exists():
+            os.replace(old, target)
+        elif is_new:
+            target.unlink(missing_ok=True)
+        raise
+    finally:
+        old.unlink(missing_ok=True)
 
 
 def write_all(path: str | Path, content: memoryview) -> None:
