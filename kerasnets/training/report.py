@@ -71,7 +71,7 @@ def write(
         **values_of(evaluation, drawn),
         permuted=order_of_pixels(permuted, source) if permuted else None,
         settings=table_of_settings(job, run, len(figures.plan.images)),
-        checkpoints=checkpoints.mark_of(job.checkpoints),
+        checkpoints=checkpoints.mark_of(job.report.with_name("checkpoints")),
     )
 
 
