@@ -111,7 +111,7 @@ def open_streams() -> None:
 
 def close_streams() -> None:
     """Leave nothing for Python to write at its end, which it would report in words of its own."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except (OSError, ValueError):  # a full disk, a closed pipe or terminal, which `exit_code_of` has reported
@@ -161,7 +161,7 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
             traceback.print_exc()
         if signals.Signals.received is not None:  # what failed then is the stop, or the terminal that was closed
             return exit_code_of(signals.check)
-        if is_full_memory(error):
+        if is_full_memory(error) and not isinstance(error, BadInputError):
             error = MemoryError(LITTLE_MEMORY)
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
         print_error(error if code else f"internal error, please report it (--debug shows where): {error!r}")
