@@ -58,15 +58,34 @@ class DisagreementError(ArithmeticError):
     """An export whose probabilities differ from Keras' by more than is allowed. The message says by how much."""
 
 
+JOINERS = "\u200c\u200d"  # within words of Persian and of Indian languages, and within emoji
+
+
+def visible(text: object) -> str:
+    """Return a text as one line that does nothing to a terminal but show its characters.
+
+    A name may hold a line break, an escape sequence or a mark that turns the direction of writing. Each is shown as
+    Python writes it in a string, and so is a byte of a file's name that is no UTF-8.
+
+    Example:
+        >>> print(visible("a\\x1b[2J\\nb"))
+        a\\x1b[2J\\nb
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in JOINERS else repr(c)[1:-1] for c in text)
+
+
 def shorten(path: object, length: int = 60) -> str:
     """Return the end of `path`, which tells most, as one line of at most `length` characters."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
+    text = visible(path)
     return text if len(text) <= length else "..." + text[3 - length :]
 
 
 def in_one_line(error: object, length: int = 60) -> str:
     """Return the beginning of another library's message as one line of at most `length` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = visible(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= length else text[: length - 3] + "..."
 
 

@@ -39,7 +39,7 @@ def test_a_lack_of_memory_is_told_from_a_file_that_asks_for_too_much(limit, code
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the streams")
 @pytest.mark.parametrize(("closed", "words"), [
-    (">&-", "error: the output: Bad file descriptor; it is closed; send it to a file, or to /dev/null"),
+    (">&-", "error: standard output is closed; let it be a file, or /dev/null"),
     (">/dev/full", "error: the output: No space left on device; free some space, or name another place"),
     (">/dev/full 2>&-", ""),
 ])  # fmt: skip

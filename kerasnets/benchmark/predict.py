@@ -43,7 +43,7 @@ def measure(runs: int, networks: Sequence[str] = NETWORKS, tell: Tell = print) -
     figures = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        mnist = [MNIST, exported(MNIST, folder)]
+        mnist = [MNIST, export_to_onnx(MNIST, folder)]
         chosen = engines_of(mnist)
         fresh = in_turn(runs, {engine: (path, engine) for engine, path in chosen.items()}, fresh_process)
         for engine, measured in fresh.items():
@@ -55,14 +55,14 @@ def measure(runs: int, networks: Sequence[str] = NETWORKS, tell: Tell = print) -
             tell(each.line())
         for name in networks:
             keras_file = fresh_weights(name, folder)
-            warm = warm_figures(name, engines_of([keras_file, exported(keras_file, folder)]), runs, 10)
+            warm = warm_figures(name, engines_of([keras_file, export_to_onnx(keras_file, folder)]), runs, 10)
             for each in warm:
                 tell(each.line())
             figures += warm
     return figures
 
 
-def exported(path: Path, folder: Path) -> Path:
+def export_to_onnx(path: Path, folder: Path) -> Path:
     """Export a model file to ONNX in `folder`; return the new file."""
     from kerasnets.export import export
 
@@ -113,7 +113,7 @@ def folder_figures(chosen: Mapping[str, Path], folder: Path, runs: int) -> list[
     place = folder / "pictures"
     write_pictures(place)
     jobs = {engine: ("folder_of", path, engine, place) for engine, path in chosen.items()}
-    jobs["decoding only"] = ("decoding_of", next(iter(chosen.values())), next(iter(chosen)), place)
+    jobs["decoding only"] = ("measure_decoding", next(iter(chosen.values())), next(iter(chosen)), place)
     rates = in_turn(runs, jobs, in_process)
     return [figure(f"{FOLDER} PNGs of 28x28", engine, "pictures/s", values) for engine, values in rates.items()]
 
@@ -162,7 +162,7 @@ def folder_of(path: str, engine: str, folder: str) -> float:
     return len(paths) / (time.perf_counter() - begin)
 
 
-def decoding_of(path: str, engine: str, folder: str) -> float:
+def measure_decoding(path: str, engine: str, folder: str) -> float:
     """Return pictures a second that are read and prepared, without the network."""
     from kerasnets.prediction import Classifier
 

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TextIO
 
-from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten
+from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten, visible
 from kerasnets.runtime import backends, signals
 
 LINE = 200  # characters of an error line at most
@@ -40,7 +40,6 @@ REMEDIES = {
     errno.EEXIST: "a file is where a folder should be: name another place",
     errno.ENOENT: "name a folder that exists or can be made",
     errno.ENOTDIR: "name a folder that exists or can be made",
-    errno.EBADF: "it is closed; send it to a file, or to /dev/null",
 }
 LITTLE_MEMORY = "too little memory; try smaller pictures or a smaller network, in training a smaller --batch-size"
 
@@ -79,7 +78,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """Run `main()` as a program: exit with 0, or print one line on stderr and exit with the code of the failure."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # keeps TensorFlow's C++ code from its start-up notices
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own messages name a picture that OpenCV cannot decode
-    open_streams()
+    open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
             stream.reconfigure(errors="backslashreplace")
@@ -97,26 +96,31 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     sys.exit(code)
 
 
-def open_streams() -> None:
-    """Open the null device for each standard stream that is closed, as by `2>&-`.
-
-    The next file that is opened would take its number, and would get what C code prints.
-    """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(number, True)
-    os.close(number)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
-
-
 def close_streams() -> None:
     """Leave nothing for Python to write at its end, which it would report in words of its own."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
+    for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):  # a full disk, a closed pipe or terminal, which `exit_code_of` has reported
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def open_missing_streams() -> None:
+    """End with one line if standard output is closed, as by `>&-`; replace a closed input or error stream.
+
+    A file that is opened later would get the number of a closed stream, and what C code prints to it would go into it.
+    """
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:  # it is the lowest free one, which is this one unless the stream was replaced
+                os.dup2(descriptor, number)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        print_error("standard output is closed; let it be a file, or /dev/null")
+        sys.exit(4)
 
 
 def run_command(command: Command, prog: str, words: Sequence[str]) -> int | None:
@@ -144,13 +148,11 @@ def help_of(command: Command, prog: str) -> str:
 
 def exit_code_of(main: Callable[[], int | None]) -> int:
     try:
-        if sys.stdout is None:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         code = main() or 0
         sys.stdout.flush()
         return code
     except signals.Stopped as stopped:
-        tell(stopped)
+        tell_on_stderr(stopped)
         return stopped.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
         return 128 + 13  # the shell's code for SIGPIPE: a run that is half done must not look like a whole one
@@ -172,14 +174,20 @@ def print_error(error: BaseException | str) -> None:
     """Print an error on stderr as one line of at most 200 characters; the middle of a longer line is left out."""
     if isinstance(error, OSError) and error.errno:
         error = describe_os_error(error)
-    line = " ".join(f"error: {error}".split())
-    tell(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}")
+    line = visible(" ".join(f"error: {error}".split()))
+    tell_on_stderr(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}")
 
 
-def tell(line: object) -> None:
+def tell_on_stderr(line: object) -> None:
     """Print a line on stderr, if that is still there: a terminal may be closed."""
     with contextlib.suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
+        tell(line, file=sys.stderr)
+
+
+def tell(*lines: object, file: TextIO | None = None) -> None:
+    """Print each line as one that a terminal shows as it is: names in it may be anyone's."""
+    for line in lines:
+        print(visible(line), file=file, flush=True)
 
 
 def describe_os_error(error: OSError) -> str:

@@ -104,7 +104,7 @@ def check(data: Data) -> None:
         )
     counts = np.bincount(data.train_labels, minlength=len(data.class_names))
     if len(counts) < 2:
-        raise BadInputError(f"{data.title} has one class alone; two at least are needed")
+        raise BadInputError(f"{data.title} has one class alone", remedy="give it two or more")
     if not counts.all():
         missing = data.class_names[int(np.argmin(counts))]
         raise BadInputError(
@@ -112,10 +112,10 @@ def check(data: Data) -> None:
         )
 
 
-Fault = tuple[str, str] | None  # (problem, remedy)
+Fault = tuple[str, str]  # problem and remedy
 
 
-def fault_of_images(images: Any) -> Fault:
+def fault_of_images(images: Any) -> Fault | None:
     """Return why an array cannot be the images of a data set; None if it can."""
     if not isinstance(images, np.ndarray):
         return f"images are a {type(images).__name__}", "give a NumPy array"
@@ -138,7 +138,7 @@ def fault_of_images(images: Any) -> Fault:
     return None
 
 
-def fault_of_labels(labels: Any, count: int, num_classes: int) -> Fault:
+def fault_of_labels(labels: Any, count: int, num_classes: int) -> Fault | None:
     """Return why an array cannot be the labels of `count` images; None if it can."""
     if not isinstance(labels, np.ndarray):
         return f"labels are a {type(labels).__name__}", "give a NumPy array"

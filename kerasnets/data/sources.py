@@ -150,7 +150,7 @@ def is_path(name: str | Path) -> bool:
     return path.exists() or not {"/", os.sep}.isdisjoint(str(name)) or path.suffix.lower() in (".zip", ".npz")
 
 
-def held_out(
+def load_test_images(
     name: str, indices: Iterable[int], data_dir: str | Path | None = None, card: Card | None = None
 ) -> tuple[list[np.ndarray], list[str]]:
     """Return (images, captions) of the test part at `indices`; own pictures are prepared for the model with `card`.

@@ -99,22 +99,22 @@ def drawing_nothing() -> Iterator[None]:
     initializers are replaced before they run. Inside the `with` the weights take no memory, and none at all if an
     exception ends it. Only the networks of this thread are affected.
     """
-    if isinstance(_uninitialized(), Undrawn):
+    if isinstance(_pending_variables(), PendingVariables):
         yield
         return
-    undrawn = Undrawn()
-    global_state.set_global_attribute("uninitialized_variables", undrawn)
+    pending = PendingVariables()
+    global_state.set_global_attribute("uninitialized_variables", pending)
     with keras.StatelessScope() as scope:
         try:
             yield
         except BaseException:
-            undrawn.clear()
+            pending.clear()
             raise
-        for variable in undrawn:
+        for variable in pending:
             value = scope.get_current_value(variable)
             if value is not None:  # assigned inside the `with`, as by `load_model`
                 variable._initializer = _constant(value)
-    for network in undrawn.networks:
+    for network in pending.networks:
         register_parameters(network)
 
 
@@ -124,15 +124,15 @@ def register_parameters(network: keras.Model) -> None:
     In a StatelessScope Keras leaves it out, and PyTorch's exporter would refuse the weights as constants. Called inside
     of the `with`, it is done when the weights have their values, at its end.
     """
-    undrawn = _uninitialized()
-    if isinstance(undrawn, Undrawn):
-        undrawn.networks.append(network)
+    pending = _pending_variables()
+    if isinstance(pending, PendingVariables):
+        pending.networks.append(network)
     elif keras.backend.backend() == "torch":
         for layer in (*network.layers, network):
             layer.torch_params  # noqa: B018  registers them when it is first read
 
 
-class Undrawn(list[keras.Variable]):
+class PendingVariables(list[keras.Variable]):
     """The variables that wait for their first value: Keras appends each, and here it gets another initializer."""
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ class Undrawn(list[keras.Variable]):
         super().append(variable)
 
 
-def _uninitialized() -> object:
+def _pending_variables() -> object:
     return global_state.get_global_attribute("uninitialized_variables")
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -35,6 +36,31 @@ def run(module: str, *arguments: str, seconds: float | None, stdin: bytes = b"")
 def variables(**more: str) -> dict[str, str]:
     """Return the environment for a Python subprocess that calls `end_with_parent`, and the variables `more`."""
     return environment(**more, **{PARENT: str(os.getpid())})
+
+
+def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start `python -m module`, whose main function calls `end_with_parent`, with pipes to its input and output.
+
+    A thread that waits for it starts it: Linux would end it together with any other thread.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    answers: queue.SimpleQueue[subprocess.Popen[bytes] | Exception] = queue.SimpleQueue()
+
+    def keep() -> None:
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        try:
+            process = subprocess.Popen(command, env=variables(), stdin=pipe, stdout=pipe, stderr=nowhere)
+        except Exception as error:
+            answers.put(error)
+            return
+        answers.put(process)
+        process.wait()
+
+    threading.Thread(target=keep, daemon=True).start()
+    answer = answers.get()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def end_with_parent() -> None:

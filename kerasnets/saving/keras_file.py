@@ -24,7 +24,7 @@ from kerasnets.saving.keras_check import CARD, Content
 if TYPE_CHECKING:
     import keras
 
-    Scaling = tuple[float | list[float], float | list[float]]  # scale and offset, for all channels or for each
+    from kerasnets.graph import Scaling
 
 SUFFIXES = (".keras", ".h5")
 MOST_NUMBERS = 2**26  # in a layer's output for one picture; the most in a network of ours is 3.2 million

@@ -180,7 +180,7 @@ def table_of_settings(job: "TrainingJob", run: "Run", train_count: int) -> Table
         "network": f"{job.recipe.model} for {shape}, {job.parameters:,} trained parameters",
         "options": ", ".join(f"{name} {value}" for name, value in job.recipe.options.items()),
         "first weights": str(job.weights or ""),
-        "frozen layers": listed(job.frozen),
+        "frozen layers": name_some(job.frozen),
         "scaling": scaling_of(job),
         **settings_of(job.recipe),
         "epochs": f"{run.epochs} in {run.seconds:,.0f} s{kept}",
@@ -219,7 +219,7 @@ def scaling_of(job: "TrainingJob") -> str:
     return "as in the model file of the first weights" if job.weights else ""
 
 
-def listed(names: Sequence[str]) -> str:
+def name_some(names: Sequence[str]) -> str:
     """Return the first names of layers, and the number of layers if there are more."""
     return ", ".join(names[:MOST_NAMED]) + (f", ... ({len(names)} layers)" if len(names) > MOST_NAMED else "")
 

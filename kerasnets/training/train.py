@@ -112,10 +112,10 @@ def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
     """Return the batches to train on and those to validate on, which may be none."""
     recipe, labels, shape = job.recipe, job.data.train_labels, job.network.input_shape[1:]
     training, validation = split_indices(job)
-    images, prepare = fitting.fitted(job.data.train_images, job.data.input_kind, job.input_kind, shape)
+    images, prepare = fitting.fit_to_network(job.data.train_images, job.data.input_kind, job.input_kind, shape)
     plan = batches.Batches(
         images[training] if prepare else batches.on_accelerator(images[training]), labels[training],
-        recipe.batch_size, recipe.epochs, job.seed, augmentation=recipe.augmentation, prepare=prepare,
+        recipe.batch_size, recipe.epochs, seed=job.seed, augmentation=recipe.augmentation, prepare=prepare,
     )  # fmt: skip
     return plan, fitting.InOrder(images[validation], labels[validation], test_batch_size(recipe), prepare)
 
@@ -151,7 +151,7 @@ def evaluate_test_data(job: TrainingJob, trainee: keras.Model, figures: Figures)
         copy_weights(trainee, job.network)
         model = rebuild(job.network, scaling=job.scaling)
     examples, shape = job.data, job.network.input_shape[1:]
-    images, prepare = fitting.fitted(examples.test_images, examples.input_kind, job.input_kind, shape)
+    images, prepare = fitting.fit_to_network(examples.test_images, examples.input_kind, job.input_kind, shape)
     in_order = fitting.InOrder(images, batch_size=test_batch_size(job.recipe), prepare=prepare)
     test = evaluation.evaluate(model, in_order, examples.test_labels, examples.class_names, [StopWhenAsked()])
     if not np.isfinite(test.loss):
