@@ -1,6 +1,7 @@
 """The manners of every command: its options, one line for a failure, exit codes, Ctrl-C."""
 
 import argparse
+import contextlib
 import errno
 import os
 import sys
@@ -17,7 +18,7 @@ REMEDY = 110  # characters at the end of a line that is too long: there it says 
 # The exit code of a failure is in the first line whose class fits the error.
 EXIT_CODES = (
     (BadInputError, 3),  # bad input: picture, data set, model
-    (MemoryError, 4),  # environment: the memory is full
+    (MemoryError, 4),  # environment: too little memory
     (ImportError, 4),  # environment: a package is missing
     (OSError, 4),  # environment: unwritable folder, full disk, no network
     (FloatingPointError, 5),  # training diverged
@@ -40,6 +41,7 @@ REMEDIES = {
     errno.ENOENT: "name a folder that exists or can be made",
     errno.ENOTDIR: "name a folder that exists or can be made",
 }
+LITTLE_MEMORY = "too little memory; try smaller pictures or a smaller network, in training a smaller --batch-size"
 
 
 class UsageError(ValueError):
@@ -83,9 +85,25 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     import warnings
 
     warnings.filterwarnings("ignore", "Skipping nested container")  # of Keras, about a damaged file; the error says it
+    if os.environ.get("KERASNETS_PARENT"):  # child.PARENT
+        from kerasnets.runtime import child
+
+        child.end_with_parent()
     backends.own_process()
     signals.install()
-    sys.exit(exit_code_of(main))
+    code = exit_code_of(main)
+    close_streams()
+    sys.exit(code)
+
+
+def close_streams() -> None:
+    """Leave nothing for Python to write at its end, which it would report in words of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # a full disk, a closed pipe or terminal, which `exit_code_of` has reported
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def open_missing_streams() -> None:
@@ -134,20 +152,19 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
         sys.stdout.flush()
         return code
     except signals.Stopped as stopped:
-        tell(stopped, file=sys.stderr)
+        tell_on_stderr(stopped)
         return stopped.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # the shell's code for SIGPIPE: a run that is half done must not look like a whole one
     except Exception as error:
         if "--debug" in sys.argv:
             import traceback
 
             traceback.print_exc()
-        if is_full_memory(error):
-            error = MemoryError(
-                "the memory is full; try smaller pictures or a smaller network, in training a smaller --batch-size"
-            )
+        if signals.Signals.received is not None:  # what failed then is the stop, or the terminal that was closed
+            return exit_code_of(signals.check)
+        if is_full_memory(error) and not isinstance(error, BadInputError):
+            error = MemoryError(LITTLE_MEMORY)
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
         print_error(error if code else f"internal error, please report it (--debug shows where): {error!r}")
         return code or 1
@@ -158,7 +175,13 @@ def print_error(error: BaseException | str) -> None:
     if isinstance(error, OSError) and error.errno:
         error = describe_os_error(error)
     line = visible(" ".join(f"error: {error}".split()))
-    print(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}", file=sys.stderr)
+    tell_on_stderr(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}")
+
+
+def tell_on_stderr(line: object) -> None:
+    """Print a line on stderr, if that is still there: a terminal may be closed."""
+    with contextlib.suppress(OSError, ValueError):
+        tell(line, file=sys.stderr)
 
 
 def tell(*lines: object, file: TextIO | None = None) -> None:

@@ -18,7 +18,7 @@ class Data:
     """A data set in memory.
 
     Args:
-        train_images: uint8 (n, height, width, 1 or 3), 0..255; or float32 (n, columns) of a table.
+        train_images: uint8 (n, height, width, 1 or 3), 0..255; or rows of a table (n, columns), kept as float32.
         train_labels: int64 (n,), each the index of its class in `class_names`.
         test_images: Like train_images, of the same shape.
         test_labels: Like train_labels.
@@ -38,6 +38,8 @@ class Data:
     test_files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for part in ("train_images", "test_images"):
+            object.__setattr__(self, part, as_float32(getattr(self, part)))
         for part in ("train_labels", "test_labels"):
             labels = getattr(self, part)
             if is_whole(labels):
@@ -73,6 +75,14 @@ def make_data(
         class_names=dataset.class_names,
         input_kind=dataset.input_kind,
     )
+
+
+def as_float32(rows: Any) -> Any:
+    """Return the rows of a table as float32; NumPy makes float64 unless told otherwise. Anything else is unchanged."""
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind != "f":
+        return rows
+    with np.errstate(over="ignore"):  # `check` refuses the infinity that it becomes
+        return rows.astype(np.float32, copy=False)
 
 
 def is_whole(labels: Any) -> bool:
@@ -118,7 +128,9 @@ def fault_of_images(images: Any) -> Fault | None:
     if images.ndim == 2:
         if images.dtype.kind != "f":
             return f"a table's rows are {images.dtype}", "give float32"
-        return None if np.isfinite(images).all() else ("a row holds NaN or infinity", "leave such rows out")
+        if not np.isfinite(images).all():
+            return "a row holds NaN or infinity, or a number beyond float32", "leave such rows out"
+        return None
     if images.shape[3] not in (1, 3):
         return f"images are {images.shape}", "the last axis is for channels, 1 or 3"
     if images.dtype != np.uint8:

@@ -179,4 +179,8 @@ def places(dataset: Dataset, data_dir: str | Path | None) -> Iterator[Path]:
 
 
 def keras_cache() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    """Return the folder where Keras keeps data sets; without a home folder, as in a container, Keras takes /tmp."""
+    home = os.path.expanduser("~")
+    if not os.access(home, os.W_OK):
+        home = "/tmp"
+    return Path(os.environ.get("KERAS_HOME") or os.path.join(home, ".keras")) / "datasets"

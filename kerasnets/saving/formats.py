@@ -153,7 +153,7 @@ def add_litert(path: Path, card: Card) -> None:
     import zipfile
 
     entry = {"card": as_json(card), "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
-    with zipfile.ZipFile(path, "a") as archive:
+    with path.open("r+b") as file, zipfile.ZipFile(file, "a") as archive:  # zipfile empties what it cannot open
         archive.writestr(NAME, json.dumps(entry))
 
 

@@ -1,6 +1,7 @@
 """HDF5 files: their arrays and attributes checked, and the checksum of an .h5 model file."""
 
 import contextlib
+import io
 import math
 import os
 import sys
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kerasnets.errors import BadInputError
 from kerasnets.runtime.backends import environment
-from kerasnets.runtime.digests import sha256_of_file
+from kerasnets.runtime.digests import sha256, sha256_of_file
 from kerasnets.saving.keras_config import MOST_CONFIG
 
 if TYPE_CHECKING:
@@ -118,11 +119,11 @@ def read_texts() -> None:
 # ---- the checksum of an .h5 ------------------------------------------------------------------------------------------
 
 
-def seal(path: Path) -> None:
+def seal(file: io.BytesIO) -> None:
     """Append a checksum to an .h5 file, after the end of its HDF5 content."""
-    checksum = sha256_of_file(path)
-    with open(path, "ab") as file:
-        file.write(SEAL + checksum.encode())
+    checksum = sha256(file.getbuffer())
+    file.seek(0, io.SEEK_END)
+    file.write(SEAL + checksum.encode())
 
 
 def is_sealed(path: Path) -> bool:

@@ -12,6 +12,7 @@ from kerasnets.reports.curves import Curve, learning_curves
 from kerasnets.reports.pages import render, write_page
 from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
+from kerasnets.training import checkpoints
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -70,6 +71,7 @@ def write(
         **values_of(evaluation, drawn),
         permuted=order_of_pixels(permuted, source) if permuted else None,
         settings=table_of_settings(job, run, len(figures.plan.images)),
+        checkpoints=checkpoints.mark_of(job.report.with_name("checkpoints")),
     )
 
 

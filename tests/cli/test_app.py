@@ -148,7 +148,7 @@ FULL = {  # as Python, NumPy, torch, TensorFlow and JAX say it
 def test_a_full_memory_is_reported_in_one_way(error):
     code = f"from kerasnets.cli import app\ndef main(): raise {error}\napp.run(main)"
     process = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
-    assert "error: the memory is full; try smaller pictures or a smaller network, in training a smaller" in only_line(
+    assert "error: too little memory; try smaller pictures or a smaller network, in training a smaller" in only_line(
         process, 4
     )
 

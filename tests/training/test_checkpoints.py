@@ -1,8 +1,10 @@
 """Checkpoint files survive kills and full disks, and damage is detected."""
 
+import io
 import json
 import os
 import shutil
+import time
 import zipfile
 
 import numpy as np
@@ -172,6 +174,119 @@ def test_an_archive_of_something_else_is_not_a_checkpoint(tmp_path, capsys):
         archive.writestr("readme.txt", "hello")
     assert checkpoints.load(tmp_path, SETTINGS).epoch == 1
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def rewritten(path, change):
+    """Change {part: bytes} of a checkpoint, and make all checksums right again."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    change(parts)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def meta(**changes):
+    """Change the facts of a checkpoint."""
+    facts = {"epoch": 2, "settings": SETTINGS, "threads": 2} | changes
+
+    def change(parts):
+        content = io.BytesIO()
+        np.save(content, np.array(json.dumps(facts)))
+        parts["meta.npy"] = content.getvalue()
+
+    return change
+
+
+def header_of(shape):
+    """Let the header of an array promise another shape, in as many bytes."""
+
+    def change(parts):
+        old = parts["layers/a/0.npy"]
+        assert b"(4, 5), }    " in old
+        parts["layers/a/0.npy"] = old.replace(b"(4, 5), }".ljust(40), f"{shape}, }}".encode().ljust(40))
+
+    return change
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (meta(epoch=7), "another epoch"),
+    (meta(epoch=True), "another epoch"),
+    (meta(epoch="2"), "another epoch"),
+    (meta(settings=[1]), ""),
+    (meta(threads=10**9), "threads"),
+    (meta(threads="x" * 9000), "threads"),
+    (header_of("(10000000000, 5)"), "another size than its header"),
+    (header_of("(3, 5)"), "another size than its header"),
+    (lambda parts: parts.pop("meta.npy"), "meta"),
+    (lambda parts: parts.update({"layers/a/0.npy": b"no array"}), ""),
+])  # fmt: skip
+def test_a_changed_checkpoint_with_right_checksums_is_damaged(tmp_path, capsys, change, words):
+    rewritten(save(tmp_path, 1, 2) / "epoch-00002.npz", change)
+    assert checkpoints.load(tmp_path, SETTINGS).epoch == 1
+    told = capsys.readouterr().err
+    assert "epoch-00002.npz is damaged (" in told
+    assert words in told
+    assert told.count("\n") == 1
+    assert len(told) < 250
+
+
+def test_a_packed_checkpoint_is_not_unpacked(tmp_path, capsys):
+    save(tmp_path, 1)
+    arrays = {"meta": np.array(json.dumps({"epoch": 2, "settings": SETTINGS})), "layers/a/0": np.zeros(2**20)}
+    np.savez_compressed(tmp_path / "epoch-00002.npz", **arrays)
+    assert checkpoints.load(tmp_path, SETTINGS).epoch == 1
+    assert "its parts are packed" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such pipes")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_is_never_opened(tmp_path, capsys, make):
+    make(save(tmp_path, 1) / "epoch-00002.npz")
+    assert checkpoints.load(tmp_path, SETTINGS).epoch == 1
+    assert "is damaged (it is no file)" in capsys.readouterr().err
+
+
+def test_what_a_run_cannot_have_written_is_damaged(tmp_path, capsys):
+    def judge(checkpoint):
+        if checkpoint.epoch == 2:
+            raise BadInputError("the checkpoint has not the figures of 2 epochs")
+
+    assert checkpoints.load(save(tmp_path, 1, 2), SETTINGS, judge).epoch == 1
+    assert "is damaged (the checkpoint has not the figures of 2 epochs)" in capsys.readouterr().err
+
+
+# ---- finished runs ----
+
+
+def report_of(folder, mark, ahead):
+    """A report whose time is `ahead` seconds after now."""
+    path = folder.with_name("report.html")
+    path.write_text(f"<!-- checkpoints: {mark} -->" if mark else "of an earlier version")
+    os.utime(path, (time.time() + ahead,) * 2)
+    return path
+
+
+@pytest.mark.parametrize("ahead", [-(10**6), 10**6])
+def test_a_run_is_finished_if_its_report_names_its_last_checkpoint_whatever_the_clock_says(tmp_path, ahead):
+    folder = save(tmp_path / "checkpoints", 1, 2)
+    report = report_of(folder, checkpoints.mark_of(folder), ahead)
+    assert not checkpoints.are_unfinished(folder, report)
+    checkpoints.save(folder, checkpoint_of(1, other=np.ones(3)), alone=True)  # the next run, which is killed
+    assert checkpoints.are_unfinished(folder, report)
+
+
+@pytest.mark.parametrize(("ahead", "expected"), [(-100, True), (100, False)])
+def test_the_report_of_an_earlier_version_has_only_its_time(tmp_path, ahead, expected):
+    folder = save(tmp_path / "checkpoints", 1)
+    assert checkpoints.are_unfinished(folder, report_of(folder, "", ahead)) == expected
+
+
+def test_epochs_are_ordered_by_number(tmp_path):
+    for epoch in (99_999, 100_000, 100_001):
+        checkpoints.save(tmp_path, checkpoint_of(epoch))
+    (tmp_path / "epoch-new.npz").touch()
+    assert [path.name for path in checkpoints.files(tmp_path)] == ["epoch-100000.npz", "epoch-100001.npz"]
 
 
 def test_an_error_says_that_all_checkpoints_are_damaged(tmp_path):

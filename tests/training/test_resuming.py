@@ -304,6 +304,59 @@ def test_a_resume_with_more_epochs_equals_one_long_run(worker, tmp_path):
         np.testing.assert_array_equal(longer[name], array, err_msg=name, strict=True)
 
 
+# {name of an array in a checkpoint: a change of it}, each of which a run cannot have written
+TAMPERED = {
+    "generators/torch": [lambda array: array[:100], lambda array: array.astype("float32"), np.zeros_like],
+    "history/loss": [lambda array: array[:1], lambda array: array.reshape(1, -1), lambda array: array * np.nan],
+    "history/val_accuracy": [lambda array: None],
+    "history/more": [lambda array: np.zeros(7)],
+    "batches/loss": [lambda array: array[:-1], lambda array: None],
+    "layers/dense1/0": [lambda array: array[:1], lambda array: array * np.inf, lambda array: array.astype("S9")],
+    "layers/other/0": [lambda array: np.zeros(3)],
+    "best/dense1/0": [lambda array: array.T, lambda array: None],
+    "optimizer/iteration": [lambda array: array[None]],
+}
+
+
+@pytest.mark.parametrize(("name", "change"), [(name, change) for name in TAMPERED for change in TAMPERED[name]])
+def test_a_tampered_checkpoint_is_damaged_and_the_one_before_it_is_taken(workers, tmp_path, name, change):
+    place = tmp_path / "a/checkpoints"
+    workers["torch"](train_few, STUCK, tmp_path / "a.keras", 2)
+    last = checkpoints.read(place / "epoch-00002.npz")
+    names = {re.sub("^optimizer/[^/]+", "optimizer", each): each for each in last.arrays}
+    name = names.get(name, name)
+    arrays = last.arrays | {name: change(last.arrays.get(name))}
+    checkpoints.save(place, dataclasses.replace(last, arrays={k: v for k, v in arrays.items() if v is not None}))
+    (run, failure), told = workers["torch"](train_and_listen, STUCK, tmp_path / "a.keras", 0, True)
+    assert failure is None
+    assert run["epochs"] == 4
+    assert "epoch-00002.npz is damaged (" in told
+
+
+def train_with_threads(threads, *arguments):
+    """train_and_listen with another number of threads; and the number afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return *train_and_listen(*arguments), torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_resume_takes_up_the_number_of_threads(workers, tmp_path):
+    recipe = recipes.changed(FULL, epochs=2, patience=0)
+    for name, threads, stop, resume in (("a", 2, 0, False), ("b", 2, 1, False), ("b", 1, 0, True)):
+        _, told, after = workers["torch"](train_with_threads, threads, recipe, tmp_path / f"{name}.keras", stop, resume)
+        assert after == threads
+    assert "computing with 2 threads as before, instead of 1: the result depends on their number" in told
+    whole, resumed = (state_of(tmp_path / name, 2) for name in "ab")
+    for name, array in whole.items():
+        np.testing.assert_array_equal(resumed[name], array, err_msg=name, strict=True)
+    assert checkpoints.read(tmp_path / "b/checkpoints/epoch-00002.npz").threads == 2
+
+
 @pytest.mark.parametrize(("changes", "kind", "words"), [
     ({"epochs": 1}, "ValueError", "2 epochs are in {place} already, more than 1"),
     ({"learning_rate": 0.1}, "BadInputError", "was made with learning_rate 1e-12, not 0.1; resume with the same"),
