@@ -346,7 +346,7 @@ def train_with_threads(threads, *arguments):
 
 
 def test_a_resume_takes_up_the_number_of_threads(workers, tmp_path):
-    recipe = recipes.changed(FULL, epochs=2, patience=0)
+    recipe = recipes.with_changes(FULL, epochs=2, patience=0)
     for name, threads, stop, resume in (("a", 2, 0, False), ("b", 2, 1, False), ("b", 1, 0, True)):
         _, told, after = workers["torch"](train_with_threads, threads, recipe, tmp_path / f"{name}.keras", stop, resume)
         assert after == threads
