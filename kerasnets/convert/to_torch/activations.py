@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-
 from keras import activations, layers
 
 from kerasnets.convert.to_torch.names import literal

@@ -1,5 +1,6 @@
 """Blocks of one structure become one class; numbers in which they differ become arguments of its `__init__`."""
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,13 +9,14 @@ import numpy as np
 
 from kerasnets.convert.to_torch.convolutions import DEFAULTS, ORDER
 from kerasnets.convert.to_torch.names import class_name, identifier, literal, numbered_last, readable, unique
-from kerasnets.convert.to_torch.program import Block, Leaf, Step, Value
+from kerasnets.convert.to_torch.program import Block, Chain, Leaf, Step, Value
 
 CHANNELS = ("in_channels", "out_channels", "in_features", "out_features", "num_features", "num_channels", "channels",
             "groups", "normalized_shape")  # fmt: skip
 POSITIONAL = {"in_channels", "out_channels", "in_features", "out_features", "num_features", "num_groups",
               "num_channels", "normalized_shape", "num_embeddings", "embedding_dim", "p", "num_parameters",
               "channels"}  # fmt: skip
+OUTS = ("out_channels", "out_features")
 Slot = tuple[int, str]  # the number of a step, and the name of an argument
 
 
@@ -53,6 +55,8 @@ def kind_of(step: Step) -> Hashable:
     module = step.module
     if isinstance(module, Block):
         return signature(module)
+    if isinstance(module, Chain):
+        return tuple(map(signature, module.blocks))
     if module is None:
         return None
     fixed = tuple((name, value) for name, value in sorted(module.args.items()) if not is_number(value))
@@ -84,15 +88,16 @@ def common_prefix(names: list[str]) -> list[str]:
 def name_modules(block: Block) -> dict[int, str]:
     """Return the attribute of each module of a block by its id, without what all their names have in common."""
     modules = {id(step.module): step.module for step in block.steps if step.module is not None}
-    own = block.layer.split("_")
     names: dict[int, str] = {}
     for key, module in modules.items():
         words = module.layer.split("_")
-        shorter = words[len(own) :] if words[: len(own)] == own and len(words) > len(own) else words
-        text = "_".join(shorter)
+        shorter = words[len(common_prefix([block.layer, module.layer])) :] or words[-1:]
+        text = "_".join(shorter) or "layer"
         if shorter != words and text[0].isdigit():
             prefix = "conv" if isinstance(module, Leaf) and "Conv" in module.kind else "layer"
             text = numbered_last(text).replace("layer_", f"{prefix}_")
+        if text[0].isdigit() and isinstance(module, Block):
+            text = f"{block_class_name(module).lower()}_{text}"
         names[key] = unique(identifier(readable(text)), names.values())
     return names
 
@@ -116,18 +121,29 @@ def fill(block_class: BlockClass) -> None:
         if key not in known:
             known[key] = related(values, slot[1], block_class.parameters) or parameter(block_class, slot, values)
         block_class.places[slot] = known[key]
+    parameters = sorted(block_class.parameters.items(), key=lambda item: not is_channels(item[0]))
+    block_class.parameters = dict(parameters)
+    if "out_channels" not in block_class.parameters:  # as many go in as come out
+        renamed = {"in_channels": "channels"}
+        block_class.parameters = {renamed.get(name, name): v for name, v in block_class.parameters.items()}
+        places = {slot: re.sub(r"\bin_channels\b", "channels", text) for slot, text in block_class.places.items()}
+        block_class.places = places
+
+
+def is_channels(parameter: str) -> bool:
+    return parameter.endswith("channels") or parameter.startswith("out_")
 
 
 def slots(blocks: list[Block]) -> dict[Slot, list[Any]]:
     """Return the arguments of the leaves of blocks of one structure: the value in each block."""
     found: dict[Slot, list[Any]] = {}
     for i, steps in enumerate(zip(*(block.steps for block in blocks), strict=True)):
-        modules = [step.module for step in steps]
-        if not isinstance(modules[0], Leaf):
+        modules = [step.module for step in steps if isinstance(step.module, Leaf)]
+        if not modules:
             continue
-        given = {name for module in modules for name in module.args}  # type: ignore[union-attr]
+        given = {name for module in modules for name in module.args}
         for name in sorted(given, key=lambda name: ORDER.index(name) if name in ORDER else -1):
-            found[i, name] = [module.args.get(name, DEFAULTS.get(name)) for module in modules]  # type: ignore[union-attr]
+            found[i, name] = [module.args.get(name, DEFAULTS.get(name)) for module in modules]
     return found
 
 
@@ -140,7 +156,7 @@ def related(values: list[Any], name: str, parameters: dict[str, list[Any]]) -> s
             continue
         if name == "padding" and other.endswith("kernel_size") and values == [number // 2 for number in numbers]:
             return f"{other} // 2"
-        if name not in CHANNELS or "channels" not in other:
+        if name not in CHANNELS or not is_channels(other):
             continue
         times = values[0] // numbers[0]
         if times > 1 and values == [times * number for number in numbers]:
@@ -158,7 +174,8 @@ def parameter(block_class: BlockClass, slot: Slot, values: list[Any]) -> str:
     if name in ("in_channels", "in_features", "num_features", "normalized_shape"):
         text = "in_channels"
     elif name in CHANNELS:
-        text = "out_channels" if is_last(block_class, step, values) else f"{attribute}_channels"
+        text = f"out_{attribute[5:]}" if re.match(r"conv_\d", attribute) else f"{attribute}_channels"
+        text = "out_channels" if is_last(block_class, step, values) else text
     else:
         text = name
     text = text if text not in taken else f"{attribute}_{name}"
@@ -196,10 +213,19 @@ def block_class_name(block: Block) -> str:
     last = block.steps[-1]
     if last.enclosed or last.encloses:
         last = next((step for step in block.steps if step.outputs[0] in last.inputs), last)
-    grouped = any(isinstance(s.module, Leaf) and s.module.args.get("groups", 1) != 1 for s in block.steps)
     if last.expression.startswith("torch.cat"):
         return "DenseLayer" if block.inputs[0] in last.inputs else "Inception"
     if " + " in last.expression and len(last.inputs) > 1:
         direct = block.inputs[0] in last.inputs
-        return ("InvertedResidual" if grouped else "ResidualBlock") if direct else "ProjectionBlock"
-    return class_name("_".join(word for word in block.layer.split("_") if not word.isdigit()).rstrip("0123456789"), "Block")
+        return ("InvertedResidual" if widens(block) else "ResidualBlock") if direct else "ProjectionBlock"
+    if " * " in last.expression and block.inputs[0] in last.inputs:
+        return "SqueezeExcite"
+    words = [word for word in block.layer.split("_") if not word.isdigit()]
+    return class_name("_".join(words).rstrip("0123456789"), "Block")
+
+
+def widens(block: Block) -> bool:
+    """Whether a block has more channels inside than at its ends, and a convolution by depth."""
+    arguments = [step.module.args for step in block.steps if isinstance(step.module, Leaf)]
+    wider = [a for a in arguments for out in OUTS if a.get(out, 0) > a.get(out.replace("out", "in"), 0)]
+    return bool(wider) and any(a.get("groups", 1) != 1 for a in arguments)

@@ -70,7 +70,7 @@ def transposed(t: Translator, layer: Any, x: Value) -> Value:
     args |= {"output_padding": once(more)}
     bias = layer.bias if layer.use_bias else None
     weights = {"weight": kernel} | ({} if bias is None else {"bias": array(bias)})
-    args |= {"bias": True if layer.use_bias else False}
+    args |= {"bias": bool(layer.use_bias)}
     x = t.call(f"nn.ConvTranspose{len(sizes)}d", [x], ordered(args), weights, shape=t.shape)
     if not even:  # Keras takes the odd pixel off the end
         cuts = ", ".join(f"{crop // 2}:{crop // 2 - crop or None}".replace("None", "") for crop in crops)
@@ -139,7 +139,7 @@ def pad_same(t: Translator, x: Value, sizes: Sequence[int], strides: Sequence[in
         reach = tuple((size - 1) * rate + 1 for size, rate in zip(sizes, dilation, strict=True))
         shape = tuple(None if i in x.order[2:] else size for i, size in enumerate(x.shape))
         text = f"pad_same({{0}}, {literal(reach)}, {literal(tuple(strides))})"
-        return t.apply(text, [x], shape=shape, enclosed=True), 0
+        return t.apply(text, [x], shape=shape), 0
     if all(before == after for before, after in pads):
         return x, once(tuple(before for before, _ in pads))
     return pad(t, x, pads), 0
@@ -155,7 +155,7 @@ def pad(t: Translator, x: Value, pads: Pads, value: float = 0) -> Value:
         size if size is None or i not in by_axis else size + sum(by_axis[i]) for i, size in enumerate(x.shape)
     )
     more = f", value={literal(value)}" if value else ""
-    return t.apply(f"F.pad({{0}}, {literal(amounts)}{more})", [x], shape=shape, enclosed=True)
+    return t.apply(f"F.pad({{0}}, {literal(amounts)}{more})", [x], shape=shape)
 
 
 LAYERS: dict[type, Callable[..., Value]] = {

@@ -34,7 +34,7 @@ def stochastic_depth(t: Translator, layer: Any, x: Value) -> Value:
 
 
 def called(t: Translator, kind: str, rate: float, x: Value) -> Value:
-    return t.call(kind, [x], {"p": float(rate)}, encloses=True)
+    return t.call(kind, [x], {"p": float(f"{float(rate):.12g}")}, encloses=True)
 
 
 def nothing(t: Translator, layer: Any, x: Value) -> Value:

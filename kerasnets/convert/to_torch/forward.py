@@ -36,7 +36,7 @@ class Forward:
             self.uses.update({id(value) for value in step.inputs})
         self.uses.update({id(value) for value in block.outputs})
         self.names = {id(value): name for value, name in zip(block.inputs, inputs, strict=True)}
-        self.inner: dict[int, tuple[str, int, Step, tuple[str, ...]]] = {}  # text, depth: to be put into the next call
+        self.inner: dict[int, tuple[str, int, Step]] = {}  # text, depth: to be put into the next call
         self.many = most_alive(block) > 3
         self.written: list[tuple[str, str]] = []  # (names, expression)
 
@@ -56,7 +56,7 @@ class Forward:
     def write(self, step: Step, following: Step | None) -> None:
         text, depth = self.text(step)
         if self.goes_inside(step, following, depth) and len(text) + INDENT + 24 < WIDTH:
-            self.inner[id(step.outputs[0])] = text, depth, step, tuple(self.taken(step))
+            self.inner[id(step.outputs[0])] = text, depth, step
             return
         self.assign(step, text)
 
@@ -67,7 +67,7 @@ class Forward:
         if depth and len(text) + INDENT + len("branch1 = ") > WIDTH:
             for value in step.inputs:
                 if id(value) in self.inner:
-                    inner, _, before, _ = self.inner.pop(id(value))
+                    inner, _, before = self.inner.pop(id(value))
                     self.assign(before, inner)
             return self.expression(step), 0
         return text, depth + 1
@@ -79,23 +79,17 @@ class Forward:
         return step.expression.format(*inputs)
 
     def goes_inside(self, step: Step, following: Step | None, depth: int) -> bool:
-        if following is None or len(step.outputs) > 1 or depth >= DEEPEST or len(following.inputs) > 1:
+        """Whether the next step is the only one that takes the value, and encloses it."""
+        if following is None or len(step.outputs) > 1 or depth >= DEEPEST:
             return False
         [value] = step.outputs
-        is_next = self.uses[id(value)] == 1 and following.inputs == [value]
-        repeated = following.expression.count("{0}") > 1
-        return is_next and not repeated and (following.encloses or (step.enclosed and bool(following.module)))
-
-    def taken(self, step: Step) -> list[str]:
-        """Return the names that the expression of a step holds."""
-        names: list[str] = []
-        for value in step.inputs:
-            names += self.inner[id(value)][3] if id(value) in self.inner else [self.names[id(value)]]
-        return names
+        if self.uses[id(value)] != 1 or value not in following.inputs or following.expression.count("{0}") > 1:
+            return False
+        return (following.encloses and len(following.inputs) == 1) or step.enclosed
 
     def assign(self, step: Step, text: str) -> None:
         held = self.sources(step)
-        self.uses.subtract({id(value) for value in held})
+        self.uses.subtract(id(value) for value in held)
         alive = {self.names[key] for key, count in self.uses.items() if count > 0 and key in self.names}
         names = []
         for value in step.outputs:
@@ -109,20 +103,18 @@ class Forward:
     def sources(self, step: Step) -> list[Value]:
         """Return the values with names that the expression of a step takes, those of inner calls among them."""
         values: list[Value] = []
-        for value in step.inputs:
-            if id(value) in self.inner:
-                values += self.sources(self.inner.pop(id(value))[2])
-            else:
-                values.append(value)
+        for value in {id(value): value for value in step.inputs}.values():
+            values += self.sources(self.inner.pop(id(value))[2]) if id(value) in self.inner else [value]
         return values
 
     def name_for(self, taken: list[str], alive: set[str]) -> str:
-        if len(taken) == 1 and taken[0] not in alive:
+        is_branch = self.many and len(taken) == 1 and any(name.startswith("branch") for name in alive)
+        if len(taken) == 1 and taken[0] not in alive and not (is_branch and taken[0] == "x"):
             return taken[0]
-        if "x" not in alive:
+        if "x" not in alive and not is_branch:
             return "x"
         free = [name for name in taken if name not in alive]
-        if free:
+        if free and not is_branch:
             return free[0]
         if not self.many:
             for name in FEW:

@@ -15,7 +15,8 @@ HELPERS = {
     def __init__(self, scale, offset, trailing_axes):
         super().__init__()
         shape = (-1,) + (1,) * trailing_axes
-        scale, offset = torch.tensor(scale).view(shape), torch.tensor(offset).view(shape)
+        scale = torch.tensor(scale).view(shape)
+        offset = torch.tensor(offset).view(shape)
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("offset", offset, persistent=False)
 

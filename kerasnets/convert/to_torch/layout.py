@@ -6,13 +6,10 @@ WIDTH = 88
 def fit(text: str, indent: int) -> list[str]:
     """Return a statement as lines: the arguments of its last call on lines of their own, if it is too long."""
     line = " " * indent + text
-    if len(line) <= WIDTH or not text.rstrip(",").endswith(")"):
+    if len(line) <= WIDTH or not text.rstrip(",:").endswith(")"):
         return [line]
-    comma = "," if text.endswith(",") else ""
-    head, arguments = split(text.rstrip(","))
-    if not head.strip() or not arguments:
-        inner = [" " * (indent + 4) + argument + "," for argument in arguments]
-        return [" " * indent + head + "(", *inner, " " * indent + ")" + comma]
+    comma = text[-1] if text[-1] in ",:" else ""
+    head, arguments = split(text.rstrip(",:"))
     joined = " " * (indent + 4) + ", ".join(arguments)
     if len(joined) <= WIDTH:
         return [" " * indent + head + "(", joined, " " * indent + ")" + comma]

@@ -1,12 +1,16 @@
 """The module of a Keras model, made from its own text, and compared with the model before it is returned."""
 
-import linecache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
-from kerasnets.convert.to_torch import head, proof
+from kerasnets.convert.to_torch import proof
+from kerasnets.convert.to_torch.blocks import with_blocks
+from kerasnets.convert.to_torch.head import head
+from kerasnets.convert.to_torch.instances import instance
 from kerasnets.convert.to_torch.source import Source
 from kerasnets.convert.to_torch.translate import translate
 from kerasnets.convert.weight_files import import_torch
@@ -15,28 +19,57 @@ if TYPE_CHECKING:
     import torch
 
 
+@dataclass(frozen=True)
+class Translation:
+    """A Keras model in PyTorch: its module, the text of its class, and its weights by their names in the module."""
+
+    module: "torch.nn.Module"
+    text: str
+    weights: dict[str, np.ndarray]
+
+
 def to_torch(model: keras.Model) -> "torch.nn.Module":
-    """Return a Keras model as a module of plain PyTorch, in inference mode; `module.source` is its text.
+    """Return a Keras model as a module of plain PyTorch, with equal weights, proven to give equal outputs.
+
+    The module is made from a text that a person could have written, which needs neither Keras nor kerasnets:
+    `module.source`. Its layers have Keras' names; parts that repeat are classes. Pictures go in as PyTorch has them,
+    float32 (n, channels, height, width), in the range that the Keras model takes; other inputs keep their axes. In
+    training mode, dropout and batch norm train as in Keras (the running variance of PyTorch alone is unbiased).
+
+    Args:
+        model: A model with a graph, functional or Sequential, on any backend. Sizes of pictures that it leaves open are
+            taken for 64 in the proof.
+
+    Returns:
+        The module in inference mode.
+
+    Raises:
+        BadInputError: A layer has no translation, which the message names; or an output differs by more than 2e-5 of
+            its scale.
+        ValueError: `model` is no keras.Model with a graph.
+        ImportError: PyTorch is not installed.
+
+    Example:
+        >>> module = kerasnets.to_torch(kerasnets.build("lenet5"))
+        >>> module.c1
+        Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))
+        >>> module(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+        >>> print(module.source[:5])
+        \"\"\"LeN
     """
-    torch = import_torch("a module")
+    return translated(model).module
+
+
+def translated(model: keras.Model, weights_file: str = "", class_names: Sequence[str] = ()) -> Translation:
+    """Return the module of a Keras model with its text, which names the file of weights and the classes."""
+    import_torch("a module of PyTorch")
     if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
         raise ValueError(f"a keras.Model from inputs to outputs is translated, not {model!r:.60}")
     network = translate(model)
-    source = Source(network)
-    text = source.text(head.head(model, network, source.name))
-    module = run(text, source.name)
-    weights = {name: torch.from_numpy(np.array(array)) for name, array in source.weights.items()}
-    module.load_state_dict(weights)
-    module.eval()
+    source = Source(with_blocks(network))
+    text = source.text(head(model, network, source.name, weights_file), class_names)
+    module = instance(text, source.name, source.weights)
     proof.check(model, module, network)
     module.source = text
-    return module
-
-
-def run(text: str, name: str) -> Any:
-    """Return an instance of the class `name` of a text, whose lines tracebacks can show."""
-    filename = f"<{name} by kerasnets.to_torch {id(text)}>"
-    linecache.cache[filename] = len(text), None, text.splitlines(keepends=True), filename
-    namespace: dict[str, Any] = {"__name__": f"kerasnets_{name}"}
-    exec(compile(text, filename, "exec"), namespace)
-    return namespace[name]()
+    return Translation(module, text, source.weights)

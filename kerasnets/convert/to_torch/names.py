@@ -17,6 +17,9 @@ SHORT = {"batch_normalization": "norm", "layer_normalization": "norm", "group_no
          "depthwise_conv2d": "depthwise", "separable_conv2d": "separable", "p_re_lu": "prelu", "conv2d": "conv",
          "conv1d": "conv", "conv3d": "conv"}  # fmt: skip
 
+SPELLINGS = ("AlexNet", "ConvNeXt", "DenseNet", "EfficientNet", "GoogLeNet", "InceptionResNet", "LeNet", "MobileNet",
+             "NASNet", "NiN", "ResNet", "VGG")  # fmt: skip
+
 
 def identifier(name: str) -> str:
     """Return a name of Python's of letters a-z, digits and "_" for any name of a layer.
@@ -37,18 +40,25 @@ def numbered_last(text: str) -> str:
 
 
 def class_name(name: str, default: str = "Network") -> str:
-    """Return a class's name for a model's: "mobilenetv2_1.00_224" -> "Mobilenetv2_1_00_224".
+    """Return a class's name for a model's or a layer's.
 
     >>> class_name("lenet5"), class_name("resnet_cifar_wide"), class_name("3 'x'")
     ('LeNet5', 'ResNetCifarWide', 'Network3X')
     """
-    words = re.findall(r"[a-z]+|[A-Z][a-z]*|\d+", re.sub(r"net(?=\d|_|$)", "Net", name[:60]), flags=re.ASCII)
-    text = "".join(
-        f"_{word}" if word[0].isdigit() and i and words[i - 1][0].isdigit() else word[0].upper() + word[1:]
-        for i, word in enumerate(words)
-    )
+    words = re.findall(r"[a-z]+|[A-Z]+[a-z]*|\d+", spelt(name[:60]), flags=re.ASCII)
+    text = ""
+    for word in words:
+        text += f"_{word}" if word[0].isdigit() and text[-1:].isdigit() else word[0].upper() + word[1:]
     text = text if text and text[0].isalpha() else default + text
-    return f"{text}_" if keyword.iskeyword(text) or text in ("F", "Path") else text
+    return f"{text}_" if keyword.iskeyword(text) or text in ("F", "None", "True", "False") else text
+
+
+def spelt(name: str) -> str:
+    """Return the name with the beginning that its authors gave the network: "resnet18" -> "ResNet18"."""
+    for authors in SPELLINGS:
+        if name.lower().startswith(authors.lower()):
+            return f"{authors}_{name[len(authors) :]}"
+    return name
 
 
 def unique(name: str, used: Container[str]) -> str:
@@ -80,6 +90,20 @@ def literal(value: Any) -> str:
         return repr(int(value))
     number = float(value)  # also of NumPy; an error for all else
     return repr(number) if math.isfinite(number) else f'float("{number}")'
+
+
+def number(value: float) -> str:
+    """Return a number as in a formula: 3 for 3.0, in parentheses if it is below zero."""
+    value = float(f"{float(value):.12g}")
+    text = str(int(value)) if value.is_integer() and abs(value) < 1e6 else literal(value)
+    return f"({text})" if value < 0 else text
+
+
+def quotient(scale: float) -> str:
+    """Return "{0} / 255" if the scale is 1 by a short number, else "{0} * scale"."""
+    inverse = round(2 / scale) / 2 if 0 < abs(scale) < 1 else 0
+    short = inverse and abs(1 / scale - inverse) < 1e-9 * abs(inverse)
+    return f"{{0}} / {number(inverse)}" if short else f"{{0}} * {number(scale)}"
 
 
 def quoted(text: str) -> str:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerasnets.convert.to_torch.names import literal
+from kerasnets.convert.to_torch.names import number, quotient
 from kerasnets.convert.to_torch.program import Value, array, channels_first, identity
 from kerasnets.convert.to_torch.translate import Translator
 
@@ -75,18 +75,12 @@ def rescaling(t: Translator, layer: layers.Rescaling, x: Value) -> Value:
     if scale.size == offset.size == 1:
         scale, offset = scale.item(), offset.item()
         if scale == offset == 0:
-            return t.apply("torch.zeros_like({0})", [x], non_negative=True)
+            return t.apply("torch.zeros_like({0})", [x], enclosed=True, non_negative=True)
         text = "{0}" if scale == 1 else quotient(scale)
-        text += f" {'-' if offset < 0 else '+'} {literal(abs(offset))}" if offset else ""
+        text += f" {'-' if offset < 0 else '+'} {number(abs(offset))}" if offset else ""
         return x if text == "{0}" else t.apply(text, [x])
-    channels = x.shape[-1]
+    channels = int(x.shape[-1] or 1)
     return affine(t, x, np.broadcast_to(scale, channels), np.broadcast_to(offset, channels))
-
-
-def quotient(scale: float) -> str:
-    """ "{0} / 255" if the scale is that of a whole number, else "{0} * scale"."""
-    whole = round(1 / scale) if abs(scale) < 1 else 0
-    return f"{{0}} / {whole}" if whole > 1 and abs(1 / scale - whole) < 1e-9 * whole else f"{{0}} * {literal(scale)}"
 
 
 def normalization(t: Translator, layer: layers.Normalization, x: Value) -> Value:
@@ -103,14 +97,16 @@ def normalization(t: Translator, layer: layers.Normalization, x: Value) -> Value
 def affine(t: Translator, x: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
     """x * scale + offset for each channel, the last axis in Keras."""
     x = t.plain(x) if x.rank < 3 else x
+    if (scale == 1).all() and (offset == 0).all():
+        return x
     trailing = x.rank - 1 - x.dim(-1)
     args = {"scale": tuple(map(short, scale)), "offset": tuple(map(short, offset)), "trailing_axes": trailing}
     return t.call("Affine", [x], args, encloses=True)
 
 
-def short(number: float) -> float:
+def short(value: float) -> float:
     """Return the shortest number that is the same in float32."""
-    return float(str(np.float32(number)))
+    return float(str(np.float32(value))) + 0.0  # no -0.0
 
 
 def layer_scale(t: Translator, layer: Any, x: Value) -> Value:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasnets.convert.to_torch import merges, pools, shapes
 from kerasnets.convert.to_torch.activations import express
-from kerasnets.convert.to_torch.names import literal
+from kerasnets.convert.to_torch.names import literal, number, quotient
 from kerasnets.convert.to_torch.program import Value
 from kerasnets.convert.to_torch.translate import Translator
 
@@ -42,8 +42,12 @@ def binary(expression: str) -> Translation:
         values = merges.aligned(t, values)
         rank = max(value.rank for value in values)
         place = iter(range(len(values)))
-        texts = [f"{{{next(place)}}}" if isinstance(operand, Value) else number(operand) for operand in (x1, x2)]
+        texts = [
+            f"{{{next(place)}}}" if isinstance(operand, Value) else number(scalar(operand)) for operand in (x1, x2)
+        ]
         text = expression
+        if constants and text == "{} * {}":
+            return t.apply(quotient(scalar(constants[0])), values)
         if constants and text.startswith("torch."):
             text = "torch.clamp({}, min={})" if "maximum" in text else "torch.clamp({}, max={})"
             texts.sort(key=lambda part: not part.startswith("{"))
@@ -56,10 +60,8 @@ def binary(expression: str) -> Translation:
     return translate
 
 
-def number(constant: Any) -> str:
-    value = float(np.asarray(constant if np.isscalar(constant) else keras.ops.convert_to_numpy(constant)).item())
-    text = literal(int(value) if value.is_integer() and abs(value) < 1e6 else value)
-    return f"({text})" if value < 0 else text
+def scalar(constant: Any) -> float:
+    return float(np.asarray(constant if np.isscalar(constant) else keras.ops.convert_to_numpy(constant)).item())
 
 
 def reduction(method: str) -> Translation:

@@ -53,30 +53,43 @@ class Block:
 
 
 @dataclass(eq=False)
+class Chain:
+    """Blocks one after the other: an nn.Sequential."""
+
+    layer: str
+    blocks: list[Block]
+
+
+@dataclass(eq=False)
 class Step:
     """A call of a module, or an expression of a function: "F.relu({0})", with the inputs in the braces."""
 
     layer: str
     inputs: list[Value]
     outputs: list[Value]
-    module: "Leaf | Block | None" = None
+    module: Leaf | Block | Chain | None = None
     expression: str = ""
     encloses: bool = False  # whether its input is readable inside its parentheses: an activation, a norm
-    enclosed: bool = False  # whether it is readable inside the parentheses of any call: a padding
+    enclosed: bool = False  # whether it is readable inside the parentheses of any call: zeros
     frozen: bool = False  # whether it is in inference mode even in training
 
     @property
     def has_weights(self) -> bool:
-        return isinstance(self.module, Block) or (self.module is not None and bool(self.module.weights))
+        return self.module is not None and (not isinstance(self.module, Leaf) or bool(self.module.weights))
 
 
 def leaves(block: Block) -> Iterator[Leaf]:
     """Every leaf of a block and of the blocks in it, in the order of its steps; one that is called twice, twice."""
     for step in block.steps:
-        if isinstance(step.module, Block):
-            yield from leaves(step.module)
-        elif step.module:
+        if isinstance(step.module, Leaf):
             yield step.module
+        elif step.module:
+            for inner in inner_blocks(step.module):
+                yield from leaves(inner)
+
+
+def inner_blocks(module: Block | Chain) -> list[Block]:
+    return module.blocks if isinstance(module, Chain) else [module]
 
 
 def identity(rank: int) -> Order:

@@ -1,22 +1,22 @@
 """The text of a translated network: one file of plain PyTorch."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from kerasnets.convert.to_torch.classes import (
     BlockClass,
     arguments_text,
     block_class_name,
-    common_prefix,
     fill,
+    is_channels,
     signature,
 )
 from kerasnets.convert.to_torch.forward import forward_lines
 from kerasnets.convert.to_torch.helpers import HELPERS
 from kerasnets.convert.to_torch.layout import fit
-from kerasnets.convert.to_torch.names import class_name, identifier, literal, unique
-from kerasnets.convert.to_torch.program import Block, Leaf, leaves
+from kerasnets.convert.to_torch.names import class_name, identifier, literal, quoted, unique
+from kerasnets.convert.to_torch.program import Block, Chain, Leaf, inner_blocks, leaves
 
 USED_NAMES = ("torch", "nn", "F", "x", *HELPERS)
 
@@ -38,8 +38,9 @@ class Source:
 
     def collect(self, block: Block, is_network: bool = False) -> None:
         for step in block.steps:
-            if isinstance(step.module, Block):
-                self.collect(step.module)
+            if isinstance(step.module, (Block, Chain)):
+                for inner in inner_blocks(step.module):
+                    self.collect(inner)
         key = signature(block)
         if key not in self.classes:
             wanted = class_name(block.layer) if is_network else block_class_name(block)
@@ -58,22 +59,27 @@ class Source:
             path = f"{prefix}{names[key]}."
             if isinstance(module, Block):
                 yield from self.named_weights(module, path)
+            elif isinstance(module, Chain):
+                for i, inner in enumerate(module.blocks):
+                    yield from self.named_weights(inner, f"{path}{i}.")
             else:
                 yield from ((f"{path}{part}", array) for part, array in module.weights.items())
 
     # ---- text ----
 
-    def text(self, head: str) -> str:
+    def text(self, head: str, class_names: Sequence[str] = ()) -> str:
         """Return the whole file; `head` is the content of its docstring."""
         classes = [self.class_text(block_class) for block_class in self.classes.values()]
         body = "\n\n\n".join(classes)
         kinds = {leaf.kind for leaf in leaves(self.network)}
         helpers = [text for name, text in HELPERS.items() if name in kinds or f"{name}(" in body]
+        names = fit(f"CLASSES = ({', '.join(map(quoted, class_names))})", 0) if len(class_names) > 1 else []
         parts = "\n\n\n".join([*(text.rstrip() for text in helpers), body])
         imports = ["import torch"] if re.search(r"\btorch\.", parts) else []
         imports += ["import torch.nn.functional as F"] if re.search(r"\bF\.", parts) else []
         imports += ["from torch import nn"]
-        return f'"""{head}"""\n\n' + "\n".join(imports) + f"\n\n\n{parts}\n"
+        top = "\n".join([*imports, *(["", *names] if names else [])])
+        return f'"""{head}"""\n\n{top}\n\n\n{parts}\n'
 
     def class_text(self, block_class: BlockClass) -> str:
         block = block_class.blocks[0]
@@ -94,16 +100,17 @@ class Source:
         frozen = list(dict.fromkeys(names[id(s.module)] for s in block.steps if s.frozen and s.module is not None))
         return "\n".join([*lines, *(train_lines(frozen) if frozen else [])])
 
-    def constructor(self, module: Leaf | Block, block_class: BlockClass, step: int) -> str:
+    def constructor(self, module: Leaf | Block | Chain, block_class: BlockClass, step: int) -> str:
         if isinstance(module, Leaf):
             places = {name: text for (i, name), text in block_class.places.items() if i == step}
             return f"{module.kind}({arguments_text(module.args, places)})"
+        if isinstance(module, Chain):
+            parts = ", ".join(self.constructor(block, block_class, step) for block in module.blocks)
+            return f"nn.Sequential({parts})"
         inner = self.class_of(module)
         index = inner.index(module)
         values = {name: values[index] for name, values in inner.parameters.items()}
-        texts = [
-            literal(value) if "channels" in name else f"{name}={literal(value)}" for name, value in values.items()
-        ]
+        texts = [literal(value) if is_channels(name) else f"{name}={literal(value)}" for name, value in values.items()]
         return f"{inner.name}({', '.join(texts)})"
 
 
@@ -135,6 +142,3 @@ def train_lines(frozen: list[str]) -> list[str]:
         *calls,
         "        return self",
     ]
-
-
-__all__ = ["Source", "common_prefix"]

@@ -58,8 +58,9 @@ class Translator:
         inputs = [self.input_value(tensor) for tensor in self.model.inputs]
         patterns = normalizations(self.nodes, self.uses)
         skipped = {id(node.operation) for pattern in patterns.values() for node in pattern.nodes}
-        for self.node in self.nodes:
-            if self.node.is_input:
+        for node in self.nodes:
+            self.node = node
+            if node.is_input:
                 continue
             if id(self.node.operation) in patterns:
                 outputs = [patterns[id(self.node.operation)].translate(self)]
@@ -76,21 +77,24 @@ class Translator:
     def input_value(self, tensor: keras.KerasTensor) -> Value:
         """Return a picture as PyTorch has it, (n, channels, height, width); of other inputs the axes stay."""
         rank = len(tensor.shape)
-        formats = {
-            layer.data_format
-            for layer in (node.operation for node in self.nodes)
-            if getattr(layer, "data_format", None) and getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
-        }
-        pictures = rank in (4, 5) and formats != {"channels_first"} or permuted_first(self.nodes, tensor)
-        sequences = rank == 3 and any(
-            len(getattr(node.operation, "kernel_size", getattr(node.operation, "pool_size", ()))) == 1
-            and getattr(node.operation, "data_format", "") == "channels_last"
-            for node in self.nodes
-        )
-        order = channels_first(rank) if pictures or sequences else identity(rank)
-        value = Value(tuple(tensor.shape), order, tensor=tensor)
+        value = Value(tuple(tensor.shape), self.usual_order(rank), tensor=tensor)
         self.values[id(tensor)] = value
         return value
+
+    def usual_order(self, rank: int) -> Order:
+        """Return the order of axes that PyTorch's users expect of an input or output."""
+        formats = [
+            (node.operation.data_format, len(windows(node.operation)))
+            for node in self.nodes
+            if windows(node.operation) and hasattr(node.operation, "data_format")
+        ]
+        if rank == 3:
+            return channels_first(3) if ("channels_last", 1) in formats else identity(3)
+        in_keras_too = formats and all(form == "channels_first" for form, _ in formats)
+        first_there = any(getattr(node.operation, "dims", None) == (3, 1, 2) for node in self.nodes)
+        if rank in (4, 5) and (not in_keras_too or first_there):
+            return channels_first(rank)
+        return identity(rank)
 
     def visit(self, node: Node) -> list[Value]:
         from kerasnets.convert.to_torch.layers import translation
@@ -127,7 +131,7 @@ class Translator:
             block = self.blocks[id(model)] = Translator(model, self.in_keras_order, self.blocks).block()
         taken = [self.arrange(value, inner.order) for value, inner in zip(inputs, block.inputs, strict=True)]
         outputs = [Value(value.shape, value.order) for value in block.outputs]
-        self.steps.append(Step(model.name, taken, outputs, module=block, frozen=is_frozen(self.node)))
+        self.steps.append(Step(model.name, taken, outputs, module=block))
         return outputs
 
     def unknown(self, text: str) -> BadInputError:
@@ -178,14 +182,11 @@ class Translator:
         if value.order == order:
             return value
         dims = ", ".join(str(value.order.index(axis)) for axis in order)
-        return self.apply(f"{{0}}.permute({dims})", [value], order=order, enclosed=True,
-                          non_negative=value.non_negative)  # fmt: skip
+        return self.apply(f"{{0}}.permute({dims})", [value], order=order, non_negative=value.non_negative)
 
     def usual(self, value: Value) -> Value:
         """Return an output as PyTorch's users expect it: maps (n, channels, height, width), all else as in Keras."""
-        if value.rank in (4, 5) and value.rows is None and value.order == channels_first(value.rank):
-            return value
-        return self.arrange(value, identity(value.rank))
+        return self.arrange(value, self.usual_order(value.rank) if value.rank in (4, 5) else identity(value.rank))
 
     def plain(self, value: Value) -> Value:
         """Return `value` with axes and columns as Keras has them."""
@@ -198,7 +199,11 @@ class Translator:
 
     def without_zeros(self, value: Value) -> tuple[Value, list[tuple[int, int]]] | None:
         """Return what a ZeroPadding that this layer alone uses has padded, and by how much: (before, after) an axis."""
-        if id(value) not in self.zero_pads or self.uses[id(value.tensor)] > 1 or self.calls[id(self.node.operation)] > 1:
+        if (
+            id(value) not in self.zero_pads
+            or self.uses[id(value.tensor)] > 1
+            or self.calls[id(self.node.operation)] > 1
+        ):
             return None
         source, _, pads = self.zero_pads[id(value)]
         return source, pads
@@ -210,16 +215,15 @@ class Translator:
         return self.calls[id(self.node.operation)] > 1
 
 
-def permuted_first(walk: Sequence[Node], tensor: keras.KerasTensor) -> bool:
-    """Whether the input goes through a Permute to (n, channels, height, width) alone."""
-    takers = [node.operation for node in walk if any(other is tensor for other in node.input_tensors)]
-    return bool(takers) and all(getattr(taker, "dims", None) == (3, 1, 2) for taker in takers)
+def windows(operation: Any) -> tuple[int, ...]:
+    """Return the window of a convolution or pooling, one number for each axis of a map; else ()."""
+    size = getattr(operation, "kernel_size", getattr(operation, "pool_size", ()))
+    return tuple(size) if isinstance(size, (tuple, list)) else (size,)
 
 
 def is_frozen(node: Node) -> bool:
-    """Whether the layer is in inference mode in training too: called so, or a batch norm that does not train."""
-    frozen_norm = isinstance(node.operation, keras.layers.BatchNormalization) and not node.operation.trainable
-    return node.kwargs.get("training") is False or frozen_norm
+    """Whether the layer is a batch norm that does not train: in Keras, that is in inference mode in training too."""
+    return isinstance(node.operation, keras.layers.BatchNormalization) and not node.operation.trainable
 
 
 def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
