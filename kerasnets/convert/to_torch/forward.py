@@ -1,10 +1,8 @@
 """The lines of a forward method: names for values, and calls inside of calls where that reads well."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import keras
 
 from kerasnets.convert.to_torch.layout import WIDTH, fit
 from kerasnets.convert.to_torch.names import quoted
@@ -41,12 +39,11 @@ class Forward:
         self.written: list[tuple[str, str]] = []  # (names, expression)
 
     def lines(self) -> list[str]:
-        for step, following in zip(self.block.steps, [*self.block.steps[1:], None], strict=True):
+        for step, following in zip(self.block.steps, [*self.block.steps[1:], None], strict=False):
             self.write(step, following)
         results = [self.names[id(value)] for value in self.block.outputs]
-        result = structured(self.block.structure, iter(results)) if len(results) > 1 else results[0]
-        if isinstance(self.block.structure, dict):
-            result = structured(self.block.structure, iter(results))
+        structure = self.block.structure
+        result = structured(structure, iter(results)) if isinstance(structure, dict) else ", ".join(results)
         if self.written and self.written[-1][0] == result:
             statements = [f"{names} = {text}" for names, text in self.written[:-1]] + [f"return {self.written[-1][1]}"]
         else:
@@ -139,12 +136,11 @@ def most_alive(block: Block) -> int:
     return most
 
 
-def structured(structure: Any, names: Any) -> str:
-    """Return the outputs as Keras gives them: a tuple, or a dict by its own keys."""
+def structured(structure: Any, names: Iterator[str]) -> str:
+    """Return the outputs as Keras gives them: a dict by its own keys, whose order in `names` is that of Keras."""
     if isinstance(structure, dict):
-        by_key = dict(zip(sorted(structure), [None] * len(structure), strict=True))
-        texts = {key: structured(structure[key], names) for key in by_key}
+        texts = {key: structured(structure[key], names) for key in sorted(structure)}
         return "{" + ", ".join(f"{quoted(str(key))}: {texts[key]}" for key in structure) + "}"
     if isinstance(structure, (list, tuple)):
-        return ", ".join(structured(part, names) for part in structure)
-    return next(names) if isinstance(structure, keras.KerasTensor) or structure is None else ""
+        return "(" + "".join(f"{structured(part, names)}, " for part in structure).rstrip() + ")"
+    return next(names)

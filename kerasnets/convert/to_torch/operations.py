@@ -106,7 +106,8 @@ def leaky_relu(t: Translator, operation: Any, x: Value, negative_slope: float = 
     return t.apply(f"F.leaky_relu({{0}}, {slope})", [x], encloses=True)
 
 
-def clip(t: Translator, operation: Any, x: Value, x_min: float, x_max: float) -> Value:
+def clip(t: Translator, operation: Any, x: Value, x_min: Any = None, x_max: Any = None) -> Value:
+    x_min, x_max = getattr(operation, "x_min", x_min), getattr(operation, "x_max", x_max)
     return t.apply(f"torch.clamp({{0}}, {literal(x_min)}, {literal(x_max)})", [x], encloses=True)
 
 

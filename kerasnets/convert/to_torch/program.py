@@ -22,6 +22,12 @@ class Value:
     tensor: keras.KerasTensor | None = None  # Keras' own, if it has one
     non_negative: bool = False  # as after a ReLU, so that padding by zero and by -inf are the same for a maximum
 
+    source: "Value | None" = None  # the same tensor of PyTorch, where Keras has turned its axes
+
+    @property
+    def root(self) -> "Value":
+        return self.source or self
+
     @property
     def rank(self) -> int:
         return len(self.shape)
@@ -50,6 +56,7 @@ class Block:
     outputs: list[Value]
     steps: list["Step"]
     structure: Any = None  # of the outputs as Keras has them: a tensor, a list or a dict
+    results: list[Value] = field(default_factory=list)  # the outputs with the order of their axes
 
 
 @dataclass(eq=False)

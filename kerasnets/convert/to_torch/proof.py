@@ -26,7 +26,7 @@ def check(model: keras.Model, module: Any, network: Block) -> None:
         BadInputError: They differ. The message names the first layer that does.
     """
     inputs = draw_inputs(model)
-    differences = compare(model.outputs, network.outputs, model, network, inputs, module)
+    differences = compare(model.outputs, network.results, model, network, inputs, module)
     before = before_the_end(model, network)
     if before and max(differences) <= MOST:
         part = up_to(network, before)
@@ -86,9 +86,12 @@ def draw_inputs(model: keras.Model) -> list[np.ndarray]:
 def compare(tensors: Sequence[Any], values: Sequence[Value], model: keras.Model, network: Block,
             inputs: list[np.ndarray], module: Any) -> list[float]:  # fmt: skip
     """Return the difference of each of some tensors of the model, as a share of its largest number."""
+    import torch
+
     keras_model = keras.Model(model.inputs, list(tensors))
-    expected = keras.tree.flatten(keras_model([keras.ops.convert_to_tensor(x) for x in inputs], training=False))
-    results = run(module, network, inputs)
+    with torch.no_grad():
+        expected = keras.tree.flatten(keras_model([keras.ops.convert_to_tensor(x) for x in inputs], training=False))
+        results = run(module, network, inputs)
     return [
         difference(in_keras_order(value, result), np.asarray(keras.ops.convert_to_numpy(reference)))
         for value, result, reference in zip(values, results, expected, strict=True)
@@ -96,15 +99,14 @@ def compare(tensors: Sequence[Any], values: Sequence[Value], model: keras.Model,
 
 
 def run(module: Any, network: Block, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return the outputs of the module in the order of the network's."""
+    """Return the outputs of the module in the order of the network's, without gradients."""
     import torch
 
     tensors = [
         torch.from_numpy(np.ascontiguousarray(x.transpose(value.order)))
         for value, x in zip(network.inputs, inputs, strict=True)
     ]
-    with torch.no_grad():
-        outputs = module(*tensors)
+    outputs = module(*tensors)
     return [output.numpy() for output in keras.tree.flatten(outputs)]
 
 

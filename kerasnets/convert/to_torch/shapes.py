@@ -77,7 +77,7 @@ def transposed(t: Translator, x: Value, dims: tuple[int, ...]) -> Value:
     if x.rows is not None:
         x = t.plain(x)
     shape = tuple(x.shape[axis] for axis in dims)
-    return Value(shape, tuple(dims.index(axis) for axis in x.order), non_negative=x.non_negative)
+    return Value(shape, tuple(dims.index(axis) for axis in x.order), non_negative=x.non_negative, source=x.root)
 
 
 def zero_padding(t: Translator, layer: Any, x: Value) -> Value:

@@ -69,10 +69,14 @@ class Translator:
             else:
                 outputs = self.visit(self.node)
             for tensor, value in zip(self.node.outputs, outputs, strict=True):
-                value.tensor = tensor
+                if value.tensor is None:
+                    value.tensor = tensor
+                else:  # a layer that changes nothing: the value is that of two tensors
+                    self.uses[id(value.tensor)] += self.uses[id(tensor)]
                 self.values[id(tensor)] = value
         results = [self.usual(self.values[id(tensor)]) for tensor in self.model.outputs]
-        return Block(self.model.name, inputs, results, self.steps, self.model.output)
+        outputs = [value.root for value in results]
+        return Block(self.model.name, inputs, outputs, self.steps, self.model.output, results)
 
     def input_value(self, tensor: keras.KerasTensor) -> Value:
         """Return a picture as PyTorch has it, (n, channels, height, width); of other inputs the axes stay."""
@@ -88,6 +92,8 @@ class Translator:
             for node in self.nodes
             if windows(node.operation) and hasattr(node.operation, "data_format")
         ]
+        norms = [layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        formats = formats or [("channels_first", 2) for layer in norms if layer.axis == 1]
         if rank == 3:
             return channels_first(3) if ("channels_last", 1) in formats else identity(3)
         in_keras_too = formats and all(form == "channels_first" for form, _ in formats)
@@ -130,8 +136,8 @@ class Translator:
         if block is None:
             block = self.blocks[id(model)] = Translator(model, self.in_keras_order, self.blocks).block()
         taken = [self.arrange(value, inner.order) for value, inner in zip(inputs, block.inputs, strict=True)]
-        outputs = [Value(value.shape, value.order) for value in block.outputs]
-        self.steps.append(Step(model.name, taken, outputs, module=block))
+        outputs = [Value(value.shape, value.order) for value in block.results]
+        self.steps.append(Step(model.name, [value.root for value in taken], outputs, module=block))
         return outputs
 
     def unknown(self, text: str) -> BadInputError:
@@ -157,7 +163,7 @@ class Translator:
         if value.rank == 2 and not mixes:
             value.rows, value.flattens = first.rows, first.flattens
         value.non_negative = properties.pop("non_negative", False)
-        step = Step(self.node.operation.name, list(inputs), [value], expression=expression, **properties)
+        step = Step(self.node.operation.name, [x.root for x in inputs], [value], expression=expression, **properties)
         self.steps.append(step)
         return value
 
@@ -186,7 +192,7 @@ class Translator:
 
     def usual(self, value: Value) -> Value:
         """Return an output as PyTorch's users expect it: maps (n, channels, height, width), all else as in Keras."""
-        return self.arrange(value, self.usual_order(value.rank) if value.rank in (4, 5) else identity(value.rank))
+        return self.arrange(value, self.usual_order(value.rank))
 
     def plain(self, value: Value) -> Value:
         """Return `value` with axes and columns as Keras has them."""
