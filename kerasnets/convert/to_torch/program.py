@@ -45,6 +45,12 @@ class Leaf:
     kind: str  # "nn.Conv2d"
     args: dict[str, Any] = field(default_factory=dict)  # by PyTorch's names; those in POSITIONAL are written first
     weights: dict[str, np.ndarray] = field(default_factory=dict)
+    suffix: str = ""  # of a layer of Keras' that is two of PyTorch's
+
+    @property
+    def of(self) -> str:
+        """The name of Keras' layer."""
+        return self.layer.removesuffix(self.suffix)
 
 
 @dataclass(eq=False)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+import numpy as np
+
 from kerasnets.convert.to_torch.classes import (
     BlockClass,
     arguments_text,
@@ -63,7 +65,7 @@ class Source:
                 for i, inner in enumerate(module.blocks):
                     yield from self.named_weights(inner, f"{path}{i}.")
             else:
-                yield from ((f"{path}{part}", array) for part, array in module.weights.items())
+                yield from ((f"{path}{part}", np.asarray(array, order="C")) for part, array in module.weights.items())
 
     # ---- text ----
 

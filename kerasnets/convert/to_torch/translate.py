@@ -172,7 +172,7 @@ class Translator:
              order: Order | None = None, encloses: bool = False, mixes: bool = False) -> Value:  # fmt: skip
         """Add a call of a module, such as "nn.Conv2d", with its arguments and weights by PyTorch's names."""
         layer = self.node.operation
-        leaf = Leaf(layer.name + suffix, kind, args or {}, weights or {})
+        leaf = Leaf(layer.name + suffix, kind, args or {}, weights or {}, suffix)
         before = self.leaves.setdefault((id(layer), suffix), leaf)
         if before is not leaf and (before.args != leaf.args or not equal(before.weights, leaf.weights)):
             raise self.unknown("layer {} is called in two ways, which has no translation to PyTorch")

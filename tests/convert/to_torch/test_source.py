@@ -211,7 +211,7 @@ def test_the_files_work_without_keras_and_kerasnets(workers, tmp_path):
     assert result.stdout == "b\n"
     assert np.abs(np.load(tmp_path / "y.npy") - expected).max() < 1e-5
     assert f"file={tmp_path / 'net.py'}" in line
-    assert "tensors=10 " in line
+    assert "tensors=14 " in line
     text = (tmp_path / "net.py").read_text()
     assert "Input: float32 (n, 1, 28, 28): (n, channels, height, width), pixels from 0 to 255." in text
     assert "Output: float32 (n, 10), probabilities of the classes." in text
