@@ -50,13 +50,14 @@ def to_torch(model: keras.Model) -> "torch.nn.Module":
         ImportError: PyTorch is not installed.
 
     Example:
+        >>> import torch
         >>> module = kerasnets.to_torch(kerasnets.build("lenet5"))
         >>> module.c1
         Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))
         >>> module(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
-        >>> print(module.source[:5])
-        \"\"\"LeN
+        >>> module.source.splitlines()[-1].strip()
+        'return self.logits(x)'
     """
     return translated(model).module
 
