@@ -1,14 +1,16 @@
-"""Turn PyTorch weights into a model file, or a model file into PyTorch weights.
+"""Turn PyTorch weights into a model file, or a model file into PyTorch weights or code.
 
     kerasnets convert mnist_cnn tutorial.pth --out models_saved/tutorial.keras
     kerasnets convert vgg16 --pretrained --out models_saved/vgg16.keras
     kerasnets convert resnet18 birds.safetensors --classes robin,wren --mean 0.5 --std 0.5 --out birds.h5
     kerasnets convert mnist_cnn-mnist --out mnist_cnn.pth
+    kerasnets convert mnist_cnn-mnist --out mnist_cnn.py
 
 FILE holds a state_dict (.pth, .pt, .safetensors), as torch.save(model.state_dict(), FILE) writes it; no code in it is
 run. Tensors are assigned to layers by name, otherwise by shape, and with --in-order by their order. If none of these
 decides, use kerasnets.load_torch_weights(network, module, example). A .pth needs KERAS_BACKEND=torch; the model file
-works on every backend. The last line on stdout is the result.
+works on every backend. A .py holds the network as a torch.nn.Module that needs neither Keras nor kerasnets, with its
+weights in a .safetensors beside it; it needs KERAS_BACKEND=torch too. The last line on stdout is the result.
 """
 
 import argparse
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL", help="a network (kerasnets list networks), or a model file or a shipped model by name"
     )
     add("weights", nargs="?", metavar="FILE", help=".pth, .pt or .safetensors, for a network")
-    add("--out", required=True, metavar="FILE", help=".keras or .h5; for a model file: .pth or .safetensors")
+    add("--out", required=True, metavar="FILE", help=".keras or .h5; for a model file: .pth, .safetensors or .py")
     text = "instead of FILE: torchvision's ImageNet weights, with their preprocessing and class names"
     add("--pretrained", nargs="?", const="DEFAULT", metavar="VERSION", help=text)
     add("--num-classes", type=int, help="of the module (default: the network's own)")
@@ -60,7 +62,9 @@ def run(args: argparse.Namespace) -> None:
         from kerasnets.convert import model_files
 
         if is_file:
-            result = model_files.make_weights_file(model, args.out)
+            is_module = Path(args.out).suffix == ".py"
+            make = model_files.make_module_file if is_module else model_files.make_weights_file
+            result = make(model, args.out)
         elif args.pretrained:
             result = model_files.make_pretrained_file(model, args.out, args.pretrained)
         else:

@@ -14,24 +14,24 @@ from kerasnets.graph import has_weights, producer
 
 # The names in PyTorch of a layer's weights, in Keras' order. A layer without bias has only the first.
 CONVOLUTION = ("weight", "bias")
-NORMALIZATION = ("weight", "bias", "running_mean", "running_var")
-
-
-def to_torch(layer: keras.Layer) -> dict[str, np.ndarray]:
-    """Return PyTorch's tensors of one layer, float32: {"weight": array, ...}."""
-    arrays = [np.asarray(keras.ops.convert_to_numpy(weight)) for weight in layer.weights]
-    return dict(zip(parts(layer), [transpose(layer, array, to="torch") for array in arrays], strict=True))
+NORMALIZATION = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 
 
 def to_keras(layer: keras.Layer, tensors: Mapping[str, ArrayLike]) -> list[np.ndarray]:
     """Return the weights of one layer in Keras' order and axes, from PyTorch's {"weight": array, ...}."""
-    return [transpose(layer, np.asarray(tensors[part]), to="keras") for part in parts(layer)]
+    return [transpose(layer, np.asarray(tensors[part])) for part in parts(layer)]
 
 
 def parts(layer: keras.Layer) -> tuple[str, ...]:
     """Return the names in PyTorch of a layer's weights, in Keras' order."""
-    names = NORMALIZATION if isinstance(layer, keras.layers.BatchNormalization) else CONVOLUTION
-    return names[: len(layer.weights)]
+    if isinstance(layer, keras.layers.BatchNormalization):  # which may lack a scale or a center
+        return tuple(NORMALIZATION[weight.name] for weight in layer.weights)
+    return CONVOLUTION[: len(layer.weights)]
 
 
 def shapes(layer: keras.Layer) -> dict[str, tuple[int, ...]]:
@@ -43,16 +43,13 @@ def shapes(layer: keras.Layer) -> dict[str, tuple[int, ...]]:
     }
 
 
-def transpose(layer: keras.Layer, array: np.ndarray, to: str) -> np.ndarray:
-    """Return one array with its axes as "torch" or "keras" has them."""
-    if array.ndim == 4:  # OIHW and HWIO
-        return array.transpose((3, 2, 0, 1) if to == "torch" else (2, 3, 1, 0))
+def transpose(layer: keras.Layer, array: np.ndarray) -> np.ndarray:
+    """Return one array of PyTorch's with its axes as Keras has them."""
+    if array.ndim == 4:  # OIHW
+        return array.transpose(2, 3, 1, 0)
     if array.ndim != 2:
         return array
-    height, width, channels = flattened_shape(layer) or (1, 1, len(array) if to == "torch" else array.shape[1])
-    if to == "torch":  # rows by (H, W, C) -> columns by (C, H, W)
-        array = array.reshape(height, width, channels, -1).transpose(3, 2, 0, 1)
-        return array.reshape(len(array), -1)
+    height, width, channels = flattened_shape(layer) or (1, 1, array.shape[1])
     return array.reshape(-1, channels, height, width).transpose(2, 3, 1, 0).reshape(height * width * channels, -1)
 
 

@@ -1,4 +1,4 @@
-"""Model files from PyTorch weights, and PyTorch weights from model files."""
+"""Model files from PyTorch weights, and PyTorch weights and modules from model files."""
 
 import dataclasses
 import json
@@ -10,13 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets import models, pictures, saving
+from kerasnets import errors, models, pictures, saving
 from kerasnets.convert import state_dict, weight_files
 from kerasnets.convert.torchvision_weights import pretrained
 from kerasnets.errors import shorten
 from kerasnets.graph import Scaling, count, rebuild
 from kerasnets.runtime import provenance
-from kerasnets.runtime.atomic import check_writable
+from kerasnets.runtime.atomic import check_writable, whole_file
 
 
 @dataclass(frozen=True)
@@ -127,19 +127,42 @@ def make_weights_file(path: str | Path, out: str | Path) -> Conversion:
     return summarize(model, out, Path(path).name, scaling, card)
 
 
+def make_module_file(path: str | Path, out: str | Path) -> Conversion:
+    """Write a model file as PyTorch's text in `out` (.py), with the weights in a .safetensors beside it.
+
+    Raises:
+        BadInputError: A layer has no translation to PyTorch, or the translation differs from Keras.
+        OSError: A file cannot be written.
+    """
+    from kerasnets.convert.to_torch.module import translated
+
+    weights_file = Path(out).with_suffix(".safetensors")
+    for file in (out, weights_file):
+        check_writable(file)
+    model, card = saving.load(path)
+    with errors.name_path(path):
+        translation = translated(model, weights_file.name, card.class_names)
+    weight_files.write_tensors(translation.weights, weights_file)
+    with whole_file(out) as part:
+        part.write_text(translation.text, encoding="utf-8")
+    scaling = next(((layer.scale, layer.offset) for layer in model.layers if layer.name == "rescaling"), (1, 0))
+    return summarize(model, out, Path(path).name, scaling, card, len(translation.weights))
+
+
 def write_model_file(network: keras.Model, out: str | Path, scaling: Scaling, card: saving.Card) -> Conversion:
     saving.save(rebuild(network, scaling=scaling, probabilities=True), out, card)
     return summarize(network, out, card.source, scaling, card)
 
 
-def summarize(network: keras.Model, out: str | Path, source: str, scaling: Scaling, card: saving.Card) -> Conversion:
-    arrays = state_dict.named_arrays(network)
+def summarize(
+    network: keras.Model, out: str | Path, source: str, scaling: Scaling, card: saving.Card, tensors: int | None = None
+) -> Conversion:
     scale, offset = ([round(float(x), 8) + 0.0 for x in np.atleast_1d(value)] for value in scaling)
     return Conversion(
         model=card.model,
         source=source.replace(" ", "_"),
         file=str(out),
-        tensors=len(arrays),
+        tensors=len(state_dict.named_arrays(network)) if tensors is None else tensors,
         parameters=count(weight for weight in network.weights if not weight.name.startswith("moving_")),
         classes=len(card.class_names),
         input_shape=card.input_shape,

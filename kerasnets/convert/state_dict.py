@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasnets.convert.axes import parts, to_keras, to_torch
+from kerasnets.convert.axes import parts, to_keras
 from kerasnets.convert.matching import (
-    COUNTER,
     arrays_of,
     by_name,
     by_order,
@@ -23,11 +22,13 @@ from kerasnets.convert.matching import (
 from kerasnets.convert.matching_by_run import by_run
 from kerasnets.convert.torchvision_names import torchvision_paths
 from kerasnets.convert.weight_files import import_torch, in_file, read_tensors, write_tensors
-from kerasnets.errors import shorten
+from kerasnets.errors import BadInputError, shorten
 from kerasnets.graph import weighted_layers
 
 if TYPE_CHECKING:
     import torch
+
+    from kerasnets.convert.to_torch.program import Leaf
 
 __all__ = [
     "load_torch_weights",
@@ -35,7 +36,6 @@ __all__ = [
     "parts",
     "read_tensors",
     "to_keras",
-    "to_torch",
     "torch_state_dict",
     "write_tensors",
 ]
@@ -116,6 +116,7 @@ def torch_state_dict(
         float32 tensors by "<name>.weight", "<name>.bias", ..., in the order of the layers.
 
     Raises:
+        BadInputError: A layer has no translation to PyTorch, or is a model of its own.
         ValueError: `names` lacks a layer.
         ImportError: PyTorch is not installed.
 
@@ -136,10 +137,20 @@ def named_arrays(model: keras.Model, names: Mapping[str, str] | None = None) -> 
     lacking = [layer.name for layer in layers if layer.name not in paths]
     if lacking:
         raise ValueError(f"names lacks the layers {shorten(', '.join(lacking))}; pass what load_torch_weights returned")
-    arrays: dict[str, np.ndarray] = {}
-    for layer in layers:
-        for part, array in to_torch(layer).items():
-            arrays[f"{paths[layer.name]}.{part}"] = np.array(array, order="C")  # a copy
-        if isinstance(layer, keras.layers.BatchNormalization):
-            arrays[f"{paths[layer.name]}.{COUNTER}"] = np.array(0)
-    return arrays
+    return {
+        f"{paths[leaf.of]}{leaf.suffix}.{part}": np.array(array, order="C")  # a copy
+        for leaf in distinct_leaves(model)
+        for part, array in leaf.weights.items()
+    }
+
+
+def distinct_leaves(model: keras.Model) -> "list[Leaf]":
+    """Return the modules of PyTorch that hold the model's weights; one that is called twice, once."""
+    from kerasnets.convert.to_torch.program import leaves
+    from kerasnets.convert.to_torch.translate import translate
+
+    for layer in weighted_layers(model):
+        if isinstance(layer, keras.Model):
+            problem = f"layer {shorten(layer.name)!r} is a model of its own, with names that can collide"
+            raise BadInputError(problem, remedy="use kerasnets.to_torch(model).state_dict()")
+    return list({id(leaf): leaf for leaf in leaves(translate(model)) if leaf.weights}.values())
