@@ -69,7 +69,9 @@ def _rescaled(net: Builder, pair: Pair, x: Value, constant: Any, first: bool) ->
     else:
         return None
     positive = x.nonnegative and bool((scale >= 0).all() and (offset >= 0).all())
-    scale, offset = (one.ravel()[0].item() if (one == one.ravel()[0]).all() else one.tolist() for one in (scale, offset))
+    scale, offset = (
+        one.ravel()[0].item() if (one == one.ravel()[0]).all() else one.tolist() for one in (scale, offset)
+    )
     if scale == 1 and offset == 0:
         return x
     return x.same(net.layer(keras.layers.Rescaling, x.tensor, scale=scale, offset=offset), positive)
@@ -78,8 +80,7 @@ def _rescaled(net: Builder, pair: Pair, x: Value, constant: Any, first: bool) ->
 def _values(net: Builder, pair: Pair, a: Value, b: Value) -> Value:
     nonnegative = pair.keeps_sign and a.nonnegative and b.nonnegative
     a, b = in_common_order(net, [a, b])
-    batches = {x.tensor.shape[0] for x in (a, b)}
-    if pair.layer is not None and None in batches and batches <= {None, 1}:
+    if pair.layer is not None and a.tensor.shape[0] is None and b.tensor.shape[0] is None:
         return replace(a, tensor=net.layer(pair.layer, [a.tensor, b.tensor]), nonnegative=nonnegative)
     return replace(a, tensor=pair.operation(a.tensor, b.tensor), nonnegative=nonnegative)
 
@@ -143,7 +144,16 @@ def masked_fill(net: Builder, x: Value, mask: Any, value: Any) -> Value:
     return x.same(ops.where(mask, float(value), x.tensor))
 
 
+def zero(net: Builder, x: Value) -> Value:
+    return x.same(ops.zeros_like(x.tensor), True)
+
+
+def fill(net: Builder, x: Value, value: Any) -> Value:
+    return x.same(ops.full_like(x.tensor, float(value)), float(value) >= 0)
+
+
 OPERATORS = {
+    "zero": zero, "fill": fill,
     "add": add, "sub": subtract, "rsub": subtract_from, "mul": multiply, "div": divide, "pow": power,
     "maximum": maximum, "minimum": minimum, "masked_fill": masked_fill,
 }  # fmt: skip

@@ -12,6 +12,7 @@ from keras import ops
 from kerasnets.convert.from_torch.programs import Program, Step
 from kerasnets.convert.from_torch.values import Value, channels_last
 from kerasnets.errors import BadInputError
+from kerasnets.graph import node_of
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,8 @@ class Builder:
         self.program, self.inputs = program, inputs
         self.step: Step = program.steps[0]
         self.sized = False
-        self.layers: dict[str, keras.Layer] = {}
+        self.layers: dict[str, Any] = {}  # and operations
+        self.known: dict[int, Any] = {}  # operations that have a name
         self.owners: dict[int, tuple[Any, ...]] = {}  # id of a weight -> key of the layer that holds it
         self.shared: dict[tuple[Any, ...], keras.Layer] = {}
         self.parameters: dict[int, Any] = {}
@@ -53,6 +55,19 @@ class Builder:
             return name
         return next(other for i in range(1, 10**6) if (other := f"{name}_{i}") not in self.layers)
 
+    def name_operations(self, tensors: Sequence[Any]) -> None:
+        """Name the operations without a layer that led to `tensors`: Keras' own names could be those of layers."""
+        waiting = list(tensors)
+        while waiting:
+            node = node_of(waiting.pop())
+            if id(node.operation) in self.known:
+                continue
+            self.known[id(node.operation)] = node.operation
+            if not isinstance(node.operation, keras.Layer):
+                node.operation.name = self.name()
+                self.layers[node.operation.name] = node.operation
+            waiting.extend(node.input_tensors)
+
     def refuse(self, problem: str, remedy: str = "") -> BadInputError:
         where = f" in {self.step.path}" if self.step.path else ""
         return BadInputError(f"{self.step.operator}{where}: {problem}", remedy=remedy)
@@ -69,8 +84,8 @@ class Builder:
     def layer(self, kind: Callable[..., Any], tensors: Any, suffix: str = "", **options: Any) -> Any:
         """Return the result of a new layer without weights."""
         name = self.name(suffix)
-        self.layers[name] = kind(**options, name=name)
-        return self.layers[name](tensors)
+        layer = self.layers[name] = kind(**options, name=name)
+        return layer(tensors)
 
     def weighted(
         self, kind: Callable[..., Any], tensor: Any, tensors: Sequence["torch.Tensor | None"], arrays: Sequence[Any],
@@ -114,6 +129,19 @@ class Builder:
     def array(self, tensor: "torch.Tensor") -> np.ndarray:
         return np.asarray(tensor.detach().cpu().float().numpy() if tensor.is_floating_point() else tensor.cpu().numpy())
 
+    def corner(self) -> Any:
+        """Return a one, (1, 1), that hangs on the input, as every tensor of a functional model must."""
+        if self.one is None:
+            picture = self.inputs[0]
+            self.one = ops.ones_like(picture[(slice(0, 1), slice(0, 1), *[0] * (len(picture.shape) - 2))])
+        return self.one
+
+    def computed(self, tensor: "torch.Tensor") -> Value:
+        """Return a constant as a Value, for a layer to work on."""
+        shape = (1,) * tensor.ndim
+        array = ops.multiply(ops.reshape(self.corner(), shape), self.array(tensor))
+        return Value(array, tuple(range(tensor.ndim)), tuple(tensor.shape))
+
     def parameter(self, tensor: "torch.Tensor") -> Value:
         """Return a parameter that is no layer's weight: the kernel of a Dense layer whose input is a one.
 
@@ -121,12 +149,9 @@ class Builder:
         """
         shape = tuple(tensor.shape)
         if id(tensor) not in self.parameters:
-            if self.one is None:
-                corner = self.inputs[0][(slice(0, 1), slice(0, 1), *[0] * (len(self.inputs[0].shape) - 2))]
-                self.one = ops.ones_like(corner)
             options = {"use_bias": False, "units": max(1, math.prod(shape))}
             array = self.array(tensor).reshape(1, -1)
-            flat = self.weighted(keras.layers.Dense, self.one, [tensor], [array], **options)
+            flat = self.weighted(keras.layers.Dense, self.corner(), [tensor], [array], **options)
             self.parameters[id(tensor)] = tensor, ops.reshape(flat, shape)
         return Value(self.parameters[id(tensor)][1], tuple(range(len(shape))), shape)
 

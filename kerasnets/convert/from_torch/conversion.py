@@ -94,7 +94,9 @@ def _public(builder: Builder, output: Any) -> Any:
     if not isinstance(output, Value):
         raise BadInputError("an output does not depend on the input")
     axes = channels_last(4) if output.rank == 4 else range(output.rank)
-    return builder.arrange(output, axes).tensor
+    tensor = builder.arrange(output, axes).tensor
+    builder.name_operations([tensor])
+    return tensor
 
 
 def _structure(program: Program, outputs: list[Any]) -> Any:

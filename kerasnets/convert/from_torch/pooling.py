@@ -47,7 +47,9 @@ def max_pool(
         raise net.refuse("a maximum over every second pixel has no Keras layer")
     kernel, strides, pads = _windows(net, x, kernel_size, stride, padding, ceil_mode)
     nonnegative, border = x.nonnegative, "valid"
-    if set(strides) == {1} and all(left == right and 2 * left == k - 1 for (left, right), k in zip(pads, kernel, strict=True)):
+    if set(strides) == {1} and all(
+        left == right and 2 * left == k - 1 for (left, right), k in zip(pads, kernel, strict=True)
+    ):
         border = "same"  # pads by -inf
     elif nonnegative:
         x = pad(net, x, pads)

@@ -1,20 +1,24 @@
 """Matrix products: Dense layers, products of two tensors, and attention as its parts."""
 
 import math
+import string
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasnets.convert.from_torch import activations, arithmetic
+from kerasnets.convert.from_torch import activations, arithmetic, reshapes
 from kerasnets.convert.from_torch.builder import Builder
 from kerasnets.convert.from_torch.values import Value
 
 
 def linear(net: Builder, x: Value, weight: Any, bias: Any = None) -> Value:
     """A Dense layer; after a flatten, its rows are permuted instead of the picture."""
-    if isinstance(weight, Value) or isinstance(bias, Value) or not isinstance(x, Value):
-        raise net.refuse("its weight is computed, not stored")
+    if isinstance(weight, Value):
+        product = matmul(net, net.in_order(x), reshapes.transpose(net, weight, 0, 1))
+        return product if bias is None else arithmetic.add(net, product, bias)
+    if isinstance(bias, Value):
+        return arithmetic.add(net, linear(net, x, weight), bias)
     last = x.rank - 1
     rows = x.rows
     if x.axes[-1] != last:
@@ -80,10 +84,13 @@ def _shaped(x: Value, query: Value, key: Value) -> Value:
 
 def einsum(net: Builder, equation: str, tensors: list[Any], path: Any = None) -> Value:
     operands = [_operand(net, x, len(x.shape)) for x in tensors]
-    result = equation.replace(" ", "").partition("->")[2]
+    equation = equation.replace(" ", "")
+    letters = {letter: string.ascii_lowercase[i] for i, letter in enumerate(sorted(set(equation) - set("->,.")))}
+    equation = "".join(letters.get(letter, letter) for letter in equation)
+    result = equation.partition("->")[2]
     if not result or "." in equation:
         raise net.refuse("an einsum without a written result is not converted")
-    return Value(ops.einsum(equation.replace(" ", ""), *operands), tuple(range(len(result))))
+    return Value(ops.einsum(equation, *operands), tuple(range(len(result))))
 
 
 OPERATORS = {

@@ -98,9 +98,7 @@ def train_torch(module: "torch.nn.Module", inputs: Sequence["torch.Tensor"], dty
     import torch
 
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    state = {
-        name: x.detach().to(dtype) if x.is_floating_point() else x.detach().clone() for name, x in tensors.items()
-    }
+    state = {name: x.detach().to(dtype) if x.is_floating_point() else x.detach().clone() for name, x in tensors.items()}
     state = {name: x.clone() for name, x in state.items()}
     was = {child: child.training for child in module.modules()}
     changed = [child for child in module.modules() if random_depth(child) is not None]

@@ -57,6 +57,15 @@ def cut(net: Builder, x: Value, dim: int = 0, start: Any = None, end: Any = None
     return x.same(_cut(x, dim, slice(start or None, None if end is None or end >= size else end, step)), x.nonnegative)
 
 
+def splice(net: Builder, x: Value, part: Value, dim: int = 0, start: Any = None, end: Any = None) -> Value:
+    """Return `x` with `part` in the place of x[start:end] of one axis."""
+    begin, stop, _ = slice(start, end).indices(int(x.shape[dim]))
+    part = net.arrange(part, x.axes)
+    pieces = [_cut(x, dim, slice(None, begin))] * (begin > 0) + [part.tensor]
+    pieces += [_cut(x, dim, slice(stop, None))] * (stop < int(x.shape[dim]))
+    return x.same(ops.concatenate(pieces, axis=x.position(dim)))
+
+
 def select(net: Builder, x: Value, dim: int, index: int) -> Value:
     x = net.in_order(x)
     dim %= x.rank

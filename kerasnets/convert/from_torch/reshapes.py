@@ -124,7 +124,9 @@ def expand(net: Builder, x: Value, size: Any, *_: Any, **__: Any) -> Value:
     for i, (before, after) in enumerate(zip(old, new, strict=True)):
         if int(before) == 1 and int(after) != 1 and not isinstance(after, Batched):
             tensor = ops.repeat(tensor, int(after), axis=i)
-    grown = [i for i, (before, after) in enumerate(zip(old, new, strict=True)) if isinstance(after, Batched) and before == 1]
+    grown = [
+        i for i, (before, after) in enumerate(zip(old, new, strict=True)) if isinstance(after, Batched) and before == 1
+    ]
     if grown:
         tensor = _for_each_picture(net, tensor, grown, new)
     return replace(x, tensor=tensor)
@@ -137,9 +139,7 @@ def _for_each_picture(net: Builder, tensor: Any, grown: Sequence[int], sizes: Se
     picture = net.inputs[0]
     ones = ops.ones_like(picture[(slice(None), slice(0, 1), *[0] * (len(picture.shape) - 2))])
     ones = net.layer(keras.layers.Reshape, ones, "ones", target_shape=(1,) * (len(sizes) - 1))
-    return net.layer(keras.layers.Multiply, [ones, tensor])
-
-
+    return ops.multiply(ones, tensor)
 
 
 OPERATORS = {

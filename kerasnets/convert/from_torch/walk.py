@@ -8,11 +8,13 @@ from keras import ops
 from kerasnets.convert.from_torch.builder import Builder
 from kerasnets.convert.from_torch.operators import OPERATORS, VIEWS
 from kerasnets.convert.from_torch.programs import Reference, Step
+from kerasnets.convert.from_torch.regions import splice
 from kerasnets.convert.from_torch.values import Batched, Value
 from kerasnets.errors import BadInputError
 
 # operators whose result depends on the shape of their first argument alone, not on its numbers
 OF_SHAPE = ("new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like")
+WEIGHTED = ("linear", "conv1d", "conv2d", "batch_norm", "layer_norm", "group_norm")  # layers that hold their parameters
 NOTHING = ("_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_constrain_range_for_size")
 
 
@@ -60,10 +62,12 @@ class Walk:
         if step.operator not in OPERATORS:
             where = f" in {step.path} ({step.kind.rpartition('.')[2]})" if step.path else ""
             raise BadInputError(f"no Keras layer is known for the operator {step.operator}{where}")
-        if not is_symbolic:  # of a parameter alone: it stays trained
-            args = _with_parameters(self.builder, args)
+        if not is_symbolic:  # of parameters alone, which stay trained
+            args = _as_values(self.builder, step, args)
         kwargs = {key: value for key, value in kwargs.items() if key not in ("memory_format", "dtype", "device")}
         result = OPERATORS[step.operator](self.builder, *args, **kwargs)
+        results = [x for x in _leaves(result) if isinstance(x, Value)]
+        self.builder.name_operations([x.tensor for x in results])
         if isinstance(result, Value):
             return replace(result, shape=step.shape)
         return [x and replace(x, shape=shape) for x, shape in zip(result, step.shapes, strict=True)]
@@ -90,14 +94,19 @@ class Walk:
         value = self.values[target.name]
         if not isinstance(value, Value):
             return
-        self.values[target.name] = self.values[step.name]
+        value = self.values[target.name] = self.values[step.name]
         made = {other.name: other for other in self.builder.program.steps}
         while target.name in made and made[target.name].operator in VIEWS and made[target.name].args:
-            target = made[target.name].args[0]
-            if not isinstance(target, Reference):
+            view = made[target.name]
+            target = view.args[0]
+            if not isinstance(target, Reference) or not isinstance(self.values[target.name], Value):
                 return
             if self.last_use.get(target.name, -1) > position:
-                raise self.builder.refuse("it overwrites a view of a tensor that is read later", "write it out of place")
+                if view.operator != "slice" or len(view.args) > 4:
+                    raise self.builder.refuse("it overwrites a view of a tensor that is read later")
+                value = splice(self.builder, self.values[target.name], value, *view.args[1:])
+                self.builder.name_operations([value.tensor])
+                self.values[target.name] = value
 
 
 def _leaves(argument: Any) -> list[Any]:
@@ -124,9 +133,16 @@ def _compute(step: Step, args: Any, kwargs: Any) -> Any:
         return step.target(*args, **kwargs)
 
 
+def _as_values(builder: Builder, step: Step, args: Any) -> Any:
+    """Return the arguments with trained parameters as Values; for a layer with weights, its input alone."""
+    if step.operator in WEIGHTED and not _is_trained(args[0]):
+        return [builder.computed(args[0]), *args[1:]]
+    if step.operator in WEIGHTED:
+        return [builder.parameter(args[0]), *args[1:]]
+    return _with_parameters(builder, args)
+
+
 def _with_parameters(builder: Builder, args: Any) -> Any:
-    """Return the arguments with trained parameters as Values."""
     if isinstance(args, (tuple, list)):
         return [_with_parameters(builder, item) for item in args]
     return builder.parameter(args) if _is_trained(args) else args
-
