@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which cannot follow _get
     from kerasnets import transfer as transfer
     from kerasnets.convert import load_torch_weights as load_torch_weights
     from kerasnets.convert import torch_state_dict as torch_state_dict
+    from kerasnets.convert.from_torch.conversion import from_torch as from_torch
     from kerasnets.data import DATASETS as DATASETS
     from kerasnets.data import load_data as load_data
     from kerasnets.errors import BadInputError as BadInputError
@@ -64,6 +65,7 @@ _HOMES = {
     "unfreeze": "transfer",
     "load_torch_weights": "convert",
     "torch_state_dict": "convert",
+    "from_torch": "convert.from_torch.conversion",
     "train": "training.train",
     "RECIPES": "recipes",
     "DATASETS": "data",

@@ -137,7 +137,7 @@ def feature_dropout(net: Builder, x: Value, p: float, train: bool) -> Value:
         return x
     if x.rank == 4:
         x = net.to_channels_last(x)
-        options = {"rate": float(p), "data_format": "channels_last"}
+        options: dict[str, Any] = {"rate": float(p), "data_format": "channels_last"}
         return x.same(net.layer(keras.layers.SpatialDropout2D, x.tensor, **options), x.nonnegative)
     shape = [None if axis < 2 else 1 for axis in x.axes]
     return x.same(net.layer(keras.layers.Dropout, x.tensor, rate=float(p), noise_shape=shape), x.nonnegative)

@@ -74,9 +74,8 @@ class Builder:
 
     def attention_rate(self, rate: float) -> float:
         """Return the dropout of attention in training; in evaluation its operator is told 0."""
-        module = self.program.modules.get(self.step.path)
         if self.step.kind.endswith(OPAQUE):
-            return float(module.dropout)
+            return float(self.program.modules[self.step.path].dropout)
         return rate
 
     # ---- layers --------------------------------------------------------------------------------------------------
@@ -149,7 +148,7 @@ class Builder:
         """
         shape = tuple(tensor.shape)
         if id(tensor) not in self.parameters:
-            options = {"use_bias": False, "units": max(1, math.prod(shape))}
+            options: dict[str, Any] = {"use_bias": False, "units": max(1, math.prod(shape))}
             array = self.array(tensor).reshape(1, -1)
             flat = self.weighted(keras.layers.Dense, self.corner(), [tensor], [array], **options)
             self.parameters[id(tensor)] = tensor, ops.reshape(flat, shape)
@@ -178,7 +177,7 @@ class Builder:
         return Value(tensor, axes, (1,) * more + tuple(x.shape), x.nonnegative)
 
     def arrange(self, x: Value, axes: Sequence[int]) -> Value:
-        """Return a value whose tensor has PyTorch's axes in the order `axes`, by a transposition only if it needs one."""
+        """Return a value whose tensor has PyTorch's axes in the order `axes`."""
         x, axes = self.in_order(x), tuple(axes)
         if x.axes == axes:
             return x

@@ -88,7 +88,7 @@ def pad(net: Builder, x: Value, pads: Sequence[tuple[int, int]]) -> Value:
         return x
     rank = len(pads)
     amount: Any = tuple(pads) if rank > 1 else pads[0]
-    options = {} if rank == 1 else {"data_format": "channels_last"}
+    options: dict[str, Any] = {} if rank == 1 else {"data_format": "channels_last"}
     tensor = net.layer(PADDINGS[rank], x.tensor, "pad", padding=amount, **options)
     return x.same(tensor, x.nonnegative)
 
@@ -98,7 +98,7 @@ def _by_operation(
 ) -> Value:
     rank = weight.rank - 2
     kernel = net.arrange(weight, (*range(2, 2 + rank), 1, 0)).tensor
-    options = {"strides": tuple(strides), "padding": border, "dilation_rate": tuple(dilations)}
+    options: dict[str, Any] = {"strides": tuple(strides), "padding": border, "dilation_rate": tuple(dilations)}
     tensor = ops.conv(x.tensor, kernel, data_format="channels_last", **options)
     if bias is not None:
         tensor = ops.add(tensor, bias.tensor if isinstance(bias, Value) else net.parameter(bias).tensor)
@@ -120,7 +120,7 @@ def transposed(
     # Keras' "valid" gives size * stride + max(kernel - stride, 0), PyTorch (size - 1) * stride + kernel + more
     ends = [p - m + max(s - r, 0) for p, m, s, r in zip(pads, more, strides, reach, strict=True)]
     array = net.array(weight).transpose(*range(2, 2 + rank), 1, 0)
-    options = {
+    options: dict[str, Any] = {
         "filters": int(weight.shape[1]), "kernel_size": kernel, "strides": strides, "dilation_rate": dilations,
         "use_bias": bias is not None and min(ends) >= 0, "data_format": "channels_last",
     }  # fmt: skip
@@ -138,7 +138,7 @@ def embedding(net: Builder, weight: Any, indices: Value, *_: Any) -> Value:
     if isinstance(weight, Value):
         raise net.refuse("its table is computed")
     count, width = (int(size) for size in weight.shape)
-    options = {"input_dim": count, "output_dim": width}
+    options: dict[str, Any] = {"input_dim": count, "output_dim": width}
     tensor = net.weighted(keras.layers.Embedding, indices.tensor, [weight], [net.array(weight)], **options)
     return Value(tensor, (*indices.axes, indices.rank))
 

@@ -29,7 +29,7 @@ def batch_norm(
     x = x if rows is not None else net.to_channels_last(x)
     tensors = [weight, bias, running_mean, running_var]
     arrays = [net.array(part) if rows is None else net.array(part)[rows] for part in tensors if part is not None]
-    options = {
+    options: dict[str, Any] = {
         "axis": -1, "momentum": 1 - momentum, "epsilon": eps, "scale": weight is not None, "center": bias is not None,
     }  # fmt: skip
     kind = keras.layers.BatchNormalization
@@ -66,13 +66,13 @@ def layer_norm(
     count = len(normalized_shape)
     if any(isinstance(part, Value) for part in (weight, bias)):
         raise net.refuse("its weight is computed, not stored")
-    first = x.rank - count
-    axes = sorted(x.position(axis) for axis in range(first, x.rank))
-    order = [x.axes[i] - first for i in axes]
+    last = tuple(range(x.rank - count, x.rank))
+    if x.axes[-count:] != last:  # on torch, Keras normalizes the last axes alone
+        x = net.arrange(x, (*(axis for axis in x.axes if axis not in last), *last))
     tensors = [weight, bias]
-    arrays = [np.transpose(net.array(part), order) for part in tensors if part is not None]
-    options = {
-        "axis": axes if count > 1 else (-1 if axes[0] == x.rank - 1 else axes[0]), "epsilon": eps,
+    arrays = [net.array(part) for part in tensors if part is not None]
+    options: dict[str, Any] = {
+        "axis": list(range(x.rank - count, x.rank)) if count > 1 else -1, "epsilon": eps,
         "scale": weight is not None, "center": bias is not None,
     }  # fmt: skip
     return x.same(net.weighted(keras.layers.LayerNormalization, x.tensor, tensors, arrays, **options))
@@ -85,7 +85,7 @@ def group_norm(
     x = net.to_channels_last(net.in_order(x))
     tensors = [weight, bias]
     arrays = [net.array(part) for part in tensors if part is not None]
-    options = {
+    options: dict[str, Any] = {
         "groups": num_groups, "axis": -1, "epsilon": eps, "scale": weight is not None, "center": bias is not None,
     }  # fmt: skip
     return x.same(net.weighted(keras.layers.GroupNormalization, x.tensor, tensors, arrays, **options))

@@ -1,7 +1,7 @@
 """The table: ATen's operator -> the function that gives it as Keras layers.
 
-A function takes the Builder and the operator's own arguments, with their defaults: Values for tensors that depend on the
-input, torch.Tensors for parameters and constants. It returns a Value, or a list of them.
+A function takes the Builder and the operator's own arguments, with their defaults: Values for tensors that depend on
+the input, torch.Tensors for parameters and constants. It returns a Value, or a list of them.
 """
 
 from kerasnets.convert.from_torch import (

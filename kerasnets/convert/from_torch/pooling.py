@@ -108,7 +108,7 @@ def adaptive_average(net: Builder, x: Value, output_size: Any) -> Value:
         if sizes == target:
             net.sized = True
         kind = GLOBAL_AVERAGES[len(sizes)]
-        options = {"keepdims": True, "data_format": "channels_last"}
+        options: dict[str, Any] = {"keepdims": True, "data_format": "channels_last"}
         return x.same(net.layer(kind, x.tensor, **options), x.nonnegative)
     net.sized = True
     if sizes == target:
@@ -146,7 +146,7 @@ def adaptive_maximum(net: Builder, x: Value, output_size: Any) -> list[Value | N
     sizes = [int(size) for size in x.tensor.shape[1:-1]]
     target = _target(output_size, sizes)
     if target == [1] * len(sizes) and len(sizes) in GLOBAL_MAXIMA:
-        options = {"keepdims": True, "data_format": "channels_last"}
+        options: dict[str, Any] = {"keepdims": True, "data_format": "channels_last"}
         return [x.same(net.layer(GLOBAL_MAXIMA[len(sizes)], x.tensor, **options), x.nonnegative), None]
     if any(size % count for size, count in zip(sizes, target, strict=True)):
         raise net.refuse(f"{sizes} pixels do not divide into {target}")

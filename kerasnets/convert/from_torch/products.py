@@ -27,7 +27,7 @@ def linear(net: Builder, x: Value, weight: Any, bias: Any = None) -> Value:
     if rows is not None:
         array = array[rows]
     arrays = [array] if bias is None else [array, net.array(bias)]
-    options = {"units": int(weight.shape[0]), "use_bias": bias is not None}
+    options: dict[str, Any] = {"units": int(weight.shape[0]), "use_bias": bias is not None}
     tensor = net.weighted(keras.layers.Dense, x.tensor, [weight, bias], arrays, **options)
     return Value(tensor, x.axes)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kerasnets.convert.from_torch.values import Batched
 from kerasnets.convert.weight_files import import_torch
 from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +115,7 @@ def _repeat(example: "torch.Tensor", size: int) -> "torch.Tensor":
 
 
 def _export(module: "torch.nn.Module", examples: Sequence["torch.Tensor"]) -> Any:
-    _import_export()
+    load_torch()
     import torch
 
     name = type(module).__name__
@@ -131,8 +132,12 @@ def _export(module: "torch.nn.Module", examples: Sequence["torch.Tensor"]) -> An
         raise BadInputError(problem, remedy="check that module(example) works") from error
 
 
-def _import_export() -> None:
-    """Import torch.export, without Triton if TensorFlow is loaded: both bring LLVM, and the process would end."""
+def load_torch() -> None:
+    """Import PyTorch and its exporter beside any backend, also in a process of ours, which keeps other backends out.
+
+    Where TensorFlow is loaded, Triton is hidden meanwhile: both bring LLVM, and the process would end.
+    """
+    backends.admit("torch", "torchvision")
     import_torch("a module of PyTorch")
     hide = "tensorflow" in sys.modules and "torch._dynamo" not in sys.modules and "triton" not in sys.modules
     if hide:
@@ -190,8 +195,8 @@ def random_depth(module: "torch.nn.Module") -> float | None:
 
 
 def _step(first: Any, second: Any) -> Step:
-    name = str(getattr(first.target, "_schema", None) and first.target._schema.name or first.target.__name__)
-    operator = name.removeprefix("aten::")
+    schema = getattr(first.target, "_schema", None)
+    operator = str(schema.name if schema else first.target.__name__).removeprefix("aten::")
     stack = list((first.meta.get("nn_module_stack") or {}).values())
     path, kind = stack[-1] if stack else ("", "")
     kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasnets.convert.from_torch.programs import Reference, evaluation, random_depth
+from kerasnets.convert.from_torch.programs import SIZES, Reference, evaluation, random_depth
 from kerasnets.convert.from_torch.values import Value
 from kerasnets.convert.from_torch.walk import Walk
 from kerasnets.errors import DisagreementError
@@ -205,9 +205,9 @@ def _first_difference(walk: Walk, inputs: Sequence["torch.Tensor"]) -> str:
         for step in walk.builder.program.steps
         if isinstance(walk.results[step.name], Value)
     }
-    probe = keras.Model(walk.builder.inputs, [value.tensor for value in values.values()])
-    arrays = [_to_public(x) for x in inputs]
-    results = _arrays(probe(arrays[0] if len(arrays) == 1 else arrays, training=False))
+    given = walk.builder.inputs
+    probe = keras.Model(given[0] if len(given) == 1 else given, [value.tensor for value in values.values()])
+    results = run_keras(probe, [_for_steps(x) for x in inputs])
     steps = {step.name: step for step in walk.builder.program.steps}
     for (name, value), array in zip(values.items(), results, strict=True):
         theirs = expected[name]
@@ -221,12 +221,17 @@ def _first_difference(walk: Walk, inputs: Sequence["torch.Tensor"]) -> str:
     return ""
 
 
+def _for_steps(x: "torch.Tensor") -> "torch.Tensor":
+    """Return an input of the batch size that the steps were exported with."""
+    return x[:1].repeat(SIZES[0], *[1] * (x.ndim - 1))
+
+
 def _run_steps(walk: Walk, inputs: Sequence["torch.Tensor"]) -> dict[str, np.ndarray]:
     import torch
 
     program = walk.builder.program
     values: dict[str, Any] = {key: tensor.detach() for key, (_, tensor) in program.tensors.items()}
-    values |= dict(zip(program.inputs, [x[:1].repeat(2, *[1] * (x.ndim - 1)) for x in inputs], strict=True))
+    values |= dict(zip(program.inputs, map(_for_steps, inputs), strict=True))
 
     def lookup(argument: Any) -> Any:
         if isinstance(argument, Reference):

@@ -17,7 +17,7 @@ def reduce(function: Callable[..., Any], net: Builder, x: Value, dim: Any = None
     dims = range(x.rank) if dim in (None, [], ()) else dim if isinstance(dim, (tuple, list)) else [dim]
     dims = sorted(int(axis) % x.rank for axis in dims)
     if function in GLOBAL and x.rank == 4 and dims == [2, 3] and x.axes in ((0, 2, 3, 1), (0, 3, 2, 1)):
-        options = {"keepdims": bool(keepdim), "data_format": "channels_last"}
+        options: dict[str, Any] = {"keepdims": bool(keepdim), "data_format": "channels_last"}
         tensor = net.layer(GLOBAL[function], x.tensor, **options)
     else:
         tensor = function(x.tensor, axis=[x.position(axis) for axis in dims], keepdims=bool(keepdim))
@@ -58,6 +58,7 @@ def variance(
     net: Builder, x: Value, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
 ) -> Value:  # fmt: skip
     dims = range(x.rank) if dim is None else dim if isinstance(dim, (tuple, list)) else [dim]
+    net.sized = True  # its divisor is one less than the count of pixels
     count = 1
     for axis in dims:
         count *= int(x.shape[axis])

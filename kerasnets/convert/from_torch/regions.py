@@ -182,7 +182,7 @@ def _enlarge(net: Builder, x: Value, interpolation: str) -> Value:
     if len(before) != 2 or any(b % a for a, b in zip(before, after, strict=True)):
         raise net.refuse(f"{before} pixels do not go into {after} a whole number of times")
     size = tuple(b // a for a, b in zip(before, after, strict=True))
-    options = {"size": size, "interpolation": interpolation, "data_format": "channels_last"}
+    options: dict[str, Any] = {"size": size, "interpolation": interpolation, "data_format": "channels_last"}
     return x.same(net.layer(keras.layers.UpSampling2D, x.tensor, **options), x.nonnegative)
 
 
@@ -190,12 +190,25 @@ def shuffle(net: Builder, x: Value, groups: int) -> Value:
     """nn.ChannelShuffle."""
     x = net.to_channels_last(x)
     *inner, channels = x.tensor.shape[1:]
+    net.sized = True
     tensor = net.layer(keras.layers.Reshape, x.tensor, "split", target_shape=(*inner, groups, channels // groups))
     tensor = net.layer(keras.layers.Permute, tensor, "swap", dims=(1, 2, 4, 3))
     return x.same(net.layer(keras.layers.Reshape, tensor, target_shape=(*inner, channels)), x.nonnegative)
 
 
+def enlarge_by_channels(net: Builder, x: Value, factor: int) -> Value:
+    """nn.PixelShuffle."""
+    x = net.to_channels_last(x)
+    height, width, channels = x.tensor.shape[1:]
+    net.sized, less = True, channels // factor**2
+    tensor = net.layer(keras.layers.Reshape, x.tensor, "split", target_shape=(height, width, less, factor, factor))
+    tensor = net.layer(keras.layers.Permute, tensor, "swap", dims=(1, 4, 2, 5, 3))
+    shape = (height * factor, width * factor, less)
+    return x.same(net.layer(keras.layers.Reshape, tensor, target_shape=shape), x.nonnegative)
+
+
 OPERATORS = {
+    "pixel_shuffle": enlarge_by_channels,
     "cat": concatenate, "concat": concatenate, "stack": stack, "slice": cut, "select": select,
     "unbind": unbind, "split": split, "split_with_sizes": split, "chunk": chunk, "pad": pad, "constant_pad_nd": pad,
     "roll": roll, "flip": flip, "index": take, "index_select": index_select, "channel_shuffle": shuffle,
