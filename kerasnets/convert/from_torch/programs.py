@@ -120,7 +120,7 @@ def _export(module: "torch.nn.Module", examples: Sequence["torch.Tensor"]) -> An
 
     name = type(module).__name__
     try:
-        with warnings.catch_warnings(), evaluation(module), _traceable(module):
+        with warnings.catch_warnings(), _without_triton(), evaluation(module), _traceable(module):
             warnings.simplefilter("ignore")
             return torch.export.export(module, tuple(examples), strict=False)
     except Exception as error:  # of many classes, of which some are private
@@ -133,20 +133,23 @@ def _export(module: "torch.nn.Module", examples: Sequence["torch.Tensor"]) -> An
 
 
 def load_torch() -> None:
-    """Import PyTorch and its exporter beside any backend, also in a process of ours, which keeps other backends out.
-
-    Where TensorFlow is loaded, Triton is hidden meanwhile: both bring LLVM, and the process would end.
-    """
+    """Import PyTorch and its exporter beside any backend, also in a process of ours, which keeps other backends out."""
     backends.admit("torch", "torchvision")
     import_torch("a module of PyTorch")
-    hide = "tensorflow" in sys.modules and "torch._dynamo" not in sys.modules and "triton" not in sys.modules
+    with warnings.catch_warnings(), _without_triton():
+        warnings.simplefilter("ignore")
+        import torch._dynamo
+        import torch.export._trace  # noqa: F401  torch.export.export imports it, and so Triton
+
+
+@contextlib.contextmanager
+def _without_triton() -> Iterator[None]:
+    """Hide Triton if TensorFlow is loaded: both bring LLVM, and the process would end."""
+    hide = "tensorflow" in sys.modules and "triton" not in sys.modules
     if hide:
         sys.modules["triton"] = None  # type: ignore[assignment]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import torch._dynamo
-            import torch.export  # noqa: F401
+        yield
     finally:
         if hide:
             del sys.modules["triton"]
