@@ -1,6 +1,7 @@
 """A module as a list of ATen operators: torch.export run at two batch sizes, which shows what grows with the batch."""
 
 import contextlib
+import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -147,6 +148,7 @@ def _without_triton() -> Iterator[None]:
     """Hide Triton if TensorFlow is loaded: both bring LLVM, and the process would end."""
     hide = "tensorflow" in sys.modules and "triton" not in sys.modules
     if hide:
+        logging.getLogger("torch.utils.flop_counter").setLevel(logging.ERROR)  # it misses Triton
         sys.modules["triton"] = None  # type: ignore[assignment]
     try:
         yield
