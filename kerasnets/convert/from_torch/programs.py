@@ -1,6 +1,7 @@
 """A module as a list of ATen operators: torch.export run at two batch sizes, which shows what grows with the batch."""
 
 import contextlib
+import io
 import logging
 import sys
 import warnings
@@ -121,8 +122,7 @@ def _export(module: "torch.nn.Module", examples: Sequence["torch.Tensor"]) -> An
 
     name = type(module).__name__
     try:
-        with warnings.catch_warnings(), _without_triton(), evaluation(module), _traceable(module):
-            warnings.simplefilter("ignore")
+        with _silent(), _without_triton(), evaluation(module), _traceable(module):
             return torch.export.export(module, tuple(examples), strict=False)
     except Exception as error:  # of many classes, of which some are private
         text = str(error)
@@ -141,6 +141,19 @@ def load_torch() -> None:
         warnings.simplefilter("ignore")
         import torch._dynamo
         import torch.export._trace  # noqa: F401  torch.export.export imports it, and so Triton
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep PyTorch's warnings, log and printed graphs of a failed export from the screen."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
 
 
 @contextlib.contextmanager

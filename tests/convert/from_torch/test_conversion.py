@@ -137,7 +137,7 @@ def disagreement():
     right = operators.OPERATORS["relu"]
     operators.OPERATORS["relu"] = activations.relu6
     try:
-        convert("nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Call(lambda x: x * 100), nn.ReLU(), nn.Tanh())")
+        convert("nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Call(lambda x: x * 100), nn.ReLU(), nn.Conv2d(4, 4, 1))")
     except ArithmeticError as error:
         return str(error)
     finally:
