@@ -1,6 +1,8 @@
 """from_torch: export the module, walk over its operators, prove the model."""
 
-from collections.abc import Sequence
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -87,7 +89,19 @@ def build(program: Program, name: str) -> tuple[keras.Model, Walk]:
     walk = Walk(builder, values)
     outputs = [_public(builder, output) for output in walk.run()]
     structure = _structure(program, outputs)
-    return keras.Model(inputs[0] if len(inputs) == 1 else inputs, structure, name=name), walk
+    with _deep_recursion(4 * len(program.steps)):
+        return keras.Model(inputs[0] if len(inputs) == 1 else inputs, structure, name=name), walk
+
+
+@contextlib.contextmanager
+def _deep_recursion(more: int) -> Iterator[None]:
+    """Let Python call `more` levels deeper: Keras maps a graph by recursion, a level or more for each layer."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + more)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _public(builder: Builder, output: Any) -> Any:
