@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which cannot follow _get
     from kerasnets import transfer as transfer
     from kerasnets.convert import load_torch_weights as load_torch_weights
     from kerasnets.convert import torch_state_dict as torch_state_dict
+    from kerasnets.convert.from_torch.conversion import from_torch as from_torch
     from kerasnets.convert.to_torch import to_torch as to_torch
     from kerasnets.data import DATASETS as DATASETS
     from kerasnets.data import load_data as load_data
@@ -66,6 +67,7 @@ _HOMES = {
     "load_torch_weights": "convert",
     "torch_state_dict": "convert",
     "to_torch": "convert.to_torch",
+    "from_torch": "convert.from_torch.conversion",
     "train": "training.train",
     "RECIPES": "recipes",
     "DATASETS": "data",

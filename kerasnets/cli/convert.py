@@ -5,12 +5,18 @@
     kerasnets convert resnet18 birds.safetensors --classes robin,wren --mean 0.5 --std 0.5 --out birds.h5
     kerasnets convert mnist_cnn-mnist --out mnist_cnn.pth
     kerasnets convert mnist_cnn-mnist --out mnist_cnn.py
+    kerasnets convert module.py:make_model --example 1x3x224x224 --out model.keras
 
 FILE holds a state_dict (.pth, .pt, .safetensors), as torch.save(model.state_dict(), FILE) writes it; no code in it is
 run. Tensors are assigned to layers by name, otherwise by shape, and with --in-order by their order. If none of these
 decides, use kerasnets.load_torch_weights(network, module, example). A .pth needs KERAS_BACKEND=torch; the model file
 works on every backend. A .py holds the network as a torch.nn.Module that needs neither Keras nor kerasnets, with its
-weights in a .safetensors beside it; it needs KERAS_BACKEND=torch too. The last line on stdout is the result.
+weights in a .safetensors beside it; it needs KERAS_BACKEND=torch too.
+
+module.py:make_model is a function of your own that returns a torch.nn.Module, or a module. Its code is run. The module
+becomes Keras layers, and the file is written only if both give the same numbers, on any backend.
+
+The last line on stdout is the result.
 """
 
 import argparse
@@ -30,12 +36,15 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
-        "model", metavar="MODEL", help="a network (kerasnets list networks), or a model file or a shipped model by name"
+        "model",
+        metavar="MODEL",
+        help="a network (kerasnets list networks), a model file or a shipped model by name, or FILE.py:FUNCTION",
     )
     add("weights", nargs="?", metavar="FILE", help=".pth, .pt or .safetensors, for a network")
     add("--out", required=True, metavar="FILE", help=".keras or .h5; for a model file: .pth, .safetensors or .py")
     text = "instead of FILE: torchvision's ImageNet weights, with their preprocessing and class names"
     add("--pretrained", nargs="?", const="DEFAULT", metavar="VERSION", help=text)
+    add("--example", metavar="NxCxHxW", help="for FILE.py:FUNCTION: the shape of the module's input, as 1x3x224x224")
     add("--num-classes", type=int, help="of the module (default: the network's own)")
     add("--input-shape", type=int, nargs=3, metavar=("H", "W", "C"), help="of the module (default: the network's own)")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the network's builder")
@@ -57,13 +66,16 @@ def run(args: argparse.Namespace) -> None:
 
     model = str(shipped.path_of(args.model, shipped.KERAS)) if shipped.is_name(args.model) else args.model
     is_file = Path(model).suffix in (".keras", ".h5")
-    check(args, is_file)
+    is_module = ".py:" in model
+    check(args, is_file, is_module)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         from kerasnets.convert import model_files
 
-        if is_file:
-            is_module = Path(args.out).suffix == ".py"
-            make = model_files.make_module_file if is_module else model_files.make_weights_file
+        if is_module:
+            result = convert_module(args)
+        elif is_file:
+            is_python = Path(args.out).suffix == ".py"
+            make = model_files.make_python_file if is_python else model_files.make_weights_file
             result = make(model, args.out)
         elif args.pretrained:
             result = model_files.make_pretrained_file(model, args.out, args.pretrained)
@@ -72,8 +84,16 @@ def run(args: argparse.Namespace) -> None:
     app.tell(result.json() if args.json else result.line())
 
 
-def check(args: argparse.Namespace, is_file: bool) -> None:
+def check(args: argparse.Namespace, is_file: bool, is_module: bool) -> None:
     """Refuse options that do not go together."""
+    if is_module:
+        if args.weights or args.pretrained or args.option or args.in_order or args.num_classes or args.input_shape:
+            raise UsageError("FILE.py:FUNCTION takes --example, --mean, --std, --classes, --input-kind and --out alone")
+        if not args.example:
+            raise UsageError("FILE.py:FUNCTION needs --example, the shape of its input, as 1x3x224x224")
+        return
+    if args.example:
+        raise UsageError("--example goes with FILE.py:FUNCTION")
     if is_file + bool(args.weights) + bool(args.pretrained) != 1:
         raise UsageError("name a network with FILE or --pretrained, or a model file alone")
     values = (args.num_classes, args.input_shape, args.classes, args.mean, args.std, args.input_kind)
@@ -93,6 +113,24 @@ def convert_state_dict(args: argparse.Namespace) -> "Conversion":
         args.out,
         options=options,
         in_order=args.in_order,
+        mean=args.mean or [0],
+        std=args.std or [1],
+        class_names=args.classes and args.classes.split(","),
+        input_kind=args.input_kind or "picture",
+    )
+
+
+def convert_module(args: argparse.Namespace) -> "Conversion":
+    from kerasnets.convert.from_torch.files import make_module_file
+
+    try:
+        example = [int(size) for size in args.example.lower().split("x")]
+    except ValueError:
+        raise UsageError(f"--example takes sizes as 1x3x224x224, not {args.example!r}") from None
+    return make_module_file(
+        args.model,
+        example,
+        args.out,
         mean=args.mean or [0],
         std=args.std or [1],
         class_names=args.classes and args.classes.split(","),

@@ -30,8 +30,8 @@ class Conversion:
     parameters: int
     classes: int
     input_shape: tuple[int, ...]
-    scale: float | list[float]
-    offset: float | list[float]
+    scale: float | Sequence[float]
+    offset: float | Sequence[float]
     input_kind: str
     backend: str
 
@@ -127,7 +127,7 @@ def make_weights_file(path: str | Path, out: str | Path) -> Conversion:
     return summarize(model, out, Path(path).name, scaling, card)
 
 
-def make_module_file(path: str | Path, out: str | Path) -> Conversion:
+def make_python_file(path: str | Path, out: str | Path) -> Conversion:
     """Write a model file as PyTorch's text in `out` (.py), with the weights in a .safetensors beside it.
 
     Raises:
@@ -194,5 +194,5 @@ def made_here() -> dict[str, Any]:
     return {"versions": provenance.versions(), "commit": provenance.commit()}
 
 
-def join(value: float | list[float]) -> str:
+def join(value: float | Sequence[float]) -> str:
     return ",".join(f"{x:.6g}" for x in np.atleast_1d(value))

@@ -194,7 +194,7 @@ def write(folder):
     network.set_weights([0.1 * weight for weight in network.get_weights()])
     saved = rebuild(network, scaling=(1 / 255, 0), probabilities=True)
     kerasnets.save(saved, folder / "net.keras", card)
-    result = model_files.make_module_file(folder / "net.keras", folder / "net.py")
+    result = model_files.make_python_file(folder / "net.keras", folder / "net.py")
     x = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1)).astype("uint8")
     np.save(folder / "x.npy", np.moveaxis(x, -1, 1).astype("float32"))
     return result.line(), keras.ops.convert_to_numpy(saved(x))

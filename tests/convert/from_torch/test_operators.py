@@ -1,0 +1,33 @@
+"""Every operator, with every option, gives PyTorch's numbers as plain Keras. The judge is PyTorch."""
+
+import numpy as np
+import pytest
+
+from tests.convert.from_torch.small_modules import MODULES, build_module, pictures, to_last
+
+
+def convert_and_reload(expression, shape, folder):
+    """The largest difference in evaluation of a converted module saved and loaded, and the classes of its layers."""
+    module = build_module(expression)  # which lets torch into the process
+    import keras
+    import torch
+
+    import kerasnets
+
+    model = kerasnets.from_torch(module, torch.from_numpy(pictures(1, shape)))
+    model.save(folder / "m.keras")
+    model = keras.models.load_model(folder / "m.keras")
+    inputs = pictures(4, shape)
+    with torch.no_grad():
+        expected = to_last(module(torch.from_numpy(inputs.copy())).numpy())
+    result = np.asarray(keras.ops.convert_to_numpy(model(to_last(inputs), training=False)))
+    assert result.shape == expected.shape
+    modules = {type(operation).__module__.split(".")[0] for operation in model.operations}
+    return float(np.abs(result - expected).max() / max(1, np.abs(expected).max())), modules
+
+
+@pytest.mark.parametrize("expression", MODULES)
+def test_an_operator_gives_the_numbers_of_pytorch(worker, expression, tmp_path):
+    difference, modules = worker(convert_and_reload, expression, MODULES[expression], tmp_path)
+    assert difference < 2e-5
+    assert modules == {"keras"}
