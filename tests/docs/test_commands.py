@@ -35,7 +35,7 @@ def test_the_commands_page_lists_every_command_with_its_script():
 
 def test_the_exit_codes_are_those_of_the_command_line():
     cells = re.findall(r"^\| ([\d, ]+) \|", text(DOCS / "commands.md"), re.M)
-    stopped = {130, 141, 143}  # 128 and the number of SIGINT, of SIGPIPE, of SIGTERM
+    stopped = {129, 130, 141, 143}  # 128 and the number of SIGHUP, of SIGINT, of SIGPIPE, of SIGTERM
     expected = {0} | {code for _, code in app.EXIT_CODES} | stopped
     assert {int(code) for cell in cells for code in cell.split(", ")} == expected
 
