@@ -81,6 +81,9 @@ def is_whole(labels: Any) -> bool:
 
 def check(data: Data) -> None:
     """Raise BadInputError if a training run on `data` would fail, or would learn nothing."""
+    if len(set(data.class_names)) < len(data.class_names):
+        twice = max(data.class_names, key=data.class_names.count)
+        raise BadInputError(f"{data.title}: two classes have the name {twice!r:.40}", remedy="give each its own")
     for part in ("train", "test"):
         images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
         fault = fault_of_images(images) or fault_of_labels(labels, len(images), len(data.class_names))
@@ -118,7 +121,11 @@ def fault_of_images(images: Any) -> Fault:
     if images.ndim == 2:
         if images.dtype.kind != "f":
             return f"a table's rows are {images.dtype}", "give float32"
-        return None if np.isfinite(images).all() else ("a row holds NaN or infinity", "leave such rows out")
+        if not np.isfinite(images).all():
+            return "a row holds NaN or infinity", "leave such rows out"
+        if max(images.max(), -images.min()) > np.finfo(np.float32).max:
+            return "a row holds a number beyond those of float32", "scale the rows"
+        return None
     if images.shape[3] not in (1, 3):
         return f"images are {images.shape}", "the last axis is for channels, 1 or 3"
     if images.dtype != np.uint8:
