@@ -2,6 +2,8 @@
 
 import contextlib
 import difflib
+import errno
+import sys
 from collections.abc import Iterable, Iterator
 from os import PathLike
 
@@ -15,6 +17,10 @@ class BadInputError(ValueError):
         path: The file or folder as the person named it; None if there is none, as for an array.
         remedy: What the person can do, as an imperative: "copy it again".
 
+    Raises:
+        MemoryError: Instead, if it is made while a lack of memory is handled: the file is not to blame. If much memory
+            is free, the file is: it asked for more than any good file.
+
     Example:
         >>> str(BadInputError("is empty", path="a.keras", remedy="train or copy it again"))
         'a.keras is empty; train or copy it again'
@@ -23,6 +29,9 @@ class BadInputError(ValueError):
     """
 
     def __init__(self, problem: str, *, path: str | PathLike[str] | None = None, remedy: str = "") -> None:
+        cause = sys.exc_info()[1]
+        if cause is not None and is_full_memory(cause) and not is_free(PLENTY):
+            raise MemoryError(f"too little memory ({in_one_line(cause)})")
         super().__init__(problem)
         self.problem, self.path, self.remedy = problem, path, remedy
 
@@ -49,15 +58,34 @@ class DisagreementError(ArithmeticError):
     """An export whose probabilities differ from Keras' by more than is allowed. The message says by how much."""
 
 
+JOINERS = "\u200c\u200d"  # within words of Persian and of Indian languages, and within emoji
+
+
+def visible(text: object) -> str:
+    """Return a text as one line that does nothing to a terminal but show its characters.
+
+    A name may hold a line break, an escape sequence or a mark that turns the direction of writing. Each is shown as
+    Python writes it in a string, and so is a byte of a file's name that is no UTF-8.
+
+    Example:
+        >>> print(visible("a\\x1b[2J\\nb"))
+        a\\x1b[2J\\nb
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in JOINERS else repr(c)[1:-1] for c in text)
+
+
 def shorten(path: object, length: int = 60) -> str:
     """Return the end of `path`, which tells most, as one line of at most `length` characters."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
+    text = visible(path)
     return text if len(text) <= length else "..." + text[3 - length :]
 
 
 def in_one_line(error: object, length: int = 60) -> str:
     """Return the beginning of another library's message as one line of at most `length` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = visible(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
@@ -82,12 +110,32 @@ FULL_MEMORY = (
     "Insufficient memory",
     "bad_alloc",
     "bad allocation",
+    "MemoryError",  # of another process
+    "annot allocate memory",  # of the system, also on loading a library
+    "Unable to allocate",
+    "Failed to allocate",
+    "allocation failed",
+    "can't start new thread",  # there is no room for its stack
 )
+PLENTY = 2**32  # bytes: more than reading any good file takes
 
 
 def is_full_memory(error: BaseException) -> bool:
     """Whether Python, NumPy, a backend or an engine has run out of memory."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in FULL_MEMORY)
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return any(words in str(error) for words in FULL_MEMORY)
+
+
+def is_free(size: int) -> bool:
+    """Whether this process could have `size` more bytes of memory; they are not touched."""
+    import mmap
+
+    try:
+        mmap.mmap(-1, size).close()
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def no_window() -> OSError:

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
 from kerasnets.prediction import engines
 from kerasnets.runtime import backends
-from kerasnets.runtime.atomic import check_writable, flush, reserve, sweep, whole_file, whole_folder
+from kerasnets.runtime.atomic import check_writable, flush, followed, reserve, sweep, whole_file, whole_folder
 from kerasnets.runtime.processes import Worker
 from kerasnets.saving import formats
 
@@ -92,13 +93,8 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     pixels = examples(card.input_shape)
     with (whole_file if out.suffix else whole_folder)(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
-        worker = Worker(backend)
-        try:
+        with Worker(backend) as worker:
             expected = worker(write, path, part, pixels)
-        except BaseException:  # also Ctrl-C, which the process ignores
-            worker.kill()
-            raise
-        worker.close()
         formats.add(part, card)
         differences = {judge: difference(part, judge, pixels, expected, out) for judge in judges}
         size = sum(file.stat().st_size for file in formats.files_of(part))
@@ -179,14 +175,14 @@ def second_file(part: Path, out: Path) -> Iterator[None]:
     """
     others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # OpenVINO is written via ONNX
     for suffix in others:
-        sweep(out.with_suffix(suffix))
+        sweep(followed(out), suffix)
     second = part.with_suffix(".bin")
     try:
         yield
         if second.is_file():
-            flush(part)  # now, since a full disk has lost nothing yet
-            flush(second)
-            os.replace(second, out.with_suffix(".bin"))
+            with whole_file(out.with_suffix(".bin")) as weights:
+                shutil.copyfile(second, weights)
+                flush(part)  # now, since a full disk has lost nothing yet
     finally:
         for suffix in others:
             part.with_suffix(suffix).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """RECIPES: which network is trained on which data set, and how. One recipe has every setting that repeats the run."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ SHIFT_AND_FLIP = "crop_flip"  # pad by 4 zeros and crop at random; mirror half o
 SHIFT_FLIP_CUTOUT = "crop_flip_cutout"  # the same, with a grey square of 16 pixels in each image
 SHIFT = "shift"  # pad by 2 zeros and crop at random; mirror none
 PRECISIONS = ("float32", "mixed_bfloat16")
+
+Scaling = tuple[float | Sequence[float], float | Sequence[float]]  # scale and offset of a Rescaling layer
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Recipe:
         return self.published or ("none" if self.goal is None else f"{self.goal}")
 
     @property
-    def scaling(self) -> tuple[Any, Any]:
+    def scaling(self) -> Scaling:
         """(scale, offset) of the Rescaling layer that does the same to pixels of 0..255; lists if by channel."""
         if isinstance(self.mean, tuple) and isinstance(self.std, tuple):
             pairs = list(zip(self.mean, self.std, strict=True))
@@ -173,10 +175,10 @@ def own(model: str, dataset: str) -> Recipe:
         model, dataset, mean=0.5, std=0.5, optimizer="adam", learning_rate=0.001, momentum=0.0, batch_size=64,
         epochs=10, validation=0.1, goal=None, keep_best=True,
     )  # fmt: skip
-    return changed(recipe, variant=OWN) if recipe.name != pair and recipe.name in RECIPES else recipe
+    return with_changes(recipe, variant=OWN) if recipe.name != pair and recipe.name in RECIPES else recipe
 
 
-def changed(recipe: Recipe, **changes: Any) -> Recipe:
+def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
     """Return `recipe` with `changes`; a change to None is ignored."""
     return dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 

@@ -72,7 +72,7 @@ def pictures(count, shape, seed):
 
 def save_network(path, name, options, seed=0):
     """Write the model file of a network with weights from NumPy; return its input shape."""
-    from kerasnets.graph.weights import drawing_nothing
+    from kerasnets.graph import drawing_nothing
 
     with drawing_nothing():
         network = kerasnets.build(name, **options)

@@ -48,11 +48,11 @@ SECONDS = 5  # that a bad file may take
 def models(workers, tmp_path_factory):
     """Return {name: (model file, shape of the input)}."""
     folder = tmp_path_factory.mktemp("models")
-    found = {}
+    result = {}
     for name, (backend, suffix, options) in NETWORKS.items():
         path = folder / f"{name}{suffix}"
-        found[name] = path, workers[backend](save_network, path, name, options)
-    return found
+        result[name] = path, workers[backend](save_network, path, name, options)
+    return result
 
 
 @pytest.fixture
@@ -113,10 +113,10 @@ def test_an_export_takes_raw_pixels_and_gives_keras_probabilities(workers, model
     (backend, suffix), (path, shape) = ROUTES[route], models[name]
     monkeypatch.setenv("KERAS_BACKEND", backend)
     out = tmp_path / (f"my [first] network{suffix}" if suffix else "network")  # TensorFlow reads brackets as a pattern
-    done = export_by(workers, backend, path, out)
-    assert (done.file, done.backend) == (str(out), backend)
-    assert set(done.differences) == {engine for engine, row in engines.ENGINES.items() if suffix in row.suffixes}
-    assert max(done.differences.values()) < 1e-5
+    process = export_by(workers, backend, path, out)
+    assert (process.file, process.backend) == (str(out), backend)
+    assert set(process.differences) == {engine for engine, row in engines.ENGINES.items() if suffix in row.suffixes}
+    assert max(process.differences.values()) < 1e-5
 
     images = pictures(7, shape, seed=9)
     expected = workers["jax"](plain_keras, path, images)
@@ -124,7 +124,7 @@ def test_an_export_takes_raw_pixels_and_gives_keras_probabilities(workers, model
     for count in (1, 7):
         run = RUN.get(suffix) or (lambda *arguments: workers["tensorflow"](by_tensorflow, *arguments))
         np.testing.assert_allclose(run(out, images[:count]), expected[:count], atol=1e-5)
-        for engine in done.differences:
+        for engine in process.differences:
             judge = by_engine if suffix else lambda *arguments: workers["tensorflow"](by_engine, *arguments)
             np.testing.assert_allclose(judge(out, engine, images[:count]), expected[:count], atol=1e-5)
 
@@ -133,7 +133,7 @@ def test_an_export_takes_raw_pixels_and_gives_keras_probabilities(workers, model
     assert (card.class_names[:2], card.recipe) == (("größer", '<"&">'), "a recipe")
     names = {out.name} | ({out.with_suffix(".bin").name} if suffix == ".xml" else set())
     assert set(os.listdir(tmp_path)) == names
-    assert done.bytes == sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
+    assert process.bytes == sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
 
 
 def test_a_folder_of_an_earlier_export_is_replaced(workers, tabular, tmp_path):
@@ -147,12 +147,12 @@ def test_a_folder_of_an_earlier_export_is_replaced(workers, tabular, tmp_path):
 def test_another_backend_exports_if_the_set_one_cannot(tabular, tmp_path):
     """By the script: each process has its backend."""
     command = [sys.executable, str(ROOT / "scripts/export.py"), str(tabular), "--out", "network.onnx"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment("jax"), capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "ONNX by Keras on torch\n")
+    process = subprocess.run(command, cwd=tmp_path, env=environment("jax"), capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "ONNX by Keras on torch\n")
     size = (tmp_path / "network.onnx").stat().st_size
     differences = " ".join(rf"{engine}=\d\.\de-\d\d" for engine in ("opencv", "onnxruntime", "openvino"))
     assert re.fullmatch(
-        rf"result file=network\.onnx form=ONNX bytes={size} backend=torch difference: {differences}\n", done.stdout
+        rf"result file=network\.onnx form=ONNX bytes={size} backend=torch difference: {differences}\n", process.stdout
     )
     assert formats.load(tmp_path / "network.onnx") == saving.load_card(tabular)
 
@@ -193,13 +193,13 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 
 def brought_by(extra):
     """The packages that an extra of pyproject.toml installs, by the names of import."""
-    found = set()
+    result = set()
     for each in EXTRAS[extra]:
         name = re.match(r"[\w-]+", each)[0]
         if name == "kerasnets":
-            found.update(*(brought_by(other) for other in re.search(r"\[(.*)\]", each)[1].split(",")))
-        found.add({"ai-edge-litert": "ai_edge_litert"}.get(name, name))
-    return found
+            result.update(*(brought_by(other) for other in re.search(r"\[(.*)\]", each)[1].split(",")))
+        result.add({"ai-edge-litert": "ai_edge_litert"}.get(name, name))
+    return result
 
 
 @pytest.mark.parametrize(("suffix", "missing", "words"), MISSING)
@@ -207,9 +207,9 @@ def test_a_missing_package_is_named_with_the_extra_that_installs_it(
     tabular, tmp_path, monkeypatch, suffix, missing, words
 ):
     monkeypatch.setattr(backends, "is_installed", lambda package: package not in missing)
-    with pytest.raises(ImportError) as caught:
+    with pytest.raises(ImportError) as excinfo:
         exporting.export(tabular, tmp_path / f"network{suffix}")
-    message = str(caught.value)
+    message = str(excinfo.value)
     assert message.startswith(words)
     assert len(message) <= 190
     assert os.listdir(tmp_path) == []
@@ -361,11 +361,11 @@ def test_a_file_that_is_cut_short_is_refused_in_one_line_and_in_time(workers, mo
         for share in (0.001, 0.3, 0.7, 0.999):
             part.write_bytes(content[: int(share * len(content))])
             begun = time.monotonic()
-            with pytest.raises(BadInputError) as caught:
+            with pytest.raises(BadInputError) as excinfo:
                 Classifier.load(out).predict(pictures(1, shape, 0))
             assert time.monotonic() - begun < SECONDS
-            assert out.name in str(caught.value)
-            assert len(str(caught.value)) <= 190
-            assert "\n" not in str(caught.value)
+            assert out.name in str(excinfo.value)
+            assert len(str(excinfo.value)) <= 190
+            assert "\n" not in str(excinfo.value)
         part.write_bytes(content)
     assert Classifier.load(out).predict(pictures(1, shape, 0))

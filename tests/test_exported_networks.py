@@ -57,9 +57,9 @@ def check(workers, folder, name, options):
         assert len(set(expected.argmax(axis=1))) > 1  # the predictions differ between pictures,
         assert 0.01 < np.median(expected.max(axis=1)) < 0.999  # and are not certain
         for judge in (by_opencv, by_onnxruntime):
-            found = judge(exported, images)
-            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4, err_msg=judge.__name__)
-            np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1), judge.__name__)
+            result = judge(exported, images)
+            np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4, err_msg=judge.__name__)
+            np.testing.assert_array_equal(result.argmax(axis=1), expected.argmax(axis=1), judge.__name__)
     finally:
         for path in (model, exported):  # half a GB each
             path.unlink(missing_ok=True)

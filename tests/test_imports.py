@@ -35,8 +35,8 @@ def imports_of(path):
 
 
 def test_a_room_uses_only_rooms_below_it():
-    done = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    process = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout
 
 
 def test_an_architecture_file_knows_keras_and_nothing_else():
@@ -80,8 +80,8 @@ def test_nothing_imports_a_script():
 ])  # fmt: skip
 def test_no_framework_is_loaded_until_one_is_needed(statement):
     code = f"{statement}\nimport sys; print([name for name in {FRAMEWORKS} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_this_process_has_no_framework_and_gets_none():
@@ -112,18 +112,18 @@ def script(environment, *arguments):
 def test_without_a_backend_an_onnx_file_answers_and_otherwise_one_line_names_the_package(tmp_path):
     environment = alone(None, tmp_path)
     model, out = "models_saved/pretrained/mnist_cnn-mnist.keras", ["--out", tmp_path / "a.onnx"]
-    done = script(environment, "scripts/predict_image.py", model, "docs/samples/screen-0.png")
-    assert done.returncode == 4
-    assert done.stderr == "error: no backend is installed; choose one, as by: pip install torch torchvision\n"
-    done = script(environment, "scripts/export.py", model, *out)
-    assert done.returncode == 4
+    process = script(environment, "scripts/predict_image.py", model, "docs/samples/screen-0.png")
+    assert process.returncode == 4
+    assert process.stderr == "error: no backend is installed; choose one, as by: pip install torch torchvision\n"
+    process = script(environment, "scripts/export.py", model, *out)
+    assert process.returncode == 4
     words = 'no installed backend can write ONNX; torch or tensorflow can: pip install "kerasnets[torch,onnx]"'
-    assert done.stderr == f"error: {words}\n"
-    done = script(
+    assert process.stderr == f"error: {words}\n"
+    process = script(
         environment, "scripts/predict_image.py", Path(model).with_suffix(".onnx"), "docs/samples/screen-0.png"
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("docs/samples/screen-0.png: 0 ")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("docs/samples/screen-0.png: 0 ")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -133,8 +133,8 @@ def test_scripts_load_no_other_backend_though_it_is_installed(backend):
     code += "try: runpy.run_path('scripts/predict_image.py', run_name='__main__')\n"
     code += f"finally: print([name for name in {BACKENDS} if name in sys.modules])"
     environment = os.environ | {"KERAS_BACKEND": backend}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == str([backend]), done.stderr
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert process.stdout.splitlines()[-1] == str([backend]), process.stderr
 
 
 def test_ruff_finds_nothing():

@@ -21,42 +21,42 @@ SHIPPED = {path.name for path in (ROOT / "models_saved/pretrained").iterdir() if
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def distributions(tmp_path_factory):
     """(wheel, sdist), built without a download: hatchling is part of the test extra."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     return wheel, sdist
 
 
 @pytest.fixture(scope="module")
-def installed(built, tmp_path_factory):
+def prefix(distributions, tmp_path_factory):
     """The folder of a fresh environment with the wheel, which sees the other packages of this one."""
     folder = tmp_path_factory.mktemp("venv")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     pip = [sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "--no-deps", "--no-index", "-q"]
-    subprocess.run([*pip, built[0]], check=True)
+    subprocess.run([*pip, distributions[0]], check=True)
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "others.pth").write_text(sysconfig.get_path("purelib"))  # whose own .pth files, and so no checkout, count
     return folder
 
 
-def run(installed, folder, *words):
+def run(prefix, folder, *words):
     """Run `kerasnets` of the fresh environment in a folder; return its stdout."""
-    done = subprocess.run([installed / "bin/kerasnets", *map(str, words)], cwd=folder, env=clean_environment(),
+    process = subprocess.run([prefix / "bin/kerasnets", *map(str, words)], cwd=folder, env=clean_environment(),
                           capture_output=True, text=True)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def clean_environment():
     return {name: value for name, value in environment().items() if name != "PYTHONPATH"}
 
 
-def test_the_wheel_holds_the_package_its_page_and_its_models_and_nothing_else(built):
-    names = zipfile.ZipFile(built[0]).namelist()
+def test_the_wheel_holds_the_package_its_page_and_its_models_and_nothing_else(distributions):
+    names = zipfile.ZipFile(distributions[0]).namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"kerasnets"}
     assert {name for name in names if name.startswith("kerasnets/pretrained/")} == {
         f"kerasnets/pretrained/{name}" for name in (*SHIPPED, "three-on-paper.jpg")
@@ -67,27 +67,27 @@ def test_the_wheel_holds_the_package_its_page_and_its_models_and_nothing_else(bu
     assert {name for name in names if name.endswith(".py")} == sources - project
 
 
-def test_wheel_and_sdist_are_small(built):
-    for path in built:
+def test_wheel_and_sdist_are_small(distributions):
+    for path in distributions:
         assert path.stat().st_size < MOST_BYTES, path
-    with tarfile.open(built[1]) as archive:
+    with tarfile.open(distributions[1]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "scripts/train.py"} <= names
     assert not [name for name in names if name.startswith(("tests/", ".ci/")) or name.endswith((".png", ".html.j2"))]
 
 
-def test_the_sdist_gives_the_same_wheel(built, tmp_path):
-    shutil.unpack_archive(built[1], tmp_path, filter="data")
+def test_the_sdist_gives_the_same_wheel(distributions, tmp_path):
+    shutil.unpack_archive(distributions[1], tmp_path, filter="data")
     (folder,) = tmp_path.iterdir()
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
     subprocess.run(command, cwd=folder, capture_output=True, check=True)
     (again,) = (tmp_path / "dist").glob("*.whl")
-    assert again.name == built[0].name
-    assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(built[0]).namelist()
+    assert again.name == distributions[0].name
+    assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(distributions[0]).namelist()
 
 
-def test_the_metadata_names_authors_python_and_extras(built):
-    with zipfile.ZipFile(built[0]) as archive:
+def test_the_metadata_names_authors_python_and_extras(distributions):
+    with zipfile.ZipFile(distributions[0]) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = archive.read(name).decode().split("\n\n")[0]
     for line in ("Name: kerasnets", "Requires-Python: >=3.11", "License-Expression: MIT", "Provides-Extra: torch",
@@ -95,29 +95,29 @@ def test_the_metadata_names_authors_python_and_extras(built):
         assert line in metadata.splitlines()
 
 
-def test_the_installed_package_is_the_wheels(installed, built, tmp_path):
+def test_the_installed_package_is_the_wheels(prefix, distributions, tmp_path):
     code = "import kerasnets; print(kerasnets.__file__, kerasnets.__version__)"
-    python = [installed / "bin/python", "-c", code]
-    done = subprocess.run(python, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True)
-    file, version = done.stdout.split()
-    assert file.startswith(str(installed))
-    assert built[0].name.startswith(f"kerasnets-{version}-")
+    python = [prefix / "bin/python", "-c", code]
+    process = subprocess.run(python, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True)
+    file, version = process.stdout.split()
+    assert file.startswith(str(prefix))
+    assert distributions[0].name.startswith(f"kerasnets-{version}-")
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+(\+\S+)?)?", version)
 
 
-def test_a_user_trains_predicts_by_name_and_exports(installed, tmp_path):
+def test_a_user_trains_predicts_by_name_and_exports(prefix, tmp_path):
     photo = ROOT / "docs/samples/three-on-paper.jpg"
-    assert run(installed, tmp_path, "predict", "mnist_cnn-mnist", photo) == f"{photo}: 3 1.0000\n"
-    run_line = run(installed, tmp_path, "train", "mnist_cnn-digits", "--epochs", 1).splitlines()[-1]
+    assert run(prefix, tmp_path, "predict", "mnist_cnn-mnist", photo) == f"{photo}: 3 1.0000\n"
+    run_line = run(prefix, tmp_path, "train", "mnist_cnn-digits", "--epochs", 1).splitlines()[-1]
     assert run_line.startswith("result recipe=mnist_cnn-digits test_accuracy=0.")
-    exported = run(installed, tmp_path, "export", "models_saved/mnist_cnn-digits.keras", "--out", "mine.onnx", "--json")
+    exported = run(prefix, tmp_path, "export", "models_saved/mnist_cnn-digits.keras", "--out", "mine.onnx", "--json")
     assert json.loads(exported)["file"] == "mine.onnx"
-    assert len(json.loads(run(installed, tmp_path, "predict", "mine.onnx", photo, "--json"))) == 1
+    assert len(json.loads(run(prefix, tmp_path, "predict", "mine.onnx", photo, "--json"))) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"models_saved", "mine.onnx"}
 
 
-def test_a_user_opens_the_demo_page_with_the_shipped_models(installed, tmp_path):
-    command = [installed / "bin/kerasnets", "demo", "--no-browser", "--port", "0"]
+def test_a_user_opens_the_demo_page_with_the_shipped_models(prefix, tmp_path):
+    command = [prefix / "bin/kerasnets", "demo", "--no-browser", "--port", "0"]
     with subprocess.Popen(command, cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, text=True) as demo:
         try:
             line = demo.stdout.readline()

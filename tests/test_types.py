@@ -32,15 +32,15 @@ def mypy(*arguments):
 
 
 def test_mypy_finds_nothing_in_the_package():
-    found = mypy("-p", "kerasnets")
-    assert found.splitlines()[-1].startswith("Success: no issues found in "), found
+    result = mypy("-p", "kerasnets")
+    assert result.splitlines()[-1].startswith("Success: no issues found in "), result
 
 
 @pytest.mark.parametrize("line", ["", "kerasnets.build_all()", "BadInputErrors = kerasnets.BadInputErrors"])
 def test_mypy_knows_the_public_names_in_a_users_script(tmp_path, line):
     script = tmp_path / "script.py"
     script.write_text(USER + line)
-    found = mypy(script)
-    assert ("has no attribute" in found) == bool(line), found
+    result = mypy(script)
+    assert ("has no attribute" in result) == bool(line), result
     if not line:
-        assert found.startswith("Success"), found
+        assert result.startswith("Success"), result

@@ -16,7 +16,7 @@ from keras import layers
 
 import kerasnets
 from kerasnets.data import load_present
-from kerasnets.graph.weights import drawing_nothing
+from kerasnets.graph import drawing_nothing
 
 # %% [markdown]
 # ## A window, a product, a sum

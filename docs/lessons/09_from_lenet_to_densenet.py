@@ -16,8 +16,7 @@ import matplotlib.pyplot as plt
 from keras import layers
 
 import kerasnets
-from kerasnets.graph import nodes
-from kerasnets.graph.weights import drawing_nothing
+from kerasnets.graph import drawing_nothing, nodes
 from kerasnets.project import reproduction
 
 # %% [markdown]

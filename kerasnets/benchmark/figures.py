@@ -71,8 +71,8 @@ def run(
         OSError: `out` cannot be written. Both errors come before anything is measured.
     """
     module = importlib.import_module(f"kerasnets.benchmark.{topic}")
-    given = {"networks": networks, "backends": options.get("chosen")}
-    arguments = "".join(f" --{option} {' '.join(names)}" for option, names in given.items() if names)
+    lists = {"networks": networks, "backends": options.get("chosen")}
+    arguments = "".join(f" --{option} {' '.join(names)}" for option, names in lists.items() if names)
     networks = tuple(module.NETWORKS) if networks is None else networks
     for name in networks:
         check_name(name, topic, module)
@@ -131,14 +131,14 @@ class Figure:
         goal = ""
         if self.goal is not None:
             goal = f"{self.with_unit(self.goal)}: {'reached' if self.median <= self.goal else 'missed'}"
-        spread = f"{rounded(min(self.values))} to {rounded(max(self.values))}"
+        spread = f"{round_to_three(min(self.values))} to {round_to_three(max(self.values))}"
         return self.what, self.by, self.with_unit(self.median), spread, goal
 
     def with_unit(self, value: float) -> str:
-        return rounded(value) if self.unit == "ratio" else f"{rounded(value)} {self.unit}"
+        return round_to_three(value) if self.unit == "ratio" else f"{round_to_three(value)} {self.unit}"
 
 
-def rounded(value: float) -> str:
+def round_to_three(value: float) -> str:
     """Return a value with three significant digits and without an exponent: "0.968", "15,000"."""
     return f"{float(f'{value:.3g}'):,.10g}"
 

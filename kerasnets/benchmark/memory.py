@@ -70,7 +70,7 @@ def by_loop(name: str) -> float:
     begin = resident_after_reset()
     pixels, labels = draw(TRAIN)
     twin = torch_loops.twin_of(models.build(recipe.model), recipe)
-    train = torch_loops.in_memory(twin, recipe, torch_loops.scaled(recipe, pixels), torch.from_numpy(labels))
+    train = torch_loops.in_memory(twin, recipe, torch_loops.scale_pixels(recipe, pixels), torch.from_numpy(labels))
     train(np.random.default_rng(0).permutation(len(pixels)))
     return peak() - begin
 

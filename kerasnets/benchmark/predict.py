@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasnets.benchmark.figures import Figure, Tell, in_turn, last_line
 from kerasnets.prediction import engines
-from kerasnets.runtime import backends
+from kerasnets.runtime import backends, child
 from kerasnets.saving import shipped
 
 MNIST = Path(shipped.path_of("mnist_cnn-mnist", shipped.KERAS))
@@ -43,7 +43,7 @@ def measure(runs: int, networks: Sequence[str] = NETWORKS, tell: Tell = print) -
     figures = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        mnist = [MNIST, exported(MNIST, folder)]
+        mnist = [MNIST, export_to_onnx(MNIST, folder)]
         chosen = engines_of(mnist)
         fresh = in_turn(runs, {engine: (path, engine) for engine, path in chosen.items()}, fresh_process)
         for engine, measured in fresh.items():
@@ -55,14 +55,14 @@ def measure(runs: int, networks: Sequence[str] = NETWORKS, tell: Tell = print) -
             tell(each.line())
         for name in networks:
             keras_file = fresh_weights(name, folder)
-            warm = warm_figures(name, engines_of([keras_file, exported(keras_file, folder)]), runs, 10)
+            warm = warm_figures(name, engines_of([keras_file, export_to_onnx(keras_file, folder)]), runs, 10)
             for each in warm:
                 tell(each.line())
             figures += warm
     return figures
 
 
-def exported(path: Path, folder: Path) -> Path:
+def export_to_onnx(path: Path, folder: Path) -> Path:
     """Export a model file to ONNX in `folder`; return the new file."""
     from kerasnets.export import export
 
@@ -82,8 +82,10 @@ def engines_of(paths: Sequence[Path]) -> dict[str, Path]:
 # before it became the command, here the memory of the benchmark.
 TIMED = """
 import os, subprocess, sys, time
+from kerasnets.runtime import child
+child.end_with_parent()
 begin = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, preexec_fn=child.tie)
 _, status, usage = os.wait4(process.pid, 0)
 print(time.perf_counter() - begin, usage.ru_maxrss)
 sys.exit(os.waitstatus_to_exitcode(status))
@@ -94,7 +96,7 @@ def fresh_process(path: Path, engine: str) -> tuple[float, float]:
     """Return (seconds, peak MiB) of `kerasnets predict` on one photo, run as from a shell."""
     command = [sys.executable, "-m", "kerasnets", "predict", str(path), str(PHOTO), "--engine", engine]
     timed = [sys.executable, "-c", TIMED, *command]
-    done = subprocess.run(timed, env=backends.environment(), capture_output=True, text=True)
+    done = subprocess.run(timed, env=child.variables(), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"kerasnets predict by {engine} failed: {last_line(done.stderr)}")
     seconds, kibibytes = done.stdout.split()
@@ -111,7 +113,7 @@ def folder_figures(chosen: Mapping[str, Path], folder: Path, runs: int) -> list[
     place = folder / "pictures"
     write_pictures(place)
     jobs = {engine: ("folder_of", path, engine, place) for engine, path in chosen.items()}
-    jobs["decoding only"] = ("decoding_of", next(iter(chosen.values())), next(iter(chosen)), place)
+    jobs["decoding only"] = ("measure_decoding", next(iter(chosen.values())), next(iter(chosen)), place)
     rates = in_turn(runs, jobs, in_process)
     return [figure(f"{FOLDER} PNGs of 28x28", engine, "pictures/s", values) for engine, values in rates.items()]
 
@@ -122,16 +124,10 @@ def figure(what: str, engine: str, unit: str, values: Iterable[float]) -> Figure
 
 def in_process(function: str, path: Path, engine: str, argument: object) -> float:
     """Return the result of a function of this module, called in its own process."""
-    code = "import sys; from kerasnets.benchmark import predict as b; print(getattr(b, sys.argv[1])(*sys.argv[2:]))"
-    process = subprocess.run(
-        [sys.executable, "-c", code, function, str(path), engine, str(argument)],
-        env=backends.environment(),
-        capture_output=True,
-        text=True,
-    )
+    process = child.run("kerasnets.benchmark.predict", function, str(path), engine, str(argument), seconds=None)
     if process.returncode:
-        raise RuntimeError(f"{function} by {engine} failed: {last_line(process.stderr)}")
-    return float(last_line(process.stdout))
+        raise RuntimeError(f"{function} by {engine} failed: {last_line(process.stderr.decode(errors='replace'))}")
+    return float(last_line(process.stdout.decode()))
 
 
 # ---- in their own processes; arguments are text ----
@@ -166,7 +162,7 @@ def folder_of(path: str, engine: str, folder: str) -> float:
     return len(paths) / (time.perf_counter() - begin)
 
 
-def decoding_of(path: str, engine: str, folder: str) -> float:
+def measure_decoding(path: str, engine: str, folder: str) -> float:
     """Return pictures a second that are read and prepared, without the network."""
     from kerasnets.prediction import Classifier
 
@@ -195,14 +191,10 @@ def write_pictures(folder: Path) -> None:
 def fresh_weights(name: str, folder: Path) -> Path:
     """Write a model file of a network with fresh weights; return it."""
     from kerasnets.export import route_of
-    from kerasnets.runtime.processes import Worker
+    from kerasnets.runtime.processes import alone
 
     path = folder / f"{name}.keras"
-    worker = Worker(route_of(".onnx"))
-    try:
-        worker(write_fresh, name, path)
-    finally:
-        worker.close()
+    alone(route_of(".onnx"), write_fresh, name, path)
     return path
 
 
@@ -212,3 +204,8 @@ def write_fresh(name: str, path: Path) -> None:
     network = kerasnets.build(name)
     names = tuple(f"class {i}" for i in range(network.output_shape[-1]))
     kerasnets.save(network, path, kerasnets.Card(name, names, network.input_shape[1:]), scaling=(1 / 255, 0.0))
+
+
+if __name__ == "__main__":
+    child.end_with_parent()
+    print(globals()[sys.argv[1]](*sys.argv[2:]))

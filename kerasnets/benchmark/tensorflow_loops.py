@@ -17,7 +17,7 @@ def competitors(network: keras.Model, recipe: Recipe, pixels: np.ndarray, labels
         recipe.model, input_shape=network.input_shape[1:], num_classes=network.output_shape[-1], **recipe.options
     )
     copy_weights(network, twin)
-    scale, offset = (np.float32(each) for each in recipe.scaling)
+    scale, offset = (np.asarray(each, np.float32) for each in recipe.scaling)
     images = tf.constant(pixels * scale + offset, tf.float32)
     all_labels = tf.constant(labels)
     optimizer = OPTIMIZERS[recipe.optimizer](recipe, recipe.learning_rate)

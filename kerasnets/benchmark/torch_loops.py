@@ -36,7 +36,7 @@ def competitors(network: keras.Model, recipe: Recipe, pixels: np.ndarray, labels
         labels: Integers (n,).
     """
     device = device_of(network)
-    images, targets = scaled(recipe, pixels).to(device), torch.from_numpy(labels).to(device)
+    images, targets = scale_pixels(recipe, pixels).to(device), torch.from_numpy(labels).to(device)
     in_channels_last = images.contiguous(memory_format=torch.channels_last)
     twin_in_channels_last = twin_of(network, recipe).to(memory_format=torch.channels_last)
     return {
@@ -46,9 +46,9 @@ def competitors(network: keras.Model, recipe: Recipe, pixels: np.ndarray, labels
     }
 
 
-def scaled(recipe: Recipe, pixels: np.ndarray) -> torch.Tensor:
+def scale_pixels(recipe: Recipe, pixels: np.ndarray) -> torch.Tensor:
     """Return float32 (n, channels, height, width), scaled as the recipe does."""
-    scale, offset = (torch.tensor(np.float32(each)).reshape(-1, 1, 1) for each in recipe.scaling)
+    scale, offset = (torch.tensor(np.asarray(each, np.float32)).reshape(-1, 1, 1) for each in recipe.scaling)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous() * scale + offset
 
 

@@ -68,11 +68,27 @@ def gather_one(name: str) -> list[Named]:
     if Path(name).is_dir():
         return [(str(path), str(path)) for path in pictures_below(name)]
     if glob.has_magic(name) and not Path(name).exists():
-        matching = sorted(path for path in glob.glob(name, recursive=True) if Path(path).is_file())
+        matching = files_matching(name)
         if not matching:
             raise BadInputError("nothing matches {path}", path=name, remedy="check folder and pattern")
         return [(path, path) for path in matching]
     return [(name, name)]
+
+
+def files_matching(pattern: str) -> list[str]:
+    """Return the files that a shell-style pattern fits, in order; "**" stands for folders, but for no links to them.
+
+    `glob.glob` follows links, and does not end where two lead to their parents.
+    """
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return sorted(path for path in glob.glob(pattern) if Path(path).is_file())
+    start = Path(pattern).anchor
+    rest = Path(*(part if part == "**" else part.replace("**", "*") for part in parts[bool(start) :]))
+    paths = [path for path in Path(start or ".").glob(str(rest)) if path.is_file()]
+    shows_hidden = any(part.startswith(".") and part != ".." for part in parts)
+    hidden = [path for path in paths if any(part.startswith(".") and part != ".." for part in path.parts)]
+    return sorted({str(path) for path in paths} - {str(path) for path in hidden if not shows_hidden})
 
 
 def read_standard_input() -> np.ndarray:
@@ -152,6 +168,6 @@ def watch(classifier: Classifier, source: int | str, form: Format) -> int:
         check_not_a_source(form.save, [str(source)])
     lines = sys.stderr if form.json else sys.stdout
     show = form.show or is_camera  # a key in the window ends a camera
-    summary = video.watch(classifier, source, form.save, show, tell=lambda line: print(line, file=lines))
-    print(summary.json() if form.json else summary.line())
+    summary = video.watch(classifier, source, form.save, show, tell=lambda line: app.tell(line, file=lines))
+    app.tell(summary.json() if form.json else summary.line())
     return 0

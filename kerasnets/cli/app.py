@@ -1,14 +1,15 @@
 """The manners of every command: its options, one line for a failure, exit codes, Ctrl-C."""
 
 import argparse
+import contextlib
 import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TextIO
 
-from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten
+from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten, visible
 from kerasnets.runtime import backends, signals
 
 LINE = 200  # characters of an error line at most
@@ -17,7 +18,7 @@ REMEDY = 110  # characters at the end of a line that is too long: there it says 
 # The exit code of a failure is in the first line whose class fits the error.
 EXIT_CODES = (
     (BadInputError, 3),  # bad input: picture, data set, model
-    (MemoryError, 4),  # environment: the memory is full
+    (MemoryError, 4),  # environment: too little memory
     (ImportError, 4),  # environment: a package is missing
     (OSError, 4),  # environment: unwritable folder, full disk, no network
     (FloatingPointError, 5),  # training diverged
@@ -40,6 +41,7 @@ REMEDIES = {
     errno.ENOENT: "name a folder that exists or can be made",
     errno.ENOTDIR: "name a folder that exists or can be made",
 }
+LITTLE_MEMORY = "too little memory; try smaller pictures or a smaller network, in training a smaller --batch-size"
 
 
 class UsageError(ValueError):
@@ -76,15 +78,49 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """Run `main()` as a program: exit with 0, or print one line on stderr and exit with the code of the failure."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # keeps TensorFlow's C++ code from its start-up notices
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own messages name a picture that OpenCV cannot decode
+    open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
             stream.reconfigure(errors="backslashreplace")
     import warnings
 
     warnings.filterwarnings("ignore", "Skipping nested container")  # of Keras, about a damaged file; the error says it
+    if os.environ.get("KERASNETS_PARENT"):  # child.PARENT
+        from kerasnets.runtime import child
+
+        child.end_with_parent()
     backends.own_process()
     signals.install()
-    sys.exit(exit_code_of(main))
+    code = exit_code_of(main)
+    close_streams()
+    sys.exit(code)
+
+
+def close_streams() -> None:
+    """Leave nothing for Python to write at its end, which it would report in words of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # a full disk, a closed pipe or terminal, which `exit_code_of` has reported
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def open_missing_streams() -> None:
+    """End with one line if standard output is closed, as by `>&-`; replace a closed input or error stream.
+
+    A file that is opened later would get the number of a closed stream, and what C code prints to it would go into it.
+    """
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:  # it is the lowest free one, which is this one unless the stream was replaced
+                os.dup2(descriptor, number)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        print_error("standard output is closed; let it be a file, or /dev/null")
+        sys.exit(4)
 
 
 def run_command(command: Command, prog: str, words: Sequence[str]) -> int | None:
@@ -116,20 +152,19 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
         sys.stdout.flush()
         return code
     except signals.Stopped as stopped:
-        print(stopped, file=sys.stderr)
+        tell_on_stderr(stopped)
         return stopped.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # the shell's code for SIGPIPE: a run that is half done must not look like a whole one
     except Exception as error:
         if "--debug" in sys.argv:
             import traceback
 
             traceback.print_exc()
-        if is_full_memory(error):
-            error = MemoryError(
-                "the memory is full; try smaller pictures or a smaller network, in training a smaller --batch-size"
-            )
+        if signals.Signals.received is not None:  # what failed then is the stop, or the terminal that was closed
+            return exit_code_of(signals.check)
+        if is_full_memory(error) and not isinstance(error, BadInputError):
+            error = MemoryError(LITTLE_MEMORY)
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
         print_error(error if code else f"internal error, please report it (--debug shows where): {error!r}")
         return code or 1
@@ -139,8 +174,20 @@ def print_error(error: BaseException | str) -> None:
     """Print an error on stderr as one line of at most 200 characters; the middle of a longer line is left out."""
     if isinstance(error, OSError) and error.errno:
         error = describe_os_error(error)
-    line = " ".join(f"error: {error}".split())
-    print(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}", file=sys.stderr)
+    line = visible(" ".join(f"error: {error}".split()))
+    tell_on_stderr(line if len(line) <= LINE else f"{line[: LINE - REMEDY - 3]}...{line[-REMEDY:]}")
+
+
+def tell_on_stderr(line: object) -> None:
+    """Print a line on stderr, if that is still there: a terminal may be closed."""
+    with contextlib.suppress(OSError, ValueError):
+        tell(line, file=sys.stderr)
+
+
+def tell(*lines: object, file: TextIO | None = None) -> None:
+    """Print each line as one that a terminal shows as it is: names in it may be anyone's."""
+    for line in lines:
+        print(visible(line), file=file, flush=True)
 
 
 def describe_os_error(error: OSError) -> str:

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasnets.cli import app
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
             result = model_files.make_pretrained_file(model, args.out, args.pretrained)
         else:
             result = convert_state_dict(args)
-    print(result.json() if args.json else result.line())
+    app.tell(result.json() if args.json else result.line())
 
 
 def check(args: argparse.Namespace, is_file: bool) -> None:

@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from kerasnets.cli import options
+from kerasnets.cli import app, options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
         figure = plots.data(dataset, result)
         if save:
             plots.save_figure(figure, save)
-            print(f"drawn into {save}", file=sys.stderr)
+            app.tell(f"drawn into {save}", file=sys.stderr)
         if args.show:
             window.show(figure)
-    print(json.dumps(result.as_dict()) if args.json else "\n".join(result.lines()))
+    app.tell(*([json.dumps(result.as_dict())] if args.json else result.lines()))

@@ -13,6 +13,8 @@ from one output to the next. Memory: the output for one picture as float32. The 
 
 import argparse
 
+from kerasnets.cli import app
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -36,4 +38,4 @@ def run(args: argparse.Namespace) -> None:
     for network in networks:
         if not description.is_pattern(name):
             print(network.table())
-        print(network.line())
+        app.tell(network.line())

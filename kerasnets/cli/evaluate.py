@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from kerasnets.cli import options
+from kerasnets.cli import app, options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,4 +36,5 @@ def run(args: argparse.Namespace) -> None:
     result, card = evaluation.evaluate_file(path, dataset)
     if args.out:
         report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
-    print(json.dumps(result.as_dict()) if args.json else f"{result.line()} model={args.model} data={dataset.title!r}")
+    line = f"{result.line()} model={args.model} data={dataset.title!r}"
+    app.tell(json.dumps(result.as_dict()) if args.json else line)

@@ -15,6 +15,8 @@ the largest difference.
 import argparse
 import sys
 
+from kerasnets.cli import app
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .keras or .h5 file, or a shipped model by name")
@@ -27,5 +29,5 @@ def run(args: argparse.Namespace) -> None:
     from kerasnets.saving import shipped
 
     path = shipped.path_of(args.model, shipped.KERAS)
-    result = export.export(path, args.out, tell=lambda line: print(line, file=sys.stderr))
-    print(result.json() if args.json else result.line())
+    result = export.export(path, args.out, tell=lambda line: app.tell(line, file=sys.stderr))
+    app.tell(result.json() if args.json else result.line())

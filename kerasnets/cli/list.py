@@ -14,7 +14,7 @@ from typing import Any
 
 from kerasnets import recipes
 
-Rows = dict[str, dict[str, Any]]  # name -> {fact: value}
+Facts = dict[str, dict[str, Any]]  # name -> {fact: value}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,20 +30,20 @@ def run(args: argparse.Namespace) -> None:
         print("\n\n".join(as_text(kind, LISTS[kind]()) for kind in kinds))
 
 
-def as_text(title: str, rows: Rows) -> str:
+def as_text(title: str, facts: Facts) -> str:
     from kerasnets.reports.tables import Table
 
-    facts = list(next(iter(rows.values()), {}))
-    cells = [(name, *(in_words(row[fact]) for fact in facts)) for name, row in rows.items()]
-    heads = (title, *(fact.replace("_", " ") for fact in facts))
+    columns = list(next(iter(facts.values()), {}))
+    cells = [(name, *(as_cell(values[column]) for column in columns)) for name, values in facts.items()]
+    heads = (title, *(column.replace("_", " ") for column in columns))
     return Table(heads, cells).text()
 
 
-def in_words(value: Any) -> str:
+def as_cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def networks() -> Rows:
+def networks() -> Facts:
     from kerasnets.models.registry import NETWORKS
 
     return {
@@ -56,7 +56,7 @@ def networks() -> Rows:
     }
 
 
-def trainings() -> Rows:
+def trainings() -> Facts:
     return {
         name: {
             "network": recipe.model,
@@ -68,7 +68,7 @@ def trainings() -> Rows:
     }
 
 
-def datasets() -> Rows:
+def datasets() -> Facts:
     from kerasnets.data import DATASETS
 
     return {
@@ -83,18 +83,18 @@ def datasets() -> Rows:
     }
 
 
-def models() -> Rows:
+def models() -> Facts:
     from kerasnets.saving import load_card, shipped
 
-    rows = {}
+    facts = {}
     for name in shipped.names():
         card = load_card(shipped.path_of(name, shipped.KERAS))
-        rows[name] = {
+        facts[name] = {
             "accuracy": "" if card.accuracy is None else f"{card.accuracy:.4f}",
             "data": card.dataset,
             "files": " ".join(file.suffix for file in shipped.files_of(name)),
         }
-    return rows
+    return facts
 
 
 LISTS = {"networks": networks, "recipes": trainings, "datasets": datasets, "models": models}

@@ -17,7 +17,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from kerasnets.cli import options
+from kerasnets.cli import app, options
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     classifier = Classifier.load(model_path(args.model, args.engine), args.engine)
     if classifier.note:
-        print(f"note: {classifier.note}", file=sys.stderr)
+        app.tell(f"note: {classifier.note}", file=sys.stderr)
     form = answers.Format(args.top, args.json, args.save, args.show)
     if args.camera is not None:
         return answers.watch(classifier, args.camera, form)
@@ -68,6 +68,8 @@ def check(args: argparse.Namespace) -> None:
     sources = [bool(args.images), bool(args.dataset), args.camera is not None, bool(args.video)]
     if sum(sources) != 1:
         raise UsageError("after the model, name pictures, or one of --dataset, --camera, --video")
+    if args.camera is not None and args.camera < 0:
+        raise UsageError(f"--camera is the number of a camera, 0 or more, not {args.camera}")
     if args.index and not args.dataset:
         raise UsageError("--index goes with --dataset")
     if args.data_dir and not args.dataset:
@@ -91,5 +93,5 @@ def from_dataset(args: argparse.Namespace, classifier: "Classifier") -> "list[Na
     from kerasnets import data
 
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
-        images, names = data.held_out(args.dataset, args.index or [0], args.data_dir, classifier.card)
+        images, names = data.load_test_images(args.dataset, args.index or [0], args.data_dir, classifier.card)
     return list(zip(names, images, strict=True))

@@ -18,7 +18,7 @@ import sys
 from typing import Any
 
 from kerasnets import recipes
-from kerasnets.cli import options
+from kerasnets.cli import app, options
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
 
@@ -88,7 +88,7 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
             tensorboard=args.tensorboard,
             **more,
         )
-    print(result.json() if args.json else result.line())
+    app.tell(result.json() if args.json else result.line())
 
 
 def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
@@ -106,7 +106,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
         recipe = recipes.own(args.model or network_in(args.weights), args.dataset)
-    return recipes.changed(
+    return recipes.with_changes(
         recipe,
         learning_rate=args.learning_rate,
         patience=args.patience,

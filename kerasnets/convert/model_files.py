@@ -14,12 +14,9 @@ from kerasnets import models, pictures, saving
 from kerasnets.convert import state_dict, weight_files
 from kerasnets.convert.torchvision_weights import pretrained
 from kerasnets.errors import shorten
-from kerasnets.graph import rebuild
-from kerasnets.graph.weights import count
+from kerasnets.graph import Scaling, count, rebuild
 from kerasnets.runtime import provenance
 from kerasnets.runtime.atomic import check_writable
-
-Scaling = tuple[float | list[float], float | list[float]]  # scale and offset, for all channels or for each
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,18 @@ Images stay uint8 (n, height, width, channels), 0..255, until they reach the net
 
 from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import Data, check
-from kerasnets.data.sources import held_out, is_path, load_data, load_like, load_present
+from kerasnets.data.sources import is_path, load_data, load_like, load_present, load_test_images
 from kerasnets.data.splits import split
 
-__all__ = ["DATASETS", "Data", "Dataset", "check", "held_out", "is_path", "load_data", "load_like", "load_present",
-           "split"]  # fmt: skip
+__all__ = [
+           "DATASETS",
+           "Data",
+           "Dataset",
+           "check",
+           "is_path",
+           "load_data",
+           "load_like",
+           "load_present",
+           "load_test_images",
+           "split",
+]  # fmt: skip

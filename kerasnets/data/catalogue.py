@@ -36,7 +36,6 @@ class Dataset:
 
 DIGITS = tuple("0123456789")
 
-
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 CIFAR_FILES = "https://www.cs.toronto.edu/~kriz/"
 

@@ -18,7 +18,7 @@ class Data:
     """A data set in memory.
 
     Args:
-        train_images: uint8 (n, height, width, 1 or 3), 0..255; or float32 (n, columns) of a table.
+        train_images: uint8 (n, height, width, 1 or 3), 0..255; or rows of a table (n, columns), kept as float32.
         train_labels: int64 (n,), each the index of its class in `class_names`.
         test_images: Like train_images, of the same shape.
         test_labels: Like train_labels.
@@ -38,6 +38,8 @@ class Data:
     test_files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for part in ("train_images", "test_images"):
+            object.__setattr__(self, part, as_float32(getattr(self, part)))
         for part in ("train_labels", "test_labels"):
             labels = getattr(self, part)
             if is_whole(labels):
@@ -75,6 +77,14 @@ def make_data(
     )
 
 
+def as_float32(rows: Any) -> Any:
+    """Return the rows of a table as float32; NumPy makes float64 unless told otherwise. Anything else is unchanged."""
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind != "f":
+        return rows
+    with np.errstate(over="ignore"):  # `check` refuses the infinity that it becomes
+        return rows.astype(np.float32, copy=False)
+
+
 def is_whole(labels: Any) -> bool:
     return isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
 
@@ -97,7 +107,7 @@ def check(data: Data) -> None:
         )
     counts = np.bincount(data.train_labels, minlength=len(data.class_names))
     if len(counts) < 2:
-        raise BadInputError(f"{data.title} has one class alone; two at least are needed")
+        raise BadInputError(f"{data.title} has one class alone", remedy="give it two or more")
     if not counts.all():
         missing = data.class_names[int(np.argmin(counts))]
         raise BadInputError(
@@ -105,10 +115,10 @@ def check(data: Data) -> None:
         )
 
 
-Fault = tuple[str, str] | None  # (problem, remedy)
+Fault = tuple[str, str]  # problem and remedy
 
 
-def fault_of_images(images: Any) -> Fault:
+def fault_of_images(images: Any) -> Fault | None:
     """Return why an array cannot be the images of a data set; None if it can."""
     if not isinstance(images, np.ndarray):
         return f"images are a {type(images).__name__}", "give a NumPy array"
@@ -122,9 +132,7 @@ def fault_of_images(images: Any) -> Fault:
         if images.dtype.kind != "f":
             return f"a table's rows are {images.dtype}", "give float32"
         if not np.isfinite(images).all():
-            return "a row holds NaN or infinity", "leave such rows out"
-        if max(images.max(), -images.min()) > np.finfo(np.float32).max:
-            return "a row holds a number beyond those of float32", "scale the rows"
+            return "a row holds NaN or infinity, or a number beyond float32", "leave such rows out"
         return None
     if images.shape[3] not in (1, 3):
         return f"images are {images.shape}", "the last axis is for channels, 1 or 3"
@@ -133,7 +141,7 @@ def fault_of_images(images: Any) -> Fault:
     return None
 
 
-def fault_of_labels(labels: Any, count: int, num_classes: int) -> Fault:
+def fault_of_labels(labels: Any, count: int, num_classes: int) -> Fault | None:
     """Return why an array cannot be the labels of `count` images; None if it can."""
     if not isinstance(labels, np.ndarray):
         return f"labels are a {type(labels).__name__}", "give a NumPy array"

@@ -43,7 +43,9 @@ class InOrder(keras.utils.PyDataset):
         return (images,) if self.labels is None else (images, self.labels[chosen])
 
 
-def fitted(images: np.ndarray, own_kind: str, kind: str, shape: tuple[int, ...]) -> tuple[np.ndarray, Prepare | None]:
+def fit_to_network(
+    images: np.ndarray, own_kind: str, kind: str, shape: tuple[int, ...]
+) -> tuple[np.ndarray, Prepare | None]:
     """Prepare images for a network, like pictures.prepare prepares one picture.
 
     Args:

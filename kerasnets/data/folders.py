@@ -17,7 +17,7 @@ import numpy as np
 from kerasnets import pictures
 from kerasnets.data.dataset import Data
 from kerasnets.data.picture_sources import Ration, Source, TooManyPixelsError, open_source, picture_names
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, shorten, visible
 
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -131,9 +131,10 @@ def parts_of(source: Source) -> dict[str, dict[str, list[str]]]:
         parts[part].setdefault(folder[-1], []).extend(sorted(names))
     if len({folder[:-1] for folder in places.values()}) > (2 if given else 1):
         classes = ", ".join(sorted(parts["train"])[:3]) + ", ..." * (len(parts["train"]) > 3)
-        print(f"note: the classes of {source.path.name} are its innermost folders: {classes}", file=sys.stderr)
+        print(visible(f"note: the classes of {source.path.name} are its innermost folders: {classes}"), file=sys.stderr)
     if left_out:
-        print(f"note: {left_out} pictures of {source.path.name} are in neither train nor {test_name}", file=sys.stderr)
+        note = f"note: {left_out} pictures of {source.path.name} are in neither train nor {test_name}"
+        print(visible(note), file=sys.stderr)
     return parts
 
 

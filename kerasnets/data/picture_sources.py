@@ -5,12 +5,13 @@ import os
 import sys
 import threading
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.errors import BadInputError, in_one_line, visible
 from kerasnets.runtime.archive import Archive
 
 # Pixels of all pictures: for each byte of their files, plus SPARE. A photo as JPEG has 4 in a byte, a scan of text 50.
@@ -33,8 +34,8 @@ class FolderSource:
     def paths(self) -> list[str]:
         """Return all files and folders as relative paths; a folder's path ends in a slash."""
         return [
-            (Path(folder) / name).relative_to(self.path).as_posix() + slash
-            for folder, folders, files in os.walk(self.path, followlinks=True)
+            (folder / name).relative_to(self.path).as_posix() + slash
+            for folder, folders, files in self.walk()
             for names, slash in ((folders, "/"), (files, ""))
             for name in names
         ]
@@ -44,6 +45,31 @@ class FolderSource:
 
     def label(self, name: str) -> str | Path:
         return self.path / name
+
+    def walk(self) -> Iterator[tuple[Path, list[str], list[str]]]:
+        """Like os.walk through links, but each real folder once; print a note on links to a folder passed before."""
+        root = self.path.resolve()
+        seen, left_out = {identity(folder) for folder in (root, *root.parents)}, []
+        for folder, folders, files in os.walk(self.path, followlinks=True):
+            folders.sort()
+            for name in [*folders]:
+                if (known := identity(Path(folder, name))) in seen:
+                    folders.remove(name)
+                    left_out.append(Path(folder, name).relative_to(self.path))
+                seen.add(known)
+            yield Path(folder), folders, files
+        if left_out:
+            more = f" and {len(left_out) - 1} more" if left_out[1:] else ""
+            note = (
+                f"note: left out of {self.path.name}, because it leads to a folder that is read already: {left_out[0]}"
+            )
+            print(visible(note + more), file=sys.stderr)
+
+
+def identity(folder: Path) -> tuple[int, int]:
+    """Return what is the same for all names of one folder."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 class ZipSource:
@@ -142,11 +168,9 @@ def picture_names(source: Source) -> list[str]:
     names = [path for path in files if PurePosixPath(path).suffix.lower() in SUFFIXES]
     others = [path for path in files if PurePosixPath(path).suffix.lower() not in SUFFIXES]
     if others:
-        print(
-            f"note: left out of {source.path.name}, because it is not {', '.join(SUFFIXES)}: {others[0]}"
-            + (f" and {len(others) - 1} more" if others[1:] else ""),
-            file=sys.stderr,
-        )
+        more = f" and {len(others) - 1} more" if others[1:] else ""
+        note = f"note: left out of {source.path.name}, because it is not {', '.join(SUFFIXES)}: {others[0]}{more}"
+        print(visible(note), file=sys.stderr)
     filled = {folder for name in names for folder in PurePosixPath(name).parents}
     folders = {PurePosixPath(path) if path.endswith("/") else PurePosixPath(path).parent for path in paths}
     for folder in sorted(folders - {PurePosixPath(".")}):

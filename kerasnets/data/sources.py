@@ -150,7 +150,7 @@ def is_path(name: str | Path) -> bool:
     return path.exists() or not {"/", os.sep}.isdisjoint(str(name)) or path.suffix.lower() in (".zip", ".npz")
 
 
-def held_out(
+def load_test_images(
     name: str, indices: Iterable[int], data_dir: str | Path | None = None, card: Card | None = None
 ) -> tuple[list[np.ndarray], list[str]]:
     """Return (images, captions) of the test part at `indices`; own pictures are prepared for the model with `card`.
@@ -179,4 +179,8 @@ def places(dataset: Dataset, data_dir: str | Path | None) -> Iterator[Path]:
 
 
 def keras_cache() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    """Return the folder where Keras keeps data sets; without a home folder, as in a container, Keras takes /tmp."""
+    home = os.path.expanduser("~")
+    if not os.access(home, os.W_OK):
+        home = "/tmp"
+    return Path(os.environ.get("KERAS_HOME") or os.path.join(home, ".keras")) / "datasets"

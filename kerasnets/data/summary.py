@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasnets.data.dataset import Data
+from kerasnets.errors import visible
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,9 @@ class Summary:
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each class, and the result as one greppable line."""
-        width = max(map(len, self.class_names))
-        for i, name in enumerate(self.class_names):
+        names = [visible(name) for name in self.class_names]
+        width = max(map(len, names))
+        for i, name in enumerate(names):
             yield f"{name:{width}}  train {self.counts['train'][i]:6,}  test {self.counts['test'][i]:6,}"
         shape = "x".join(map(str, self.image_shape))
         train, test = (int(counts.sum()) for counts in self.counts.values())

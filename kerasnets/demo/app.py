@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kerasnets.demo import model_list
+from kerasnets.errors import visible
 
 ADDRESS = "127.0.0.1"  # this machine alone
 PORT = 8000
@@ -36,6 +37,7 @@ def serve(named: Sequence[str | Path] = (), port: int = PORT, browser: bool = Tr
         import uvicorn
 
         from kerasnets.demo import server
+        from kerasnets.demo.connections import BACKLOG, Connection
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("uvicorn", "starlette"):
             raise
@@ -46,12 +48,13 @@ def serve(named: Sequence[str | Path] = (), port: int = PORT, browser: bool = Tr
     app = server.app(named)
     config = uvicorn.Config(
         app, lifespan="off", access_log=debug, log_level="info" if debug else "critical",
-        timeout_graceful_shutdown=PATIENCE,
+        timeout_graceful_shutdown=PATIENCE, http=Connection, ws="none", backlog=BACKLOG,
+        headers=list(server.HEADERS.items()), server_header=False,
     )  # fmt: skip
     with contextlib.closing(listen(port)) as listener, contextlib.closing(app.state.processes):
         address = f"http://{ADDRESS}:{listener.getsockname()[1]}"
         first = model_list.first_of(models, named)
-        print(f"demo at {address} models={len(models)} first={first} (Ctrl-C ends it)", flush=True)
+        print(f"demo at {address} models={len(models)} first={visible(first)} (Ctrl-C ends it)", flush=True)
         if browser and has_screen():
             threading.Thread(target=show, args=[address], daemon=True).start()
         uvicorn.Server(config).run(sockets=[listener])

@@ -3,12 +3,12 @@
 A model is named by its path, by its version (which changes when the file is rewritten) and by its engine.
 """
 
-import functools
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from kerasnets.demo.newest import Newest
 from kerasnets.errors import BadInputError
 from kerasnets.prediction import Classifier
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kerasnets.prediction.runtimes import Keras
 
 LOCK = threading.Lock()  # only one thread loads a file
+LOADED: Newest[tuple[str, str], Classifier] = Newest()
+MAPS: Newest[str, "LayerMaps"] = Newest()
 
 
 def classifier_of(path: str, version: int, engine: str) -> Classifier:
@@ -25,9 +27,8 @@ def classifier_of(path: str, version: int, engine: str) -> Classifier:
         return load(path, version, engine)
 
 
-@functools.cache
 def load(path: str, version: int, engine: str) -> Classifier:
-    return Classifier.load(path, engine)
+    return LOADED.get((path, engine), version, lambda: Classifier.load(path, engine))
 
 
 def prepare(path: str, version: int, engine: str) -> dict[str, Any]:
@@ -78,13 +79,8 @@ def maps(path: str, version: int, pixels: np.ndarray) -> tuple[list[dict[str, An
 
 
 def layer_maps(path: str, version: int) -> "LayerMaps":
-    classifier = classifier_of(path, version, "keras")
-    with LOCK:
-        return maps_of(classifier)
-
-
-@functools.cache
-def maps_of(classifier: Classifier) -> "LayerMaps":
     from kerasnets.demo.feature_maps import LayerMaps  # which imports Keras
 
-    return LayerMaps(cast("Keras", classifier.engine))
+    classifier = classifier_of(path, version, "keras")
+    with LOCK:
+        return MAPS.get(path, version, lambda: LayerMaps(cast("Keras", classifier.engine)))

@@ -1,10 +1,10 @@
 """The model files that the page offers, and the engines that can run each of them here."""
 
-import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kerasnets.demo.newest import Newest
 from kerasnets.errors import BadInputError, nearest_first
 from kerasnets.prediction.engines import ENGINES, choose
 from kerasnets.runtime import backends
@@ -18,6 +18,7 @@ NEEDS_KERAS = {
     "keras": None,
     "tensorflow": "tensorflow",
 }  # engine in its own process -> its backend, if it has one only
+COLUMNS: Newest[Path, int] = Newest()
 
 
 def offered(named: Sequence[str | Path] = ()) -> dict[str, Path]:
@@ -36,13 +37,12 @@ def offered(named: Sequence[str | Path] = ()) -> dict[str, Path]:
 def columns_of(path: Path) -> int:
     """Return the number of columns of a model of rows; 0 for a model of pictures, or if the file does not say."""
     try:
-        return columns_in_card(path, version_of(path))
+        return COLUMNS.get(path, version_of(path), lambda: columns_in_card(path))
     except OSError:  # the file is gone
         return 0
 
 
-@functools.cache
-def columns_in_card(path: Path, version: int) -> int:
+def columns_in_card(path: Path) -> int:
     try:
         shape = formats.load(path).input_shape
     except BadInputError:  # the page shows the error when the file is chosen

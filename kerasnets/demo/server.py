@@ -11,7 +11,7 @@ import os
 import signal
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,12 +26,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kerasnets import pictures
 from kerasnets.demo import inference, model_list
+from kerasnets.demo.decoding import BusyError, Decoder
 from kerasnets.errors import BadInputError, in_one_line, is_full_memory, shorten
 from kerasnets.runtime.processes import Worker
 
 Result = TypeVar("Result")
+Answer = Callable[[Request], Awaitable[Response]]
 
 HOSTS = ("127.0.0.1", "localhost")  # no other name, so that no foreign page reaches us by DNS rebinding
 MOST_BYTES = 10_000_000  # of a picture
@@ -57,6 +58,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadInputError, 422),
     (ImportError, 501),  # a package that is not installed
     (BrokenProcessPool, 503),
+    (BusyError, 503),
     (ValueError, 400),
 )
 
@@ -69,11 +71,12 @@ def app(named: Sequence[str | Path] = ()) -> Starlette:
     """
     routes = [
         *(Route(path, page) for path in PAGE),
-        Route("/models", models),
-        Route("/model", model),
-        Route("/layers", layers),
-        Route("/predict", predict, methods=["POST"]),
-        Route("/maps", maps, methods=["POST"]),
+        *(
+            Route(path, own_page_only(answer))
+            for path, answer in (("/models", models), ("/model", model), ("/layers", layers))
+        ),
+        Route("/predict", own_page_only(predict), methods=["POST"]),
+        Route("/maps", own_page_only(maps), methods=["POST"]),
     ]
     application = Starlette(
         routes=routes,
@@ -82,7 +85,8 @@ def app(named: Sequence[str | Path] = ()) -> Starlette:
             kind: error_response for kind in (HTTPException, Exception, *(kind for kind, _ in STATUSES))
         },
     )
-    application.state.named, application.state.processes = tuple(named), Processes()
+    application.state.named = tuple(named)
+    application.state.processes, application.state.decoder = Processes(), Decoder()
     return application
 
 
@@ -91,7 +95,7 @@ def app(named: Sequence[str | Path] = ()) -> Starlette:
 
 async def page(request: Request) -> Response:
     file, kind = PAGE[request.url.path]
-    return Response((FOLDER / file).read_bytes(), headers=HEADERS, media_type=kind)
+    return Response((FOLDER / file).read_bytes(), media_type=kind)
 
 
 async def models(request: Request) -> Response:
@@ -121,7 +125,7 @@ async def predict(request: Request) -> Response:
     path, engine, backend = choice_of(request)
     name = request.query_params.get("picture") or "the picture"
     content = await body_of(request, MOST_BYTES, name)
-    picture = await run_in_threadpool(pictures.decode, content, name)
+    picture = await request.app.state.decoder.decode(content, name)
     version = model_list.version_of(path)
     shares, pixels = await run_on(request, backend, inference.answer, str(path), version, engine, picture)
     return framed_response({"probabilities": shares, "shape": pixels.shape}, pixels.tobytes())
@@ -141,6 +145,21 @@ async def maps(request: Request) -> Response:
 
 
 # ---- requests ----
+
+
+def own_page_only(answer: Answer) -> Answer:
+    """Refuse a request that another site's page makes: an image tag there could load a framework here."""
+
+    async def answer_own_page(request: Request) -> Response:
+        own = f"http://{request.headers['host']}"
+        origin = request.headers.get("origin", own)
+        referer = request.headers.get("referer", own)  # our own page sends none
+        site = request.headers.get("sec-fetch-site", "none")  # "none": a person has typed the address
+        if origin != own or site not in ("same-origin", "none") or not f"{referer}/".startswith(f"{own}/"):
+            raise HTTPException(403, f"no answer for a page of {shorten(origin if origin != own else 'another site')}")
+        return await answer(request)
+
+    return answer_own_page
 
 
 def path_of(request: Request) -> Path:
@@ -176,10 +195,7 @@ def runners_of(path: Path) -> list[str]:
 
 
 async def body_of(request: Request, most: int, name: str) -> bytes:
-    """Return the body of a request; refuse one of another page, and one of more than `most` bytes before reading it."""
-    origin = request.headers.get("origin")
-    if origin and origin != f"http://{request.headers['host']}":
-        raise HTTPException(403, f"no answer for a page of {shorten(origin)}")
+    """Return the body of a request; refuse one of more than `most` bytes before reading it."""
     words = f"{shorten(name)} is too large; the limit is {most / 1e6:.0f} MB"
     too_large = HTTPException(413, words, {"Connection": "close"})
     if int(request.headers.get("content-length", 0)) > most:
@@ -196,14 +212,14 @@ async def body_of(request: Request, most: int, name: str) -> bytes:
 
 
 def json_response(about: Mapping[str, Any]) -> JSONResponse:
-    return JSONResponse(about, headers=HEADERS)
+    return JSONResponse(about)
 
 
 def framed_response(about: Mapping[str, Any], content: bytes) -> Response:
     """Return JSON and bytes in one body: the JSON's length (4 bytes, little-endian), the JSON, the bytes."""
     text = json.dumps(about).encode()
     body = struct.pack("<I", len(text)) + text + content
-    return Response(body, headers=HEADERS, media_type="application/octet-stream")
+    return Response(body, media_type="application/octet-stream")
 
 
 def error_response(request: Request, error: Exception) -> JSONResponse:

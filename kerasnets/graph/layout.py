@@ -3,19 +3,17 @@
 No other file of the package handles the layout: architecture files say only how layers are joined.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
 from kerasnets.graph.walk import copy_weights, drawing_nothing, producer, register_parameters
+from kerasnets.recipes import Scaling as Scaling
 from kerasnets.runtime.backends import LAYOUTS
 
 AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> the same axis of channels_first
 TO_FIRST, TO_LAST = (3, 1, 2), (2, 3, 1)  # dims of a Permute layer, which counts from 1
-
-Scaling = tuple[float | Sequence[float], float | Sequence[float]]  # scale and offset of a Rescaling layer
 
 
 def rebuild(

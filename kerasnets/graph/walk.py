@@ -93,7 +93,7 @@ DRAWN = (initializers.VarianceScaling, initializers.RandomNormal, initializers.Z
 
 
 @contextlib.contextmanager
-def drawing_nothing(most: int | None = None) -> Iterator["Undrawn"]:
+def drawing_nothing(most: int | None = None) -> Iterator["PendingVariables"]:
     """Fill the weights of the networks that this thread builds with zeros and ones from NumPy.
 
     JAX takes seconds to draw the initial weights of a deep network, and as long to fill them with a constant, because
@@ -105,23 +105,23 @@ def drawing_nothing(most: int | None = None) -> Iterator["Undrawn"]:
         most: How many numbers the weights may hold; ValueError is raised at the layer that would have more. The
             `numbers` of what the `with` gives tell whether that was the reason.
     """
-    before = _uninitialized()
-    if isinstance(before, Undrawn):
+    before = _pending_variables()
+    if isinstance(before, PendingVariables):
         yield before
         return
-    undrawn = Undrawn(most)
-    global_state.set_global_attribute("uninitialized_variables", undrawn)
+    pending = PendingVariables(most)
+    global_state.set_global_attribute("uninitialized_variables", pending)
     with keras.StatelessScope() as scope:
         try:
-            yield undrawn
+            yield pending
         except BaseException:
-            undrawn.clear()
+            pending.clear()
             raise
-        for variable in undrawn:
+        for variable in pending:
             value = scope.get_current_value(variable)
             if value is not None:  # assigned inside the `with`, as by `load_model`
                 variable._initializer = _constant(value)
-    for network in undrawn.networks:
+    for network in pending.networks:
         register_parameters(network)
 
 
@@ -131,15 +131,15 @@ def register_parameters(network: keras.Model) -> None:
     In a StatelessScope Keras leaves it out, and PyTorch's exporter would refuse the weights as constants. Called inside
     of the `with`, it is done when the weights have their values, at its end.
     """
-    undrawn = _uninitialized()
-    if isinstance(undrawn, Undrawn):
-        undrawn.networks.append(network)
+    pending = _pending_variables()
+    if isinstance(pending, PendingVariables):
+        pending.networks.append(network)
     elif keras.backend.backend() == "torch":
         for layer in (*network.layers, network):
             layer.torch_params  # noqa: B018  registers them when it is first read
 
 
-class Undrawn(list[keras.Variable]):
+class PendingVariables(list[keras.Variable]):
     """The variables that wait for their first value: Keras appends each, and here it gets another initializer."""
 
     def __init__(self, most: int | None = None) -> None:
@@ -161,7 +161,7 @@ class Undrawn(list[keras.Variable]):
         super().append(variable)
 
 
-def _uninitialized() -> object:
+def _pending_variables() -> object:
     return global_state.get_global_attribute("uninitialized_variables")
 
 

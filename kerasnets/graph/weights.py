@@ -1,10 +1,8 @@
-"""Weights of a network: counted, and not drawn if they are to be replaced."""
+"""The number of weights of a network."""
 
 import math
 from collections.abc import Iterable
 from typing import Any
-
-from kerasnets.graph.walk import drawing_nothing as drawing_nothing
 
 
 def count(weights: Iterable[Any]) -> int:

@@ -11,7 +11,7 @@ import keras
 
 from kerasnets import models, saving
 from kerasnets.errors import nearest_first
-from kerasnets.graph.weights import drawing_nothing
+from kerasnets.graph import drawing_nothing
 from kerasnets.inspection.layer_descriptions import LayerDescription, by_x, read, shortest
 from kerasnets.reports.tables import Table
 
@@ -55,7 +55,7 @@ class Description:
 
     def as_table(self) -> Table:
         """Return a row for each layer, and a last row of totals."""
-        totals = (f"{self.parameters:,}", rounded(self.multiply_adds), "", "", rounded(self.memory, "B"))
+        totals = (f"{self.parameters:,}", with_prefix(self.multiply_adds), "", "", with_prefix(self.memory, "B"))
         return Table(HEAD, [*map(cells_of, self.layers), ("total", "", "", *totals)], align="<<>")
 
     def table(self) -> str:
@@ -140,14 +140,14 @@ def cells_of(layer: LayerDescription) -> tuple[str, ...]:
         f"{layer.kind} {layer.settings}".rstrip(),
         by_x(layer.output_shape),
         f"{layer.parameters:,}",
-        rounded(layer.multiply_adds),
+        with_prefix(layer.multiply_adds),
         field,
         stride,
-        rounded(layer.memory, "B"),
+        with_prefix(layer.memory, "B"),
     )
 
 
-def rounded(value: int, unit: str = "") -> str:
+def with_prefix(value: int, unit: str = "") -> str:
     """Return `value` with three digits and a prefix: 1819066368 -> "1.82 G"."""
     for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= 0.9995 * factor:

@@ -12,9 +12,8 @@ from typing import Any
 import keras
 from keras import Operation, layers
 
-from kerasnets.graph import TO_LAST, nodes
+from kerasnets.graph import TO_LAST, count, nodes
 from kerasnets.graph.layout import TO_FIRST
-from kerasnets.graph.weights import count
 from kerasnets.inspection.receptive_field import KERNELS, Output, cannot_count, field_and_stride
 
 PERMUTES = {TO_FIRST: "channels_first", TO_LAST: "channels_last"}  # dims of a Permute -> layout of its output

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kerasnets.inspection import figures
 from kerasnets.inspection.figures import evenly
-from kerasnets.inspection.probes import matching
+from kerasnets.inspection.probes import matches
 from kerasnets.inspection.tables import TABLES
 from kerasnets.reports.pages import write_page
 from kerasnets.reports.tables import Table
@@ -98,7 +98,7 @@ def figure_of_answer(inspection: "Inspection", names: Sequence[str]) -> "Figure"
 def figure_of_maps(inspection: "Inspection", names: Sequence[str]) -> "Figure | None":
     maps = [a for a in inspection.activities if len(a.shape) == 3 and min(a.shape[:2]) > 1]
     if names:
-        chosen = [a for a in maps if matching(a.name, names)]
+        chosen = [a for a in maps if matches(a.name, names)]
     else:
         chosen = [a for a in maps if a.before is not None or a.kind in POOLED]
         chosen = evenly(chosen or maps, figures.MOST_LAYERS)
@@ -107,7 +107,7 @@ def figure_of_maps(inspection: "Inspection", names: Sequence[str]) -> "Figure | 
 
 def figure_of_filters(inspection: "Inspection", names: Sequence[str]) -> "Figure | None":
     kernels = [w for w in inspection.weights if len(w.shape) == 4 and min(w.shape[:2]) > 1]
-    chosen = [w for w in kernels if matching(w.name, names)] if names else evenly(kernels, figures.MOST_KERNELS)
+    chosen = [w for w in kernels if matches(w.name, names)] if names else evenly(kernels, figures.MOST_KERNELS)
     return figures.filters(chosen) if chosen else None
 
 

@@ -18,7 +18,7 @@ from kerasnets.graph import nodes, producer, weighted_layers
 from kerasnets.inspection.backward import Backward, backward, in_channels_first
 from kerasnets.inspection.results import Activity, Gradient, Step, Weight
 from kerasnets.inspection.unfolded_network import ACTIVATIONS, ModelOrFile, kind_of, unfold
-from kerasnets.transfer import channels_last, check_images, opened
+from kerasnets.transfer import channels_last, check_images, open_model
 
 LEARNING_RATE = 0.01  # of a step without an optimizer
 
@@ -41,7 +41,7 @@ def named_weights(model: ModelOrFile) -> list[Weight]:
         >>> [(weight.name, weight.shape) for weight in weights[:2]]
         [('c1/kernel', (5, 5, 1, 6)), ('c1/bias', (6,))]
     """
-    variables = (variable for layer in weighted_layers(opened(model)) for variable in layer.weights)
+    variables = (variable for layer in weighted_layers(open_model(model)) for variable in layer.weights)
     return [Weight(each.path, bool(each.trainable), ops.convert_to_numpy(each)) for each in variables]
 
 
@@ -239,6 +239,6 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def matching(name: str, patterns: Iterable[str]) -> bool:
+def matches(name: str, patterns: Iterable[str]) -> bool:
     """Return whether a shell-style pattern fits the name of a layer, or of a weight or its layer."""
     return any(fnmatchcase(name, pattern) or fnmatchcase(name.split("/")[0], pattern) for pattern in patterns)

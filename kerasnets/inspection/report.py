@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from kerasnets.errors import nearest_first
+from kerasnets.errors import nearest_first, visible
 from kerasnets.inspection import page, probes
 from kerasnets.inspection.results import Activity, Gradient, Step, Weight
 from kerasnets.inspection.subject import Subject, subject_of
@@ -59,27 +59,28 @@ class Inspection:
             ValueError: A pattern fits no weight.
         """
         (label, probability), *_ = self.ranking
-        summary = (
-            f"network: {self.subject.words}\n"
-            f"picture: {self.subject.picture.words}, answered {label} ({probability:.4f})\n"
-            f"saliency: of class {self.subject.class_names[self.label]}, {self.label_words}"
+        lines = (
+            f"network: {self.subject.words}",
+            f"picture: {self.subject.picture.words}, answered {label} ({probability:.4f})",
+            f"saliency: of class {self.subject.class_names[self.label]}, {self.label_words}",
         )
-        in_full = [f"{weight.name}\n{all_values(weight.values)}" for weight in self.named(values)]
+        summary = "\n".join(map(visible, lines))
+        in_full = [f"{visible(weight.name)}\n{all_values(weight.values)}" for weight in self.weights_like(values)]
         return "\n\n".join([summary, *(make(self).text() for make in TABLES.values()), *in_full])
 
-    def named(self, patterns: Sequence[str]) -> list[Weight]:
+    def weights_like(self, patterns: Sequence[str]) -> list[Weight]:
         """Return the weights that fit a pattern by their name or their layer's; ValueError if a pattern fits none."""
         for pattern in patterns:
-            if not any(probes.matching(weight.name, [pattern]) for weight in self.weights):
+            if not any(probes.matches(weight.name, [pattern]) for weight in self.weights):
                 names = nearest_first(pattern, [weight.name for weight in self.weights])
                 raise ValueError(f"no weight is called {pattern!r}; choose from: {names}")
-        return [weight for weight in self.weights if probes.matching(weight.name, patterns)]
+        return [weight for weight in self.weights if probes.matches(weight.name, patterns)]
 
     def line(self) -> str:
         """Return the result as one greppable line."""
         (label, probability), *_ = self.ranking
         step = self.step
-        return (
+        return visible(
             f"result model={self.subject.card.model} answer={label!r} probability={probability:.4f} "
             f"loss_before={step.loss_before:.6f} loss_after={step.loss_after:.6f} right_before={step.right_before} "
             f"right_after={step.right_after} examples={step.examples}"
@@ -87,7 +88,7 @@ class Inspection:
 
     def json(self, values: Sequence[str] = ()) -> str:
         """Return all results as JSON; `values` as in `text`."""
-        chosen = {weight.name for weight in self.named(values)}
+        chosen = {weight.name for weight in self.weights_like(values)}
 
         def weight_as_dict(weight: Weight) -> dict[str, object]:
             figures = {"name": weight.name, "shape": weight.shape, "trainable": weight.trainable}
@@ -169,7 +170,7 @@ def inspect_network(
         >>> [(activity.name, activity.shape) for activity in inspection.activities[-2:]]
         [('f6', (84,)), ('logits', (10,))]
     """
-    subject = subject_of(network, image, label, dataset, data_dir, seed)
+    subject = subject_of(network, image, label=label, dataset=dataset, data_dir=data_dir, seed=seed)
     activities = probes.trace(subject.network, subject.picture.images)
     logits = activities[-1].output[0]
     if label is not None and subject.picture.labels is not None:

@@ -61,6 +61,7 @@ class Subject:
 def subject_of(
     network: str | Path,
     image: str | Path | None = None,
+    *,
     label: str | None = None,
     dataset: str | Path | None = None,
     data_dir: str | Path | None = None,
@@ -165,7 +166,7 @@ def picture_of(
     if source is not None:
         label = source.test_labels[:1]
         words = f"{source.name_of(0)} of {source.title}, labelled {source.class_names[label[0]]}"
-        return Examples(as_taken(source.test_images[:1], source, card), label, words), None
+        return Examples(prepare_for(source.test_images[:1], source, card), label, words), None
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (1, *shape), np.uint8) if len(shape) == 3 else rng.random((1, *shape), np.float32)
     return Examples(noise, None, "random noise, because no picture was named and the network's data are not here"), None
@@ -177,14 +178,14 @@ def batch_of(source: data.Data | None, card: saving.Card, seed: int) -> Examples
         return None
     count = len(source.train_labels)
     chosen = np.sort(np.random.default_rng(seed).permutation(count)[:BATCH])
-    images = as_taken(source.train_images[chosen], source, card)
+    images = prepare_for(source.train_images[chosen], source, card)
     return Examples(images, source.train_labels[chosen], f"{len(chosen)} training pictures of {source.title}")
 
 
-def as_taken(images: np.ndarray, source: data.Data, card: saving.Card) -> np.ndarray:
+def prepare_for(images: np.ndarray, source: data.Data, card: saving.Card) -> np.ndarray:
     """Return images of a data set in the shape and kind that the network of `card` takes."""
     if images.ndim != len(card.input_shape) + 1:
         ours, theirs = ("rows of numbers", "pictures") if images.ndim == 4 else ("pictures", "rows of numbers")
         raise BadInputError(f"{card.model} takes {ours}, {source.title} has {theirs}", remedy="name another data set")
-    images, prepare = fitting.fitted(images, source.input_kind, card.input_kind, card.input_shape)
+    images, prepare = fitting.fit_to_network(images, source.input_kind, card.input_kind, card.input_shape)
     return prepare(images) if prepare else images

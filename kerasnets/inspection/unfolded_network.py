@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from kerasnets.graph import copy_weights, nodes, producer
-from kerasnets.transfer import main_output, opened
+from kerasnets.transfer import main_output, open_model
 
 ModelOrFile: TypeAlias = keras.Model | str | PathLike[str]
 
@@ -33,7 +33,7 @@ def unfold(model: ModelOrFile) -> keras.Model:
     Raises:
         ValueError: The model is not one graph of one input that calls each layer once.
     """
-    model = opened(model)
+    model = open_model(model)
     if not getattr(model, "built", False) or len(getattr(model, "inputs", None) or ()) != 1:
         raise ValueError(f"inspection needs a built keras.Model with one input, not {model!r:.60}")
     network = keras.Model(model.input, main_output(model), name=model.name)

@@ -127,7 +127,7 @@ def inception(x: keras.KerasTensor, filters: Filters, conv: Conv, kernel_of_5x5:
 
 
 def conv_relu(x: keras.KerasTensor, filters: int, kernel_size: int, name: str, strides: int = 1) -> keras.KerasTensor:
-    x = padded(x, kernel_size, strides, name)
+    x = pad(x, kernel_size, strides, name)
     conv = layers.Conv2D(
         filters,
         kernel_size,
@@ -143,7 +143,7 @@ def conv_relu(x: keras.KerasTensor, filters: int, kernel_size: int, name: str, s
 def conv_norm_relu(
     x: keras.KerasTensor, filters: int, kernel_size: int, name: str, strides: int = 1
 ) -> keras.KerasTensor:
-    x = padded(x, kernel_size, strides, name)
+    x = pad(x, kernel_size, strides, name)
     conv = layers.Conv2D(
         filters,
         kernel_size,
@@ -157,7 +157,7 @@ def conv_norm_relu(
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def padded(x: keras.KerasTensor, kernel_size: int, strides: int, name: str) -> keras.KerasTensor:
+def pad(x: keras.KerasTensor, kernel_size: int, strides: int, name: str) -> keras.KerasTensor:
     """Pad as Caffe and PyTorch do, all sides alike; at a stride, Keras' "same" pads even sizes unevenly."""
     return x if strides == 1 else layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
 

@@ -67,7 +67,7 @@ def resnet_cifar(depth: int, input_shape: tuple[int, int, int] = (32, 32, 3), nu
     inputs = keras.Input(input_shape, name="input")
     x = conv_norm(inputs, 16, 3, 1, name="stem")
     x = layers.ReLU(name="stem_relu")(x)
-    x = residual_stages(x, [(depth - 2) // 6] * 3, 16, basic, zero_padded)
+    x = residual_stages(x, [(depth - 2) // 6] * 3, 16, basic, zero_padding)
     return keras.Model(inputs, head(x, num_classes), name=f"resnet{depth}")
 
 
@@ -109,7 +109,7 @@ def projection(x: keras.KerasTensor, shape: tuple[int, ...], strides: int, name:
     return x if x.shape == shape else conv_norm(x, shape[-1], 1, strides, name=f"{name}_shortcut")
 
 
-def zero_padded(x: keras.KerasTensor, shape: tuple[int, ...], strides: int, name: str) -> keras.KerasTensor:
+def zero_padding(x: keras.KerasTensor, shape: tuple[int, ...], strides: int, name: str) -> keras.KerasTensor:
     """Option A: x itself, or every second pixel with as many channels of zeros added as there were.
 
     The paper does not say which channels are zero: here the last ones are.

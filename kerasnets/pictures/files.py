@@ -2,7 +2,8 @@
 
 OpenCV decodes plain pictures: whole PNG and JPEG files of 8 bits without transparency. They are the most frequent,
 OpenCV is 3 times as fast on small ones, and Pillow's import of 40 ms is saved. Pillow decodes all others: it keeps
-transparency and 16 bits, reads more formats, and names the fault of a damaged file. No picture is decoded twice.
+transparency and 16 bits, reads more formats, and names the fault of a damaged file. A process with limits on time and
+memory decodes those whose structure does not bound them. No picture is decoded twice.
 """
 
 import os
@@ -15,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets.errors import BadInputError, name_path
-from kerasnets.pictures import plain
-from kerasnets.pictures.limits import MAX_BYTES
-from kerasnets.pictures.plain import AGAIN
+from kerasnets.pictures import costs, plain
+from kerasnets.pictures.limits import AGAIN, MAX_BYTES
 
 PIPE_SECONDS = 2  # that a pipe may take until its end
 
@@ -40,14 +40,16 @@ def decode(content: bytes, path: str | Path) -> np.ndarray:
     with name_path(path):
         if not content:
             raise BadInputError("is empty", remedy=AGAIN)
-        size = plain.size_of(content)
-        if size:
-            pixels = plain.decode(content)
-            if pixels is not None:
-                return pixels
-        from kerasnets.pictures import pillow
+        pixels = plain.decode(content)
+        if pixels is None and costs.is_bounded(content):
+            from kerasnets.pictures import pillow
 
-        return pillow.decode(content)
+            pixels = pillow.decode(content, only_cheap=True)
+        if pixels is None:
+            from kerasnets.pictures import decoder
+
+            pixels = decoder.decode(content)
+        return pixels
 
 
 # ---- files and pipes -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, visible
 from kerasnets.pictures import Digit
 
 Ranking = tuple[tuple[str, float], ...]
@@ -41,7 +41,8 @@ class Prediction:
 
     def line(self, name: str, top: int = 1) -> str:
         """Return the answer as one greppable line."""
-        return f"{name}: " + ", ".join(f"{label} {probability:.4f}" for label, probability in self.top(top))
+        line = f"{name}: " + ", ".join(f"{label} {probability:.4f}" for label, probability in self.top(top))
+        return visible(line)
 
     def as_dict(self, top: int = 1) -> dict[str, Any]:
         """Return the answer for a program to read."""
@@ -71,7 +72,7 @@ class Sheet:
 
     def line(self, name: str, top: int = 1) -> str:
         """Return the text as one greppable line; with `top` above 1, a line for each digit below it."""
-        lines = [f"{name}: {self.text}"]
+        lines = [visible(f"{name}: {self.text}")]
         if top > 1:
             for i, (digit, prediction) in enumerate(self.digits, start=1):
                 lines.append("  " + prediction.line(f"{name} digit {i} at {','.join(map(str, digit.box))}", top))

@@ -80,11 +80,7 @@ class Classifier:
         """The Engine with the network in it."""
         with self.lock:  # the first of several threads loads it
             if self.loaded is None:
-                if not self.card.class_names and self.engine_name != "keras":  # another program's file
-                    from kerasnets.prediction.sandbox import try_out
-
-                    try_out(self.path, self.engine_name)
-                self.loaded = engines.load(self.path, self.engine_name, self.given)
+                self.loaded = engines.load_safely(self.path, self.engine_name, self.given)
             return self.loaded
 
     @functools.cached_property

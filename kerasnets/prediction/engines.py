@@ -12,7 +12,7 @@ from kerasnets.prediction import runtimes
 from kerasnets.prediction.engine import Engine
 from kerasnets.runtime.backends import is_installed
 from kerasnets.saving.formats import suffix_of
-from kerasnets.saving.onnx_file import Input
+from kerasnets.saving.onnx_file import Input, version_of
 
 AUTO = "auto"
 
@@ -81,3 +81,23 @@ def load(path: str | Path, name: str = AUTO, given: Input | None = None) -> Engi
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # its errors come as exceptions
     return ENGINES[choose(path, name)].load(path, given)
+
+
+def load_safely(path: str | Path, name: str, given: Input | None = None) -> Engine:
+    """Return the Engine of a model file, in a process of its own unless the file was judged to be harmless.
+
+    Args:
+        path: The model file.
+        name: A name in ENGINES.
+        given: The Input of an ONNX file, read before; None for other forms, whose graph is not judged.
+
+    Raises:
+        BadInputError: The file cannot be run.
+    """
+    if given and given.version != version_of(path):
+        given = None
+    if name == "keras" or (given and not given.doubt):
+        return load(path, name, given)
+    from kerasnets.prediction.sandbox import Sandbox
+
+    return Sandbox(path, name, given)

@@ -125,6 +125,8 @@ def describe_result(result: Prediction | BadInputError) -> tuple[str, str]:
 @contextlib.contextmanager
 def open_source(source: Source) -> Iterator[cv2.VideoCapture]:
     """Yield the open cv2.VideoCapture of a camera or a video file."""
+    if isinstance(source, int) and source < 0:  # OpenCV takes any camera for -1, and may crash
+        raise BadInputError("has no number of 0 or more", path=describe(source), remedy="number the cameras from 0")
     if not isinstance(source, int) and not Path(source).is_file():
         raise BadInputError("no video {path}", path=source, remedy="check the name")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's AV_LOG_QUIET: the error line is ours

@@ -35,13 +35,13 @@ def arrows() -> dict[str, set[str]]:
     import grimp
 
     graph = grimp.build_graph("kerasnets")
-    found: dict[str, set[str]] = defaultdict(set)
+    targets: dict[str, set[str]] = defaultdict(set)
     for module in graph.modules:
         for imported in graph.find_modules_directly_imported_by(module):
             package, other = package_of(module), package_of(imported)
             if package and other and package != other:
-                found[package].add(other)
-    return dict(found)
+                targets[package].add(other)
+    return dict(targets)
 
 
 def package_of(module: str) -> str:

@@ -70,7 +70,7 @@ def find(names: Sequence[str] = ()) -> list[Path]:
 
 def cells(path: Path) -> list[Cell]:
     """Return the cells of a lesson. Raises BadInputError if it is not in the percent format."""
-    found: list[Cell] = []
+    every_cell: list[Cell] = []
     kind: str | None = None
     start, lines = 1, []
     for number, line in enumerate([*Path(path).read_text(encoding="utf-8").splitlines(), "# %%"], start=1):
@@ -82,9 +82,9 @@ def cells(path: Path) -> list[Cell]:
         if text.strip():
             if kind is None:
                 raise BadInputError('must begin with "# %% [markdown]"', path=Path(path).name)
-            found.append(Cell(kind, text.strip("\n"), start + len(text) - len(text.lstrip("\n"))))
+            every_cell.append(Cell(kind, text.strip("\n"), start + len(text) - len(text.lstrip("\n"))))
         kind, start, lines = "markdown" if mark[1] else "code", number + 1, []
-    return found
+    return every_cell
 
 
 def prose(path: Path, lines: list[str], start: int) -> str:
@@ -114,7 +114,7 @@ def run(path: Path) -> list[Outcome]:
 def run_cell(cell: Cell, path: Path, scope: dict[str, Any]) -> Outcome:
     code = compile("\n" * (cell.line - 1) + cell.text, str(path), "exec")  # errors then have the file's line numbers
     printed = io.StringIO()
-    with showing() as pictures, contextlib.redirect_stdout(printed):
+    with collect_pictures() as pictures, contextlib.redirect_stdout(printed):
         try:
             exec(code, scope)
         except AssertionError as error:
@@ -125,7 +125,7 @@ def run_cell(cell: Cell, path: Path, scope: dict[str, Any]) -> Outcome:
 
 
 @contextlib.contextmanager
-def showing() -> Iterator[list[Picture]]:
+def collect_pictures() -> Iterator[list[Picture]]:
     """Make pyplot's `show` add figures to the list that is yielded, instead of opening a window."""
     import matplotlib
     from matplotlib import pyplot

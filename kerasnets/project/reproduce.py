@@ -40,7 +40,13 @@ def run(args: argparse.Namespace) -> int:
     names = [name for pattern in args.recipes for name in fnmatch.filter(RECIPES, pattern) or [pattern]]
     chosen = args.backends or [name for name in backends.BACKENDS if backends.is_installed(name)]
     failed = reproduction.reproduce(
-        names, chosen, args.seeds, args.data_dir, args.anew, precision=args.precision, compiled=args.compile
+        names,
+        chosen,
+        args.seeds,
+        data_dir=args.data_dir,
+        anew=args.anew,
+        precision=args.precision,
+        compiled=args.compile,
     )
     lines = results.read(results.RESULTS)
     if args.ship:

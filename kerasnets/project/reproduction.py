@@ -18,7 +18,7 @@ from kerasnets.errors import nearest_first
 from kerasnets.project import curves
 from kerasnets.project.results import COLUMNS, MARKS, RESULTS, append, key_of, model_file, read
 from kerasnets.recipes import RECIPES
-from kerasnets.runtime import backends
+from kerasnets.runtime import backends, child
 from kerasnets.runtime.provenance import CHECKOUT
 
 RUNS = Path("models_saved/runs")
@@ -43,9 +43,9 @@ def reproduce(
     names: Sequence[str],
     wanted_backends: Sequence[str],
     seeds: Iterable[int],
+    *,
     data_dir: str | None = None,
     anew: bool = False,
-    *,
     precision: str | None = None,
     compiled: bool = False,
     results: Path = RESULTS,
@@ -122,7 +122,7 @@ def run(job: Job, data_dir: str | None, anew: bool, runs: Path) -> dict[str, Any
     command += ["--resume"] if is_stopped and not anew else []
     process = subprocess.Popen(
         command,
-        env=backends.environment(KERAS_BACKEND=job.backend),
+        env=child.variables(KERAS_BACKEND=job.backend),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a terminal's Ctrl-C reaches this process alone

@@ -34,13 +34,13 @@ def sizes(names: Sequence[str]) -> dict[str, tuple[int, int]]:
     from kerasnets.data import DATASETS
     from kerasnets.inspection.description import describe
 
-    found = {}
+    by_recipe = {}
     for name in names:
         recipe, dataset = RECIPES[name], DATASETS[RECIPES[name].dataset]
         shape = recipe.image_shape or dataset.image_shape
         description = describe(recipe.model, input_shape=shape, num_classes=len(dataset.class_names), **recipe.options)
-        found[name] = description.parameters, description.multiply_adds
-    return found
+        by_recipe[name] = description.parameters, description.multiply_adds
+    return by_recipe
 
 
 def best_accuracies(lines: Sequence[Line], dataset: str) -> dict[str, tuple[str, float]]:
@@ -110,12 +110,12 @@ def draw_curves(runs: Mapping[Key, Sequence[curves.Line]], names: Iterable[str])
     from matplotlib.lines import Line2D
 
     chosen = {name: {key: lines for key, lines in runs.items() if key[0] == name} for name in names}
-    chosen = {name: found for name, found in chosen.items() if found}
+    chosen = {name: runs_of_recipe for name, runs_of_recipe in chosen.items() if runs_of_recipe}
     rows = -(-len(chosen) // COLUMNS)
     figure = Figure(figsize=(12, 2.5 * rows + 0.5), layout="constrained")
     places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for axes, (name, found) in zip(places, chosen.items(), strict=False):
-        for (_, backend, _, precision, _), lines in found.items():
+    for axes, (name, runs_of_recipe) in zip(places, chosen.items(), strict=False):
+        for (_, backend, _, precision, _), lines in runs_of_recipe.items():
             figures = [line["val_accuracy"] or line["accuracy"] for line in lines]
             style = "-" if lines[0]["val_accuracy"] else "--"
             width = 1.8 if MARKS[precision] else 1.2

@@ -58,7 +58,7 @@ def modules() -> Iterator[str]:
         if path.parent != folder:
             folder = path.parent
             yield from ("", f"### {folder.relative_to(ROOT)}", "", "| module | content |", "|---|---|")
-        yield f"| `{path.name}` | {escaped(' '.join(summary.split())).replace('|', chr(92) + '|')} |"
+        yield f"| `{path.name}` | {escape_brackets(' '.join(summary.split())).replace('|', chr(92) + '|')} |"
 
 
 class Docstrings(griffe.Extension):
@@ -69,9 +69,11 @@ class Docstrings(griffe.Extension):
         if obj.docstring:
             text = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
             text = re.sub(r"^>>> .*?(?=\n\n|\Z)", r"```pycon\n\g<0>\n```", text, flags=re.M | re.S)
-            obj.docstring.value = "\n\n".join(part if ">>> " in part else escaped(part) for part in text.split("\n\n"))
+            obj.docstring.value = "\n\n".join(
+                part if ">>> " in part else escape_brackets(part) for part in text.split("\n\n")
+            )
 
 
-def escaped(text: str) -> str:
+def escape_brackets(text: str) -> str:
     """The text with "<" as HTML has it, except in code."""
     return re.sub(r"`[^`]*`|<(?=\w)", lambda match: "&lt;" if match[0] == "<" else match[0], text)

@@ -30,7 +30,7 @@ def measure(case: Case, layout: str) -> tuple[dict[str, float], list[str]]:
     """
     release_memory()
     images, labels = case.images(), case.labels()
-    network = undrawn(case, layout)
+    network = build_with_zeros(case, layout)
     weights = unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network)
     assign(network, weights)
     measured: dict[str, Any] = {
@@ -38,7 +38,7 @@ def measure(case: Case, layout: str) -> tuple[dict[str, float], list[str]]:
         "training_logits": logits_of(network, images[0], training=True),
     }
     with in_float64():
-        network = undrawn(case, layout)
+        network = build_with_zeros(case, layout)
         assign(network, weights)
         measured["gradients"], unmoved = first_step(network, weights, images[0], labels[0])
         for number in range(1, STEPS):
@@ -49,7 +49,7 @@ def measure(case: Case, layout: str) -> tuple[dict[str, float], list[str]]:
 
 def save_files(case: Case) -> list[Path]:
     """Save the network, from pixels to probabilities, as .keras and as .h5; return the paths."""
-    network = undrawn(case)
+    network = build_with_zeros(case)
     assign(network, unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network))
     model = rebuild(network, scaling=SCALING, probabilities=True)
     card = saving.Card(case.name, tuple("0123456789"), case.options["input_shape"])
@@ -73,7 +73,7 @@ def load_files(paths: Sequence[Path], case: Case) -> dict[str, float]:
 # ---- the network of a case ----
 
 
-def undrawn(case: Case, layout: str = "channels_last") -> keras.Model:
+def build_with_zeros(case: Case, layout: str = "channels_last") -> keras.Model:
     """Build the network with weights of 0, because the case has its own."""
     with drawing_nothing():
         return models.build(case.name, layout=layout, **case.options)

@@ -16,7 +16,16 @@ from kerasnets.graph import count, variables, weighted_layers
 from kerasnets.models.registry import Form
 from kerasnets.proof import twins
 from kerasnets.proof.case import STEPS, Case, Reference, draw_weights
-from kerasnets.proof.distances import LEARNING_RATE, MOMENTUM, distance, distances, flat, logits_of, undrawn, values
+from kerasnets.proof.distances import (
+    LEARNING_RATE,
+    MOMENTUM,
+    build_with_zeros,
+    distance,
+    distances,
+    flat,
+    logits_of,
+    values,
+)
 
 # A network small enough to be verified on two cores: the height in pixels, if it takes such images, and the options of
 # a builder that has them. Dropout is off, because its masks differ by backend, and only they.
@@ -29,19 +38,19 @@ def judge(form: Form, folder: Path) -> Reference:
     """Compute the reference values and the yardstick of a network; save weights and reference values in `folder`."""
     folder.mkdir()
     case = case_of(form, folder)
-    network = undrawn(case)
+    network = build_with_zeros(case)
     network.set_weights(draw_weights(network, case.seed))
     np.save(folder / "weights.npy", flat(values(network)))
     twin = twins.build(case.name, **case.options)
     with computing_in(twin, torch.float64):
-        reference = twin_logits(twin, network, case) | trained(twin, network, case)
+        reference = twin_logits(twin, network, case) | train_twin(twin, network, case)
         for name, value in reference.items():
             np.save(folder / f"{name}.npy", flat(value))
-        yardstick = worst(distances(network, trained(twin, network, case, turns), folder) for turns in TURNS)
+        yardstick = worst(distances(network, train_twin(twin, network, case, turns), folder) for turns in TURNS)
     with computing_in(twin, torch.float32):
         yardstick |= distances_of_twin(twin, network, case)
     full_size, parameters = at_full_size(form, folder)
-    names = automatic_names(network, undrawn(case))
+    names = automatic_names(network, build_with_zeros(case))
     return Reference(case, yardstick, names, full_size, parameters, depth=len(weighted_layers(network)))
 
 
@@ -63,7 +72,7 @@ def at_full_size(form: Form, folder: Path) -> tuple[float, int]:
     """
     options = {**form.options, "input_shape": form.input_shape, "num_classes": form.num_classes}
     case = Case(form.name, options, folder)
-    network = undrawn(case)
+    network = build_with_zeros(case)
     network.set_weights(draw_weights(network, case.seed))
     logits = logits_of(network, case.images()[0, :1])
     twin = twins.build(case.name, **options)
@@ -119,7 +128,7 @@ def twin_logits(twin: nn.Module, network: keras.Model, case: Case) -> dict[str, 
         return {"logits": logits, "training_logits": heads(twin.train()(images))[0].numpy()}
 
 
-def trained(twin: nn.Module, network: keras.Model, case: Case, turns: int = 0) -> dict[str, list[np.ndarray]]:
+def train_twin(twin: nn.Module, network: keras.Model, case: Case, turns: int = 0) -> dict[str, list[np.ndarray]]:
     """Return the gradient of each weight, and its change by STEPS steps of SGD, in the order of Keras' weights.
 
     Args:

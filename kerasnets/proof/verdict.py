@@ -42,7 +42,7 @@ class Proof:
     def worst_file(self) -> float:
         return largest(list(self.files.values()))
 
-    def allowed(self, quantity: str) -> float:
+    def tolerance_of(self, quantity: str) -> float:
         tolerance = TOLERANCE if "logits" in quantity else TOLERANCE_OF_FLOAT64
         return tolerance if quantity == "logits" else max(tolerance, TIMES_THE_YARDSTICK * self.pytorch[quantity])
 
@@ -55,10 +55,10 @@ class Proof:
 
     def faults_of_distances(self) -> list[str]:
         faults = [
-            f"{quantity} of {where} lie {distances[quantity]:.1e} apart; allowed are {self.allowed(quantity):.1e}"
+            f"{quantity} of {where} lie {distances[quantity]:.1e} apart; allowed are {self.tolerance_of(quantity):.1e}"
             for where, distances in self.keras.items()
             for quantity in QUANTITIES
-            if not distances[quantity] <= self.allowed(quantity)
+            if not distances[quantity] <= self.tolerance_of(quantity)
         ]
         faults += [
             f"PyTorch's own {quantity} lie {distance:.1e} apart: the case is ill-conditioned"

@@ -27,7 +27,7 @@ def write_page(path: str | Path, template: str, **values: object) -> None:
     """
     text = render(template, **values)
     with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")  # a file's name may be no UTF-8
 
 
 def render(template: str, **values: object) -> "Markup":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from kerasnets.errors import shorten
+from kerasnets.errors import shorten, visible
 from kerasnets.runtime.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def predictions(pictures: Sequence[np.ndarray], names: Sequence[str], results: S
         draw_pixels(shown, picture, name if len(name) <= 30 else f"...{name[-27:]}")
         draw_pixels(seen, result.pixels, "what the network sees")
         labels, shares = zip(*result.top(TOP), strict=True)
-        drawn = bars.barh(labels, shares, color=[BLUE] + [GREY] * (len(labels) - 1), height=0.7)
+        drawn = bars.barh([*map(visible, labels)], shares, color=[BLUE] + [GREY] * (len(labels) - 1), height=0.7)
         bars.bar_label(drawn, [f"{share:.1%}" for share in shares], padding=4, fontsize=9)
         bars.set(xlim=(0, 1.25), xticks=[])
         bars.set_title(f"{result.label}  ({result.probability:.1%})", fontsize=11, fontweight="bold", loc="left")
@@ -210,6 +210,7 @@ def sheets(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> "Figure":
 
 def cut(name: str, length: int) -> str:
     """Return the beginning of the name of a class, in at most `length` characters."""
+    name = visible(name)
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
@@ -245,6 +246,7 @@ def encode(figure: "Figure", suffix: str) -> bytes:
 
     for text in figure.findobj(lambda artist: isinstance(artist, Text)):
         assert isinstance(text, Text)
+        text.set_text("\n".join(map(visible, text.get_text().split("\n"))))  # no font has control characters
         text.set_parse_math(False)  # a class or a file may be called "$5 to $9", which is not a formula
     buffer = io.BytesIO()
     figure.savefig(buffer, format=suffix, dpi=110)

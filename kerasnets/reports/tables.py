@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from kerasnets.errors import shorten
+from kerasnets.errors import shorten, visible
 
 if TYPE_CHECKING:
     import rich.console
@@ -65,7 +65,7 @@ class Table:
         """
         stream = io.StringIO()
         console(stream).print(self.columns(width), soft_wrap=True)
-        above = filter(None, (self.title, self.note))
+        above = map(visible, filter(None, (self.title, self.note)))
         return "\n".join([*above, *(line.rstrip() for line in stream.getvalue().splitlines())])
 
     def print(self, stream: TextIO | None = None) -> None:
@@ -81,7 +81,7 @@ class Table:
         terminal = console(stream, is_terminal=True)
         for line, style in ((self.title, "bold"), (self.note, "dim")):
             if line:
-                terminal.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+                terminal.print(visible(line), style=style, markup=False, highlight=False, soft_wrap=True)
         terminal.print(self.columns(), soft_wrap=True)
 
     def columns(self, width: int | None = None) -> "rich.table.Table":
@@ -92,13 +92,13 @@ class Table:
         grid = rich.table.Table(box=None, show_header=bool(self.head), pad_edge=False, padding=(0, GAP, 0, 0))
         for i, sign in enumerate(self.alignments):
             grid.add_column(
-                Text(self.head[i]) if self.head else "",
+                Text(visible(self.head[i])) if self.head else "",
                 justify="right" if sign == ">" else "left",
                 min_width=self.widths[i] if i < len(self.widths) else None,
                 no_wrap=True,
             )
-        for first, *others in narrowed(self.head, self.rows, width):
-            grid.add_row(*map(Text, (first, *others)))
+        for first, *others in fit_to_width(self.head, self.rows, width):
+            grid.add_row(*(Text(visible(cell)) for cell in (first, *others)))
         return grid
 
     def markdown(self) -> str:
@@ -115,10 +115,10 @@ class Table:
 
 
 def markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
+    return f"| {' | '.join(visible(cell).replace('|', BAR) for cell in cells)} |"
 
 
-def narrowed(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[list[str]]:
+def fit_to_width(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[list[str]]:
     """Return `rows`, the cells of the first column shortened so that no line is longer than `width` characters."""
     if width is None:
         return [list(row) for row in rows]

@@ -1,7 +1,6 @@
 """A figure in a window."""
 
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from kerasnets.errors import no_window
 from kerasnets.reports.plots import encode
-from kerasnets.runtime.backends import environment
+from kerasnets.runtime import child
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,14 +22,13 @@ def show(figure: "Figure") -> None:
     Raises:
         OSError: There is no screen, or OpenCV was built without windows.
     """
-    command = [sys.executable, "-c", "from kerasnets.reports.window import open_window; open_window()"]
-    window = subprocess.run(command, input=encode(figure, "png"), env=environment(), capture_output=True)
-    if window.returncode:
+    if child.run("kerasnets.reports.window", seconds=None, stdin=encode(figure, "png")).returncode:
         raise no_window()
 
 
 def open_window() -> None:
     """Show the PNG on standard input; the main function of the window's own process."""
+    child.end_with_parent()
     import cv2
     import matplotlib
 
@@ -41,3 +39,7 @@ def open_window() -> None:
     cv2.imshow(title, picture)
     while cv2.waitKey(100) < 0 and cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1:
         pass
+
+
+if __name__ == "__main__":
+    open_window()

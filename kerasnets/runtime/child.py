@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -16,35 +17,70 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 THREAD = 2**23  # bytes of a thread's stack
 
 
-def run(module: str, *arguments: str, seconds: float, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def run(module: str, *arguments: str, seconds: float | None, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run `python -m module`, whose main function calls `end_with_parent` and `limit`; return its exit code and output.
 
     Args:
         module: A module of this package.
         arguments: Of its command line.
-        seconds: Of wall-clock time, after which it is killed.
+        seconds: Of wall-clock time, after which it is killed; None to wait for ever.
         stdin: What it reads on standard input.
 
     Raises:
         subprocess.TimeoutExpired: It was killed.
     """
     command = [sys.executable, "-m", module, *arguments]
-    variables = environment(**{PARENT: str(os.getpid())})
-    return subprocess.run(command, env=variables, capture_output=True, input=stdin, timeout=seconds)
+    return subprocess.run(command, env=variables(), capture_output=True, input=stdin, timeout=seconds)
+
+
+def variables(**more: str) -> dict[str, str]:
+    """Return the environment for a Python subprocess that calls `end_with_parent`, and the variables `more`."""
+    return environment(**more, **{PARENT: str(os.getpid())})
+
+
+def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start `python -m module`, whose main function calls `end_with_parent`, with pipes to its input and output.
+
+    A thread that waits for it starts it: Linux would end it together with any other thread.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    answers: queue.SimpleQueue[subprocess.Popen[bytes] | Exception] = queue.SimpleQueue()
+
+    def keep() -> None:
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        try:
+            process = subprocess.Popen(command, env=variables(), stdin=pipe, stdout=pipe, stderr=nowhere)
+        except Exception as error:
+            answers.put(error)
+            return
+        answers.put(process)
+        process.wait()
+
+    threading.Thread(target=keep, daemon=True).start()
+    answer = answers.get()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def end_with_parent() -> None:
-    """End this process when the process that started it by `run` ends, even by kill -9.
+    """End this process when the process that started it with `variables` ends, even by kill -9.
 
-    On Linux the kernel does it, also if C code never returns; elsewhere a thread looks every second.
+    On Linux the kernel does it, also if C code never returns; it does so too when the thread ends that started this
+    process. Elsewhere a thread looks every second.
     """
-    parent = int(os.environ[PARENT])
+    parent = int(os.environ.pop(PARENT))  # a child of this process has another parent
+    tie()
+    if sys.platform != "linux":
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    elif os.getppid() != parent:  # it ended before
+        os._exit(1)
+
+
+def tie() -> None:
+    """Let Linux kill this process when the thread ends that started it, also in the program that it becomes."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before
-            os._exit(1)
-    else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:

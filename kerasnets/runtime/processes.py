@@ -1,19 +1,28 @@
 """Worker processes, one per backend, for whatever compares backends."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
-from typing import TypeVar
+from multiprocessing.connection import Connection
+from typing import Self, TypeVar
 
 from kerasnets.runtime import backends
 
 Result = TypeVar("Result")
 
+F_SETSIG = 10  # linux/fcntl.h; Python's fcntl has no name for it
+
 
 class Worker:
     """A process with one backend; `worker(function, *args)` runs `function` there and returns its result.
+
+    The process ends with this one, even if this one is killed. At the end of a `with` block it ends after its calls
+    have returned; at once if the block is left by an error, as by Ctrl-C, which the process itself ignores.
 
     Args:
         backend: One of backends.BACKENDS.
@@ -22,7 +31,18 @@ class Worker:
 
     def __init__(self, backend: str, prepare: Callable[[], object] | None = None) -> None:
         self.backend = backend
-        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start, (backend, prepare))
+        spawn = multiprocessing.get_context("spawn")
+        ours, self.alive = spawn.Pipe(duplex=False)  # nothing is sent: the system closes it when this process ends
+        self.pool = ProcessPoolExecutor(1, spawn, start, (backend, prepare, ours))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind:
+            self.kill()
+        else:
+            self.close()
 
     def submit(self, function: Callable[..., Result], *args: object) -> Future[Result]:
         """Return a Future of the result; calls run one after another."""
@@ -45,15 +65,15 @@ class Worker:
 
 def alone(backend: str, function: Callable[..., Result], *args: object) -> Result:
     """Return the result of `function(*args)` in a process with one backend, which is started for this call alone."""
-    worker = Worker(backend)
-    try:
+    with Worker(backend) as worker:
         return worker(function, *args)
-    finally:
-        worker.close()
 
 
-def start(backend: str, prepare: Callable[[], object] | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the parent ends this process
+def start(backend: str, prepare: Callable[[], object] | None, parent: Connection) -> None:
+    end_with(parent)
+    for name in ("SIGINT", "SIGHUP"):  # a terminal sends them to all; the parent ends this process
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.environ["KERAS_BACKEND"] = backend
     backends.own_process()
     backends.choose()
@@ -62,3 +82,26 @@ def start(backend: str, prepare: Callable[[], object] | None) -> None:
     keras.config.disable_interactive_logging()
     if prepare:
         prepare()
+
+
+def end_with(parent: Connection) -> None:
+    """End this process when the other end of a pipe is closed.
+
+    A thread waits for it. On Linux the kernel does it too, even while C code keeps Python's lock: it can signal that a
+    file is ready (fcntl(2), F_SETSIG). A death signal (prctl) would come when the thread ends that started the process.
+    """
+
+    def wait() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            parent.recv_bytes()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            number = parent.fileno()
+            fcntl.fcntl(number, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(number, F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL) | os.O_ASYNC)

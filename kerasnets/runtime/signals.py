@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end a command at once, and a training run after its current step.
+"""Ctrl-C, SIGTERM and SIGHUP (of a closed terminal): they end a command at once, a training after its current step.
 
 If a signal raised an exception in the middle of a step, a backend's C++ code could swallow it and the training would go
 on. While a step runs, the signal is therefore only recorded.
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import FrameType
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    NAMES[signal.SIGHUP] = "SIGHUP"
 
 
 class Stopped(KeyboardInterrupt):
@@ -33,9 +35,10 @@ class Signals:
 
 
 def install() -> None:
-    """Make both signals raise Stopped in the main thread of this process."""
-    for number in NAMES:
-        signal.signal(number, handle)
+    """Make these signals raise Stopped in the main thread of this process. Under nohup, SIGHUP stays ignored."""
+    for number, name in NAMES.items():
+        if name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handle)
 
 
 def handle(number: int, frame: FrameType | None) -> None:

@@ -5,20 +5,22 @@ A file of another program has no card. Its card is empty, except for the input's
 
 import json
 import mmap
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.errors import BadInputError, in_one_line, name_path
 from kerasnets.runtime.digests import sha256, sha256_of_file
 from kerasnets.saving import keras_file, onnx_file
 from kerasnets.saving.card import Card, as_json, check_present, from_json
-from kerasnets.saving.onnx_file import Input
+from kerasnets.saving.onnx_file import LONGEST_CARD, Input
 
 NAME = "kerasnets.json"  # the card's file, or its entry of a zip
 CARD, SUM = "kerasnets", "kerasnets_sha256"  # elements of OpenVINO's .xml: the card, and a checksum of both files
 UNKNOWN = "#" * 64  # instead of that checksum while it is computed
 EXTRA = "assets.extra"  # a SavedModel's folder for files of other programs (its documentation, "SavedModel format")
+LARGEST_WEIGHTS = 2**31  # bytes of OpenVINO's .bin
 AGAIN = "export or copy it again"
 
 
@@ -45,7 +47,7 @@ def read(path: str | Path) -> tuple[Card, Input | None]:
         check_present(path)
     try:
         return FORMS[suffix].read(path)
-    except BadInputError:
+    except (BadInputError, OSError, MemoryError):
         raise
     except Exception as error:  # XML, zip and JSON raise many classes on damaged files
         raise BadInputError(f"is damaged ({in_one_line(error)})", path=path, remedy=AGAIN) from error
@@ -90,19 +92,18 @@ def is_xml(path: Path) -> bool:
 
 
 def read_openvino(path: Path) -> Card:
-    from xml.etree import ElementTree
+    from kerasnets.saving.xml_check import read_info
 
-    root = ElementTree.parse(path).getroot()
-    if root.tag != "net":
-        raise BadInputError("is not an OpenVINO model", path=path, remedy=AGAIN)
-    info = {element.tag: element.get("value", "") for element in root.findall("./rt_info/*")}
-    if info.keys().isdisjoint({CARD, SUM}):
+    info, weights = read_info(path, (CARD, SUM)), path.with_suffix(".bin")
+    if weights.is_file() and weights.stat().st_size > LARGEST_WEIGHTS:
+        raise BadInputError("is larger than 2 GB", path=weights, remedy="export a smaller one")
+    if not info:
         return empty()
-    weights = path.with_suffix(".bin")
     if not weights.is_file():
         problem = f"no {{path}}, which holds the weights of {path.name}"
         raise BadInputError(problem, path=weights, remedy="copy both")
-    if info.get(SUM) != sum_of_both(path, info.get(SUM, "")):
+    is_sum = re.fullmatch("[0-9a-f]{64}", info.get(SUM, ""))
+    if not is_sum or CARD not in info or info[SUM] != sum_of_both(path, info[SUM]):
         problem = f"is damaged, or {weights.name} is, or of another export"
         raise BadInputError(problem, path=path, remedy="export or copy them again")
     return from_json(info[CARD], path)
@@ -131,25 +132,28 @@ def sum_of_both(path: Path, checksum: str) -> str:
 
 
 def read_litert(path: Path) -> Card:
-    import zipfile
+    from kerasnets.saving import litert_check
 
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if content[4:8] != b"TFL3":  # the identifier of its flatbuffer schema
-            raise BadInputError("is not a LiteRT model, or damaged", path=path, remedy=AGAIN)
-        if content.rfind(NAME.encode()) < 0:  # a zip holds the name twice: damage to one leaves the other
-            return empty()
-    with zipfile.ZipFile(path) as archive:
-        entry = json.loads(archive.read(NAME))
-    if sha256_of_file(path, entry["bytes"]) != entry["sha256"]:
-        raise BadInputError("is damaged: its checksum differs", path=path, remedy=AGAIN)
-    return from_json(entry["card"], path)
+    with path.open("rb") as file, name_path(path):
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        card, content = empty(), memoryview(mapped)
+        if mapped[4:8] != b"TFL3":  # the identifier of its flatbuffer schema
+            raise BadInputError("is not a LiteRT model, or damaged", remedy=AGAIN)
+        if mapped.rfind(NAME.encode()) >= 0:  # a zip holds the name twice: damage to one leaves the other
+            text, place = litert_check.entry_of(content, NAME.encode())
+            entry = json.loads(text)
+            if entry["bytes"] != place or sha256_of_file(path, place) != entry["sha256"]:
+                raise BadInputError("is damaged: its checksum differs", remedy=AGAIN)
+            card = from_json(entry["card"], path)
+        litert_check.check(content)
+    return card
 
 
 def add_litert(path: Path, card: Card) -> None:
     import zipfile
 
     entry = {"card": as_json(card), "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
-    with zipfile.ZipFile(path, "a") as archive:
+    with path.open("r+b") as file, zipfile.ZipFile(file, "a") as archive:  # zipfile empties what it cannot open
         archive.writestr(NAME, json.dumps(entry))
 
 
@@ -162,9 +166,13 @@ def read_saved_model(path: Path) -> Card:
     file = path / EXTRA / NAME
     if not file.is_file():
         return empty()
+    if file.stat().st_size > LONGEST_CARD:
+        raise BadInputError("is damaged in its card", path=path, remedy=AGAIN)
     content = json.loads(file.read_text(encoding="utf-8"))
-    for name, checksum in content["sha256"].items():
-        if not (path / name).is_file() or sha256_of_file(path / name) != checksum:
+    there = {each.relative_to(path).as_posix() for each in files_of(path)} - {file.relative_to(path).as_posix()}
+    network = {name for name in there if name.startswith("variables/") or ("/" not in name and name.endswith(".pb"))}
+    for name in network | content["sha256"].keys():
+        if name not in there or sha256_of_file(path / name) != content["sha256"].get(name):
             raise BadInputError(f"is damaged in {name}", path=path, remedy=AGAIN)
     if sha256(content["card"]) != content["card_sha256"]:
         raise BadInputError("is damaged in its card", path=path, remedy=AGAIN)

@@ -3,12 +3,13 @@
 The checks read all that HDF5 interprets, so they belong into a process of limited time and memory: `keras_check`.
 """
 
+import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasnets.errors import BadInputError
-from kerasnets.runtime.digests import sha256_of_file
+from kerasnets.runtime.digests import sha256, sha256_of_file
 from kerasnets.saving.keras_config import MOST_CONFIG
 
 if TYPE_CHECKING:
@@ -102,11 +103,11 @@ def read_chunks(array: "h5py.Dataset") -> None:
 # ---- the checksum of an .h5 ------------------------------------------------------------------------------------------
 
 
-def seal(path: Path) -> None:
+def seal(file: io.BytesIO) -> None:
     """Append a checksum to an .h5 file, after the end of its HDF5 content."""
-    checksum = sha256_of_file(path)
-    with open(path, "ab") as file:
-        file.write(SEAL + checksum.encode())
+    checksum = sha256(file.getbuffer())
+    file.seek(0, io.SEEK_END)
+    file.write(SEAL + checksum.encode())
 
 
 def check_seal(path: Path) -> None:

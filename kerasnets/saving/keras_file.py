@@ -9,10 +9,7 @@ Modules with slow imports are imported inside functions, so that a card alone is
 import contextlib
 import contextvars
 import dataclasses
-import errno
-import math
-import os
-import re
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +23,7 @@ from kerasnets.saving.keras_check import CARD, Content
 if TYPE_CHECKING:
     import keras
 
-    Scaling = tuple[float | list[float], float | list[float]]  # scale and offset, for all channels or for each
+    from kerasnets.graph import Scaling
 
 SUFFIXES = (".keras", ".h5")
 
@@ -61,7 +58,7 @@ def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling |
     if not getattr(model, "inputs", None):
         raise ValueError(f"a model file holds a built network, not {model!r:.60}; call it on pictures first")
     from kerasnets.graph import rebuild, up_to_probabilities
-    from kerasnets.runtime.atomic import reserve, whole_file
+    from kerasnets.runtime.atomic import whole_file, write_all
 
     if scaling is None and len(model.input_shape) == 4 and model.input.dtype != "uint8":
         raise ValueError(
@@ -71,36 +68,47 @@ def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling |
     model = up_to_probabilities(model) if scaling is None else rebuild(model, scaling=scaling, probabilities=True)
     check_card(card, model)
     card = dataclasses.replace(card, weights_sha256=digest(model))
-    with whole_file(path) as part, quiet_keras(), hdf5_errors_as_os_errors():
-        if part.suffix == ".h5":
-            reserve(part, size_as_h5(model))
-        model.save(part)
-        add_card(part, as_json(card))
+    content = content_of(model, Path(path).suffix, as_json(card))
+    with whole_file(path) as part:
+        write_all(part, content.getbuffer())
 
 
-def add_card(path: Path, text: str) -> None:
-    """Put the JSON `text` of a card into a file that Keras has just written."""
-    if path.suffix == ".h5":
-        import h5py
+class InMemory(io.BytesIO):
+    """A file in memory whose name is a suffix, by which Keras chooses the format."""
 
-        with h5py.File(path, "r+") as file:
-            file.attrs[CARD] = text
-        hdf5_check.seal(path)
-    else:
-        import zipfile
+    def __init__(self, suffix: str) -> None:
+        super().__init__()
+        self.suffix = suffix
 
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(CARD, text)
+    def __str__(self) -> str:
+        return self.suffix
 
 
-def size_as_h5(model: "keras.Model") -> int:
-    """Return an upper bound, in bytes, of the .h5 file of `model`.
+def content_of(model: "keras.Model", suffix: str, card: str) -> io.BytesIO:
+    """Return the model file with the JSON `card` inside.
 
-    HDF5 takes 1 to 2 kB for each array and layer in addition to their content.
+    It is made in memory: HDF5 goes on after a failed write, and zipfile empties a file that it cannot open for reading.
     """
-    weights = model.weights
-    content = sum(math.prod(variable.shape) * 4 for variable in weights)
-    return content + 4_000 * (len(weights) + len(model.layers)) + 2 * len(model.to_json()) + 20_000
+    file = InMemory(suffix)
+    with quiet_keras():
+        if suffix == ".h5":
+            import h5py
+
+            class Hdf5(h5py.File):
+                def __str__(self) -> str:
+                    return suffix
+
+            with Hdf5(file, "w") as content:
+                model.save(content)
+                content.attrs[CARD] = card
+            hdf5_check.seal(file)
+        else:
+            import zipfile
+
+            model.save(file)
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.writestr(CARD, card)
+    return file
 
 
 def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card]:
@@ -211,16 +219,3 @@ def quiet_keras() -> Iterator[None]:
         yield
     finally:
         _is_quiet.reset(token)
-
-
-@contextlib.contextmanager
-def hdf5_errors_as_os_errors() -> Iterator[None]:
-    """Raise OSError with its number for a failed write: HDF5 tells the number only in its text, or not at all."""
-    try:
-        yield
-    except (RuntimeError, OSError) as error:
-        cause = re.search(r"errno = (\d+)", str(error))
-        if getattr(error, "errno", None) or not (cause or isinstance(error, OSError)):
-            raise
-        number = int(cause[1]) if cause else errno.EIO
-        raise OSError(number, os.strerror(number)) from error

@@ -33,14 +33,14 @@ def build(path: str | Path, content: Content) -> keras.Model:
     A config of a few bytes could make Keras allocate any amount of memory for initial weights. So the weights are only
     counted while the network is built, and take memory when their values are read from the file.
     """
-    undrawn = None
+    pending = None
     try:
-        with drawing_nothing(content.numbers) as undrawn:
+        with drawing_nothing(content.numbers) as pending:
             model = keras.models.load_model(path, compile=False)
             register_parameters(model)
         return model
     except Exception as error:  # Keras raises many classes on damaged files
-        if undrawn is not None and undrawn.numbers > content.numbers:
+        if pending is not None and pending.numbers > content.numbers:
             problem = "is damaged: its layers need more weights than there are in it"
         elif is_full_memory(error):
             raise

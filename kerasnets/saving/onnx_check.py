@@ -8,7 +8,7 @@ import math
 
 from kerasnets.errors import BadInputError
 from kerasnets.saving import protobuf
-from kerasnets.saving.protobuf import Value, damaged, dict_of, fields, integers, message_of, text
+from kerasnets.saving.protobuf import Budget, Value, damaged, dict_of, fields, integers, message_of, text
 
 DEEPEST = 100  # messages within messages, the limit of protocol buffers' own readers
 MOST_DIMENSIONS = 32
@@ -39,50 +39,52 @@ FLOATS = {1: "<f4", 10: "<f2", 11: "<f8", BFLOAT16: "<u2"}
 # The operators of ONNX, of its classical models, and of onnxruntime, which engines have built in. Operators of other
 # domains need another library's code, which a model file must not ask for.
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
+READERS = {"EPContext"}  # of onnxruntime: its network lies in another file
 
 
-def check(message: memoryview) -> None:
+def check(message: memoryview, budget: Budget) -> None:
     """Raise BadInputError, without a path, if an ONNX model cannot be given to an engine.
 
     Its tensors must be in the file, whole and finite. Its operators must be built into engines. Its parts must not be
     too many or too deep.
     """
-    functions = [dict_of(value) for number, _, value in fields(message) if number == FUNCTION]
+    functions = [dict_of(value, budget) for number, _, value in fields(message, budget) if number == FUNCTION]
     domains = DOMAINS | {text(function.get(FUNCTION_DOMAIN)) for function in functions}
-    waiting, seen = [("model", message, 0)], 0
+    waiting = [("model", message, 0)]
     while waiting:
         kind, part, depth = waiting.pop()
         if depth > DEEPEST:
             raise BadInputError(f"is nested more than {DEEPEST} deep", remedy="export it again")
         if kind == "tensor":
-            check_tensor(part)
+            check_tensor(part, budget)
             continue
-        for number, wire, value in fields(part):
-            seen += 1
+        last: dict[int, Value] = {}
+        for number, wire, value in fields(part, budget):
+            last[number] = value
             if number in PARTS[kind]:
                 waiting.append((PARTS[kind][number], message_of(wire, value), depth + 1))
         if kind == "node":
-            check_domain(dict_of(part), domains)
-        if seen > protobuf.MOST_FIELDS:
-            raise protobuf.too_many()
+            check_operator(last, domains)
 
 
-def check_domain(node: dict[int, Value], domains: set[str]) -> None:
-    domain = text(node.get(DOMAIN))
+def check_operator(node: dict[int, Value], domains: set[str]) -> None:
+    operator, domain = text(node.get(OPERATOR)), text(node.get(DOMAIN))
     if domain not in domains:
-        problem = f"asks for {text(node.get(OPERATOR))!r:.40} of {domain!r:.40}, operators that no engine has"
+        problem = f"asks for {operator!r:.40} of {domain!r:.40}, operators that no engine has"
         raise BadInputError(problem, remedy="export it without")
+    if operator in READERS:
+        raise BadInputError(f"asks for {operator}, which reads another file", remedy="export it without")
 
 
 # ---- tensors ---------------------------------------------------------------------------------------------------------
 
 
-def read_tensor(message: memoryview) -> tuple[list[int], dict[int, list[Value]], dict[int, Value]]:
+def read_tensor(message: memoryview, budget: Budget) -> tuple[list[int], dict[int, list[Value]], dict[int, Value]]:
     """Return the dims of a TensorProto, its data by field number, and the last value of every other field."""
     dims: list[int] = []
     data: dict[int, list[Value]] = {}
     others: dict[int, Value] = {}
-    for number, wire, value in fields(message):
+    for number, wire, value in fields(message, budget):
         if number == DIMS:
             dims += integers(value if wire == protobuf.VARINT else message_of(wire, value), MOST_DIMENSIONS)
         elif number in DATA:
@@ -92,9 +94,9 @@ def read_tensor(message: memoryview) -> tuple[list[int], dict[int, list[Value]],
     return dims, data, others
 
 
-def check_tensor(message: memoryview) -> None:
+def check_tensor(message: memoryview, budget: Budget) -> None:
     """Raise BadInputError if the numbers of a tensor are not in the file, too few or too many, or not finite."""
-    dims, data, others = read_tensor(message)
+    dims, data, others = read_tensor(message, budget)
     name, kind = repr(text(others.get(TENSOR_NAME)))[:40], others.get(DATA_TYPE, 0)
     if EXTERNAL_DATA in others or others.get(DATA_LOCATION, 0):
         raise BadInputError(f"has its weights in another file ({name})", remedy="export it with its weights inside")

@@ -12,7 +12,15 @@ from kerasnets.errors import BadInputError
 Value: TypeAlias = int | memoryview  # of a varint, or the bytes of any other field
 
 VARINT, EIGHT_BYTES, COUNTED, FOUR_BYTES = 0, 1, 2, 5  # wire types
-MOST_FIELDS = 1_000_000  # in all messages together, which takes a second; DenseNet-201 has some 20,000
+MOST_FIELDS = 500_000  # read of one file, each time it is read; DenseNet-201 has some 20,000
+LARGEST_KEY = 2**32  # readers of 32 bits would cut off the rest of a larger one
+
+
+class Budget:
+    """How many fields of a file may still be read, so that reading takes a second at most."""
+
+    def __init__(self, most: int = MOST_FIELDS) -> None:
+        self.left = most
 
 
 def damaged() -> BadInputError:
@@ -24,16 +32,18 @@ def too_many() -> BadInputError:
     return BadInputError(problem, remedy="export it again")
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, int, Value]]:
+def fields(message: memoryview, budget: Budget) -> Iterator[tuple[int, int, Value]]:
     """Yield (number, wire type, value) of each field in a message.
 
     Raises:
-        BadInputError: Without a path. The message is damaged, or has more than MOST_FIELDS fields.
+        BadInputError: Without a path. The message is damaged, or the budget is spent.
     """
-    place, size, count = 0, len(message), 0
+    place, size = 0, len(message)
     value: Value
     while place < size:
-        key, place = varint(message, place)
+        key, place = message[place], place + 1
+        if key > 127:
+            key, place = varint(message, place - 1)
         number, wire = key >> 3, key & 7
         if wire == VARINT:
             value, place = varint(message, place)
@@ -45,16 +55,18 @@ def fields(message: memoryview) -> Iterator[tuple[int, int, Value]]:
             value, place = message[place : place + length], place + length
             if place > size:
                 raise damaged()
-        count += 1
-        if number == 0:
+        budget.left -= 1
+        if number == 0 or key >= LARGEST_KEY:
             raise damaged()
-        if count > MOST_FIELDS:
+        if budget.left < 0:
             raise too_many()
         yield number, wire, value
 
 
 def varint(message: memoryview, place: int) -> tuple[int, int]:
     """Return the number at `place` and the place after it. Each byte holds seven bits, the lowest first."""
+    if place < len(message) and (byte := message[place]) < 128:  # most are that short
+        return byte, place + 1
     number = 0
     for i, byte in enumerate(message[place : place + 10]):
         number |= (byte & 127) << 7 * i
@@ -82,13 +94,13 @@ def message_of(wire: int, value: Value) -> memoryview:
     return value
 
 
-def dict_of(message: Value | None) -> dict[int, Value]:
+def dict_of(message: Value | None, budget: Budget) -> dict[int, Value]:
     """Return {number: value} of a message, the last value if a number repeats; {} for None."""
     if message is None:
         return {}
     if isinstance(message, int):
         raise damaged()
-    return {number: value for number, _, value in fields(message)}
+    return {number: value for number, _, value in fields(message, budget)}
 
 
 def text(value: Value | None) -> str:

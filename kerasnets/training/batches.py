@@ -30,7 +30,7 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, seed: int, first: int = 0,
+        self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, *, seed: int, first: int = 0,
         augmentation: str = "", prepare: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasnets.errors import BadInputError
 from kerasnets.runtime import signals
 from kerasnets.training import state
 from kerasnets.training.checkpoints import Checkpoint
@@ -67,6 +68,19 @@ class Figures(keras.callbacks.Callback):
         self.history = {name: list(array) for name, array in checkpoint.part("history").items()}
         self.batches = {name: list(array) for name, array in checkpoint.part("batches").items()}
         self.best = checkpoint.part("best")
+
+    def check(self, checkpoint: Checkpoint, validates: bool) -> None:
+        """Raise BadInputError if the figures in a checkpoint are not those of such a run, which may validate."""
+        history, batches = checkpoint.part("history"), checkpoint.part("batches")
+        steps = checkpoint.epoch * self.plan.steps_per_epoch
+        names = {"loss", "accuracy", "seconds"} | ({"val_loss", "val_accuracy"} if validates else set())
+        shapes = {name: array.shape for name, array in history.items()}
+        if shapes != dict.fromkeys(names | shapes.keys(), (checkpoint.epoch,)):
+            raise BadInputError(f"the checkpoint has not the figures of {checkpoint.epoch} epochs")
+        if batches.keys() != self.batches.keys() or any(array.shape != (steps,) for array in batches.values()):
+            raise BadInputError(f"the checkpoint has not the figures of {steps} steps")
+        if self.keep_best and not checkpoint.part("best"):
+            raise BadInputError("the checkpoint lacks the best epoch's weights")
 
     @property
     def epochs(self) -> int:

@@ -1,15 +1,18 @@
 """Checkpoint files: everything that a training run needs to go on as if it had never stopped, on any backend.
 
 One .npz for each epoch, written whole or not at all: weights, moving statistics and dropout states by layer, the
-optimizer's variables by name, the figures so far, and the settings, which a resumed run must share.
+optimizer's variables by name, the figures so far, and the settings, which a resumed run must share. A file is judged as
+if a stranger had made it: its checksums say nothing about who wrote it.
 """
 
 import json
+import math
+import re
 import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,10 @@ import numpy as np
 
 from kerasnets.errors import BadInputError, in_one_line, shorten
 from kerasnets.runtime.atomic import whole_file
+from kerasnets.runtime.digests import sha256
 
+NAME = re.compile(r"epoch-(\d{5,9})\.npz")
+MOST_THREADS = 1024
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 # Errors that zipfile, NumPy and json raise for a damaged file. RuntimeError: a flipped bit marks it as encrypted.
@@ -36,6 +42,7 @@ class Checkpoint:
     epoch: int
     settings: Mapping[str, Any]  # of the run: jobs.TrainingJob.settings
     arrays: Mapping[str, np.ndarray]
+    threads: int = 0  # that computed: the last digits depend on their number; 0 if an earlier version did not keep it
 
     def part(self, name: str) -> dict[str, np.ndarray]:
         """Return the arrays whose names start with "<name>/", without that start."""
@@ -45,7 +52,7 @@ class Checkpoint:
 def save(folder: str | Path, checkpoint: Checkpoint, alone: bool = False) -> None:
     """Write `checkpoint` into `folder` and remove all but the last two; with `alone`, remove all others."""
     path = Path(folder) / f"epoch-{checkpoint.epoch:05d}.npz"
-    meta = json.dumps({"epoch": checkpoint.epoch, "settings": checkpoint.settings})
+    meta = json.dumps({"epoch": checkpoint.epoch, "settings": checkpoint.settings, "threads": checkpoint.threads})
     with whole_file(path) as part, part.open("wb") as file:
         np.savez(file, meta=np.array(meta), **checkpoint.arrays)  # type: ignore[arg-type]  # NumPy's allow_pickle
     old = [file for file in files(folder) if file != path] if alone else files(folder)[:-KEPT]
@@ -55,11 +62,22 @@ def save(folder: str | Path, checkpoint: Checkpoint, alone: bool = False) -> Non
 
 def files(folder: str | Path) -> list[Path]:
     """Return the checkpoint files in `folder`, the last epoch last."""
-    return sorted(Path(folder).glob("epoch-*.npz"))
+    return sorted((path for path in Path(folder).glob("epoch-*.npz") if NAME.fullmatch(path.name)), key=epoch_of)
 
 
-def load(folder: str | Path, settings: Mapping[str, Any]) -> Checkpoint | None:
+def epoch_of(path: Path) -> int:
+    return int(path.stem.removeprefix("epoch-"))
+
+
+def load(
+    folder: str | Path, settings: Mapping[str, Any], judge: Callable[[Checkpoint], None] = lambda checkpoint: None
+) -> Checkpoint | None:
     """Return the last undamaged Checkpoint in `folder`; None if there is no file. Damaged files are named on stderr.
+
+    Args:
+        folder: Of the checkpoints.
+        settings: Of the run that resumes.
+        judge: Raises BadInputError for a checkpoint that the run cannot have written.
 
     Raises:
         BadInputError: All files are damaged, or the checkpoint was made with other `settings`.
@@ -69,21 +87,45 @@ def load(folder: str | Path, settings: Mapping[str, Any]) -> Checkpoint | None:
         try:
             checkpoint = read(path)
         except DAMAGE as error:
-            print(f"note: checkpoint {shorten(path)} is damaged ({in_one_line(error)})", file=sys.stderr)
+            note_damage(path, error)
             continue
         check_settings(checkpoint.settings, settings, path)
-        return checkpoint
+        try:
+            judge(checkpoint)
+            return checkpoint
+        except BadInputError as error:
+            note_damage(path, error)
     if found:
         raise BadInputError("all checkpoints in {path} are damaged", path=folder, remedy="start anew, without --resume")
     return None
 
 
-def are_unfinished(folder: Path, last_written: Path) -> bool:
-    """Whether `folder` has checkpoints of a run that stopped before it wrote the file `last_written`."""
+def note_damage(path: Path, error: Exception) -> None:
+    print(f"note: checkpoint {shorten(path)} is damaged ({in_one_line(error)})", file=sys.stderr)
+
+
+def are_unfinished(folder: Path, report: Path) -> bool:
+    """Whether `folder` has checkpoints of a run that stopped before it wrote its report, with `mark_of(folder)` in it.
+
+    The report of an earlier version has no mark; then the clock decides.
+    """
     found = files(folder)
-    if not found or not last_written.is_file():
+    if not found or not report.is_file():
         return bool(found)
-    return found[-1].stat().st_mtime > last_written.stat().st_mtime
+    mark = re.search(rb"<!-- checkpoints: (\w*) -->", report.read_bytes())
+    if mark:
+        return mark[1].decode() != mark_of(folder)
+    return found[-1].stat().st_mtime > report.stat().st_mtime
+
+
+def mark_of(folder: Path) -> str:
+    """Return what tells the last checkpoint in `folder` from all others: a digest of its name and checksums."""
+    found = files(folder)
+    try:
+        with zipfile.ZipFile(regular(found[-1])) as archive:
+            return sha256(found[-1].name, *(f"{entry.filename} {entry.CRC} " for entry in archive.infolist()))
+    except (IndexError, *DAMAGE):
+        return ""
 
 
 def aside(folder: str | Path) -> Path:
@@ -115,17 +157,48 @@ def take_back(folder: Path) -> bool:
 
 
 def read(path: Path) -> Checkpoint:
-    """Return the Checkpoint in a file. Every byte is checked by the zip's checksums."""
-    with zipfile.ZipFile(path) as archive:  # NumPy reads only as far as an array's header says, which may be damaged
+    """Return the Checkpoint in a file; raise one of DAMAGE if it is damaged, or large for its size."""
+    with zipfile.ZipFile(regular(path)) as archive:
+        entries = archive.infolist()
+        if len({entry.filename for entry in entries}) < len(entries):
+            raise ValueError("it has two parts of one name")
+        is_packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if is_packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("its parts are packed, as a checkpoint's never are")
         damaged = archive.testzip()
         if damaged:
             raise zipfile.BadZipFile(f"its part {damaged} fails its checksum")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+        arrays = {entry.filename.removesuffix(".npy"): array_in(archive, entry) for entry in entries}
     meta = json.loads(str(arrays.pop("meta")))
+    if not all(array.dtype.kind in "fiub" for array in arrays.values()):
+        raise ValueError("it has arrays of other things than numbers")
     settings: dict[str, Any] = dict(meta["settings"])
     settings = {RENAMED.get(name, name): value for name, value in settings.items()}
-    return Checkpoint(int(meta["epoch"]), settings, arrays)
+    epoch, threads = meta["epoch"], meta.get("threads", 0)
+    if type(epoch) is not int or epoch != epoch_of(path):
+        raise ValueError("it is of another epoch than its name says")
+    if type(threads) is not int or not 0 <= threads <= MOST_THREADS:
+        raise ValueError(f"it was made by {threads!r:.20} threads")
+    return Checkpoint(epoch, settings, arrays, threads)
+
+
+def regular(path: Path) -> Path:
+    """Return `path`; raise ValueError if it is a folder, or a pipe that would never end."""
+    if not path.is_file():
+        raise ValueError("it is no file")
+    return path
+
+
+def array_in(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    """Return the array in an entry whose size is the one that its header says: NumPy would allocate any."""
+    npy = np.lib.format
+    with archive.open(entry) as file:
+        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+        shape, _, dtype = read_header(file)
+        if not dtype.hasobject and math.prod(shape) * dtype.itemsize != entry.file_size - file.tell():
+            raise ValueError(f"its part {entry.filename} has another size than its header says")
+        file.seek(0)
+        return npy.read_array(file, allow_pickle=False)
 
 
 def check_settings(made_with: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:

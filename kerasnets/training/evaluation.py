@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.special
 
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError
 from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
@@ -135,21 +135,21 @@ def evaluate_file(path: str | Path, data: "Data") -> "tuple[Evaluation, Card]":
     """
     backends.choose()  # before the first import of Keras
     from kerasnets import saving
-    from kerasnets.data.fitting import InOrder, fitted
+    from kerasnets.data.fitting import InOrder, fit_to_network
 
     model, card = saving.load(path, logits=True)
     if tuple(card.class_names) != tuple(data.class_names):
+        ours, theirs = count_of_classes(card.class_names), count_of_classes(data.class_names)
         raise BadInputError(
-            f"{shorten(path, 40)} knows {in_words(card.class_names)}, {data.title} has {in_words(data.class_names)}",
-            remedy="name data with the classes of the model",
+            f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data with the classes of the model"
         )
     if len(card.input_shape) != len(data.image_shape):
         kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
         raise BadInputError(f"takes {kinds[0]}, {data.title} has {kinds[1]}", path=path)
-    images, prepare = fitted(data.test_images, data.input_kind, card.input_kind, card.input_shape)
+    images, prepare = fit_to_network(data.test_images, data.input_kind, card.input_kind, card.input_shape)
     in_order = InOrder(images, batch_size=BATCH_SIZE, prepare=prepare)
     return evaluate(model, in_order, data.test_labels, data.class_names), card
 
 
-def in_words(names: Sequence[str]) -> str:
+def count_of_classes(names: Sequence[str]) -> str:
     return f"{len(names)} classes ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"

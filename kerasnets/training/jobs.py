@@ -14,8 +14,8 @@ import keras
 
 from kerasnets import data, models, saving
 from kerasnets.errors import nearest_first, shorten
-from kerasnets.graph.weights import count
-from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, changed
+from kerasnets.graph import Scaling, count
+from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 
@@ -52,7 +52,7 @@ class TrainingJob:
     recipe: Recipe
     data: data.Data
     network: keras.Model  # channels_last, from images to logits, with its initial weights
-    scaling: tuple[Any, Any] | None  # of the Rescaling layer; None if `network` scales its pixels itself
+    scaling: Scaling | None  # of the Rescaling layer; None if `network` scales its pixels itself
     input_kind: str  # how an image of another shape or kind is prepared for the network
     initial_sha256: str  # of the initial weights if they come from a model file; else ""
     weights: str | Path | None  # that model file
@@ -100,7 +100,7 @@ class TrainingJob:
 
 class InitialNetwork(NamedTuple):
     network: keras.Model
-    scaling: tuple[Any, Any] | None
+    scaling: Scaling | None
     input_kind: str
     sha256: str
 
@@ -111,20 +111,20 @@ def prepare(request: Request) -> TrainingJob:
     Prints the network's summary, and a note on stderr if the fallback recipe takes the place of the recipe.
     Raises the errors that `train` documents.
     """
-    wanted = find_recipe(request.recipe)
-    check_request(request, wanted)
-    recipe, examples = load_data(request, wanted)
+    first_choice = find_recipe(request.recipe)
+    check_request(request, first_choice)
+    recipe, examples = load_data(request, first_choice)
     data.check(examples)
     variant = FINETUNED if request.weights else None
-    recipe = changed(recipe, epochs=request.epochs, batch_size=request.batch_size, variant=variant)
+    recipe = with_changes(recipe, epochs=request.epochs, batch_size=request.batch_size, variant=variant)
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
     initial = build_network(recipe, examples, request.weights, request.freeze)
-    is_fallback = recipe.dataset != wanted.dataset
+    is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
     if is_fallback:
-        print(fallback_line(wanted, recipe, files[0]), file=sys.stderr)
+        print(fallback_line(first_choice, recipe, files[0]), file=sys.stderr)
     initial.network.summary()
     return TrainingJob(
         recipe=recipe,
@@ -217,11 +217,11 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     return fallback, data.load_data(fallback.dataset)
 
 
-def fallback_line(wanted: Recipe, recipe: Recipe, path: Path) -> str:
-    missing, present = data.DATASETS[wanted.dataset].title, data.DATASETS[recipe.dataset].title
+def fallback_line(first_choice: Recipe, recipe: Recipe, path: Path) -> str:
+    absent, present = data.DATASETS[first_choice.dataset].title, data.DATASETS[recipe.dataset].title
     return (
-        f"{missing} is not here and cannot be downloaded: training on {present} instead, into {path}. "
-        f"For {missing}, go online, or name the folder that holds its files by --data-dir"
+        f"{absent} is not here and cannot be downloaded: training on {present} instead, into {path}. "
+        f"For {absent}, go online, or name the folder that holds its files by --data-dir"
     )
 
 

@@ -64,13 +64,13 @@ def cross_entropy(num_classes: int, recipe: Recipe) -> Loss:
     def plain(labels: Any, logits: Any) -> Any:
         return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
-    def smoothed(labels: Any, logits: Any) -> Any:
+    def smooth(labels: Any, logits: Any) -> Any:
         labels = ops.one_hot(ops.reshape(ops.cast(labels, "int32"), (-1,)), num_classes)
         return keras.losses.categorical_crossentropy(
             labels, logits, from_logits=True, label_smoothing=recipe.label_smoothing
         )
 
-    return smoothed if recipe.label_smoothing else plain
+    return smooth if recipe.label_smoothing else plain
 
 
 def squared_error(num_classes: int, recipe: Recipe) -> Loss:

@@ -69,7 +69,7 @@ class Progress(keras.callbacks.Callback):
             return  # a thousand epochs of a fraction of a second do not need a thousand lines
         self.shown_at = now
         figures = "  ".join(f"{name} {value:.4f}" for name, value in without_decay(logs).items())
-        seconds = in_words(now - self.epoch_started)
+        seconds = duration(now - self.epoch_started)
         line = f"epoch {epoch + 1}/{self.epochs}  {figures}  {seconds}{'' if is_last else self.time_left()}"
         if self.bar:
             self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -93,7 +93,7 @@ class Progress(keras.callbacks.Callback):
 
     def time_left(self) -> str:
         remaining = (self.epochs - self.first) * self.steps_per_epoch - self.steps
-        return "" if self.seconds_per_step is None else f"  {in_words(self.seconds_per_step * remaining)} left"
+        return "" if self.seconds_per_step is None else f"  {duration(self.seconds_per_step * remaining)} left"
 
 
 def bar_on(console: rich.console.Console) -> rich.progress.Progress:
@@ -119,7 +119,7 @@ def without_decay(logs: Mapping[str, Any] | None) -> dict[str, float]:
     return figures
 
 
-def in_words(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a duration in words: "45 s", "3 min 20 s", "2 h 5 min"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

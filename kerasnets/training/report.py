@@ -12,6 +12,7 @@ from kerasnets.reports.curves import Curve, learning_curves
 from kerasnets.reports.pages import render, write_page
 from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
+from kerasnets.training import checkpoints
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -70,6 +71,7 @@ def write(
         **values_of(evaluation, drawn),
         permuted=order_of_pixels(permuted, source) if permuted else None,
         settings=table_of_settings(job, run, len(figures.plan.images)),
+        checkpoints=checkpoints.mark_of(job.report.with_name("checkpoints")),
     )
 
 
@@ -178,7 +180,7 @@ def table_of_settings(job: "TrainingJob", run: "Run", train_count: int) -> Table
         "network": f"{job.recipe.model} for {shape}, {job.parameters:,} trained parameters",
         "options": ", ".join(f"{name} {value}" for name, value in job.recipe.options.items()),
         "first weights": str(job.weights or ""),
-        "frozen layers": listed(job.frozen),
+        "frozen layers": name_some(job.frozen),
         "scaling": scaling_of(job),
         **settings_of(job.recipe),
         "epochs": f"{run.epochs} in {run.seconds:,.0f} s{kept}",
@@ -217,7 +219,7 @@ def scaling_of(job: "TrainingJob") -> str:
     return "as in the model file of the first weights" if job.weights else ""
 
 
-def listed(names: Sequence[str]) -> str:
+def name_some(names: Sequence[str]) -> str:
     """Return the first names of layers, and the number of layers if there are more."""
     return ", ".join(names[:MOST_NAMED]) + (f", ... ({len(names)} layers)" if len(names) > MOST_NAMED else "")
 

@@ -30,7 +30,12 @@ def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> None:
         return
     if checkpoints.take_back(folder):
         print(f"note: the checkpoints that were set aside are in {shorten(folder)} again", file=sys.stderr)
-    checkpoint = checkpoints.load(folder, job.settings)
+
+    def judge(checkpoint: checkpoints.Checkpoint) -> None:
+        state.check(trainee, checkpoint)
+        figures.check(checkpoint, bool(job.recipe.validation))
+
+    checkpoint = checkpoints.load(folder, job.settings, judge)
     if checkpoint is None:
         print(f"note: no checkpoint in {shorten(folder)}: starting at the first epoch", file=sys.stderr)
         return
@@ -38,7 +43,23 @@ def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> None:
         raise ValueError(f"{checkpoint.epoch} epochs are in {shorten(folder)} already, more than {job.recipe.epochs}")
     state.restore(trainee, checkpoint)  # Figures restores again at the first step, for the random number generators
     figures.resume(checkpoint)
+    take_up_threads(checkpoint.threads)
     print(f"resuming after epoch {checkpoint.epoch} of {job.recipe.epochs}")
+
+
+def take_up_threads(count: int) -> None:
+    """Compute with as many threads as the earlier run did, if the backend can change their number; say what happens.
+
+    The last digits of a sum depend on how many threads share it.
+    """
+    now = state.threads()
+    if not count or count == now:
+        return
+    if state.set_threads(count):
+        note = f"computing with {count} threads as before, instead of {now}: the result depends on their number"
+    else:
+        note = f"the run began with {count} threads and goes on with {now}: the last digits of its result may differ"
+    print(f"note: {note}", file=sys.stderr)
 
 
 def leave_earlier_run(job: "TrainingJob") -> None:
@@ -57,7 +78,7 @@ def leave_earlier_run(job: "TrainingJob") -> None:
 
 def save(job: "TrainingJob", epoch: int, arrays: Mapping[str, np.ndarray]) -> None:
     """Write the job's checkpoint after `epoch` epochs."""
-    checkpoint = checkpoints.Checkpoint(epoch, job.settings, arrays)
+    checkpoint = checkpoints.Checkpoint(epoch, job.settings, arrays, state.threads())
     checkpoints.save(job.checkpoints, checkpoint, alone=epoch == 1)
 
 

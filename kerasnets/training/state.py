@@ -1,7 +1,9 @@
 """The state of a compiled network as arrays by name: its layers', its optimizer's, and the random generators'."""
 
+import contextlib
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -38,15 +40,45 @@ def restore(network: "keras.Model", checkpoint: "Checkpoint") -> None:
     assign(without_first(optimizer), without_first(checkpoint.part("optimizer")))
 
 
+def check(network: "keras.Model", checkpoint: "Checkpoint") -> None:
+    """Raise BadInputError if the state in `checkpoint` is not one of this compiled network. It is left as it is."""
+    network.optimizer.build(network.trainable_variables)
+    layers, best = checkpoint.part("layers"), checkpoint.part("best")
+    check_shapes(variables(network), layers)
+    check_shapes(variables(network), best or layers)
+    optimizer = {variable.path: variable for variable in network.optimizer.variables}
+    check_shapes(without_first(optimizer), without_first(checkpoint.part("optimizer")))
+    if not all(np.isfinite(array).all() for array in checkpoint.arrays.values()):
+        raise BadInputError("the checkpoint has numbers that are not finite")
+    saved = checkpoint.part("generators")
+    for name, (get, put) in generators().items():
+        if name in saved:
+            before = get()
+            try:
+                if saved[name].dtype != before.dtype:
+                    raise ValueError(f"{saved[name].dtype}")
+                put(saved[name])
+            except Exception as error:  # torch raises several classes
+                raise BadInputError(f"the checkpoint has no state of the generator {name}") from error
+            finally:
+                put(before)
+
+
 def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Assign each variable the array with its name."""
+    check_shapes(variables, arrays)
+    for name, variable in variables.items():
+        variable.assign(arrays[name].astype(variable.dtype))
+
+
+def check_shapes(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise BadInputError unless there is an array for each variable, of its shape."""
     if variables.keys() != arrays.keys():
         unmatched = sorted(variables.keys() ^ arrays.keys())[0]
         raise BadInputError(f"the checkpoint is of another network or optimizer: they differ in {unmatched}")
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
             raise BadInputError(f"the checkpoint is of another network: {name} has another shape")
-        variable.assign(arrays[name].astype(variable.dtype))
 
 
 def variables(network: "keras.Model") -> dict[str, Any]:
@@ -74,3 +106,39 @@ def generators() -> dict[str, tuple[Callable[[], np.ndarray], Callable[[np.ndarr
 def without_first(named: Mapping[str, Value]) -> dict[str, Value]:
     """Drop the optimizer's own name from the start of each name: a process' second SGD is called sgd_1."""
     return {name.partition("/")[2]: value for name, value in named.items()}
+
+
+# ---- threads ---------------------------------------------------------------------------------------------------------
+
+
+def threads() -> int:
+    """Return the number of threads that compute: PyTorch's, or as other backends have them, one for each core."""
+    if torch := torch_that_computes():
+        return int(torch.get_num_threads())
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(count: int) -> bool:
+    """Compute with `count` threads if the backend can change their number; return whether it can."""
+    torch = torch_that_computes()
+    if torch:
+        torch.set_num_threads(count)
+    return bool(torch)
+
+
+@contextlib.contextmanager
+def keep_threads() -> Iterator[None]:
+    """Set the number of threads back at the end of the block."""
+    before = threads()
+    try:
+        yield
+    finally:
+        if threads() != before:
+            set_threads(before)
+
+
+def torch_that_computes() -> Any:
+    """Return PyTorch if it is Keras' backend; else None."""
+    import keras
+
+    return sys.modules["torch"] if keras.backend.backend() == "torch" else None

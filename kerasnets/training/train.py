@@ -17,6 +17,7 @@ from kerasnets.errors import BadInputError
 from kerasnets.graph import copy_weights, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
+from kerasnets.runtime.claims import claim
 from kerasnets.training import batches, evaluation, jobs, report, resumption, state
 from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard
 from kerasnets.training.jobs import TrainingJob
@@ -78,11 +79,12 @@ def train(
         data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume,
         tensorboard=tensorboard,
     ))  # fmt: skip
-    figures, test = fit(job)
-    run = make_run(job, figures, test)
-    with resumption.note_kept_epochs(job, figures):
-        save(job, run)
-        report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
+    with claim([*map(jobs.folder_of, job.files), *job.files], "training"):
+        figures, test = fit(job)
+        run = make_run(job, figures, test)
+        with resumption.note_kept_epochs(job, figures):
+            save(job, run)
+            report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
     if not test.beats_majority:
         print(advice_for(run), file=sys.stderr)
     return run
@@ -93,9 +95,9 @@ def fit(job: TrainingJob) -> tuple[Figures, evaluation.Evaluation]:
     plan, validation = batches_of(job)
     trainee = trainee_of(job.network, job.recipe, job.scaling, plan.steps_per_epoch)
     figures = Figures(plan, job.recipe.keep_best, job.recipe.patience, functools.partial(resumption.save, job))
-    resumption.start(job, trainee, figures)
-    plan.first = figures.epochs
-    with resumption.note_kept_epochs(job, figures), signals.after_the_step():
+    with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():
+        resumption.start(job, trainee, figures)
+        plan.first = figures.epochs
         if plan.first < plan.epochs and not figures.is_over:
             run_epochs(job, trainee, plan, validation, figures)
         if figures.is_over and figures.epochs < plan.epochs:
@@ -110,10 +112,10 @@ def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
     """Return the batches to train on and those to validate on, which may be none."""
     recipe, labels, shape = job.recipe, job.data.train_labels, job.network.input_shape[1:]
     training, validation = split_indices(job)
-    images, prepare = fitting.fitted(job.data.train_images, job.data.input_kind, job.input_kind, shape)
+    images, prepare = fitting.fit_to_network(job.data.train_images, job.data.input_kind, job.input_kind, shape)
     plan = batches.Batches(
         images[training] if prepare else batches.on_accelerator(images[training]), labels[training],
-        recipe.batch_size, recipe.epochs, job.seed, augmentation=recipe.augmentation, prepare=prepare,
+        recipe.batch_size, recipe.epochs, seed=job.seed, augmentation=recipe.augmentation, prepare=prepare,
     )  # fmt: skip
     return plan, fitting.InOrder(images[validation], labels[validation], test_batch_size(recipe), prepare)
 
@@ -149,7 +151,7 @@ def evaluate_test_data(job: TrainingJob, trainee: keras.Model, figures: Figures)
         copy_weights(trainee, job.network)
         model = rebuild(job.network, scaling=job.scaling)
     examples, shape = job.data, job.network.input_shape[1:]
-    images, prepare = fitting.fitted(examples.test_images, examples.input_kind, job.input_kind, shape)
+    images, prepare = fitting.fit_to_network(examples.test_images, examples.input_kind, job.input_kind, shape)
     in_order = fitting.InOrder(images, batch_size=test_batch_size(job.recipe), prepare=prepare)
     test = evaluation.evaluate(model, in_order, examples.test_labels, examples.class_names, [StopWhenAsked()])
     if not np.isfinite(test.loss):

@@ -5,18 +5,14 @@ Nothing of it reaches a file: after the training, its weights are copied back to
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
-from typing import Any
-
 import keras
 
-from kerasnets.graph import rebuild
+from kerasnets.graph import Scaling, rebuild
 from kerasnets.recipes import Recipe
 from kerasnets.training.optimizers import compile_for
 
 
-def trainee_of(
-    network: keras.Model, recipe: Recipe, scaling: tuple[Any, Any] | None, steps_per_epoch: int
-) -> keras.Model:
+def trainee_of(network: keras.Model, recipe: Recipe, scaling: Scaling | None, steps_per_epoch: int) -> keras.Model:
     """Return the trainee of `network`, from raw pixels to logits, with the weights of `network`."""
     trainee, backend = None, keras.backend.backend()
     if backend == "torch":

@@ -7,8 +7,8 @@ A network from a file scales its pixels itself and keeps that layer here: it tak
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 from kerasnets.transfer.extraction import feature_extractor, features, headless
-from kerasnets.transfer.parts import channels_last, check_images, main_output, nameable, opened
+from kerasnets.transfer.parts import channels_last, check_images, main_output, nameable, open_model
 from kerasnets.transfer.retraining import freeze, unfreeze, with_classes
 
 __all__ = ["channels_last", "check_images", "feature_extractor", "features", "freeze", "headless", "main_output",
-           "nameable", "opened", "unfreeze", "with_classes"]  # fmt: skip
+           "nameable", "open_model", "unfreeze", "with_classes"]  # fmt: skip

@@ -17,7 +17,7 @@ from kerasnets.transfer.parts import (
     head_of,
     main_output,
     nameable,
-    opened,
+    open_model,
     stages,
     unknown,
     without_softmax,
@@ -78,7 +78,7 @@ def feature_extractor(model: Model, names: Names) -> keras.Model:
         >>> {name: output.shape for name, output in extractor.output.items()}
         {'stage1_pool': (None, 16, 16, 64), 'stage2_pool': (None, 8, 8, 128)}
     """
-    network = opened(model)
+    network = open_model(model)
     chosen: dict[str, keras.Layer] = {}
     for name in as_list(names):
         matching = [layer for layer in nameable(network) if fnmatchcase(layer.name, name)]

@@ -22,7 +22,7 @@ Model: TypeAlias = "keras.Model | str | Path"
 Names: TypeAlias = str | Iterable[str]
 
 
-def opened(model: Model) -> keras.Model:
+def open_model(model: Model) -> keras.Model:
     """Return the keras.Model, of a model or of a file; of a built Sequential its graph, because it has no `input`."""
     model = saving.load(model)[0] if isinstance(model, (str, Path)) else model
     if isinstance(model, keras.Sequential) and model.built:
@@ -37,7 +37,7 @@ def without_softmax(model: Model) -> keras.Model:
         last = producer(output)
         return last.input if isinstance(last, layers.Softmax) else output
 
-    network = opened(model)
+    network = open_model(model)
     return keras.Model(network.input, keras.tree.map_structure(logits, network.output), name=network.name)
 
 

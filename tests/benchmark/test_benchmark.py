@@ -16,7 +16,7 @@ SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
 EPOCHS = 3
 
 
-def shortened(name):
+def shorten_race(name):
     """The race with few steps, and a rate at which rounding and RMSprop's epsilon make no difference."""
     entry = train.NETWORKS[name]
     rate = 0.01 if entry.recipe.optimizer == "sgd" else 0.0001
@@ -26,7 +26,7 @@ def shortened(name):
 
 def figures_of_all(name):
     """{competitor: [(loss, accuracy) of each epoch]} of one race."""
-    train.NETWORKS[name] = shortened(name)
+    train.NETWORKS[name] = shorten_race(name)
     plan, model, others = train.competitors(name, EPOCHS)
     figures = train.fit(model, plan, EPOCHS)
     ours = list(zip(figures.history["loss"], figures.history["accuracy"], strict=True))
@@ -49,13 +49,13 @@ def test_competitors_have_the_same_loss_and_accuracy_as_kerasnets(workers, backe
 def test_a_ratio_compares_one_turn_and_the_best_competitor_has_the_goal():
     seconds = {"kerasnets": [6.0, 3.0], "PyTorch": [6.0, 6.0], "PyTorch, channels_last": [4.0, 4.0],
                "tutorial (PyTorch, DataLoader)": [12.0, 12.0]}  # fmt: skip
-    found = {(f.by, f.unit): f for f in train.figures_of("lenet5", "torch", seconds)}
-    assert found["kerasnets", "ms"].values == (100.0, 50.0)  # 60 steps
-    assert found["PyTorch", "ratio"].values == (1.0, 0.5)
-    assert {by: f.goal for (by, unit), f in found.items() if unit == "ratio"} == {
+    result = {(f.by, f.unit): f for f in train.figures_of("lenet5", "torch", seconds)}
+    assert result["kerasnets", "ms"].values == (100.0, 50.0)  # 60 steps
+    assert result["PyTorch", "ratio"].values == (1.0, 0.5)
+    assert {by: f.goal for (by, unit), f in result.items() if unit == "ratio"} == {
         "PyTorch": None, "PyTorch, channels_last": 1.0, "tutorial (PyTorch, DataLoader)": 0.6,
     }  # fmt: skip
-    assert found["PyTorch, channels_last", "ratio"].cells() == (
+    assert result["PyTorch, channels_last", "ratio"].cells() == (
         "lenet5 on torch, kerasnets / PyTorch, channels_last", "PyTorch, channels_last", "1.12", "0.75 to 1.5",
         "1: missed",
     )  # fmt: skip
@@ -72,11 +72,11 @@ def test_the_median_must_reach_the_goal(values, words):
 def test_predictions_are_measured_and_written_to_a_page(monkeypatch, tmp_path):
     """With OpenCV, which needs no framework, and the ONNX file that ships."""
     monkeypatch.setattr(predict, "MNIST", SHIPPED)
-    monkeypatch.setattr(predict, "exported", lambda path, folder: path)
+    monkeypatch.setattr(predict, "export_to_onnx", lambda path, folder: path)
     monkeypatch.setattr(predict, "FOLDER", 30)
     monkeypatch.setattr(predict, "engines_of", lambda paths: {"opencv": SHIPPED})
-    told = []
-    figures = benchmark.run("predict", 2, [], tmp_path / "prediction.md", told.append)
+    lines = []
+    figures = benchmark.run("predict", 2, [], tmp_path / "prediction.md", lines.append)
     assert [(f.what, f.by, f.unit) for f in figures] == [
         ("mnist_cnn, fresh process", "opencv", "seconds"),
         ("mnist_cnn, fresh process", "opencv", "MiB"),
@@ -85,7 +85,7 @@ def test_predictions_are_measured_and_written_to_a_page(monkeypatch, tmp_path):
         ("30 PNGs of 28x28", "decoding only", "pictures/s"),
     ]
     assert all(len(f.values) == 2 and min(f.values) > 0 for f in figures)
-    assert told == [f.line() for f in figures]
+    assert lines == [f.line() for f in figures]
     page = (tmp_path / "prediction.md").read_text()
     assert all(markdown_row(f.cells()) in page for f in figures)
     assert [each["median"] for each in json.loads(as_json(figures))] == [f.median for f in figures]
@@ -106,24 +106,24 @@ def test_a_wrong_argument_is_refused_before_anything_is_measured(tmp_path):
 
 def test_both_pipelines_prepare_the_same_pictures(workers):
     """Both give float32 pictures, normalized as by torchvision."""
-    expected, ours, sizes = workers["torch"](normalized_both_ways)
+    expected, ours, sizes = workers["torch"](normalize_both_ways)
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
     assert sizes == {"kerasnets, without normalization": 256, "kerasnets": 256, "tutorial (DataLoader, PIL)": 256}
 
 
-def normalized_both_ways():
+def normalize_both_ways():
     from torchvision import transforms
 
     from kerasnets.benchmark import pipeline
 
     pixels = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
-    found = {side: [np.asarray(images) for images in batches] for side, batches in pipeline.sides(pixels, 1).items()}
-    changed = np.concatenate(found["kerasnets, without normalization"])
+    result = {side: [np.asarray(images) for images in batches] for side, batches in pipeline.sides(pixels, 1).items()}
+    changed = np.concatenate(result["kerasnets, without normalization"])
     normalize = transforms.Compose(
         [transforms.ToTensor(), transforms.Normalize(pipeline.RECIPE.mean, pipeline.RECIPE.std)]
     )
     expected = np.stack([normalize(picture).permute(1, 2, 0).numpy() for picture in changed])
-    return expected, np.concatenate(found["kerasnets"]), {side: sum(map(len, each)) for side, each in found.items()}
+    return expected, np.concatenate(result["kerasnets"]), {side: sum(map(len, each)) for side, each in result.items()}
 
 
 def test_a_figure_of_the_pipeline_is_for_one_picture(monkeypatch):
@@ -136,13 +136,13 @@ def test_a_figure_of_the_pipeline_is_for_one_picture(monkeypatch):
 
 def test_each_competitor_has_a_peak_of_memory(monkeypatch):
     monkeypatch.setattr(memory, "alone", lambda *arguments: 100.0)
-    told = []
-    figures = memory.measure(2, ["mnist_cnn"], told.append)
+    lines = []
+    figures = memory.measure(2, ["mnist_cnn"], lines.append)
     assert [(f.by, f.values, f.goal) for f in figures] == [
         ("kerasnets on torch", (100.0, 100.0), 250.0), ("kerasnets on tensorflow", (100.0, 100.0), 250.0),
         ("kerasnets on jax", (100.0, 100.0), 250.0), ("PyTorch, on tensors in memory", (100.0, 100.0), None),
     ]  # fmt: skip
-    assert told == [f.line() for f in figures]
+    assert lines == [f.line() for f in figures]
 
 
 @pytest.mark.skipif(not memory.STATUS.is_file(), reason="only Linux measures the peak")

@@ -147,9 +147,9 @@ FULL = {  # as Python, NumPy, torch, TensorFlow and JAX say it
 @pytest.mark.parametrize("error", sorted(FULL))
 def test_a_full_memory_is_reported_in_one_way(error):
     code = f"from kerasnets.cli import app\ndef main(): raise {error}\napp.run(main)"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
-    assert "error: the memory is full; try smaller pictures or a smaller network, in training a smaller" in only_line(
-        done, 4
+    process = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert "error: too little memory; try smaller pictures or a smaller network, in training a smaller" in only_line(
+        process, 4
     )
 
 
@@ -170,10 +170,10 @@ def test_damaged_mnist_is_refused_and_nothing_else_is_trained_instead(tmp_path):
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    done = run(tmp_path, "predict_image.py", "no.keras", SAMPLE, "--debug")
-    assert done.returncode == 3
-    assert "Traceback" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: no model file no.keras")
+    process = run(tmp_path, "predict_image.py", "no.keras", SAMPLE, "--debug")
+    assert process.returncode == 3
+    assert "Traceback" in process.stderr
+    assert process.stderr.splitlines()[-1].startswith("error: no model file no.keras")
 
 
 def test_long_names_are_shortened(tmp_path):
@@ -210,37 +210,37 @@ def test_help_works_without_a_framework(tmp_path, script):
     code = f"import sys, runpy; sys.argv = [{script!r}, '--help']\n"
     code += f"try: runpy.run_path({str(ROOT / 'scripts' / script)!r}, run_name='__main__')\n"
     code += "finally: print([name for name in ('keras', 'torch', 'tensorflow', 'jax', 'cv2') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0
-    assert f"python scripts/{script}" in done.stdout
-    assert done.stdout.splitlines()[-1] == "[]"
+    process = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert process.returncode == 0
+    assert f"python scripts/{script}" in process.stdout
+    assert process.stdout.splitlines()[-1] == "[]"
 
 
 # ---- results ----
 
 
 def test_without_mnist_one_line_says_that_digits_are_trained_and_every_name_says_digits(tmp_path):
-    done = run(tmp_path, "train_mnist.py", "--epochs", 1)
-    assert done.returncode == 0, done.stderr
-    [line] = done.stderr.splitlines()
+    process = run(tmp_path, "train_mnist.py", "--epochs", 1)
+    assert process.returncode == 0, process.stderr
+    [line] = process.stderr.splitlines()
     assert line.startswith(
         "MNIST is not here and cannot be downloaded: training on scikit-learn's digits instead, into "
     )
     assert "models_saved/mnist_cnn-digits.keras" in line
     assert "--data-dir" in line
-    result = done.stdout.splitlines()[-1]
+    result = process.stdout.splitlines()[-1]
     assert result.startswith("result recipe=mnist_cnn-digits test_accuracy=0.")
     assert result.endswith("files=models_saved/mnist_cnn-digits.keras report=models_saved/mnist_cnn-digits/report.html")
     assert sorted(os.listdir(tmp_path / "models_saved")) == ["mnist_cnn-digits", "mnist_cnn-digits.keras"]
-    assert "Output Shape" in done.stdout
-    assert "93,322" in done.stdout
+    assert "Output Shape" in process.stdout
+    assert "93,322" in process.stdout
 
 
 def test_a_file_that_was_meant_for_mnist_is_not_overwritten_by_digits(tmp_path):
     (tmp_path / "my_digits.keras").write_text("an MNIST model")
-    done = run(tmp_path, "train_mnist.py", "--epochs", 1, "--out", "my_digits.keras", "--json")
-    assert json.loads(done.stdout)["files"] == ["my_digits-digits.keras"]
-    assert json.loads(done.stdout)["dataset"] == "scikit-learn's digits"
+    process = run(tmp_path, "train_mnist.py", "--epochs", 1, "--out", "my_digits.keras", "--json")
+    assert json.loads(process.stdout)["files"] == ["my_digits-digits.keras"]
+    assert json.loads(process.stdout)["dataset"] == "scikit-learn's digits"
     assert (tmp_path / "my_digits.keras").read_text() == "an MNIST model"
 
 
@@ -254,64 +254,64 @@ def test_a_person_trains_on_own_pictures_judges_the_model_and_asks_it(tmp_path):
             picture[..., channel] += 150
             cv2.imwrite(str(tmp_path / "squares" / name / f"{i}.png"), picture)
     folder = ["--dataset", "squares"]
-    done = run(tmp_path, "train.py", "--model", "cifar_net", *folder, "--image-size", 32, "--epochs", 4, "--json")
-    trained = json.loads(done.stdout)
+    process = run(tmp_path, "train.py", "--model", "cifar_net", *folder, "--image-size", 32, "--epochs", 4, "--json")
+    trained = json.loads(process.stdout)
     assert trained["test_accuracy"] == 1
     assert trained["files"] == ["models_saved/cifar_net-squares.keras"]
-    done = run(tmp_path, "evaluate.py", *trained["files"], *folder, "--out", "judged", "--json")
-    assert json.loads(done.stdout)["confusion"] == [[8, 0], [0, 8]]  # a fifth of each class: blue, red
+    process = run(tmp_path, "evaluate.py", *trained["files"], *folder, "--out", "judged", "--json")
+    assert json.loads(process.stdout)["confusion"] == [[8, 0], [0, 8]]  # a fifth of each class: blue, red
     assert (tmp_path / "judged/report.html").is_file()
-    done = run(tmp_path, "predict_image.py", *trained["files"], "squares/blue/3.png")
-    assert done.stdout.startswith("squares/blue/3.png: blue ")
+    process = run(tmp_path, "predict_image.py", *trained["files"], "squares/blue/3.png")
+    assert process.stdout.startswith("squares/blue/3.png: blue ")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_judging_prints_its_result_and_none_of_the_backends_notices(tmp_path, backend):
-    done = run(tmp_path, "evaluate.py", SHIPPED, "--dataset", "digits", backend=backend)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"result test_accuracy=0\.\d+ .* examples=360 model=.*\n", done.stdout)
+    process = run(tmp_path, "evaluate.py", SHIPPED, "--dataset", "digits", backend=backend)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert re.fullmatch(r"result test_accuracy=0\.\d+ .* examples=360 model=.*\n", process.stdout)
 
 
 def test_recipes_and_data_are_shown(tmp_path):
-    done = run(tmp_path, "train.py", "--list")
-    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == list(RECIPES)
-    assert "0.9122" in next(line for line in done.stdout.splitlines() if line.startswith("alexnet_plain-"))
-    done = run(tmp_path, "show_data.py", "digits")
-    assert 'result data="scikit-learn\'s digits" train=1437 test=360 classes=10 shape=28x28x1' in done.stdout
+    process = run(tmp_path, "train.py", "--list")
+    assert [line.split()[0] for line in process.stdout.splitlines()[1:]] == list(RECIPES)
+    assert "0.9122" in next(line for line in process.stdout.splitlines() if line.startswith("alexnet_plain-"))
+    process = run(tmp_path, "show_data.py", "digits")
+    assert 'result data="scikit-learn\'s digits" train=1437 test=360 classes=10 shape=28x28x1' in process.stdout
     assert (tmp_path / "models_saved/digits-data.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_predictions_are_lines_or_json_and_the_good_ones_come_all_the_same(tmp_path):
-    done = run(tmp_path, "predict_image.py", SHIPPED, "--top", 2, SAMPLE, "no.png")
-    error, count = done.stderr.splitlines()
-    assert (done.returncode, error[:24]) == (3, "error: no picture no.png")
+    process = run(tmp_path, "predict_image.py", SHIPPED, "--top", 2, SAMPLE, "no.png")
+    error, count = process.stderr.splitlines()
+    assert (process.returncode, error[:24]) == (3, "error: no picture no.png")
     assert count == "error: 1 of 2 pictures could not be answered; the others were"
-    assert re.fullmatch(rf"{re.escape(str(SAMPLE))}: 3 [01]\.\d{{4}}, \d 0\.\d{{4}}\n", done.stdout)
+    assert re.fullmatch(rf"{re.escape(str(SAMPLE))}: 3 [01]\.\d{{4}}, \d 0\.\d{{4}}\n", process.stdout)
 
-    done = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "no.png", "--json", "--save", "drawn.png")
-    good, bad = json.loads(done.stdout)
+    process = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "no.png", "--json", "--save", "drawn.png")
+    good, bad = json.loads(process.stdout)
     assert (good["image"], good["label"], good["probability"]) == (str(SAMPLE), "3", good["top"][0]["probability"])
     assert bad == {"image": "no.png", "error": "no picture no.png: No such file or directory; check the name"}
     assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_data_sets_own_pictures_are_read(tmp_path):
-    done = run(tmp_path, "predict_image.py", SHIPPED, "--dataset", "digits", "--index", 0, 1)
-    assert done.returncode == 0, done.stderr
-    assert [line.split(" (")[0] for line in done.stdout.splitlines()] == ["digits test 0", "digits test 1"]
+    process = run(tmp_path, "predict_image.py", SHIPPED, "--dataset", "digits", "--index", 0, 1)
+    assert process.returncode == 0, process.stderr
+    assert [line.split(" (")[0] for line in process.stdout.splitlines()] == ["digits test 0", "digits test 1"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window opens and waits for a person")
 def test_without_a_screen_one_line_says_so(tmp_path):
-    done = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "--show", DISPLAY="", WAYLAND_DISPLAY="")
-    assert "no window can be shown: there is no screen" in only_line(done, 4)
+    process = run(tmp_path, "predict_image.py", SHIPPED, SAMPLE, "--show", DISPLAY="", WAYLAND_DISPLAY="")
+    assert "no window can be shown: there is no screen" in only_line(process, 4)
 
 
 def test_real_mnist_is_read_by_its_index(tmp_path, mnist):
     more = {"KERASNETS_DATA": os.path.abspath(os.environ["KERASNETS_DATA"])}
-    done = run(tmp_path, "predict_image.py", SHIPPED, "--dataset", "mnist", **more)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"mnist test 0 \(a 7\): 7 [01]\.\d{4}\n", done.stdout)
+    process = run(tmp_path, "predict_image.py", SHIPPED, "--dataset", "mnist", **more)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert re.fullmatch(r"mnist test 0 \(a 7\): 7 [01]\.\d{4}\n", process.stdout)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and limits of a POSIX shell")
@@ -319,8 +319,8 @@ def test_real_mnist_is_read_by_its_index(tmp_path, mnist):
 def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path, unbuffered):
     command = f"{sys.executable} {ROOT}/scripts/predict_image.py {SHIPPED} {SAMPLE} {SAMPLE} | true"
     shell = ["bash", "-o", "pipefail", "-c", command]
-    done = subprocess.run(shell, env=environment(PYTHONUNBUFFERED=unbuffered), capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (141, "")
+    process = subprocess.run(shell, env=environment(PYTHONUNBUFFERED=unbuffered), capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (141, "")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and limits of a POSIX shell")
@@ -331,8 +331,8 @@ def test_a_write_that_fails_after_training_is_one_line_and_leaves_the_old_file(t
         f"ulimit -f 100; exec {sys.executable} {ROOT}/scripts/train_mnist.py --dataset digits --epochs 1 --out a.h5"
     )
     shell = ["bash", "-c", command]
-    done = subprocess.run(shell, cwd=tmp_path, env=environment(), capture_output=True, text=True)
-    line = only_line(done, 4)
+    process = subprocess.run(shell, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    line = only_line(process, 4)
     place = "a/checkpoints/epoch-00001.npz"
     assert line == f"error: {place}: File too large; raise the limit on file sizes (ulimit -f), or name another place"
     assert (tmp_path / "a.h5").read_text() == "the old one"
@@ -346,23 +346,23 @@ def test_a_full_disk_in_training_names_the_epochs_that_are_kept_and_how_to_go_on
     assert run(tmp_path, *training.removeprefix(f"{ROOT}/scripts/").split(), 1).returncode == 0
     limit = -(-(tmp_path / "a/checkpoints/epoch-00001.npz").stat().st_size // 1024)
     shell = ["bash", "-c", f"ulimit -f {limit}; exec {sys.executable} {training} 9 --resume"]
-    done = subprocess.run(shell, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    process = subprocess.run(shell, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     kept = len((tmp_path / "a/epochs.csv").read_text().splitlines()) - 2  # a line of names; the epoch that was lost
     assert 1 <= kept < 9
-    assert only_line(done, 4) == (
+    assert only_line(process, 4) == (
         f"error: a/checkpoints/epoch-{kept + 1:05}.npz: File too large; raise the limit on file sizes (ulimit -f), or "
         f"name another place; {kept} of 9 epochs are kept; --resume goes on with them"
     )
-    done = run(tmp_path, *training.removeprefix(f"{ROOT}/scripts/").split(), 9, "--resume")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"resuming after epoch {kept} of 9" in done.stdout
+    process = run(tmp_path, *training.removeprefix(f"{ROOT}/scripts/").split(), 9, "--resume")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert f"resuming after epoch {kept} of 9" in process.stdout
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
     shutil.copy(SAMPLE, tmp_path / "手写.jpg")
-    done = run(tmp_path, "predict_image.py", SHIPPED, "手写.jpg", PYTHONIOENCODING="cp1252")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("\\u624b\\u5199.jpg: 3 ")
+    process = run(tmp_path, "predict_image.py", SHIPPED, "手写.jpg", PYTHONIOENCODING="cp1252")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("\\u624b\\u5199.jpg: 3 ")
 
 
 # ---- stopping ----
@@ -420,6 +420,6 @@ app.run(main)
 )
 def test_a_signal_waits_for_the_step_at_hand_and_a_second_one_does_not(first, steps):
     code = SWALLOWS.format(first=first)
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    process = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
     expected = (0, "") if first == 0 else (143, "stopped by SIGTERM\n")
-    assert (done.stdout, done.returncode, done.stderr) == (steps, *expected)
+    assert (process.stdout, process.returncode, process.stderr) == (steps, *expected)

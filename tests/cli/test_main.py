@@ -32,11 +32,11 @@ def run(folder, *words, **more):
 def test_help_lists_every_command_and_loads_none(tmp_path):
     code = "import sys\nfrom kerasnets.cli import main\nsys.argv = ['kerasnets', '--help']\n"
     code += "try: main.main()\nfinally: print(sorted(name for name in sys.modules if name.startswith('kerasnets')))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.split("  COMMAND\n")[1].split("\n\n")[0].splitlines()
+    process = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.split("  COMMAND\n")[1].split("\n\n")[0].splitlines()
     assert [line.split()[0] for line in lines if line[4] != " "] == list(main.COMMANDS)
-    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) == {
+    assert set(ast.literal_eval(process.stdout.splitlines()[-1])) == {
         "kerasnets", "kerasnets.cli", "kerasnets.cli.main", "kerasnets.cli.app", "kerasnets.errors",
         "kerasnets.runtime", "kerasnets.runtime.backends", "kerasnets.runtime.signals",
     }  # fmt: skip
@@ -47,12 +47,12 @@ def test_the_help_of_each_command_shows_its_examples_and_loads_nothing_heavy():
     code += f"for name in {list(main.COMMANDS)}:\n"
     code += "    try: main.run([name, '--help'])\n    except SystemExit: pass\n"
     code += f"print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
     for name in main.COMMANDS:
-        assert f"usage: kerasnets {name} " in done.stdout
-        assert f"\n    kerasnets {name}" in done.stdout
-    assert done.stdout.splitlines()[-1] == "[]"
+        assert f"usage: kerasnets {name} " in process.stdout
+        assert f"\n    kerasnets {name}" in process.stdout
+    assert process.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_script_is_a_front_of_at_most_five_lines():
@@ -86,21 +86,21 @@ def test_wrong_usage_is_one_line(tmp_path, words, line):
 
 
 def test_debug_may_stand_before_the_command(tmp_path):
-    done = run(tmp_path, "--debug", "predict", "no.keras", "no.png")
-    assert done.returncode == 3
-    assert "Traceback" in done.stderr
+    process = run(tmp_path, "--debug", "predict", "no.keras", "no.png")
+    assert process.returncode == 3
+    assert "Traceback" in process.stderr
 
 
 def test_the_version_is_that_of_the_package(tmp_path):
-    done = run(tmp_path, "--version")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("kerasnets 0.")
+    process = run(tmp_path, "--version")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("kerasnets 0.")
 
 
 def test_the_lists_name_all_networks_recipes_data_sets_and_shipped_models(tmp_path):
-    done = run(tmp_path, "list", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    lists = json.loads(done.stdout)
+    process = run(tmp_path, "list", "--json")
+    assert (process.returncode, process.stderr) == (0, "")
+    lists = json.loads(process.stdout)
     assert list(lists["networks"]) == list(NETWORKS)
     assert lists["networks"]["lenet5"] == {"input": "28x28x1", "classes": 10, "parameters": 61_706}
     assert list(lists["recipes"]) == list(RECIPES)
@@ -114,18 +114,18 @@ def test_the_lists_name_all_networks_recipes_data_sets_and_shipped_models(tmp_pa
 
 def test_a_shipped_model_answers_by_its_name(tmp_path):
     photo = ROOT / "docs/samples/three-on-paper.jpg"
-    done = run(tmp_path, "predict", "mnist_cnn-mnist", photo)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{photo}: 3 1.0000\n", "")
+    process = run(tmp_path, "predict", "mnist_cnn-mnist", photo)
+    assert (process.returncode, process.stdout, process.stderr) == (0, f"{photo}: 3 1.0000\n", "")
     line = only_line(run(tmp_path, "predict", "mnist_cnn-mnits", photo), 3)
     assert line.startswith("error: no model mnist_cnn-mnits; name a file, or a model that ships: mnist_cnn-mnist, ")
 
 
 @pytest.mark.parametrize("shell", main.SHELLS)
 def test_a_completion_script_is_written_for_each_shell(tmp_path, shell):
-    done = run(tmp_path, "--print-completion", shell)
-    assert (done.returncode, done.stderr) == (0, "")
+    process = run(tmp_path, "--print-completion", shell)
+    assert (process.returncode, process.stderr) == (0, "")
     for word in main.COMMANDS if shell == "tcsh" else (*main.COMMANDS, "--patience", "lenet5-mnist"):
-        assert word in done.stdout
+        assert word in process.stdout
 
 
 @pytest.mark.parametrize(("line", "words"), [
@@ -136,5 +136,5 @@ def test_a_completion_script_is_written_for_each_shell(tmp_path, shell):
 def test_bash_completes_commands_recipes_and_options(tmp_path, line, words):
     script = run(tmp_path, "--print-completion", "bash").stdout
     script += f"\nCOMP_WORDS=({line}); COMP_CWORD={len(line.split()) - 1}; _shtab_kerasnets; echo ${{COMPREPLY[*]}}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == words, done.stderr
+    process = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert process.stdout.strip() == words, process.stderr

@@ -45,23 +45,23 @@ def test_with_onnx_nothing_heavy_is_imported():
     )
     code += "try: runpy.run_path('scripts/predict_image.py', run_name='__main__')\n"
     code += f"finally: print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert [line.split(": ")[1][0] for line in done.stdout.splitlines()[:2]] == ["0", "3"]
-    assert done.stdout.splitlines()[2:] == ["[]"]
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert [line.split(": ")[1][0] for line in process.stdout.splitlines()[:2]] == ["0", "3"]
+    assert process.stdout.splitlines()[2:] == ["[]"]
 
 
 def test_a_folder_is_answered_in_order_with_what_lies_below_it(folder):
-    done = run(folder, "predict_image.py", MODEL, "digits")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert lines_of(done) == [
+    process = run(folder, "predict_image.py", MODEL, "digits")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert lines_of(process) == [
         ("digits/1.png", "1"), ("digits/2.png", "2"), ("digits/3.png", "3"), ("digits/more/3.JPG", "3"),
     ]  # fmt: skip
 
 
 def test_a_pattern_that_the_shell_has_not_expanded_is_answered(folder):
-    done = run(folder, "predict_image.py", MODEL, "digits/[12].png", "digits/**/*.JPG")
-    assert lines_of(done) == [("digits/1.png", "1"), ("digits/2.png", "2"), ("digits/more/3.JPG", "3")]
+    process = run(folder, "predict_image.py", MODEL, "digits/[12].png", "digits/**/*.JPG")
+    assert lines_of(process) == [("digits/1.png", "1"), ("digits/2.png", "2"), ("digits/more/3.JPG", "3")]
     shutil.copy(folder / "digits/3.png", folder / "digits/[12].png")  # and a name that looks like one is a name
     assert lines_of(run(folder, "predict_image.py", MODEL, "digits/[12].png")) == [("digits/[12].png", "3")]
     assert "nothing matches digits/*.gif; check folder and pattern" in only_line(
@@ -69,41 +69,41 @@ def test_a_pattern_that_the_shell_has_not_expanded_is_answered(folder):
     )
 
 
-def piped(content, *arguments):
+def pipe(content, *arguments):
     command = [sys.executable, str(ROOT / "scripts/predict_image.py"), str(MODEL), "-", *arguments]
     return subprocess.run(command, env=environment(), input=content, capture_output=True)
 
 
 def test_a_picture_comes_through_a_pipe_whole_or_not_at_all():
     whole = (SAMPLES / "screen-7.png").read_bytes()
-    done = piped(whole)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(b"standard input: 7 ")
+    process = pipe(whole)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert process.stdout.startswith(b"standard input: 7 ")
     for content, words in ((whole[:300], b"standard input is damaged"), (b"", b"standard input is empty")):
-        done = piped(content)
-        assert (done.returncode, done.stdout) == (3, b"")
-        assert words in done.stderr
-        assert done.stderr.startswith(b"error: ")
-        assert len(done.stderr.splitlines()) == 1
+        process = pipe(content)
+        assert (process.returncode, process.stdout) == (3, b"")
+        assert words in process.stderr
+        assert process.stderr.startswith(b"error: ")
+        assert len(process.stderr.splitlines()) == 1
 
 
 def test_more_than_a_picture_may_have_is_refused_from_a_pipe_too():
-    done = piped((SAMPLES / "screen-7.png").read_bytes() + bytes(64_000_000))
-    assert (done.returncode, done.stdout) == (3, b"")
-    assert b"a picture may have 64" in done.stderr
+    process = pipe((SAMPLES / "screen-7.png").read_bytes() + bytes(64_000_000))
+    assert (process.returncode, process.stdout) == (3, b"")
+    assert b"a picture may have 64" in process.stderr
 
 
 def test_good_pictures_are_answered_beside_bad_ones(folder):
     (folder / "digits/bad.png").write_text("no picture")
     (folder / "digits/half.png").write_bytes((folder / "digits/2.png").read_bytes()[:200])
     (folder / "empty").mkdir()
-    done = run(folder, "predict_image.py", MODEL, "digits", "no.png", "empty", "digits/*.gif", "digits/1.png")
-    assert done.returncode == 3
-    assert lines_of(done) == [
+    process = run(folder, "predict_image.py", MODEL, "digits", "no.png", "empty", "digits/*.gif", "digits/1.png")
+    assert process.returncode == 3
+    assert lines_of(process) == [
         ("digits/1.png", "1"), ("digits/2.png", "2"), ("digits/3.png", "3"), ("digits/more/3.JPG", "3"),
         ("digits/1.png", "1"),
     ]  # fmt: skip
-    *errors, last = done.stderr.splitlines()
+    *errors, last = process.stderr.splitlines()
     for error, words in zip(errors, ("digits/bad.png is not a picture", "digits/half.png is damaged", "no picture no.p",
                                      "no picture in empty", "nothing matches digits/*.gif"), strict=True):  # fmt: skip
         assert error.startswith("error: ")
@@ -113,9 +113,9 @@ def test_good_pictures_are_answered_beside_bad_ones(folder):
 
 def test_a_program_reads_the_answers_as_json(folder):
     (folder / "digits/bad.png").write_text("no picture")
-    done = run(folder, "predict_image.py", MODEL, "digits", "--json", "--top", 3)
-    assert done.returncode == 3
-    answers = json.loads(done.stdout)
+    process = run(folder, "predict_image.py", MODEL, "digits", "--json", "--top", 3)
+    assert process.returncode == 3
+    answers = json.loads(process.stdout)
     assert [each["image"] for each in answers] == [f"digits/{name}" for name in
                                                    ("1.png", "2.png", "3.png", "bad.png", "more/3.JPG")]  # fmt: skip
     assert "is not a picture" in answers.pop(3)["error"]
@@ -128,8 +128,8 @@ def test_a_program_reads_the_answers_as_json(folder):
 
 
 def test_pictures_and_answers_are_drawn(folder):
-    done = run(folder, "predict_image.py", MODEL, "digits", "--save", "seen.png", "--top", 2)
-    assert (done.returncode, done.stderr) == (0, "")
+    process = run(folder, "predict_image.py", MODEL, "digits", "--save", "seen.png", "--top", 2)
+    assert (process.returncode, process.stderr) == (0, "")
     drawn = cv2.imread(str(folder / "seen.png"))
     blue = (drawn == (168, 95, 31)).all(2)  # drawing.BLUE, the bar of what was read
     parts = cv2.connectedComponentsWithStats(blue.astype(np.uint8))[2][1:]
@@ -141,15 +141,15 @@ def test_a_thousand_pictures_are_answered(tmp_path):
     (tmp_path / "many").mkdir()
     for i in range(1000):
         shutil.copy(SAMPLES / f"screen-{i % 10}.png", tmp_path / f"many/{i:03}.png")
-    done = run(tmp_path, "predict_image.py", MODEL, "many")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert lines_of(done) == [(f"many/{i:03}.png", str(i % 10)) for i in range(1000)]
+    process = run(tmp_path, "predict_image.py", MODEL, "many")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert lines_of(process) == [(f"many/{i:03}.png", str(i % 10)) for i in range(1000)]
 
 
-def judged(path, data):
+def predict_by_evaluation(path, data):
     """evaluate's answers: the likeliest class of each picture, and the probabilities."""
-    found, _ = evaluation.evaluate_file(path, data)
-    return found.predictions, np.exp(found.log_probabilities)
+    result, _ = evaluation.evaluate_file(path, data)
+    return result.predictions, np.exp(result.log_probabilities)
 
 
 @pytest.mark.parametrize("count", often(200, 10_000))
@@ -157,9 +157,9 @@ def test_real_mnist_as_png_is_answered_as_evaluate_judges_it(workers, mnist, tmp
     (tmp_path / "png").mkdir()
     for i, picture in enumerate(mnist.test_images[:count]):
         cv2.imwrite(str(tmp_path / f"png/{i:05}.png"), picture)
-    done = run(tmp_path, "predict_image.py", MODEL, "png", "--json", "--top", 10, "--engine", "opencv")
-    assert (done.returncode, done.stderr) == (0, "")
-    answers = json.loads(done.stdout)
+    process = run(tmp_path, "predict_image.py", MODEL, "png", "--json", "--top", 10, "--engine", "opencv")
+    assert (process.returncode, process.stderr) == (0, "")
+    answers = json.loads(process.stdout)
     assert [each["image"] for each in answers] == [f"png/{i:05}.png" for i in range(count)]
     few = dataclasses.replace(
         mnist,
@@ -168,10 +168,10 @@ def test_real_mnist_as_png_is_answered_as_evaluate_judges_it(workers, mnist, tmp
         test_images=mnist.test_images[:count],
         test_labels=mnist.test_labels[:count],
     )
-    classes, probabilities = workers["torch"](judged, MODEL.with_suffix(".keras"), few)
-    found = [{one["label"]: one["probability"] for one in each["top"]} for each in answers]
+    classes, probabilities = workers["torch"](predict_by_evaluation, MODEL.with_suffix(".keras"), few)
+    result = [{one["label"]: one["probability"] for one in each["top"]} for each in answers]
     np.testing.assert_allclose(
-        [[each[str(digit)] for digit in range(10)] for each in found], probabilities, rtol=0, atol=1e-4
+        [[each[str(digit)] for digit in range(10)] for each in result], probabilities, rtol=0, atol=1e-4
     )
     assert [int(each["label"]) for each in answers] == classes.tolist()
     assert np.mean(classes == few.test_labels) > 0.97

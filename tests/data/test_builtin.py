@@ -43,19 +43,19 @@ def alike(images):
 
 def test_sum3_labels_follow_the_sums():
     """In float64: below 1, between 1 and 2, above 2."""
-    found = data.load_data("sum3")
-    assert found.train_images.shape == (7000, 3)
-    assert found.test_images.shape == (3000, 3)
-    assert found.train_images.dtype == np.float32
-    for rows, labels in ((found.train_images, found.train_labels), (found.test_images, found.test_labels)):
+    result = data.load_data("sum3")
+    assert result.train_images.shape == (7000, 3)
+    assert result.test_images.shape == (3000, 3)
+    assert result.train_images.dtype == np.float32
+    for rows, labels in ((result.train_images, result.train_labels), (result.test_images, result.test_labels)):
         sums = rows.astype("float64").sum(axis=1)
         np.testing.assert_array_equal(labels, (sums > 1).astype(int) + (sums > 2))
 
 
 def test_sum3_has_the_shares_of_irwin_and_hall():
     """P(S < 1) = 1/3! = 1/6 for the sum of three U(0, 1) (Irwin 1927, Hall 1927), so 2/3 between; three std."""
-    found = data.load_data("sum3")
-    shares = np.bincount(np.concatenate([found.train_labels, found.test_labels])) / 10_000
+    result = data.load_data("sum3")
+    shares = np.bincount(np.concatenate([result.train_labels, result.test_labels])) / 10_000
     for share, expected in zip(shares, (1 / 6, 2 / 3, 1 / 6), strict=True):
         assert share == pytest.approx(expected, abs=3 * np.sqrt(expected * (1 - expected) / 10_000))
 

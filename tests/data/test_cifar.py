@@ -157,11 +157,11 @@ BAD_ARCHIVES = {
 
 
 def assert_refused(folder, words):
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadInputError) as excinfo:
         data.load_data("cifar10", folder)
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert "; copy the data set again, or delete" in str(caught.value)
+    assert words in str(excinfo.value)
+    assert "\n" not in str(excinfo.value)
+    assert "; copy the data set again, or delete" in str(excinfo.value)
 
 
 @pytest.mark.parametrize("case", BAD_BATCHES)
@@ -206,12 +206,12 @@ def few(nowhere, monkeypatch):
 
 def test_the_zip_of_pictures_is_read_and_marked(few):
     write_zip(few / "cifar10-jpeg.zip", jpegs())
-    found = data.load_data("cifar10", few)
-    assert found.title == "CIFAR-10 (JPEG)"
-    assert found.class_names == data.DATASETS["cifar10"].class_names
-    assert (found.train_images.shape, found.test_images.shape) == ((30, 32, 32, 3), (20, 32, 32, 3))
-    assert found.train_labels.tolist() == np.repeat(range(10), 3).tolist()
-    assert found.test_labels.tolist() == np.repeat(range(10), 2).tolist()
+    result = data.load_data("cifar10", few)
+    assert result.title == "CIFAR-10 (JPEG)"
+    assert result.class_names == data.DATASETS["cifar10"].class_names
+    assert (result.train_images.shape, result.test_images.shape) == ((30, 32, 32, 3), (20, 32, 32, 3))
+    assert result.train_labels.tolist() == np.repeat(range(10), 3).tolist()
+    assert result.test_labels.tolist() == np.repeat(range(10), 2).tolist()
 
 
 def test_batches_precede_the_zip_of_pictures(few):
@@ -245,10 +245,10 @@ def test_a_zip_of_other_pictures_is_refused_in_one_line(few, case):
     contents = jpegs()
     spoil(contents)
     write_zip(few / "cifar10-jpeg.zip", contents)
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadInputError) as excinfo:
         data.load_data("cifar10", few)
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert words in str(excinfo.value)
+    assert "\n" not in str(excinfo.value)
 
 
 def test_the_real_zip_has_cifars_moments_and_even_classes():
@@ -258,11 +258,11 @@ def test_the_real_zip_has_cifars_moments_and_even_classes():
     """
     if not (Path(os.environ.get("KERASNETS_DATA", "")) / "cifar10-jpeg.zip").is_file():
         pytest.skip("the real pictures are not here: set KERASNETS_DATA to the folder that holds cifar10-jpeg.zip")
-    found = data.load_data("cifar10")
-    assert found.title == "CIFAR-10 (JPEG)"
-    assert np.bincount(found.train_labels).tolist() == [5000] * 10
-    assert np.bincount(found.test_labels).tolist() == [1000] * 10
-    pixels = found.train_images.reshape(-1, 3)
+    result = data.load_data("cifar10")
+    assert result.title == "CIFAR-10 (JPEG)"
+    assert np.bincount(result.train_labels).tolist() == [5000] * 10
+    assert np.bincount(result.test_labels).tolist() == [1000] * 10
+    pixels = result.train_images.reshape(-1, 3)
     np.testing.assert_allclose(pixels.mean(0) / 255, (0.4914, 0.4822, 0.4465), atol=5e-4)
     np.testing.assert_allclose(pixels[::7].std(0) / 255, (0.2470, 0.2435, 0.2616), atol=3e-3)
 

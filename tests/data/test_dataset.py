@@ -79,11 +79,11 @@ BAD_DATA = {
     "a class in the middle": (good(train_labels=labels() // 2 * 2), "no picture of class 'cow'"),
     "one class": (
         good(train_labels=labels() * 0, test_labels=labels(count=9) * 0, class_names=("cat",)),
-        "has one class alone; two at least are needed",
+        "has one class alone; give it two or more",
     ),
     "one class without a name": (
         good(train_labels=labels() * 0, test_labels=labels(count=9) * 0, class_names=()),
-        "has one class alone; two at least are needed",
+        "has one class alone; give it two or more",
     ),
     "a class without a name": (
         good(train_labels=labels() * 2, class_names=()), "label 4, where the 3 classes are numbered from 0 to 2"
@@ -103,9 +103,9 @@ BAD_DATA = {
 @pytest.mark.parametrize("case", BAD_DATA)
 def test_bad_data_are_refused_in_one_line(case):
     data, words = BAD_DATA[case]
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadInputError) as excinfo:
         check(data)
-    line = str(caught.value)
+    line = str(excinfo.value)
     assert words in line
     assert line.startswith("pets")
     assert ";" in line  # and what to do

@@ -120,7 +120,7 @@ def download_here(name, row, folder, address, data_dir=None):
             with patch.context() as online:
                 online.setattr(downloads, "download", download)
                 first = data.load_data(name, data_dir)
-            return [int(found.train_images.sum()) for found in (first, data.load_data(name, data_dir))]
+            return [int(result.train_images.sum()) for result in (first, data.load_data(name, data_dir))]
         except (OSError, BadInputError) as error:
             return f"{type(error).__name__}: {error}"
 
@@ -135,12 +135,12 @@ def expected_sum(name, row, folder):
         return int(data.load_data(name, here).train_images.sum())
 
 
-def left_behind(folder):
+def remains(folder):
     """The names in `folder` of files that are not a whole data set."""
     return [path.name for path in folder.rglob("*") if path.name.startswith((".", "tmp")) or ".part" in path.name]
 
 
-def kept(folder):
+def other_files(folder):
     """The files in `folder` that are not served."""
     return [path for path in folder.rglob("*") if path.is_file() and "served" not in path.parts]
 
@@ -157,8 +157,8 @@ def test_a_data_set_is_downloaded_checked_and_found_again(worker, server, tmp_pa
         (tmp_path / "given").mkdir()
     sums = worker(download_here, name, row, tmp_path, address, tmp_path / "given" if given else None)
     assert sums == [expected_sum(name, row, tmp_path)] * 2
-    assert left_behind(tmp_path) == []
-    assert bool(kept(tmp_path / "given")) == given
+    assert remains(tmp_path) == []
+    assert bool(other_files(tmp_path / "given")) == given
 
 
 def test_a_download_keeps_the_other_files_in_the_folder(workers, server, tmp_path):
@@ -177,7 +177,7 @@ def test_a_download_of_something_else_is_refused_and_not_kept(worker, server, tm
     row = dataclasses.replace(served, checksums=row_of(stand_in(), name).checksums)
     answer = worker(download_here, name, row, tmp_path, address)
     assert answer == f"BadInputError: the download of {row.title} is damaged; try again, or use --data-dir"
-    assert kept(tmp_path) == []
+    assert other_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
@@ -186,8 +186,8 @@ def test_a_broken_connection_leaves_nothing(worker, server, tmp_path, name):
     folder, address = server
     answer = worker(download_here, name, serve(name, folder, address), tmp_path, address)
     assert answer.startswith(f"ConnectionError: {data.DATASETS[name].title} is in no known folder and cannot be down")
-    assert kept(tmp_path) == []
-    assert left_behind(tmp_path) == []
+    assert other_files(tmp_path) == []
+    assert remains(tmp_path) == []
 
 
 def test_without_a_network_one_line_says_what_to_do(worker, tmp_path):
@@ -234,12 +234,12 @@ def kill_before(call, function):
     """`function`, which kills the process in its call number `call` (from 1)."""
     calls = iter(range(1, call))
 
-    def counted(*args, **options):
+    def count_requests(*args, **options):
         if next(calls, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args, **options)
 
-    return counted
+    return count_requests
 
 
 def download_and_die(folder, name, moment):
@@ -317,8 +317,8 @@ def test_a_disk_that_fills_during_the_move_leaves_nothing(nowhere, monkeypatch):
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         keep("mnist")
-    assert kept(nowhere) == []
-    assert left_behind(nowhere) == []
+    assert other_files(nowhere) == []
+    assert remains(nowhere) == []
 
 
 def test_the_folder_of_a_killed_download_is_removed_a_day_later(nowhere):

@@ -30,7 +30,7 @@ def picture(seed, height=9, width=7, grey=False):
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
-def drawn(folder, counts=(5, 10, 15), seed=0, **options):
+def draw(folder, counts=(5, 10, 15), seed=0, **options):
     """{name: pixels} of PNG pictures of each class."""
     return {
         f"{folder}{name}/{i:03}.png": picture((seed, label, i), **options)
@@ -49,101 +49,124 @@ def label_of(name):
 
 def assert_holds(images, labels, pixels):
     """Assert that a part has each of these pictures once, with its label, in any order."""
-    found = sorted((int(label), image.tobytes()) for image, label in zip(images, labels, strict=True))
-    assert found == sorted((label_of(name), picture.tobytes()) for name, picture in pixels.items())
+    result = sorted((int(label), image.tobytes()) for image, label in zip(images, labels, strict=True))
+    assert result == sorted((label_of(name), picture.tobytes()) for name, picture in pixels.items())
 
 
 # ---- what is read ----
 
 
+@pytest.mark.parametrize("target", ["..", "../..", ".", "../ant"])
+def test_each_real_folder_is_read_once_however_many_links_lead_to_it(tmp_path, capsys, target):
+    """Two links to a parent double at each of the 40 levels that the system follows."""
+    pixels = draw("")
+    folder = write_folder(tmp_path / "pets", files(pixels))
+    for name in ("ant", "bee"):
+        (folder / name / "up1").symlink_to(target)
+        (folder / name / "up2").symlink_to(target)
+    found = data.load_data(folder)
+    assert len(found.train_labels) + len(found.test_labels) == len(pixels)
+    line = capsys.readouterr().err
+    assert line.startswith("note: left out of pets, because it leads to a folder that is read already: ant/up")
+    assert line.count("\n") == 1
+
+
+def test_a_linked_folder_elsewhere_is_read(tmp_path, capsys):
+    pixels = draw("")
+    folder = write_folder(tmp_path / "pets", files(pixels))
+    (folder / "cow").rename(tmp_path / "elsewhere")
+    (folder / "cow").symlink_to(tmp_path / "elsewhere")
+    found = data.load_data(folder)
+    assert len(found.train_labels) + len(found.test_labels) == len(pixels)
+    assert capsys.readouterr().err == ""
+
+
 def test_all_pictures_are_read_with_the_classes_in_alphabetical_order(make):
-    pixels = drawn("")
-    found = data.load_data(make(files(pixels)))
-    assert found.class_names == CLASSES
-    assert (found.title, found.input_kind, found.image_shape) == ("pets", "picture", (9, 7, 3))
-    assert (found.train_images.dtype, found.train_labels.dtype) == (np.uint8, np.int64)
+    pixels = draw("")
+    result = data.load_data(make(files(pixels)))
+    assert result.class_names == CLASSES
+    assert (result.title, result.input_kind, result.image_shape) == ("pets", "picture", (9, 7, 3))
+    assert (result.train_images.dtype, result.train_labels.dtype) == (np.uint8, np.int64)
     assert_holds(
-        np.concatenate([found.train_images, found.test_images]),
-        np.concatenate([found.train_labels, found.test_labels]),
+        np.concatenate([result.train_images, result.test_images]),
+        np.concatenate([result.train_labels, result.test_labels]),
         pixels,
     )
 
 
 def test_a_fifth_of_each_class_is_the_test_part_in_every_run(make):
-    path = make(files(drawn("")))
-    found = data.load_data(path)
-    assert np.bincount(found.train_labels).tolist() == [4, 8, 12]
-    assert np.bincount(found.test_labels).tolist() == [1, 2, 3]
-    assert (np.diff(found.train_labels) < 0).any()  # shuffled
+    path = make(files(draw("")))
+    result = data.load_data(path)
+    assert np.bincount(result.train_labels).tolist() == [4, 8, 12]
+    assert np.bincount(result.test_labels).tolist() == [1, 2, 3]
+    assert (np.diff(result.train_labels) < 0).any()  # shuffled
     again = data.load_data(path)
-    np.testing.assert_array_equal(again.train_images, found.train_images)
-    np.testing.assert_array_equal(again.test_labels, found.test_labels)
+    np.testing.assert_array_equal(again.train_images, result.train_images)
+    np.testing.assert_array_equal(again.test_labels, result.test_labels)
 
 
 def test_a_rare_class_is_in_both_parts(make):
     """A fifth of two pictures is less than one."""
-    found = data.load_data(make(files(drawn("", counts=(2, 60, 3), height=3, width=3))))
-    assert np.bincount(found.test_labels).tolist() == [1, 12, 1]
-    assert np.bincount(found.train_labels).tolist() == [1, 48, 2]
+    result = data.load_data(make(files(draw("", counts=(2, 60, 3), height=3, width=3))))
+    assert np.bincount(result.test_labels).tolist() == [1, 12, 1]
+    assert np.bincount(result.train_labels).tolist() == [1, 48, 2]
 
 
 @pytest.mark.parametrize("names", [("train", "test"), ("Training", "validation"), ("pets/train", "pets/val")])
 def test_a_given_test_part_is_kept(make, names):
-    train, test = drawn(f"{names[0]}/"), drawn(f"{names[1]}/", counts=(2, 1, 3), seed=1)
-    found = data.load_data(make(files(train) | files(test)))
-    assert found.class_names == CLASSES
-    assert_holds(found.train_images, found.train_labels, train)
-    assert_holds(found.test_images, found.test_labels, test)
+    train, test = draw(f"{names[0]}/"), draw(f"{names[1]}/", counts=(2, 1, 3), seed=1)
+    result = data.load_data(make(files(train) | files(test)))
+    assert result.class_names == CLASSES
+    assert_holds(result.train_images, result.train_labels, train)
+    assert_holds(result.test_images, result.test_labels, test)
 
 
 @pytest.mark.parametrize("part", ["", "train/"])
 def test_the_files_of_the_test_part_are_known(make, part):
-    pixels = drawn(part) | (drawn("test/", seed=1) if part else {})
-    found = data.load_data(make(files(pixels)))
-    assert len(found.test_files) == len(found.test_labels)
-    for i, name in enumerate(found.test_files):
-        np.testing.assert_array_equal(found.test_images[i], pixels[name])
-        assert found.name_of(i) == name.split("/")[-1]
+    pixels = draw(part) | (draw("test/", seed=1) if part else {})
+    result = data.load_data(make(files(pixels)))
+    assert len(result.test_files) == len(result.test_labels)
+    for i, name in enumerate(result.test_files):
+        np.testing.assert_array_equal(result.test_images[i], pixels[name])
+        assert result.name_of(i) == name.split("/")[-1]
 
 
 def test_validation_pictures_beside_a_test_part_are_left_out_with_a_note(make, capsys):
-    train, test, third = (
-        drawn(f"{name}/", counts=(2, 2, 2), seed=i) for i, name in enumerate(("train", "test", "val"))
-    )
-    found = data.load_data(make(files(train) | files(test) | files(third)))
-    assert_holds(found.train_images, found.train_labels, train)
-    assert_holds(found.test_images, found.test_labels, test)
+    train, test, third = (draw(f"{name}/", counts=(2, 2, 2), seed=i) for i, name in enumerate(("train", "test", "val")))
+    result = data.load_data(make(files(train) | files(test) | files(third)))
+    assert_holds(result.train_images, result.train_labels, train)
+    assert_holds(result.test_images, result.test_labels, test)
     assert "6 pictures of pets" in capsys.readouterr().err
 
 
 def test_a_training_part_without_a_test_part_is_split(make):
-    found = data.load_data(make(files(drawn("train/"))))
-    assert (len(found.train_labels), len(found.test_labels)) == (24, 6)
+    result = data.load_data(make(files(draw("train/"))))
+    assert (len(result.train_labels), len(result.test_labels)) == (24, 6)
 
 
 def test_grey_pictures_have_one_channel(make):
-    pixels = drawn("", grey=True)
-    found = data.load_data(make(files(pixels)))
-    assert found.image_shape == (9, 7, 1)
-    assert_holds(np.concatenate([found.train_images, found.test_images]),
-                 np.concatenate([found.train_labels, found.test_labels]), pixels)  # fmt: skip
+    pixels = draw("", grey=True)
+    result = data.load_data(make(files(pixels)))
+    assert result.image_shape == (9, 7, 1)
+    assert_holds(np.concatenate([result.train_images, result.test_images]),
+                 np.concatenate([result.train_labels, result.test_labels]), pixels)  # fmt: skip
 
 
 @pytest.mark.parametrize("grey", [False, True])
 def test_reading_needs_little_more_memory_than_the_pixels(make, grey):
     """NumPy reports its arrays to tracemalloc, including arrays that are never written to."""
-    path = make(files(drawn("", counts=(120, 120, 120), height=128, width=128, grey=grey)))
+    path = make(files(draw("", counts=(120, 120, 120), height=128, width=128, grey=grey)))
     data.load_data(path)  # what is imported for it stays in memory
     tracemalloc.start()
-    found = data.load_data(path)
+    result = data.load_data(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    pixels = found.train_images.nbytes + found.test_images.nbytes
+    pixels = result.train_images.nbytes + result.test_images.nbytes
     assert peak < 1.4 * pixels + 8e6  # of the pictures at hand, each read in parts of 1 MB
 
 
 def test_each_picture_is_decoded_once_and_only_the_first_twice(make, monkeypatch):
-    path, decoded = make(files(drawn(""))), []
+    path, decoded = make(files(draw(""))), []
     for source in (picture_sources.FolderSource, picture_sources.ZipSource):
         usual = source.content
         monkeypatch.setattr(
@@ -155,26 +178,26 @@ def test_each_picture_is_decoded_once_and_only_the_first_twice(make, monkeypatch
 
 
 def test_one_colour_picture_makes_all_rgb(make):
-    pixels = drawn("", grey=True) | {"ant/colour.png": picture(99)}
-    found = data.load_data(make(files(pixels)))
-    assert found.image_shape == (9, 7, 3)
+    pixels = draw("", grey=True) | {"ant/colour.png": picture(99)}
+    result = data.load_data(make(files(pixels)))
+    assert result.image_shape == (9, 7, 3)
     rgb = {name: p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for name, p in pixels.items()}
-    assert_holds(np.concatenate([found.train_images, found.test_images]),
-                 np.concatenate([found.train_labels, found.test_labels]), rgb)  # fmt: skip
+    assert_holds(np.concatenate([result.train_images, result.test_images]),
+                 np.concatenate([result.train_labels, result.test_labels]), rgb)  # fmt: skip
 
 
 def test_sizes_that_differ_are_refused_unless_a_size_is_given(make):
-    pixels = drawn("", height=20, width=24) | {f"ant/large{i}.png": picture(i, 50, 31) for i in range(3)}
+    pixels = draw("", height=20, width=24) | {f"ant/large{i}.png": picture(i, 50, 31) for i in range(3)}
     path = make(files(pixels))
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadInputError) as excinfo:
         data.load_data(path)
-    assert "the pictures have 2 sizes, as 20x24 and 50x31" in str(caught.value)
-    assert "--image-size" in str(caught.value)
-    assert "\n" not in str(caught.value)
-    found = data.load_data(path, image_size=(16, 12))
+    assert "the pictures have 2 sizes, as 20x24 and 50x31" in str(excinfo.value)
+    assert "--image-size" in str(excinfo.value)
+    assert "\n" not in str(excinfo.value)
+    result = data.load_data(path, image_size=(16, 12))
     resized = {name: pictures.prepare(picture, "picture", (16, 12, 3)) for name, picture in pixels.items()}
-    assert_holds(np.concatenate([found.train_images, found.test_images]),
-                 np.concatenate([found.train_labels, found.test_labels]), resized)  # fmt: skip
+    assert_holds(np.concatenate([result.train_images, result.test_images]),
+                 np.concatenate([result.train_labels, result.test_labels]), resized)  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".JPG", ".png", ".bmp", ".webp"])
@@ -183,25 +206,25 @@ def test_each_kind_of_picture_is_read_like_in_a_prediction(make, tmp_path, suffi
     contents = {
         f"{name}/{i}{suffix}": encoded(picture((i, ord(name[0])), 32, 32), kind) for name in CLASSES for i in "12"
     }
-    found = data.load_data(make(contents))
+    result = data.load_data(make(contents))
     (tmp_path / f"one{kind}").write_bytes(contents[f"bee/1{suffix}"])
     alone = pictures.read(tmp_path / f"one{kind}")
-    assert any((image == alone).all() for image in [*found.train_images, *found.test_images])
+    assert any((image == alone).all() for image in [*result.train_images, *result.test_images])
 
 
 def test_class_folders_that_are_links_are_followed(tmp_path):
-    write_folder(tmp_path / "far", files(drawn("")))
+    write_folder(tmp_path / "far", files(draw("")))
     (tmp_path / "pets").mkdir()
     for name in ("ant", "cow"):
         (tmp_path / "pets" / name).symlink_to(tmp_path / "far" / name)
-    found = data.load_data(tmp_path / "pets")
-    assert found.class_names == ("ant", "cow")
-    assert len(found.train_labels) + len(found.test_labels) == 20
+    result = data.load_data(tmp_path / "pets")
+    assert result.class_names == ("ant", "cow")
+    assert len(result.train_labels) + len(result.test_labels) == 20
 
 
 def test_a_zip_with_names_that_start_with_a_dot_and_a_slash_is_read(tmp_path):
-    found = data.load_data(write_zip(tmp_path / "pets.zip", files(drawn("./"))))
-    assert found.class_names == CLASSES
+    result = data.load_data(write_zip(tmp_path / "pets.zip", files(draw("./"))))
+    assert result.class_names == CLASSES
 
 
 # ---- what is left out ----
@@ -209,14 +232,14 @@ def test_a_zip_with_names_that_start_with_a_dot_and_a_slash_is_read(tmp_path):
 
 def test_hidden_files_are_ignored(make, capsys):
     hidden = {"__MACOSX/ant/._001.png": b"x", ".git/a/1.jpg": b"x", "ant/.thumb.png": b"x", "bee/.DS_Store": b"x"}
-    found = data.load_data(make(files(drawn("")) | hidden))
-    assert found.class_names == CLASSES
-    assert len(found.train_labels) + len(found.test_labels) == 30
+    result = data.load_data(make(files(draw("")) | hidden))
+    assert result.class_names == CLASSES
+    assert len(result.train_labels) + len(result.test_labels) == 30
     assert capsys.readouterr().err == ""
 
 
 def test_other_files_are_left_out_with_a_note(make, capsys):
-    data.load_data(make(files(drawn("")) | {"ant/notes.txt": b"x", "readme.md": b"x", "cow/film.gif": b"x"}))
+    data.load_data(make(files(draw("")) | {"ant/notes.txt": b"x", "readme.md": b"x", "cow/film.gif": b"x"}))
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "ant/notes.txt and 2 more" in err
@@ -224,7 +247,7 @@ def test_other_files_are_left_out_with_a_note(make, capsys):
 
 def test_decoding_threads_neither_raise_nor_silence_warnings(make):
     """Pillow warns about a palette whose transparency is in bytes; each decoding silences that for itself."""
-    path = make(files(drawn("", counts=(40, 40, 40), height=3, width=3)))
+    path = make(files(draw("", counts=(40, 40, 40), height=3, width=3)))
     before = list(warnings.filters)
     for _ in range(5):
         data.load_data(path)
@@ -248,7 +271,7 @@ def test_classes_side_by_side_need_no_note(make, capsys):
 # ---- what is refused ----
 
 DAMAGED = encoded(picture(0, 40, 40))[:700]
-PAIR = files(drawn("", counts=(2, 2, 2)))
+PAIR = files(draw("", counts=(2, 2, 2)))
 
 BAD_FOLDERS = {
     "an unreadable picture": (PAIR | {"bee/zebra.png": DAMAGED}, "1 of 7 pictures cannot be read:", "bee/zebra.png is"),
@@ -267,9 +290,9 @@ BAD_FOLDERS = {
     "parts without classes": (files({f"{part}/{i}.png": picture(i) for part in ("train", "test") for i in range(2)}),
                               "arrange them as train/cat/1.jpg, test/cat/1.jpg"),
     "one picture of a class": (PAIR | files({"dog/1.png": picture(1)}), "class 'dog' has one picture; it needs two"),
-    "class of the test alone": (files(drawn("train/") | drawn("test/") | {"test/dog/1.png": picture(1)}),
+    "class of the test alone": (files(draw("train/") | draw("test/") | {"test/dog/1.png": picture(1)}),
                                 "class 'dog' is in the test part alone; give both parts the same class folders"),
-    "class of the train alone": (files(drawn("train/") | drawn("test/") | {"train/dog/1.png": picture(1)}),
+    "class of the train alone": (files(draw("train/") | draw("test/") | {"train/dog/1.png": picture(1)}),
                                  "class 'dog' is in the train part alone; give both parts the same class folders"),
     "folders inside the classes": (files(
         {f"{name}/{place}/{i}.png": picture(i) for name in CLASSES for place in ("inside", "outside") for i in range(2)}
@@ -277,7 +300,7 @@ BAD_FOLDERS = {
     "folders inside the parts' classes": (files(
         {f"{part}/{name}/in/{i}.png": picture(i) for part in ("train", "test") for name in CLASSES for i in range(2)}
     ), "between the part and the class; arrange the pictures as train/cat/1.jpg"),
-    "pictures in neither part": (files(drawn("train/") | drawn("test/") | {"more/dog/1.png": picture(1)}),
+    "pictures in neither part": (files(draw("train/") | draw("test/") | {"more/dog/1.png": picture(1)}),
                                  "more/dog/1.png lies in neither train nor test; move it"),
 }  # fmt: skip
 
@@ -285,22 +308,22 @@ BAD_FOLDERS = {
 @pytest.mark.parametrize("case", BAD_FOLDERS)
 def test_bad_folders_are_refused_in_one_line(make, case):
     contents, *words = BAD_FOLDERS[case]
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadInputError) as excinfo:
         data.load_data(make(contents))
     for part in words:
-        assert part in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert ";" in str(caught.value)
+        assert part in str(excinfo.value)
+    assert "\n" not in str(excinfo.value)
+    assert ";" in str(excinfo.value)
 
 
 def test_pictures_that_would_fill_the_memory_are_refused_before_they_are_read(make, monkeypatch):
-    path = make(files(drawn("")))
+    path = make(files(draw("")))
     monkeypatch.setattr(folders, "MOST_BYTES", 30 * 9 * 7 * 3 - 1)
     with pytest.raises(BadInputError, match=r"30 pictures of 9x7 are more than .* take a smaller --image-size"):
         data.load_data(path)
 
 
-def encrypted(path):
+def encrypt(path):
     """The flag of encryption: bit 0 of the general purpose bits in both headers (APPNOTE.TXT 4.4.4)."""
     content = bytearray(path.read_bytes())
     for mark, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
@@ -318,7 +341,7 @@ def promises_more(path):
     path.write_bytes(content)
 
 
-def with_flipped_bit(path):
+def flip_bit(path):
     content = bytearray(path.read_bytes())
     content[60] ^= 1
     path.write_bytes(content)
@@ -330,8 +353,8 @@ BAD_ZIPS = {
     "text": (lambda path: path.write_text("<html>404</html>"), "pets.zip is damaged or no zip"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "pets.zip is damaged or no zip"),
     "missing": (lambda path: path.unlink(), "no folder or zip .*pets.zip; check the name"),
-    "encrypted": (encrypted, "is damaged or no zip .'ant/000.png' is encrypted.; copy or make it again"),
-    "a bit flipped": (with_flipped_bit, "1 of 6 pictures cannot be read: ant/000.png cannot be unpacked: .*checksum"),
+    "encrypted": (encrypt, "is damaged or no zip .'ant/000.png' is encrypted.; copy or make it again"),
+    "a bit flipped": (flip_bit, "1 of 6 pictures cannot be read: ant/000.png cannot be unpacked: .*checksum"),
     "promises 4 GB": (promises_more, "1 of 6 pictures cannot be read: ant/000.png is larger than a picture may be"),
     "no pictures": (lambda path: zipfile.ZipFile(path, "w").close(), "pets.zip holds no pictures"),
 }
@@ -342,10 +365,10 @@ def test_bad_zips_are_refused_in_one_line(tmp_path, case):
     spoil, words = BAD_ZIPS[case]
     path = write_zip(tmp_path / "pets.zip", PAIR)
     spoil(path)
-    with pytest.raises(BadInputError, match=words) as caught:
+    with pytest.raises(BadInputError, match=words) as excinfo:
         data.load_data(path)
-    assert "\n" not in str(caught.value)
-    assert ";" in str(caught.value)
+    assert "\n" not in str(excinfo.value)
+    assert ";" in str(excinfo.value)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

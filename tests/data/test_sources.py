@@ -30,13 +30,13 @@ def nowhere(tmp_path, monkeypatch):
 def test_idx_files_are_found_and_read(nowhere, place, packed):
     arrays = stand_in()
     write_idx(nowhere / place, arrays, packed)
-    found = data.load_data("mnist", nowhere / "given" if "given" in place else None)
-    assert found.train_images.dtype == np.uint8
-    assert found.train_labels.dtype == np.int64
-    np.testing.assert_array_equal(found.train_images[..., 0], arrays[0])
-    np.testing.assert_array_equal(found.train_labels, arrays[1])
-    np.testing.assert_array_equal(found.test_images[..., 0], arrays[2])
-    np.testing.assert_array_equal(found.test_labels, arrays[3])
+    result = data.load_data("mnist", nowhere / "given" if "given" in place else None)
+    assert result.train_images.dtype == np.uint8
+    assert result.train_labels.dtype == np.int64
+    np.testing.assert_array_equal(result.train_images[..., 0], arrays[0])
+    np.testing.assert_array_equal(result.train_labels, arrays[1])
+    np.testing.assert_array_equal(result.test_images[..., 0], arrays[2])
+    np.testing.assert_array_equal(result.test_labels, arrays[3])
 
 
 def test_keras_cache_is_found(nowhere):
@@ -60,8 +60,8 @@ def test_fashion_mnist_is_found_below_a_folder_of_its_own_in_torchvisions_layout
     monkeypatch.setitem(data.DATASETS, "fashion_mnist", row_of(arrays, "fashion_mnist"))
     write_idx(nowhere / "given/MNIST/raw", stand_in())
     write_idx(nowhere / "given/FashionMNIST/raw", arrays)
-    found = data.load_data("fashion_mnist", nowhere / "given")
-    np.testing.assert_array_equal(found.train_images[..., 0], arrays[0])
+    result = data.load_data("fashion_mnist", nowhere / "given")
+    np.testing.assert_array_equal(result.train_images[..., 0], arrays[0])
     np.testing.assert_array_equal(data.load_data("mnist", nowhere / "given").train_images[..., 0], stand_in()[0])
 
 
@@ -150,19 +150,19 @@ def test_the_order_is_the_same_on_every_backend(workers):
 def test_an_own_archive_is_read_under_its_own_name(nowhere):
     arrays = stand_in()
     save_archive(nowhere / "scans.npz", [arrays[0][..., None], arrays[1], arrays[2][..., None], arrays[3]])
-    found = data.load_data("scans.npz")
-    np.testing.assert_array_equal(found.train_images[..., 0], arrays[0])
-    np.testing.assert_array_equal(found.test_labels, arrays[3])
-    assert (found.train_labels.dtype, found.test_labels.dtype) == (np.int64, np.int64)
-    assert found.class_names == tuple("0123456789")
-    assert (found.title, found.input_kind, found.image_shape) == ("scans", "picture", (28, 28, 1))
+    result = data.load_data("scans.npz")
+    np.testing.assert_array_equal(result.train_images[..., 0], arrays[0])
+    np.testing.assert_array_equal(result.test_labels, arrays[3])
+    assert (result.train_labels.dtype, result.test_labels.dtype) == (np.int64, np.int64)
+    assert result.class_names == tuple("0123456789")
+    assert (result.title, result.input_kind, result.image_shape) == ("scans", "picture", (28, 28, 1))
 
 
 def test_an_own_archive_of_a_table_has_rows(nowhere):
     rows, labels = np.random.default_rng(0).random((40, 3), "float32"), np.arange(40) % 4
     save_archive(nowhere / "table.npz", [rows, labels, rows[:9], labels[:9]])
-    found = data.load_data(nowhere / "table.npz")
-    assert (found.input_kind, found.image_shape, found.class_names) == ("row", (3,), tuple("0123"))
+    result = data.load_data(nowhere / "table.npz")
+    assert (result.input_kind, result.image_shape, result.class_names) == ("row", (3,), tuple("0123"))
 
 
 BAD_ARCHIVES = {
@@ -202,12 +202,12 @@ def own_arrays(change):
 def test_a_bad_archive_is_refused_in_one_line_that_says_what_to_do(nowhere, case):
     make, words = BAD_ARCHIVES[case]
     make(nowhere / "own.npz")
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadInputError) as excinfo:
         data.load_data("own.npz")
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert ";" in str(caught.value)
-    assert "downloaded" not in str(caught.value)  # there is nowhere to have it from
+    assert words in str(excinfo.value)
+    assert "\n" not in str(excinfo.value)
+    assert ";" in str(excinfo.value)
+    assert "downloaded" not in str(excinfo.value)  # there is nowhere to have it from
 
 
 def test_a_mutated_archive_is_read_or_refused_as_bad_input(nowhere):
@@ -228,37 +228,37 @@ def test_a_mutated_archive_is_read_or_refused_as_bad_input(nowhere):
 # ---- bad data ----
 
 
-def truncated(path):
+def truncate(path):
     path.write_bytes(path.read_bytes()[:-200])
 
 
-def not_packed(path):
+def unpack(path):
     path.write_bytes(b"<html>404</html>")
 
 
-def emptied(path):
+def empty(path):
     path.write_bytes(b"")
 
 
-def flipped(path):
+def flip(path):
     content = bytearray(gzip.decompress(path.read_bytes()))
     content[5000] ^= 1
     path.write_bytes(gzip.compress(bytes(content)))
 
 
-def repacked(array):
+def repack(array):
     return lambda path: path.write_bytes(gzip.compress(idx_bytes(array)))
 
 
 BAD_DATA = {
-    "truncated": (0, truncated, "train-images-idx3-ubyte.gz is damaged"),
-    "not packed": (0, not_packed, "train-images-idx3-ubyte.gz is damaged: Not a gzipped file"),
-    "empty": (1, emptied, "train-labels-idx1-ubyte.gz is damaged"),
-    "bit flipped": (0, flipped, "its content is not that of MNIST, by SHA-256"),
+    "truncated": (0, truncate, "train-images-idx3-ubyte.gz is damaged"),
+    "not packed": (0, unpack, "train-images-idx3-ubyte.gz is damaged: Not a gzipped file"),
+    "empty": (1, empty, "train-labels-idx1-ubyte.gz is damaged"),
+    "bit flipped": (0, flip, "its content is not that of MNIST, by SHA-256"),
     "wrong magic": (1, lambda path: path.write_bytes(gzip.compress(b"\1\2\3\4" * 9)), "it begins with 01020304"),
-    "too few": (3, repacked(stand_in()[3][:-1]), "MNIST has (20,) there, this is (19,)"),
-    "label 209": (3, repacked(np.full(20, 209, np.uint8)), "label 209, where MNIST has 0 to 9"),
-    "wrong size": (2, repacked(np.zeros((20, 27, 28), np.uint8)), "MNIST has (20, 28, 28) there, this is (20, 27, 28)"),
+    "too few": (3, repack(stand_in()[3][:-1]), "MNIST has (20,) there, this is (19,)"),
+    "label 209": (3, repack(np.full(20, 209, np.uint8)), "label 209, where MNIST has 0 to 9"),
+    "wrong size": (2, repack(np.zeros((20, 27, 28), np.uint8)), "MNIST has (20, 28, 28) there, this is (20, 27, 28)"),
     "header promises more": (
         1,
         lambda path: path.write_bytes(gzip.compress(b"\0\0\x08\1" + bytes([0, 0, 1, 0]) + bytes(60))),
@@ -278,10 +278,10 @@ def test_bad_data_are_refused_in_one_line_that_names_the_file(nowhere, case):
     index, spoil, words = BAD_DATA[case]
     folder = write_idx(nowhere / "given", stand_in())
     spoil(folder / f"{idx.PARTS[index][0]}.gz")
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadInputError) as excinfo:
         data.load_data("mnist", folder)
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert words in str(excinfo.value)
+    assert "\n" not in str(excinfo.value)
 
 
 @pytest.mark.parametrize("content", [b"PK\3\4 and no more", b"", b"\x93NUMPY\1\0v\0", b"text"])
@@ -309,7 +309,7 @@ def test_an_image_size_is_only_for_own_pictures():
 
 def test_indices_outside_the_test_part_are_wrong_usage():
     with pytest.raises(ValueError, match="digits has test pictures 0 to 359; there is no 360"):
-        data.held_out("digits", [360])
+        data.load_test_images("digits", [360])
 
 
 # ---- split ----

@@ -14,15 +14,15 @@ REFUSED = "✗"
 
 def rows():
     """row -> {column: [its pieces of code]}; a line that is refused begins with ✗."""
-    found = {}
+    result = {}
     for line in GUIDE.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         name = re.fullmatch(r"`([a-z0-9-]+)`", cells[0])
         if name and len(cells) == 5:
-            assert name[1] not in found, f"two rows are called {name[1]}"
+            assert name[1] not in result, f"two rows are called {name[1]}"
             pieces = [re.findall(r"`([^`]+)`", cell) for cell in cells[1:4]]
-            found[name[1]] = dict(zip(COLUMNS, pieces, strict=True)) | {"refused": cells[2].startswith(REFUSED)}
-    return found
+            result[name[1]] = dict(zip(COLUMNS, pieces, strict=True)) | {"refused": cells[2].startswith(REFUSED)}
+    return result
 
 
 ROWS = rows()
@@ -32,13 +32,13 @@ def names(of):
     """What the guide's imports bring: of "pytorch" or "keras"; and tf, where TensorFlow is the backend."""
     import keras
 
-    found = {"np": np}
-    exec(BLOCKS[5] if of == "pytorch" else BLOCKS[6], found)
+    result = {"np": np}
+    exec(BLOCKS[5] if of == "pytorch" else BLOCKS[6], result)
     if of == "keras" and keras.backend.backend() == "tensorflow":
         import tensorflow
 
-        found["tf"] = tensorflow
-    return found
+        result["tf"] = tensorflow
+    return result
 
 
 def values(row, column, **given):
@@ -81,8 +81,8 @@ def classes_agree(x):
     module, middle, right = map(net, COLUMNS)
     counts = [len(list(module.parameters())), len(middle.weights), len(right.weights)]
     kerasnets.load_torch_weights(right, module)
-    wanted = module.eval()(torch.tensor(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
-    return apart(numpy(right(x)), wanted), apart(numpy(right(x, training=True)), wanted), counts
+    expected = module.eval()(torch.tensor(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
+    return apart(numpy(right(x)), expected), apart(numpy(right(x, training=True)), expected), counts
 
 
 def apart(one, other):
@@ -110,17 +110,17 @@ def loads_without_its_class(folder):
     """The errors that loading the files of the middle one and of the right one ends in."""
     import keras
 
-    found = []
+    result = []
     for column in ("looks", "same"):
         model = net(column)
         model(np.zeros((1, 28, 28, 1)))
         model.save(folder / f"{column}.keras")
         try:
             keras.models.load_model(folder / f"{column}.keras")
-            found.append("")
+            result.append("")
         except Exception as error:
-            found.append(type(error).__name__)
-    return found
+            result.append(type(error).__name__)
+    return result
 
 
 def forward_in_place_of_call(x):
@@ -141,7 +141,7 @@ def forward_in_place_of_call(x):
 # ---- layers ----
 
 
-def weighted(weights):
+def weights_in_keras_axes(weights):
     """PyTorch's weights in Keras' axes, written anew here: kerasnets' own are not the judge of the guide."""
     axes = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
     return [array.transpose(axes[array.ndim]) for array in weights]
@@ -173,7 +173,7 @@ def layers_answer(row, column, x, weights):
         if hasattr(layer, "build"):
             layer.build(y.shape)
             if layer.weights and weights:
-                arrays = weighted(weights.pop(0))
+                arrays = weights_in_keras_axes(weights.pop(0))
                 if [array.shape for array in arrays] == [tuple(weight.shape) for weight in layer.weights]:
                     layer.set_weights(arrays)
         y = numpy(layer(y))
@@ -210,7 +210,7 @@ def frozen_norm(x):
     return thawed, module.running_mean.numpy(), numpy(layer.moving_mean)
 
 
-def dropped(row, column, x):
+def dropout_share(row, column, x):
     """Of each picture and channel, the share that is dropped: (n, channels)."""
     [layer] = values(row, column)
     if column == "pytorch":
@@ -225,7 +225,7 @@ def dropped(row, column, x):
 SHAPE = (3, 3, 64, 128)  # height, width, in, out; a bias has 4096
 
 
-def drawn(row, column):
+def draw(row, column):
     """(mean, deviation, largest deviations from the mean) of what a cell draws."""
     if column == "pytorch":
         import torch
@@ -243,7 +243,7 @@ def drawn(row, column):
     return float(array.mean()), float(array.std()), float(np.abs(array - array.mean()).max())
 
 
-def drawn_twice(column):
+def draw_twice(column):
     """Whether two layers that share what the cell has get the same weights."""
     [source] = values("init-seed", column)
     if column == "pytorch":
@@ -288,7 +288,7 @@ def leaky(x):
 # ---- optimizers and schedules ----
 
 
-def stepped(row, column, weights, x, y, steps, rates=()):
+def take_steps(row, column, weights, x, y, steps, rates=()):
     """The weights of a dense layer after steps on the mean squared error."""
     if column == "pytorch":
         import torch
@@ -326,12 +326,12 @@ def rates(row, column, steps):
 
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
         [scheduler] = values(row, column, optimizer=optimizer)
-        found = []
+        result = []
         for _ in range(steps):
-            found.append(optimizer.param_groups[0]["lr"])
+            result.append(optimizer.param_groups[0]["lr"])
             optimizer.step()
             scheduler.step()
-        return found
+        return result
     [schedule] = values(row, column)
     return [float(numpy(getattr(schedule, "schedule", schedule)(i))) for i in range(steps)]
 
@@ -353,11 +353,11 @@ def plateau(column, losses):
         callback.set_model(model)
         callback.on_train_begin()
         step, rate = lambda loss: callback.on_epoch_end(0, {"loss": loss}), lambda: model.optimizer.learning_rate
-    found = []
+    result = []
     for loss in losses:
-        found.append(round(float(numpy(rate())), 6) if column != "pytorch" else rate())
+        result.append(round(float(numpy(rate())), 6) if column != "pytorch" else rate())
         step(loss)
-    return found
+    return result
 
 
 # ---- data ----
@@ -423,11 +423,11 @@ def first_value(row, column, y):
     return numpy(values(row, column, y=y)[0])
 
 
-def scaled(column, x):
+def scale(column, x):
     return numpy(values("scale", column, x=x)[0])
 
 
-def turned(x):
+def turn(x):
     """What `axes` has for x: PyTorch's, scrambled, ours."""
     import torch
 
@@ -508,16 +508,16 @@ def batches_seen(column, x, y):
 
 def of_folder(column, folder):
     """(class names, pictures in the order that the line in a cell gives, their labels) of a folder of class folders."""
-    [found] = values("folder", column, folder=folder)
+    [result] = values("folder", column, folder=folder)
     if column == "pytorch":
-        return found.classes, [np.asarray(picture) for picture, _ in found], found.targets
+        return result.classes, [np.asarray(picture) for picture, _ in result], result.targets
     if column == "same":
         images, labels = (
-            [getattr(found, f"{part}_{what}") for part in ("train", "test")] for what in ("images", "labels")
+            [getattr(result, f"{part}_{what}") for part in ("train", "test")] for what in ("images", "labels")
         )
-        return list(found.class_names), list(np.concatenate(images)), np.concatenate(labels).tolist()
-    pictures, labels = zip(*found.unbatch().as_numpy_iterator(), strict=True)
-    return found.class_names, list(pictures), [int(label) for label in labels]
+        return list(result.class_names), list(np.concatenate(images)), np.concatenate(labels).tolist()
+    pictures, labels = zip(*result.unbatch().as_numpy_iterator(), strict=True)
+    return result.class_names, list(pictures), [int(label) for label in labels]
 
 
 def read(column, path):
@@ -566,7 +566,7 @@ def first_adam_step(column, gradient):
 # ---- the loop ----
 
 
-def kept(column, x):
+def share_that_remains(column, x):
     """The share of numbers that a call of dropout in a cell leaves."""
     if column == "pytorch":
         import torch
@@ -575,7 +575,7 @@ def kept(column, x):
     return float((numpy(values("mode", column, x=x)[0]) != 0).mean())
 
 
-def accumulated(x, y):
+def accumulate(x, y):
     """(PyTorch's gradient after two backward calls, after one; Keras' and PyTorch's weights after a mean of two)."""
     import torch
 
@@ -600,12 +600,12 @@ def loss_of_an_epoch(x, y):
 
     model = small_model(4, 3)
     model.compile(keras.optimizers.SGD(0.0), "mse")
-    told = model.fit(x, y, batch_size=4, shuffle=False, verbose=0).history["loss"][0]
+    reported = model.fit(x, y, batch_size=4, shuffle=False, verbose=0).history["loss"][0]
     batches = [((model.predict_on_batch(x[i : i + 4]) - y[i : i + 4]) ** 2).mean() for i in range(0, len(x), 4)]
-    return told, [float(loss) for loss in batches]
+    return reported, [float(loss) for loss in batches]
 
 
-def told_and_true(x, y):
+def accuracies_of_an_epoch(x, y):
     """(accuracy that `fit` tells of its epoch, accuracy on the same data afterwards, PyTorch's way)."""
     import keras
 
@@ -613,9 +613,9 @@ def told_and_true(x, y):
     model.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])
     history = model.fit(x, y, batch_size=4, verbose=0).history
     scope = {"history": history, "x": x, "y": y}
-    told = eval(ROWS["train-accuracy"]["looks"][0], scope)[0]
+    reported = eval(ROWS["train-accuracy"]["looks"][0], scope)[0]
     after = eval("model." + ROWS["train-accuracy"]["same"][0].replace(")", ", verbose=0)"), scope | {"model": model})[1]
-    return told, after, float((model.predict(x, verbose=0).argmax(1) == y).mean())
+    return reported, after, float((model.predict(x, verbose=0).argmax(1) == y).mean())
 
 
 def graph_of(x):
@@ -625,7 +625,7 @@ def graph_of(x):
     return bool(getattr(called, "requires_grad", False)), type(predicted).__name__
 
 
-def placed(line):
+def places_of(line):
     """After the line in Keras' column: where a network's weights lie, and where they are made under `keras.device`."""
     import keras
     import torch
@@ -639,7 +639,7 @@ def placed(line):
     return model.weights[0].value.device.type, elsewhere.value.device.type, best
 
 
-def moved(column):
+def error_of_moving(column):
     """The error that moving a model in a cell ends in; "" where it is moved."""
     if column == "looks":
         return refusal("device", column, model=small_model(), device="cpu")
@@ -654,14 +654,14 @@ def at_lower_precision(column, x):
         import torch
 
         layer, x = torch.nn.Linear(4, 3), torch.tensor(x)
-        wanted = layer(x)
+        expected = layer(x)
         with values("autocast", column)[0]:
-            found = layer(x)
-        return str(found.dtype), apart(found.float().detach().numpy(), wanted.detach().numpy())
+            result = layer(x)
+        return str(result.dtype), apart(result.float().detach().numpy(), expected.detach().numpy())
     import keras
 
     plain = keras.layers.Dense(3)
-    wanted = numpy(plain(x))
+    expected = numpy(plain(x))
     try:
         [layer] = values("autocast", column)
         if layer is None:  # a policy was set
@@ -669,8 +669,8 @@ def at_lower_precision(column, x):
         else:
             layer.build(x.shape)
             layer.set_weights(plain.get_weights())
-        found = layer(x)
-        return keras.backend.standardize_dtype(found.dtype), apart(numpy(keras.ops.cast(found, "float32")), wanted)
+        result = layer(x)
+        return keras.backend.standardize_dtype(result.dtype), apart(numpy(keras.ops.cast(result, "float32")), expected)
     finally:
         keras.mixed_precision.set_global_policy("float32")
 
@@ -735,12 +735,12 @@ def dtype_of(column):
 # ---- saving ----
 
 
-def carried(column, x):
+def carry(column, x):
     """How far a layer with a PyTorch layer's weights, turned as in a cell, is from it; by row."""
     import keras
     import torch
 
-    found = {}
+    result = {}
     for row, module, layer, given in (
         ("kernel-axes", torch.nn.Conv2d(4, 4, 3, bias=False), keras.layers.Conv2D(4, 3, use_bias=False), x),
         ("dense-axes", torch.nn.Linear(4, 4, bias=False), keras.layers.Dense(4, use_bias=False), x[:, 0, 0]),
@@ -750,11 +750,11 @@ def carried(column, x):
         layer.set_weights(values(row, column, weight=weight))
         answer = module(torch.tensor(given.transpose(0, 3, 1, 2).copy() if given.ndim == 4 else given)).detach().numpy()
         answer = answer.transpose(0, 2, 3, 1) if answer.ndim == 4 else answer
-        found[row] = float(np.abs(numpy(layer(given)) - answer).max())
-    return found
+        result[row] = float(np.abs(numpy(layer(given)) - answer).max())
+    return result
 
 
-def carried_over(x):
+def carry_over(x):
     """How far a network with a state_dict is from its module, and whether `set_weights` takes the arrays."""
     import keras
     import torch
@@ -817,7 +817,7 @@ def refusal_where_a_tensor_is_missing(column):
     return refusal("strict", column, model=small_model() if column == "same" else module, state=state)
 
 
-def saved(row, folder):
+def save_and_load(row, folder):
     """Save and load as in the cells of a row: {column: the model} in `folder`, of one that has been trained."""
     import contextlib
 
@@ -841,19 +841,19 @@ def outputs_from_pixels(folder):
     """From both files of `save-scaling`: the largest number for pixels 0..255, and how far from the first network."""
     import keras
 
-    model = saved("save-scaling", folder)
+    model = save_and_load("save-scaling", folder)
     x = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1)).astype("uint8")
     logits = model.predict(x / 255, verbose=0)
-    wanted = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     loaded = [keras.models.load_model(folder / name / "m.keras", compile=False) for name in ("looks", "same")]
-    return [float(np.abs(network.predict(x, verbose=0) - wanted).max()) for network in loaded]
+    return [float(np.abs(network.predict(x, verbose=0) - expected).max()) for network in loaded]
 
 
 def optimizers_named(folder):
     """Whether the files of `save-for-others` name an optimizer of torch's own."""
     import zipfile
 
-    saved("save-for-others", folder)
+    save_and_load("save-for-others", folder)
     texts = [zipfile.ZipFile(folder / name / "m.keras").read("config.json").decode() for name in ("looks", "same")]
     return ["backend.torch.optimizers" in text for text in texts]
 
@@ -864,18 +864,18 @@ def goes_on(folder):
 
     import keras
 
-    found = []
+    result = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras calls .h5 legacy
-        saved("save-and-go-on", folder)
+        save_and_load("save-and-go-on", folder)
         for path in ("looks/m.h5", "same/m.keras"):
             model = keras.models.load_model(folder / path)
             try:
                 model.fit(np.zeros((2, 28, 28, 1)), np.zeros(2), verbose=0)
-                found.append("")
+                result.append("")
             except Exception as error:
-                found.append(type(error).__name__)
-    return found
+                result.append(type(error).__name__)
+    return result
 
 
 # ---- randomness ----
@@ -885,11 +885,11 @@ def seeded(column):
     """The weights that Keras draws after the seed of a cell is set, twice."""
     import keras
 
-    found = []
+    result = []
     for _ in range(2):
         values("seed", column)
-        found.append(numpy(keras.layers.Dense(3).kernel_initializer((4, 3))))
-    return found
+        result.append(numpy(keras.layers.Dense(3).kernel_initializer((4, 3))))
+    return result
 
 
 def set_from_numpy(arrays):
@@ -903,7 +903,7 @@ def set_from_numpy(arrays):
 # ---- from tf.keras ----
 
 
-def given():
+def inputs_of_lines():
     """What the lines take: a network, a batch, a layer and its weights, and batches."""
     from kerasnets.data import fitting
 
@@ -922,51 +922,51 @@ def refusal_of_line(row, folder):
     import contextlib
 
     with contextlib.chdir(folder):
-        return refusal(row, **given())
+        return refusal(row, **inputs_of_lines())
 
 
 def value_of_line(row, folder):
     """What the line on the right is worth, as far as it is a number, and what NumPy makes of the same."""
     import contextlib
 
-    taken = given()
-    x, logits = taken["x"], taken["x"] @ taken["k"] + taken["b"]
+    inputs = inputs_of_lines()
+    x, logits = inputs["x"], inputs["x"] @ inputs["k"] + inputs["b"]
     with contextlib.chdir(folder):
-        value = values(row, "same", **taken)[-1]
-    judged = {
+        value = values(row, "same", **inputs)[-1]
+    comparison = {
         "predict-classes": (value, logits.argmax(1)),
         "predict-proba": (value, np.exp(logits) / np.exp(logits).sum(1, keepdims=True)),
         "learning-phase": (value, logits),
-        "np-utils": (value, np.eye(10)[taken["y"]]),
+        "np-utils": (value, np.eye(10)[inputs["y"]]),
         "backend-functions": (value, x.mean()),
-        "layer-weights": (taken["layer"].weights[0], taken["k"]),
+        "layer-weights": (inputs["layer"].weights[0], inputs["k"]),
     }.get(row)
     if row in ("lr", "legacy"):
-        judged = value.learning_rate, 0.1
+        comparison = value.learning_rate, 0.1
     elif row == "lr-decay":
-        judged = value(2), 0.1 / (1 + 0.5 * 2)
+        comparison = value(2), 0.1 / (1 + 0.5 * 2)
     elif row == "leaky-alpha":
-        judged = value(np.array([-1.0])), [-0.1]
+        comparison = value(np.array([-1.0])), [-0.1]
     elif row == "experimental":
-        judged = value(np.array([3.0])), [6.0]
+        comparison = value(np.array([3.0])), [6.0]
     elif row == "fit-generator":
-        judged = len(value.history["loss"]), 1
-    return tuple(numpy(part) for part in judged) if judged else None
+        comparison = len(value.history["loss"]), 1
+    return tuple(numpy(part) for part in comparison) if comparison else None
 
 
 def rate_after(column):
     """The rate of an optimizer, 0.01 at first, after the assignment in a cell."""
-    taken = given()
-    exec(ROWS["lr-set"][column][0], taken)
-    return float(numpy(taken["model"].optimizer.learning_rate))
+    inputs = inputs_of_lines()
+    exec(ROWS["lr-set"][column][0], inputs)
+    return float(numpy(inputs["model"].optimizer.learning_rate))
 
 
 def trains(column):
     """Whether what is compiled as in a cell trains."""
-    taken = given()
-    values("compile-order", column, **taken)
+    inputs = inputs_of_lines()
+    values("compile-order", column, **inputs)
     try:
-        taken["model"].train_on_batch(taken["x"], np.zeros((8, 3)))
+        inputs["model"].train_on_batch(inputs["x"], np.zeros((8, 3)))
     except Exception:
         return False
     return True
@@ -991,19 +991,19 @@ def order_of_a_data_set(count):
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         model.fit(plain, verbose=0, callbacks=[tell])
-    taken = np.sqrt(abs(np.diff(np.array(means) * np.arange(1, count + 1), prepend=0))).round().astype(int)
+    rows = np.sqrt(abs(np.diff(np.array(means) * np.arange(1, count + 1), prepend=0))).round().astype(int)
     order = np.concatenate([y for _, y in mixed.as_numpy_iterator()])
-    return order.tolist(), taken.tolist(), [str(each.message) for each in warned]
+    return order.tolist(), rows.tolist(), [str(each.message) for each in warned]
 
 
 def gradients_of(column):
-    """The gradient of the cross-entropy by the kernel of `given`'s network."""
+    """The gradient of the cross-entropy by the kernel of `inputs_of_lines`'s network."""
     import keras
 
-    taken = given()
+    inputs = inputs_of_lines()
     if column == "same":
-        return values("tape", column, **taken)[0][0].after
+        return values("tape", column, **inputs)[0][0].after
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     with values("tape", column)[0] as tape:
-        value = loss(taken["y"], taken["model"](taken["x"]))
-    return numpy(tape.gradient(value, taken["model"].trainable_variables)[0])
+        value = loss(inputs["y"], inputs["model"](inputs["x"]))
+    return numpy(tape.gradient(value, inputs["model"].trainable_variables)[0])

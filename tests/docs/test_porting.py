@@ -76,14 +76,14 @@ def loop(workers, tmp_path_factory):
 
 
 def test_the_whole_tutorial_is_the_same_training_on_each_backend(worker, loop):
-    folder, wanted, accuracy, _ = loop
-    losses, found, printed = worker(run, BLOCKS[1], folder)
-    assert losses[0] == pytest.approx(wanted[0], rel=2e-4)
+    folder, expected, accuracy, _ = loop
+    losses, result, printed = worker(run, BLOCKS[1], folder)
+    assert losses[0] == pytest.approx(expected[0], rel=2e-4)
     # Rounding has grown in 138 steps: PyTorch's own loop in float64 ends 2.5 % beside that in float32.
-    assert losses[-1] == pytest.approx(wanted[-1], rel=0.1)
-    assert found == pytest.approx(accuracy, abs=0.05)
-    assert min(found, accuracy) > 0.7  # both have learned
-    assert printed.endswith(f"{losses} {found}\n")
+    assert losses[-1] == pytest.approx(expected[-1], rel=0.1)
+    assert result == pytest.approx(accuracy, abs=0.05)
+    assert min(result, accuracy) > 0.7  # both have learned
+    assert printed.endswith(f"{losses} {result}\n")
     assert (folder / "digits.keras").exists()
 
 
@@ -116,17 +116,17 @@ def test_what_is_special_of_a_class_of_keras(worker, tmp_path):
 @pytest.mark.parametrize("row", LAYERS)
 def test_a_layer_gives_what_pytorchs_does_and_its_look_alike_does_not(worker, workers, row):
     x = LAYERS[row]
-    wanted, weights = workers["torch"](porting.modules_answer, row, x)
-    np.testing.assert_allclose(worker(porting.layers_answer, row, "same", x, weights), wanted, atol=1e-5)
+    expected, weights = workers["torch"](porting.modules_answer, row, x)
+    np.testing.assert_allclose(worker(porting.layers_answer, row, "same", x, weights), expected, atol=1e-5)
     if row != "response-norm" or worker.backend == "tensorflow":  # it is TensorFlow's function
-        assert apart(worker(porting.layers_answer, row, "looks", x, weights), wanted) > 0.01
+        assert apart(worker(porting.layers_answer, row, "looks", x, weights), expected) > 0.01
 
 
 def test_zeros_around_negative_numbers_are_not_pytorchs_padding(worker, workers):
     x = -abs(PICTURES)
-    wanted, _ = workers["torch"](porting.modules_answer, "max-pool-padding", x)
-    assert apart(worker(porting.layers_answer, "max-pool-padding", "same", x, []), wanted) > 0.01
-    assert worker(minus_infinity_around, x) == pytest.approx(wanted)
+    expected, _ = workers["torch"](porting.modules_answer, "max-pool-padding", x)
+    assert apart(worker(porting.layers_answer, "max-pool-padding", "same", x, []), expected) > 0.01
+    assert worker(minus_infinity_around, x) == pytest.approx(expected)
 
 
 def minus_infinity_around(x):
@@ -138,9 +138,9 @@ def minus_infinity_around(x):
 
 def test_on_odd_sizes_the_plain_pooling_is_that_of_ceil_mode(worker, workers):
     x = PICTURES[:, :7, :7]
-    wanted, _ = workers["torch"](porting.modules_answer, "max-pool-ceil", x)
-    assert worker(porting.layers_answer, "max-pool-ceil", "looks", x, []) == pytest.approx(wanted)
-    assert apart(worker(porting.layers_answer, "max-pool-ceil", "same", x, []), wanted) > 0.01
+    expected, _ = workers["torch"](porting.modules_answer, "max-pool-ceil", x)
+    assert worker(porting.layers_answer, "max-pool-ceil", "looks", x, []) == pytest.approx(expected)
+    assert apart(worker(porting.layers_answer, "max-pool-ceil", "same", x, []), expected) > 0.01
 
 
 def test_the_activation_called_leaky_relu_has_a_third_slope(worker):
@@ -155,11 +155,11 @@ def test_the_momentum_of_batch_norm_is_counted_the_other_way(worker, workers):
 
 def test_the_kept_variance_of_batch_norm_is_smaller_by_a_part_of_n(worker, workers):
     mean, variance = workers["torch"](porting.after_a_step, "batch-norm-variance", "pytorch", PICTURES)
-    found = worker(porting.after_a_step, "batch-norm-variance", "looks", PICTURES)
+    result = worker(porting.after_a_step, "batch-norm-variance", "looks", PICTURES)
     numbers = 4 * 8 * 8
-    assert found[0] == pytest.approx(mean, abs=1e-6)
-    assert found[1] == pytest.approx(variance * (numbers - 1) / numbers, rel=1e-5)
-    assert apart(found[1], variance) > 0.002
+    assert result[0] == pytest.approx(mean, abs=1e-6)
+    assert result[1] == pytest.approx(variance * (numbers - 1) / numbers, rel=1e-5)
+    assert apart(result[1], variance) > 0.002
 
 
 def test_a_frozen_batch_norm_stands_still_in_keras_alone(workers):
@@ -174,7 +174,7 @@ def test_dropout2d_drops_whole_channels(worker, workers):
     for column, runner, whole in (
         ("pytorch", workers["torch"], True), ("looks", worker, False), ("same", worker, True)
     ):  # fmt: skip
-        shares = runner(porting.dropped, "dropout-2d", column, x)
+        shares = runner(porting.dropout_share, "dropout-2d", column, x)
         assert set(np.unique(shares)) == {0, 1} if whole else ((shares > 0.2) & (shares < 0.8)).all()
 
 
@@ -183,19 +183,19 @@ def test_dropout2d_drops_whole_channels(worker, workers):
 
 @pytest.mark.parametrize("row", INITIALIZERS)
 def test_first_weights_are_drawn_as_pytorch_draws_them(worker, workers, row):
-    mean, deviation, extreme = workers["torch"](porting.drawn, row, "pytorch")
-    found = worker(porting.drawn, row, "same")
-    assert found[0] == pytest.approx(mean, abs=0.05 * deviation)
-    assert found[1] == pytest.approx(deviation, rel=0.03)
-    assert found[2] == pytest.approx(extreme, rel=0.2)  # the tails of two draws
-    found = worker(porting.drawn, row, "looks")
-    assert abs(found[1] / deviation - 1) > 0.1 or abs(found[2] / extreme - 1) > 0.3
+    mean, deviation, extreme = workers["torch"](porting.draw, row, "pytorch")
+    result = worker(porting.draw, row, "same")
+    assert result[0] == pytest.approx(mean, abs=0.05 * deviation)
+    assert result[1] == pytest.approx(deviation, rel=0.03)
+    assert result[2] == pytest.approx(extreme, rel=0.2)  # the tails of two draws
+    result = worker(porting.draw, row, "looks")
+    assert abs(result[1] / deviation - 1) > 0.1 or abs(result[2] / extreme - 1) > 0.3
 
 
 def test_a_seed_that_two_layers_share_gives_them_the_same_weights(worker, workers):
-    assert not workers["torch"](porting.drawn_twice, "pytorch")
-    assert worker(porting.drawn_twice, "looks")
-    assert not worker(porting.drawn_twice, "same")
+    assert not workers["torch"](porting.draw_twice, "pytorch")
+    assert worker(porting.draw_twice, "looks")
+    assert not worker(porting.draw_twice, "same")
 
 
 # ---- loss ----
@@ -203,16 +203,16 @@ def test_a_seed_that_two_layers_share_gives_them_the_same_weights(worker, worker
 
 @pytest.mark.parametrize("row", LOSSES)
 def test_a_loss_is_what_pytorchs_is_and_its_look_alike_is_not(worker, workers, row):
-    wanted = workers["torch"](losses, row)
-    assert worker(losses, row, "same") == pytest.approx(wanted, rel=1e-5)
+    expected = workers["torch"](losses, row)
+    assert worker(losses, row, "same") == pytest.approx(expected, rel=1e-5)
     if ROWS[row]["refused"]:
         assert worker(porting.refusal, row) == "TypeError"
     elif row == "confident" and worker.backend == "tensorflow":  # it finds the logits
-        assert worker(losses, row, "looks") == pytest.approx(wanted, rel=1e-5)
+        assert worker(losses, row, "looks") == pytest.approx(expected, rel=1e-5)
     else:
-        found = worker(losses, row, "looks")
-        assert abs(found / wanted - 1) > 0.003
-        assert row != "confident" or found < 16.2 < wanted
+        result = worker(losses, row, "looks")
+        assert abs(result / expected - 1) > 0.003
+        assert row != "confident" or result < 16.2 < expected
 
 
 def test_class_weights_of_fit_are_the_look_alike(worker):
@@ -230,19 +230,19 @@ def losses(row, column="pytorch"):
 @pytest.mark.parametrize("row", OPTIMIZERS)
 def test_an_optimizer_goes_where_pytorchs_goes_and_its_look_alike_does_not(worker, workers, row):
     case = (WEIGHTS, INPUTS, TARGETS, 6)
-    wanted = workers["torch"](porting.stepped, row, "pytorch", *case)
-    same, looks = (worker(porting.stepped, row, column, *case) for column in ("same", "looks"))
-    gone = max(apart(old, new) for old, new in zip(WEIGHTS, wanted, strict=True))
-    assert max(map(apart, same, wanted)) < 1e-3 * gone
-    assert max(map(apart, looks, wanted)) > 5e-3 * gone
+    expected = workers["torch"](porting.take_steps, row, "pytorch", *case)
+    same, looks = (worker(porting.take_steps, row, column, *case) for column in ("same", "looks"))
+    gone = max(apart(old, new) for old, new in zip(WEIGHTS, expected, strict=True))
+    assert max(map(apart, same, expected)) < 1e-3 * gone
+    assert max(map(apart, looks, expected)) > 5e-3 * gone
 
 
 def test_momentum_parts_when_the_rate_changes(worker, workers):
     for rates, agree in (((0.1,) * 6, True), ((0.1, 0.1, 0.1, 0.01, 0.01, 0.01), False)):
         case = ("sgd-momentum", WEIGHTS, INPUTS, TARGETS, 6, rates)
-        wanted = workers["torch"](porting.stepped, case[0], "pytorch", *case[1:])
-        found = worker(porting.stepped, case[0], "looks", *case[1:])
-        assert (max(map(apart, found, wanted)) < 1e-4) == agree
+        expected = workers["torch"](porting.take_steps, case[0], "pytorch", *case[1:])
+        result = worker(porting.take_steps, case[0], "looks", *case[1:])
+        assert (max(map(apart, result, expected)) < 1e-4) == agree
 
 
 def test_adams_epsilon_tells_where_gradients_are_small(worker, workers):
@@ -257,15 +257,15 @@ def test_adams_epsilon_tells_where_gradients_are_small(worker, workers):
 
 
 def test_adams_epsilon_does_not_tell_where_gradients_are_large(worker, workers):
-    wanted = workers["torch"](porting.first_adam_step, "pytorch", 0.1)
-    assert worker(porting.first_adam_step, "looks", 0.1) == pytest.approx(wanted, rel=1e-4)
+    expected = workers["torch"](porting.first_adam_step, "pytorch", 0.1)
+    assert worker(porting.first_adam_step, "looks", 0.1) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("row", SCHEDULES)
 def test_a_schedule_has_the_rates_of_pytorchs_and_its_look_alike_has_not(worker, workers, row):
-    wanted = workers["torch"](porting.rates, row, "pytorch", 12)
-    assert worker(porting.rates, row, "same", 12) == pytest.approx(wanted, rel=1e-4, abs=1e-7)
-    assert worker(porting.rates, row, "looks", 12) != pytest.approx(wanted, rel=1e-3, abs=1e-6)
+    expected = workers["torch"](porting.rates, row, "pytorch", 12)
+    assert worker(porting.rates, row, "same", 12) == pytest.approx(expected, rel=1e-4, abs=1e-7)
+    assert worker(porting.rates, row, "looks", 12) != pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
 def test_after_its_end_pytorchs_cosine_climbs_again_and_keras_stays(worker, workers):
@@ -275,11 +275,11 @@ def test_after_its_end_pytorchs_cosine_climbs_again_and_keras_stays(worker, work
 
 def test_pytorch_waits_an_epoch_longer_on_a_plateau(worker, workers):
     losses = (1.0, 0.9, 0.9, 0.9, 0.9, 0.9)
-    wanted = workers["torch"](porting.plateau, "pytorch", losses)
-    assert worker(porting.plateau, "same", losses) == pytest.approx(wanted)
-    found = worker(porting.plateau, "looks", losses)
-    assert [found.index(rate) for rate in sorted(set(found))] == [4, 0]
-    assert [wanted.index(rate) for rate in sorted(set(wanted))] == [5, 0]
+    expected = workers["torch"](porting.plateau, "pytorch", losses)
+    assert worker(porting.plateau, "same", losses) == pytest.approx(expected)
+    result = worker(porting.plateau, "looks", losses)
+    assert [result.index(rate) for rate in sorted(set(result))] == [4, 0]
+    assert [expected.index(rate) for rate in sorted(set(expected))] == [5, 0]
 
 
 # ---- data ----
@@ -289,37 +289,37 @@ LARGE = np.cumsum(RNG.normal(0, 1, (2, 64, 64, 1)), axis=1).astype("float32")
 
 
 def test_totensor_scales_whole_numbers_alone(worker, workers):
-    wanted = workers["torch"](porting.to_tensor, PIXELS[0])
+    expected = workers["torch"](porting.to_tensor, PIXELS[0])
     for column in ("looks", "same"):
-        assert apart(worker(porting.scaled, column, PIXELS[0]), wanted) < 1e-6
+        assert apart(worker(porting.scale, column, PIXELS[0]), expected) < 1e-6
     fractions = PIXELS[0] / np.float32(255)
     assert np.array_equal(workers["torch"](porting.to_tensor, fractions), fractions)
     for column in ("looks", "same"):
-        assert worker(porting.scaled, column, fractions).max() < 0.004
+        assert worker(porting.scale, column, fractions).max() < 0.004
 
 
 def test_normalization_asks_for_the_variance(worker, workers):
-    wanted = workers["torch"](porting.of_pictures, "normalize", "pytorch", PICTURES)
-    assert apart(worker(porting.of_pictures, "normalize", "same", PICTURES), wanted) < 1e-5
-    assert apart(worker(porting.of_pictures, "normalize", "looks", PICTURES), wanted) > 1
+    expected = workers["torch"](porting.of_pictures, "normalize", "pytorch", PICTURES)
+    assert apart(worker(porting.of_pictures, "normalize", "same", PICTURES), expected) < 1e-5
+    assert apart(worker(porting.of_pictures, "normalize", "looks", PICTURES), expected) > 1
 
 
 def test_a_reshape_scrambles_what_a_permutation_turns(workers):
-    wanted, scrambled, ours = workers["torch"](porting.turned, PIXELS)
-    assert wanted.shape == scrambled.shape
-    assert not np.array_equal(wanted, scrambled)
-    assert np.array_equal(wanted.transpose(0, 2, 3, 1), ours)
+    expected, scrambled, ours = workers["torch"](porting.turn, PIXELS)
+    assert expected.shape == scrambled.shape
+    assert not np.array_equal(expected, scrambled)
+    assert np.array_equal(expected.transpose(0, 2, 3, 1), ours)
 
 
 def test_randomflip_turns_pictures_upside_down(worker, workers):
     x = np.repeat(PICTURES[:1], 32, axis=0)
     kinds = {"as it was": x[0], "mirrored": x[0, :, ::-1], "upside down": x[0, ::-1], "turned": x[0, ::-1, ::-1]}
-    found = {
-        column: {kind for kind, wanted in kinds.items() for y in worker(porting.of_pictures, "flip", column, x)
-                 if np.allclose(y, wanted)} for column in ("looks", "same")
+    result = {
+        column: {kind for kind, expected in kinds.items() for y in worker(porting.of_pictures, "flip", column, x)
+                 if np.allclose(y, expected)} for column in ("looks", "same")
     }  # fmt: skip
     assert np.allclose(workers["torch"](porting.of_pictures, "flip", "pytorch", x)[0], kinds["mirrored"])
-    assert found == {"looks": {"as it was", "turned"}, "same": {"as it was", "mirrored"}}
+    assert result == {"looks": {"as it was", "turned"}, "same": {"as it was", "mirrored"}}
 
 
 def test_randomrotation_counts_in_turns(worker, workers):
@@ -331,8 +331,8 @@ def test_randomrotation_counts_in_turns(worker, workers):
     bar = np.zeros((64, 33, 33, 1), "float32")
     bar[:, 16] = 1  # a line from left to right, whose ends tell the angle
     assert max(map(steepest, worker(porting.of_pictures, "rotation", "same", bar))) < 38
-    turned = np.concatenate([workers["torch"](porting.of_pictures, "rotation", "pytorch", one[None]) for one in bar])
-    assert 20 < max(map(steepest, turned)) < 38
+    rotations = np.concatenate([workers["torch"](porting.of_pictures, "rotation", "pytorch", one[None]) for one in bar])
+    assert 20 < max(map(steepest, rotations)) < 38
 
 
 def steepest(picture):
@@ -345,23 +345,23 @@ def steepest(picture):
 def test_a_crop_is_one_of_pytorchs_and_another_for_each_picture(worker, workers):
     x = np.repeat(RNG.integers(1, 256, (1, 32, 32, 3), np.uint8), 16, axis=0)
     crops = {crop.tobytes() for crop in workers["torch"](porting.all_crops, x[0])}
-    found = worker(porting.our_crops, x)
-    assert {crop.tobytes() for crop in found} <= crops
-    assert len({crop.tobytes() for crop in found}) > 8
+    result = worker(porting.our_crops, x)
+    assert {crop.tobytes() for crop in result} <= crops
+    assert len({crop.tobytes() for crop in result}) > 8
     theirs = worker(porting.of_pictures, "crop", "looks", x.astype("float32"))
     assert len({crop.tobytes() for crop in theirs}) == 1
 
 
 def test_resizing_skips_pixels_without_antialias(worker, workers):
-    wanted = workers["torch"](porting.of_pictures, "resize", "pytorch", LARGE)
-    assert apart(worker(porting.of_pictures, "resize", "same", LARGE), wanted) < 1e-3
-    assert apart(worker(porting.of_pictures, "resize", "looks", LARGE), wanted) > 0.1
+    expected = workers["torch"](porting.of_pictures, "resize", "pytorch", LARGE)
+    assert apart(worker(porting.of_pictures, "resize", "same", LARGE), expected) < 1e-3
+    assert apart(worker(porting.of_pictures, "resize", "looks", LARGE), expected) > 0.1
 
 
 def test_to_categorical_takes_the_largest_label_for_the_last_class(worker, workers):
     y = np.array([2, 0, 1])
-    wanted = workers["torch"](porting.first_value, "one-hot", "pytorch", y)
-    assert np.array_equal(worker(porting.first_value, "one-hot", "same", y), wanted)
+    expected = workers["torch"](porting.first_value, "one-hot", "pytorch", y)
+    assert np.array_equal(worker(porting.first_value, "one-hot", "same", y), expected)
     assert worker(porting.first_value, "one-hot", "looks", y).shape == (3, 3)
 
 
@@ -422,9 +422,9 @@ def test_a_folder_has_its_classes_in_order_and_its_colours_in_rgb(workers, tmp_p
 
 def test_opencv_has_blue_first(workers, tmp_path):
     (tmp_path / "red.png").write_bytes(encoded(np.full((2, 2, 3), (255, 0, 9), np.uint8)))
-    found = {column: workers["torch"](porting.read, column, tmp_path / "red.png")[0, 0].tolist()
+    result = {column: workers["torch"](porting.read, column, tmp_path / "red.png")[0, 0].tolist()
              for column in porting.COLUMNS}  # fmt: skip
-    assert found == {"pytorch": [255, 0, 9], "looks": [9, 0, 255], "same": [255, 0, 9]}
+    assert result == {"pytorch": [255, 0, 9], "looks": [9, 0, 255], "same": [255, 0, 9]}
 
 
 # ---- the loop ----
@@ -432,30 +432,30 @@ def test_opencv_has_blue_first(workers, tmp_path):
 
 def test_a_module_trains_until_it_is_told_and_a_layer_does_not(worker, workers):
     x = np.ones((40, 40), "float32")
-    assert 0.4 < workers["torch"](porting.kept, "pytorch", x) < 0.6
-    assert worker(porting.kept, "looks", x) == 1
-    assert 0.4 < worker(porting.kept, "same", x) < 0.6
+    assert 0.4 < workers["torch"](porting.share_that_remains, "pytorch", x) < 0.6
+    assert worker(porting.share_that_remains, "looks", x) == 1
+    assert 0.4 < worker(porting.share_that_remains, "same", x) < 0.6
 
 
 def test_pytorch_adds_gradients_up_and_keras_can_step_by_their_mean(workers):
-    added, wanted, mean_step, found = workers["torch"](
-        porting.accumulated, INPUTS.reshape(2, 3, 4), TARGETS.reshape(2, 3, 3)
+    added, expected, mean_step, result = workers["torch"](
+        porting.accumulate, INPUTS.reshape(2, 3, 4), TARGETS.reshape(2, 3, 3)
     )
-    assert added == pytest.approx(wanted, abs=1e-5)
-    assert found == pytest.approx(mean_step, abs=1e-5)
+    assert added == pytest.approx(expected, abs=1e-5)
+    assert result == pytest.approx(mean_step, abs=1e-5)
 
 
 def test_fit_weighs_a_short_last_batch_by_its_size(worker):
-    told, batches = worker(porting.loss_of_an_epoch, INPUTS, TARGETS)
-    assert told == pytest.approx(np.average(batches, weights=(4, 2)), rel=1e-5)
-    assert abs(told / np.mean(batches) - 1) > 0.01
+    reported, batches = worker(porting.loss_of_an_epoch, INPUTS, TARGETS)
+    assert reported == pytest.approx(np.average(batches, weights=(4, 2)), rel=1e-5)
+    assert abs(reported / np.mean(batches) - 1) > 0.01
 
 
 def test_fit_tells_the_accuracy_of_weights_that_were_changing(worker):
     y = (INPUTS @ WEIGHTS[0]).argmax(1)
-    told, after, wanted = worker(porting.told_and_true, INPUTS.repeat(4, 0), y.repeat(4))
-    assert after == pytest.approx(wanted)
-    assert abs(told - after) > 0.05
+    reported, after, expected = worker(porting.accuracies_of_an_epoch, INPUTS.repeat(4, 0), y.repeat(4))
+    assert after == pytest.approx(expected)
+    assert abs(reported - after) > 0.05
 
 
 def test_binary_accuracy_asks_for_more_than_a_half(worker, workers):
@@ -470,10 +470,10 @@ def test_predict_gives_numpy_and_a_call_on_torch_hangs_in_a_graph(worker):
 
 
 def test_keras_weights_go_to_a_device_by_themselves(worker, workers):
-    assert workers["torch"](porting.moved, "pytorch") == ""
-    assert worker(porting.moved, "looks") == ("" if worker.backend == "torch" else "AttributeError")
+    assert workers["torch"](porting.error_of_moving, "pytorch") == ""
+    assert worker(porting.error_of_moving, "looks") == ("" if worker.backend == "torch" else "AttributeError")
     [line] = ROWS["device"]["same"]
-    lies, elsewhere, best = workers["torch"](porting.placed, line.replace(")", ", verbose=0)"))
+    lies, elsewhere, best = workers["torch"](porting.places_of, line.replace(")", ", verbose=0)"))
     assert (lies, elsewhere) == (best, "meta")
 
 
@@ -516,12 +516,12 @@ def test_keras_rounds_float64_where_pytorch_refuses_it(worker, workers):
 
 def test_weights_lie_the_other_way_round(workers):
     x = RNG.normal(0, 1, (2, 6, 6, 4)).astype("float32")
-    assert all(difference > 0.05 for difference in workers["torch"](porting.carried, "looks", x).values())
-    assert all(difference < 1e-5 for difference in workers["torch"](porting.carried, "same", x).values())
+    assert all(difference > 0.05 for difference in workers["torch"](porting.carry, "looks", x).values())
+    assert all(difference < 1e-5 for difference in workers["torch"](porting.carry, "same", x).values())
 
 
 def test_a_state_dict_is_carried_over_whole(workers):
-    difference, refused = workers["torch"](porting.carried_over, PICTURES)
+    difference, refused = workers["torch"](porting.carry_over, PICTURES)
     assert difference < 1e-4
     assert refused == "ValueError"
 
@@ -565,8 +565,8 @@ def test_only_keras_own_seed_fixes_what_keras_draws(worker):
 
 
 def test_one_seed_draws_other_weights_on_each_backend(workers):
-    drawn = [workers[backend](porting.seeded, "same")[0] for backend in workers]
-    assert min(apart(one, other) for one, other in itertools.combinations(drawn, 2)) > 0.01
+    draws = [workers[backend](porting.seeded, "same")[0] for backend in workers]
+    assert min(apart(one, other) for one, other in itertools.combinations(draws, 2)) > 0.01
     for backend in workers:
         assert np.array_equal(workers[backend](porting.set_from_numpy, WEIGHTS), WEIGHTS[0])
 
@@ -603,9 +603,9 @@ def test_a_line_that_is_refused_has_one_that_takes_its_place(workers, row, tmp_p
     assert workers["tensorflow"](porting.refusal_of_line, row, tmp_path) == GONE[row]
     assert ROWS[row]["refused"] == (GONE[row] != "UserWarning")
     for backend in ("tensorflow", "torch"):
-        judged = workers[backend](porting.value_of_line, row, tmp_path)
-        if judged:
-            np.testing.assert_allclose(*judged, atol=1e-5)
+        comparison = workers[backend](porting.value_of_line, row, tmp_path)
+        if comparison:
+            np.testing.assert_allclose(*comparison, atol=1e-5)
 
 
 def test_a_rate_set_by_its_old_name_is_not_set(worker):
@@ -627,9 +627,9 @@ def test_a_small_buffer_mixes_neighbours_alone_and_fit_mixes_no_data_set(workers
 
 
 def test_gradients_are_those_of_tensorflows_tape(worker, workers):
-    wanted = workers["tensorflow"](porting.gradients_of, "looks")
-    assert abs(wanted).max() > 0.01
-    assert worker(porting.gradients_of, "same") == pytest.approx(wanted, abs=1e-6)
+    expected = workers["tensorflow"](porting.gradients_of, "looks")
+    assert abs(expected).max() > 0.01
+    assert worker(porting.gradients_of, "same") == pytest.approx(expected, abs=1e-6)
 
 
 def test_tf_keras_is_keras(workers):

@@ -46,8 +46,10 @@ def test_the_python_that_stands_here_runs(tmp_path, block):
     for folder in ("docs", "models_saved/pretrained"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
-    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
 
 
 def test_the_table_of_networks_is_that_of_the_registry():

@@ -28,7 +28,7 @@ def facts(block):
 
 def facts_of_prose(text):
     code, links = r"`[^`]+`", r"\]\([^)]+\)"
-    marked = {" ".join(found.split()) for found in re.findall(f"{code}|{links}", text)}
+    marked = {" ".join(result.split()) for result in re.findall(f"{code}|{links}", text)}
     return marked | set(names(re.sub(f"{code}|{links}", " ", text)))
 
 

@@ -41,8 +41,8 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, f"{process.stdout}{process.stderr}"
     return folder
 
 
@@ -102,10 +102,10 @@ def test_the_source_page_lists_each_module_with_a_line_of_its_docstring(site):
     text = (site / "source.html").read_text(encoding="utf-8")
     modules = [path.relative_to(ROOT) for path in (ROOT / "kerasnets").rglob("*.py")]
     listed = re.findall(r"<h3 id=\"[^\"]*\">(kerasnets[\w/]*)|<td><code>(\w+\.py)</code></td>\s*<td>(.*?)</td>", text)
-    found, folder = {}, ""
+    result, folder = {}, ""
     for heading, name, summary in listed:
         folder = heading or folder
         if name:
-            found[f"{folder}/{name}"] = summary
-    assert sorted(found) == sorted(map(str, modules))
-    assert not [name for name, summary in found.items() if not summary.strip() and name.count("/") < 3]
+            result[f"{folder}/{name}"] = summary
+    assert sorted(result) == sorted(map(str, modules))
+    assert not [name for name, summary in result.items() if not summary.strip() and name.count("/") < 3]

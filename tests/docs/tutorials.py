@@ -30,7 +30,7 @@ def tutorials():
             x = F.relu(self.c(F.max_pool2d(F.relu(self.b(x)), 2)))
             return F.log_softmax(self.fc2(F.relu(self.fc1(x.view(x.size(0), -1)))), dim=1)
 
-    class Swapped(nn.Module):
+    class SwappedNames(nn.Module):
         """Names that are our network's, on layers that are not: conv2 of one is conv1 of the other."""
 
         def __init__(self):
@@ -79,7 +79,7 @@ def tutorials():
 
     made = {
         "backwards": ("mnist_cnn", {}, Backwards(), (1, 28, 28)),
-        "swapped": ("fc2layer", {}, Swapped(), (1, 28, 28)),
+        "swapped": ("fc2layer", {}, SwappedNames(), (1, 28, 28)),
         "flattened as Keras does": ("baseline_cnn", {"input_shape": (16, 20, 3)}, HeightWidthChannels(), (3, 16, 20)),
         "branches of one shape": ("googlenet_mini", {}, Mini(), (1, 28, 28)),
     }

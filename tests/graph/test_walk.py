@@ -11,11 +11,12 @@ import kerasnets
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "kerasnets"
+PRIVATE = r"\._(keras_history|inbound_nodes|outbound_nodes|initializer|layers)\b|\bglobal_state\b"
 
 # ---- run in the workers ----
 
 
-def branched():
+def two_branches():
     """A network of two branches whose second is the deeper one, with an operation of keras.ops at the end."""
     import keras
     from keras import layers
@@ -32,7 +33,7 @@ def walk():
     """(names of operations; their numbers of inputs; weighted layers; the power's arguments; name of a producer)."""
     from kerasnets.graph import nodes, producer, weighted_layers
 
-    network = branched()
+    network = two_branches()
     walked = nodes(network)
     last = walked[-1]
     filled = last.fill_in({id(last.input_tensors[0]): "value"})
@@ -72,7 +73,7 @@ def private_attributes():
     }
 
 
-def undrawn(layout):
+def build_without_drawing(layout):
     """(the values of weights not drawn; of a network that another thread builds meanwhile; of one built afterwards)."""
     from kerasnets.graph import drawing_nothing
 
@@ -91,7 +92,7 @@ def constants(network):
     return {path: float(w.flat[0]) if (w == w.flat[0]).all() else None for path, w in weights.items()}
 
 
-def assigned():
+def assign_inside():
     """The weights of a network that were assigned while they were not drawn, read inside and after."""
     from kerasnets.graph import drawing_nothing
 
@@ -155,14 +156,14 @@ def test_nodes_come_branch_by_branch_each_after_its_inputs(worker):
 
 def test_keras_has_the_private_attributes_that_walk_reads(worker):
     """If this fails, Keras has changed: mend kerasnets/graph/walk.py, the only file that reads them."""
-    found = worker(private_attributes)
-    assert [name for name, is_there in found.items() if not is_there] == []
+    result = worker(private_attributes)
+    assert [name for name, is_there in result.items() if not is_there] == []
 
 
 def test_no_other_file_reads_private_attributes_of_keras():
     for path in set(PACKAGE.rglob("*.py")) - {PACKAGE / "graph/walk.py"}:
         text = path.read_text()
-        assert not re.search(r"\._keras_history|\._(inbound|outbound)_nodes", text), path
+        assert not re.search(PRIVATE, text), path
         for node in ast.walk(ast.parse(text)):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -176,7 +177,7 @@ def test_no_shipped_file_patches_by_mock():
 
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 def test_weights_that_are_not_drawn_are_zeros_and_ones_in_this_thread_alone(worker, layout):
-    values, elsewhere, afterwards = worker(undrawn, layout)
+    values, elsewhere, afterwards = worker(build_without_drawing, layout)
     assert {path: value for path, value in values.items() if value != 0} == {
         "norm1/gamma": 1.0,
         "norm1/moving_variance": 1.0,
@@ -196,7 +197,7 @@ def test_weights_that_are_not_drawn_are_parameters_of_pytorch(workers, layout):
 
 
 def test_weights_that_are_assigned_instead_of_drawn_keep_their_values(worker):
-    assert worker(assigned) == (True, True)
+    assert worker(assign_inside) == (True, True)
 
 
 def test_an_error_leaves_no_weight_waiting(worker):

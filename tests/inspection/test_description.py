@@ -258,8 +258,8 @@ def test_lenet5_by_hand(worker):
     ("googlenet_torchvision", {"stem_conv1_norm": "eps 0.001", "stem_pool1_pad": "0+1 0+1", "dropout": "0.2"}),
 ])  # fmt: skip
 def test_settings_are_enough_to_write_the_layer_again(workers, name, expected):
-    found = {row[0]: row[-1] for row in workers["torch"](rows, name)}
-    assert {layer: found[layer] for layer in expected} == expected
+    result = {row[0]: row[-1] for row in workers["torch"](rows, name)}
+    assert {layer: result[layer] for layer in expected} == expected
 
 
 def test_batch_norm_by_hand(workers):
@@ -389,9 +389,9 @@ def test_a_network_that_cannot_be_described_gets_one_line(workers, case, words):
 
 
 def test_the_script_prints_a_table_and_one_greppable_line(tmp_path):
-    done = run(tmp_path, "describe.py", "mnist_cnn", "--input-shape", 40, 40, 3, "--num-classes", 7)
-    assert (done.returncode, done.stderr) == (0, "")
-    *table, result = done.stdout.splitlines()
+    process = run(tmp_path, "describe.py", "mnist_cnn", "--input-shape", 40, 40, 3, "--num-classes", 7)
+    assert (process.returncode, process.stderr) == (0, "")
+    *table, result = process.stdout.splitlines()
     # conv1 3*3*3*32+32, conv2 18,496, conv3 36,928; 40 -> 38 -> 19 -> 17 -> 8 -> 6: 6*6*64*64+64; 64*7+7
     assert table[-1].split()[:2] == ["total", f"{896 + 18_496 + 36_928 + 147_520 + 455:,}"]
     multiply_adds = 38**2 * 864 + 17**2 * 18_432 + 36 * 36_864 + 147_456 + 448
@@ -401,9 +401,9 @@ def test_the_script_prints_a_table_and_one_greppable_line(tmp_path):
 
 
 def test_a_pattern_gives_a_line_for_each_network(tmp_path):
-    done = run(tmp_path, "describe.py", "dnn_*")
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = [line.split()[:3] for line in done.stdout.splitlines()]
+    process = run(tmp_path, "describe.py", "dnn_*")
+    assert (process.returncode, process.stderr) == (0, "")
+    lines = [line.split()[:3] for line in process.stdout.splitlines()]
     assert ["result", "model=dnn_mnist", "input=28x28x1"] in lines
     assert ["result", "model=dnn_tabular", "input=3"] in lines
 

@@ -42,39 +42,39 @@ def batch(name):
 # ---- run in the workers ----
 
 
-def drawn(name, layout="channels_last"):
+def draw(name, layout="channels_last"):
     network = kerasnets.build(name, input_shape=SHAPES[name], layout=layout)
     network.set_weights(draw_weights(network, 0))
     return network
 
 
-def inspected(name, layout="channels_last"):
+def inspect(name, layout="channels_last"):
     """The results of all probes as NumPy arrays, and whether the network is unchanged."""
     import keras
 
-    network, (images, labels) = drawn(name, layout), batch(name)
+    network, (images, labels) = draw(name, layout), batch(name)
     before = network.get_weights()
-    found = {
+    result = {
         "trace": [(a.name, a.kind, a.output, a.zeros_before, a.zeros) for a in kerasnets.trace(network, images)],
         "gradients": [(g.name, g.shape, g.before, g.after) for g in kerasnets.gradients(network, images, labels)],
         "step": vars(kerasnets.take_step(network, images, labels, keras.optimizers.SGD(RATE))),
         "saliency": kerasnets.saliency(network, images, labels),
     }
-    return found, all(np.array_equal(old, new) for old, new in zip(before, network.get_weights(), strict=True))
+    return result, all(np.array_equal(old, new) for old, new in zip(before, network.get_weights(), strict=True))
 
 
 def weights_of(name):
-    return {weight.name: weight.values for weight in kerasnets.named_weights(drawn(name))}
+    return {weight.name: weight.values for weight in kerasnets.named_weights(draw(name))}
 
 
-def judged(name):
+def inspect_by_torch(name):
     """The same results by plain PyTorch, in Keras' order of axes."""
     import torch
     from torch import nn
 
     from kerasnets.proof import twins
 
-    network, (images, labels) = drawn(name), batch(name)
+    network, (images, labels) = draw(name), batch(name)
     pictures, labels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels)
     twin = twins.build(name, input_shape=SHAPES[name])
     twin.load_state_dict(kerasnets.torch_state_dict(network))
@@ -118,12 +118,12 @@ def step_in_torch(twin, pictures, labels):
 
 
 def judgement(name):
-    """The result of `judged`, with gradients in Keras' axes: {name: array}."""
-    found = judged(name)
+    """The result of `inspect_by_torch`, with gradients in Keras' axes: {name: array}."""
+    result = inspect_by_torch(name)
     network = kerasnets.build(name, input_shape=SHAPES[name])
-    kerasnets.load_torch_weights(network, found["gradients"])
+    kerasnets.load_torch_weights(network, result["gradients"])
     trained = {id(variable) for variable in network.trainable_variables}
-    return found | {"gradients": {v.path: np.array(v) for v in network.weights if id(v) in trained}}
+    return result | {"gradients": {v.path: np.array(v) for v in network.weights if id(v) in trained}}
 
 
 def saliency_of_file(path, pixels):
@@ -160,7 +160,7 @@ def heads_and_zeros():
 def error_of(case):
     from keras import Input, Model, Sequential, layers
 
-    network = drawn("lenet5")
+    network = draw("lenet5")
     images, labels = batch("lenet5")
     inputs = Input((28, 28, 1))
     shared = layers.Conv2D(1, 3, padding="same", name="shared")
@@ -186,9 +186,9 @@ def refusal_of(given):
 
     values, layers = given.pop("values", ()), given.pop("layers", ())
     try:
-        found = kerasnets.inspect_network(**given)
-        found.text(values)
-        list(page.parts_of(found, layers))
+        result = kerasnets.inspect_network(**given)
+        result.text(values)
+        list(page.parts_of(result, layers))
     except ValueError as error:
         return type(error).__name__, str(error)
     return None
@@ -244,11 +244,11 @@ def distance(found, truth):
 
 @pytest.mark.parametrize(("name", "layout"), [("mnist_cnn", "channels_first"), ("baseline_cnn", "channels_last")])
 def test_layers_gradients_step_and_saliency_agree_with_pytorch(worker, judge, name, layout):
-    agree(name, judge[name], *worker(inspected, name, layout))
+    agree(name, judge[name], *worker(inspect, name, layout))
 
 
 def test_they_agree_for_lenet5_too(workers, judge):
-    agree("lenet5", judge["lenet5"], *workers["torch"](inspected, "lenet5"))
+    agree("lenet5", judge["lenet5"], *workers["torch"](inspect, "lenet5"))
 
 
 def agree(name, truth, found, is_unchanged):
@@ -286,18 +286,18 @@ def agree(name, truth, found, is_unchanged):
 
 
 def test_relu_gives_zeros_and_gets_none(workers):
-    found, _ = workers["torch"](inspected, "mnist_cnn")
-    shares = [(before, after) for _, kind, _, before, after in found["trace"] if kind == "relu"]
+    result, _ = workers["torch"](inspect, "mnist_cnn")
+    shares = [(before, after) for _, kind, _, before, after in result["trace"] if kind == "relu"]
     assert len(shares) == 4
     assert all(before == 0 and 0.1 < after < 0.9 for before, after in shares)
 
 
 def test_weights_have_names_shapes_and_values(worker):
-    found = worker(weights_of, "lenet5")
-    assert {name: values.shape for name, values in found.items()} == WEIGHTS
+    result = worker(weights_of, "lenet5")
+    assert {name: values.shape for name, values in result.items()} == WEIGHTS
     rng = np.random.default_rng(0)  # as cases.draw_weights draws the first of them, He normal
     first = rng.standard_normal((5, 5, 1, 6), "float32") * np.float32((2 / 25) ** 0.5)
-    assert np.array_equal(found["c1/kernel"], first)
+    assert np.array_equal(result["c1/kernel"], first)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
@@ -340,8 +340,8 @@ def test_a_model_or_array_that_cannot_be_inspected_gets_one_line(workers, case, 
     (dict(network=str(SHIPPED), layers=["conv9"]), "ValueError", "no layer with maps or filters is called conv9"),
 ])  # fmt: skip
 def test_a_wrong_argument_gets_one_line(workers, given, kind, words):
-    found, message = workers["torch"](refusal_of, given)
-    assert found == kind
+    result, message = workers["torch"](refusal_of, given)
+    assert result == kind
     assert words in message
     assert "\n" not in message
 
@@ -383,12 +383,14 @@ def test_a_script_as_the_name_of_a_layer_class_or_file_is_shown_as_text(workers,
 
 def test_the_script_prints_all_tables_and_writes_one_page(tmp_path):
     page = tmp_path / "page.html"
-    done = run(tmp_path, "inspect_network.py", SHIPPED, SAMPLE, "--values", "logits/bias", "--out", page)
-    assert (done.returncode, done.stderr) == (0, "")
+    process = run(tmp_path, "inspect_network.py", SHIPPED, SAMPLE, "--values", "logits/bias", "--out", page)
+    assert (process.returncode, process.stderr) == (0, "")
     for title in ("Weights", "One picture, layer by layer", "Gradients of one batch", "One step of SGD"):
-        assert f"\n{title}" in done.stdout
-    assert "64 training pictures of scikit-learn's digits" in done.stdout  # MNIST is not here
-    assert done.stdout.splitlines()[-1].startswith("result model=mnist_cnn answer='3' probability=1.0000 loss_before=")
+        assert f"\n{title}" in process.stdout
+    assert "64 training pictures of scikit-learn's digits" in process.stdout  # MNIST is not here
+    assert process.stdout.splitlines()[-1].startswith(
+        "result model=mnist_cnn answer='3' probability=1.0000 loss_before="
+    )
     text = page.read_text()
     assert text.count('<img src="data:image/png;base64,') == 4  # the answer, maps, filters, bars
     assert text.count("<table>") == 4
@@ -396,15 +398,15 @@ def test_the_script_prints_all_tables_and_writes_one_page(tmp_path):
 
 
 def test_json_of_a_fresh_network_says_which_label_was_assumed(tmp_path):
-    found = json.loads(run(tmp_path, "inspect_network.py", "cifar_net", SAMPLE, "--json", "--seed", 5).stdout)
-    assert found["network"] == "cifar_net with fresh weights of seed 5"
-    assert found["label"] == found["ranking"][0]["label"]
-    assert "likeliest" in found["label_is"]
-    assert found["batch"] == found["picture"]
-    assert np.shape(found["saliency"]) == (32, 32)
-    assert {row["before"] for row in found["gradients"]} == {None}
-    assert all(row["after"] is not None for row in found["gradients"])
-    assert found["step"]["examples"] == 1
+    result = json.loads(run(tmp_path, "inspect_network.py", "cifar_net", SAMPLE, "--json", "--seed", 5).stdout)
+    assert result["network"] == "cifar_net with fresh weights of seed 5"
+    assert result["label"] == result["ranking"][0]["label"]
+    assert "likeliest" in result["label_is"]
+    assert result["batch"] == result["picture"]
+    assert np.shape(result["saliency"]) == (32, 32)
+    assert {row["before"] for row in result["gradients"]} == {None}
+    assert all(row["after"] is not None for row in result["gradients"])
+    assert result["step"]["examples"] == 1
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), [

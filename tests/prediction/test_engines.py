@@ -116,8 +116,10 @@ def pixels_by(path, engine, photo):
     """Return the pixels that an engine computes for one picture file, and the pixels in the answer."""
     kind, seen = engines.ENGINES[engine].load, []
     compute = kind.compute
+    classifier = Classifier.load(path, engine)
+    classifier.loaded = engines.load(path, engine)  # in this process
     with mock.patch.object(kind, "compute", lambda self, pixels: seen.append(pixels) or compute(self, pixels)):
-        [answer] = Classifier.load(path, engine).predict([photo])
+        [answer] = classifier.predict([photo])
     return seen[0][0], answer.pixels
 
 

@@ -209,7 +209,7 @@ def test_a_missing_lesson_is_refused_in_one_line(tmp_path):
 
 def test_a_lesson_runs_as_a_plain_script(tmp_path):
     lesson = "../docs/lessons/02_convolution_by_hand.py"  # seen from scripts
-    done = run(tmp_path, lesson, backend="jax", MPLBACKEND="agg")
-    assert done.returncode == 0, done.stderr
-    assert "lenet5    c1" in done.stdout
-    assert str(ROOT) not in done.stdout
+    process = run(tmp_path, lesson, backend="jax", MPLBACKEND="agg")
+    assert process.returncode == 0, process.stderr
+    assert "lenet5    c1" in process.stdout
+    assert str(ROOT) not in process.stdout

@@ -26,10 +26,10 @@ def row(recipe, backend, seed, **changes):
 def test_a_run_is_done_once_and_its_line_agrees_with_the_card(tmp_path):
     from kerasnets.saving import load_card
 
-    path, runs, told = tmp_path / "results.csv", tmp_path / "runs", []
+    path, runs, lines = tmp_path / "results.csv", tmp_path / "runs", []
     for _ in range(2):
-        assert reproduction.reproduce([FAST], ["torch"], [3], results=path, runs=runs, tell=told.append) == 0
-    assert len(told) == 2  # its beginning and its end; the second time there was nothing to do
+        assert reproduction.reproduce([FAST], ["torch"], [3], results=path, runs=runs, tell=lines.append) == 0
+    assert len(lines) == 2  # its beginning and its end; the second time there was nothing to do
     [line] = results.read(path)
     card = load_card(runs / f"{FAST}-torch-3.keras")
     assert results.key_of(line) == (FAST, "torch", "3", "float32", "")
@@ -75,8 +75,8 @@ def test_no_line_is_lost_when_several_processes_add_lines(tmp_path):
     for process in adding:
         process.join()
     assert [process.exitcode for process in adding] == [0, 0, 0]
-    wanted = [("lenet5-mnist", backend, str(seed), "float32", "") for backend in BACKENDS for seed in seeds]
-    assert [results.key_of(line) for line in results.read(path)] == wanted
+    expected = [("lenet5-mnist", backend, str(seed), "float32", "") for backend in BACKENDS for seed in seeds]
+    assert [results.key_of(line) for line in results.read(path)] == expected
 
 
 def test_a_cell_has_mean_and_std_over_the_seeds_or_says_not_yet_run():
@@ -130,10 +130,10 @@ def test_a_repeated_run_replaces_its_line(tmp_path):
     results.append(path, row(FAST, "torch", 3, test_accuracy=0.1))
     results.append(path, row(FAST, "torch", 4, test_accuracy=0.2))
     reproduction.reproduce([FAST], ["torch"], [3], anew=True, results=path, runs=runs, tell=lambda line: None)
-    found = {line["seed"]: float(line["test_accuracy"]) for line in results.read(path)}
-    assert found.keys() == {"3", "4"}
-    assert found["3"] > 0.7
-    assert found["4"] == 0.2
+    result = {line["seed"]: float(line["test_accuracy"]) for line in results.read(path)}
+    assert result.keys() == {"3", "4"}
+    assert result["3"] > 0.7
+    assert result["4"] == 0.2
 
 
 def test_the_goal_of_fashion_cnn_is_on_training_data_like_its_source():

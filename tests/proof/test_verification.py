@@ -29,10 +29,8 @@ GOOD = Proof(
 )
 
 
-def with_distance(**changed):
-    return dataclasses.replace(
-        GOOD, keras=GOOD.keras | {"jax channels_last": GOOD.keras["jax channels_last"] | changed}
-    )
+def with_distance(**change):
+    return dataclasses.replace(GOOD, keras=GOOD.keras | {"jax channels_last": GOOD.keras["jax channels_last"] | change})
 
 
 # fault -> (proof, the fault in words)
@@ -68,11 +66,11 @@ def replace_lenet5(average_pooling):
 
         network = lenet5(input_shape, num_classes)
 
-        def changed(layer):
+        def change(layer):
             kind = keras.layers.MaxPooling2D if isinstance(layer, keras.layers.AveragePooling2D) else type(layer)
             return kind.from_config(layer.get_config())
 
-        return keras.models.clone_model(network, clone_function=changed)
+        return keras.models.clone_model(network, clone_function=change)
 
     models.MODELS["lenet5"] = lenet5 if average_pooling else impostor
 
@@ -106,8 +104,8 @@ def test_a_wrong_layer_on_one_backend_is_found_there_and_only_there(workers):
     finally:
         workers["tensorflow"](replace_lenet5, True)
     for quantity in QUANTITIES:
-        found = [fault for fault in proof.faults if fault.startswith(f"{quantity} of")]
-        assert [fault.split()[2] for fault in found] == ["tensorflow", "tensorflow"]
+        result = [fault for fault in proof.faults if fault.startswith(f"{quantity} of")]
+        assert [fault.split()[2] for fault in result] == ["tensorflow", "tensorflow"]
         assert proof.worst(quantity) > 1e-2
 
 
@@ -155,8 +153,8 @@ def test_the_report_shows_every_proof_and_every_fault():
 
 def test_the_script_proves_a_network_and_refuses_an_unknown_one(tmp_path):
     assert "unknown model 'lenet6'" in only_line(run(tmp_path, "verify.py", "lenet6"), 2)
-    done = run(tmp_path, "verify.py", "dnn_tabular", "--out", "proof.md", "--json")
-    assert done.returncode == 0, done.stderr
-    [proof] = json.loads(done.stdout)
+    process = run(tmp_path, "verify.py", "dnn_tabular", "--out", "proof.md", "--json")
+    assert process.returncode == 0, process.stderr
+    [proof] = json.loads(process.stdout)
     assert (proof["network"], proof["faults"], len(proof["keras"])) == ("dnn_tabular", [], 6)
     assert "| `dnn_tabular` | 3 | 98 = published |" in (tmp_path / "proof.md").read_text()

@@ -32,8 +32,9 @@ def hdf5_of(suffix):
 def write(path, content):
     """Write a model file around HDF5 content, with our card and right checksums."""
     if path.suffix == ".h5":
-        path.write_bytes(content)
-        seal(path)
+        memory = io.BytesIO(content)
+        seal(memory)
+        path.write_bytes(memory.getvalue())
         return
     with zipfile.ZipFile(GOOD) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():

@@ -21,7 +21,7 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
     """[(images, labels) of each epoch from `first` on, its batches joined], and the sizes of an epoch's batches."""
     from kerasnets.training.batches import Batches
 
-    plan = Batches(pictures, LABELS, batch_size, epochs, seed, first, augmentation)
+    plan = Batches(pictures, LABELS, batch_size, epochs, seed=seed, first=first, augmentation=augmentation)
     steps = plan.steps_per_epoch
     assert len(plan) == steps * (epochs - first + 1)  # Keras shall not come to the end
     batches = [plan[i] for i in range(len(plan) - steps)]
@@ -30,11 +30,11 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
     return joined, [len(labels) for _, labels in batches[:steps]]
 
 
-def taken_by_fit(first):
+def batches_of_fit(first):
     """[(images, labels) of each batch from epoch `first` on], in the plan and in the form that `fit` takes."""
     from kerasnets.training.batches import Batches, as_fit_takes
 
-    plan = Batches(PICTURES, LABELS, 8, 3, 1)
+    plan = Batches(PICTURES, LABELS, 8, 3, seed=1)
     plan.first = first
     planned = [plan[i] for i in range(len(plan))]
     return planned, [tuple(np.asarray(part) for part in batch) for batch in as_fit_takes(plan)]
@@ -47,13 +47,13 @@ def in_order(batch_size, with_labels):
     return [batches[i] for i in range(len(batches))]
 
 
-def fitted_by_batch(pictures, kind, shape, at_once):
-    """The result of `fitted`, all at once or batch by batch."""
+def fit_by_batch(pictures, kind, shape, at_once):
+    """The result of `fit_to_network`, all at once or batch by batch."""
     from kerasnets.data import fitting
 
     usual, fitting.AT_ONCE = fitting.AT_ONCE, at_once
     try:
-        images, prepare = fitting.fitted(pictures, "mnist", kind, shape)
+        images, prepare = fitting.fit_to_network(pictures, "mnist", kind, shape)
         plan = fitting.InOrder(images, batch_size=7, prepare=prepare)
         return prepare is None, np.concatenate([plan[i][0] for i in range(len(plan))])
     finally:
@@ -167,7 +167,7 @@ def test_batches_are_the_same_on_every_backend(workers, augmentation):
 @pytest.mark.parametrize("first", [0, 2])
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])  # on JAX it is the plan itself
 def test_fit_gets_the_batches_of_the_plan(workers, backend, first):
-    planned, taken = workers[backend](taken_by_fit, first)
+    planned, taken = workers[backend](batches_of_fit, first)
     assert [images.dtype for images, _ in taken] == [np.uint8] * 7 * (4 - first)
     np.testing.assert_equal(taken, planned)
 
@@ -224,16 +224,16 @@ def test_validation_batches_keep_the_order_of_the_images(workers):
 
 def test_images_of_another_kind_are_prepared_even_with_the_right_shape(workers):
     digits = data.load_data("digits").test_images[:20]
-    _, images = workers["torch"](fitted_by_batch, digits, "mnist_permuted", (28, 28, 1), 1e9)
+    _, images = workers["torch"](fit_by_batch, digits, "mnist_permuted", (28, 28, 1), 1e9)
     np.testing.assert_array_equal(images, pictures.permute_pixels(digits))
-    _, images = workers["torch"](fitted_by_batch, digits, "mnist", (28, 28, 1), 1e9)
+    _, images = workers["torch"](fit_by_batch, digits, "mnist", (28, 28, 1), 1e9)
     np.testing.assert_array_equal(images, digits)
 
 
 def test_images_are_prepared_the_same_at_once_and_by_batch(workers):
     digits = data.load_data("digits").test_images[:20]
-    at_once, images = workers["torch"](fitted_by_batch, digits, "mnist_padded", (32, 32, 1), 1e9)
-    by_batch, others = workers["torch"](fitted_by_batch, digits, "mnist_padded", (32, 32, 1), 0)
+    at_once, images = workers["torch"](fit_by_batch, digits, "mnist_padded", (32, 32, 1), 1e9)
+    by_batch, others = workers["torch"](fit_by_batch, digits, "mnist_padded", (32, 32, 1), 0)
     assert (at_once, by_batch) == (True, False)
     np.testing.assert_array_equal(images, np.pad(digits, ((0, 0), (2, 2), (2, 2), (0, 0))))
     np.testing.assert_array_equal(others, images)

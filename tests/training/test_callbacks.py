@@ -10,7 +10,7 @@ import kerasnets
 from kerasnets import recipes
 from tests.stand_ins import few_digits
 
-RECIPE = recipes.changed(recipes.own("fc2layer", "digits"), batch_size=32)
+RECIPE = recipes.with_changes(recipes.own("fc2layer", "digits"), batch_size=32)
 
 
 # ---- run in the workers ----
@@ -18,7 +18,7 @@ RECIPE = recipes.changed(recipes.own("fc2layer", "digits"), batch_size=32)
 
 def train_with_logs(out, epochs, resume):
     """The losses by epoch, and by batch in batches.csv."""
-    recipe = recipes.changed(RECIPE, epochs=epochs)
+    recipe = recipes.with_changes(RECIPE, epochs=epochs)
     run = kerasnets.train(recipe, arrays=few_digits(), out=out, resume=resume, tensorboard=True)
     batches = np.genfromtxt(out.with_suffix("") / "batches.csv", delimiter=",", names=True)
     return run.loss, run.val_loss, batches["loss"]
@@ -28,16 +28,16 @@ def events_of(folder):
     """{tag: [(step, value)]} of all event files below `folder`, from TensorFlow's own reader."""
     import tensorflow as tf
 
-    found = collections.defaultdict(list)
+    result = collections.defaultdict(list)
     for path in sorted(folder.rglob("events.*"), key=lambda path: path.stat().st_mtime_ns):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
-                found[value.tag].append((event.step, value.simple_value))
-    return dict(found)
+                result[value.tag].append((event.step, value.simple_value))
+    return dict(result)
 
 
-def told(on_terminal):
+def show_progress(on_terminal):
     """The output of Progress for two epochs of 4 steps of 40 seconds, with compilation in the first epoch."""
     import io
     from unittest import mock
@@ -82,7 +82,7 @@ def test_tensorboard_gets_each_batch_and_epoch_once_even_after_a_resume(worker, 
 
 
 def test_progress_shows_the_step_and_the_time_left(workers):
-    lines = workers["torch"](told, False)
+    lines = workers["torch"](show_progress, False)
     assert lines[0] == "epoch 1/2  step 1/4"
     assert lines[1] == "epoch 1/2  step 2/4  4 min 0 s left"  # 6 steps of 40 s
     assert lines[3] == "epoch 1/2  step 4/4  2 min 40 s left"
@@ -92,7 +92,7 @@ def test_progress_shows_the_step_and_the_time_left(workers):
 
 
 def test_progress_on_a_terminal_redraws_one_line(workers):
-    output = workers["torch"](told, True)
+    output = workers["torch"](show_progress, True)
     erased = "\r\x1b[2K"
     *drawn, last = output.split(erased)
     assert len(drawn) >= 8  # each step
@@ -129,10 +129,10 @@ def test_the_best_epoch_has_the_best_accuracy_then_the_least_loss(workers, accur
     (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"),
 ])  # fmt: skip
 def test_durations_are_in_words(workers, seconds, words):
-    assert workers["torch"](in_words, seconds) == words
+    assert workers["torch"](duration, seconds) == words
 
 
-def in_words(seconds):
+def duration(seconds):
     from kerasnets.training import progress
 
-    return progress.in_words(seconds)
+    return progress.duration(seconds)

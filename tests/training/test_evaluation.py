@@ -34,7 +34,7 @@ BY_CLASS = [("cat", 3 / 4, 3 / 4, 3 / 4, 4), ("dog", 2 / 4, 2 / 3, 4 / 7, 3), ("
 
 
 @pytest.fixture
-def judged():
+def eight_answers():
     with np.errstate(divide="ignore"):
         return Evaluation(LABELS, np.log(PROBABILITIES), NAMES)
 
@@ -42,7 +42,7 @@ def judged():
 # ---- run in the workers ----
 
 
-def weighed(scale, offset, columns=12, classes=4):
+def random_case(scale, offset, columns=12, classes=4):
     """Random weights and pixels, and the logits that NumPy computes from them."""
     rng = np.random.default_rng(0)
     weights = [rng.normal(0, 0.01, (columns, classes)).astype("float32"), rng.normal(0, 1, classes).astype("float32")]
@@ -64,7 +64,7 @@ def evaluate_dense(weights, images, labels, prepare):
     return evaluation.evaluate(model, InOrder(images, prepare=prepare), labels, "abcd")
 
 
-def inverted(images):
+def invert(images):
     return 255 - images
 
 
@@ -80,64 +80,68 @@ def write_model(path, class_names, shape=(28, 28, 1)):
 
 def evaluate_file(path, name):
     """(evaluation, card, probabilities, labels) of a file, or class and message of the error."""
-    found = data.load_data(name)
+    examples = data.load_data(name)
     try:
-        judged, card = evaluation.evaluate_file(path, found)
+        result, card = evaluation.evaluate_file(path, examples)
     except ValueError as error:
         return type(error).__name__, str(error)
     model, _ = kerasnets.load(path)
-    return judged, card, model.predict(found.test_images, verbose=0), found.test_labels
+    return result, card, model.predict(examples.test_images, verbose=0), examples.test_labels
 
 
 # ---- figures ----
 
 
-def test_figures_of_a_few_examples_equal_those_computed_by_hand(judged):
-    assert judged.predictions.tolist() == [0, 0, 1, 0, 1, 0, 1, 1]
-    assert judged.accuracy == 5 / 8
-    assert judged.majority == 4 / 8
-    assert judged.beats_majority
-    assert judged.sureness == pytest.approx([0.7, 0.5, 0.8, 0.6, 0.7, 0.9, 0.4, 0.6])
-    assert judged.loss == pytest.approx(-math.log(0.7 * 0.5 * 0.1 * 0.6 * 0.7 * 0.1 * 0.4 * 0.3) / 8)
-    assert judged.confusion().tolist() == CONFUSION
-    for found, expected in zip(judged.by_class(), BY_CLASS, strict=True):
-        assert found == pytest.approx(expected)
+def test_figures_of_a_few_examples_equal_those_computed_by_hand(eight_answers):
+    assert eight_answers.predictions.tolist() == [0, 0, 1, 0, 1, 0, 1, 1]
+    assert eight_answers.accuracy == 5 / 8
+    assert eight_answers.majority == 4 / 8
+    assert eight_answers.beats_majority
+    assert eight_answers.sureness == pytest.approx([0.7, 0.5, 0.8, 0.6, 0.7, 0.9, 0.4, 0.6])
+    assert eight_answers.loss == pytest.approx(-math.log(0.7 * 0.5 * 0.1 * 0.6 * 0.7 * 0.1 * 0.4 * 0.3) / 8)
+    assert eight_answers.confusion().tolist() == CONFUSION
+    for result, expected in zip(eight_answers.by_class(), BY_CLASS, strict=True):
+        assert result == pytest.approx(expected)
 
 
 def test_always_predicting_the_most_frequent_class_does_not_beat_the_majority():
     assert not of_logits(LABELS, np.tile([1.0, 0.0, 0.0], (8, 1)), NAMES).beats_majority
 
 
-def test_the_worst_mistakes_are_sorted_by_the_probability_of_the_wrong_answer(judged):
-    assert judged.worst(9).tolist() == [5, 2, 7]
-    assert judged.worst(2).tolist() == [5, 2]
-    assert judged.worst(0).tolist() == []
-    right = Evaluation(judged.predictions, judged.log_probabilities, NAMES)
+def test_the_worst_mistakes_are_sorted_by_the_probability_of_the_wrong_answer(eight_answers):
+    assert eight_answers.worst(9).tolist() == [5, 2, 7]
+    assert eight_answers.worst(2).tolist() == [5, 2]
+    assert eight_answers.worst(0).tolist() == []
+    right = Evaluation(eight_answers.predictions, eight_answers.log_probabilities, NAMES)
     assert right.worst(9).tolist() == []
 
 
 def test_a_class_without_examples_or_answers_has_a_row_too():
-    judged = of_logits(np.array([0, 1]), np.eye(2, 4), ("a", "b", "c", "d"))
-    assert judged.confusion().tolist() == np.diag([1, 1, 0, 0]).tolist()
-    assert judged.by_class()[2:] == [("c", 0.0, 0.0, 0.0, 0), ("d", 0.0, 0.0, 0.0, 0)]
+    evaluation = of_logits(np.array([0, 1]), np.eye(2, 4), ("a", "b", "c", "d"))
+    assert evaluation.confusion().tolist() == np.diag([1, 1, 0, 0]).tolist()
+    assert evaluation.by_class()[2:] == [("c", 0.0, 0.0, 0.0, 0), ("d", 0.0, 0.0, 0.0, 0)]
 
 
 def test_log_probabilities_stay_finite_when_probabilities_vanish():
-    judged = of_logits(np.array([1]), np.array([[1000.0, 0.0]], "float32"), ("a", "b"))
-    assert judged.loss == 1000.0
-    assert judged.accuracy == 0.0
+    evaluation = of_logits(np.array([1]), np.array([[1000.0, 0.0]], "float32"), ("a", "b"))
+    assert evaluation.loss == 1000.0
+    assert evaluation.accuracy == 0.0
 
 
-def test_labels_may_have_any_integer_dtype(judged):
+def test_labels_may_have_any_integer_dtype(eight_answers):
     for dtype in ("uint8", "int32", "int64"):
-        other = Evaluation(LABELS.astype(dtype), judged.log_probabilities, NAMES)
-        assert (other.accuracy, other.loss, other.majority) == (judged.accuracy, judged.loss, judged.majority)
+        other = Evaluation(LABELS.astype(dtype), eight_answers.log_probabilities, NAMES)
+        assert (other.accuracy, other.loss, other.majority) == (
+            eight_answers.accuracy,
+            eight_answers.loss,
+            eight_answers.majority,
+        )
         assert other.confusion().tolist() == CONFUSION
 
 
-def test_the_result_is_a_line_and_json(judged):
-    assert judged.line() == "result test_accuracy=0.6250 test_loss=1.0803 majority=0.5000 examples=8"
-    fields = json.loads(json.dumps(judged.as_dict()))
+def test_the_result_is_a_line_and_json(eight_answers):
+    assert eight_answers.line() == "result test_accuracy=0.6250 test_loss=1.0803 majority=0.5000 examples=8"
+    fields = json.loads(json.dumps(eight_answers.as_dict()))
     assert fields["confusion"] == CONFUSION
     assert fields["classes"][2] == {"class": "emu", "precision": 0.0, "recall": 0.0, "f1": 0.0, "examples": 1}
 
@@ -145,32 +149,32 @@ def test_the_result_is_a_line_and_json(judged):
 # ---- of a network, of a file ----
 
 
-@pytest.mark.parametrize("prepare", [None, inverted])
+@pytest.mark.parametrize("prepare", [None, invert])
 def test_an_evaluation_equals_numpys(worker, prepare):
-    weights, images, logits = weighed(*((1, 0) if prepare is None else (-1, 255)))
+    weights, images, logits = random_case(*((1, 0) if prepare is None else (-1, 255)))
     labels = np.random.default_rng(1).integers(0, 4, len(images))
-    judged = worker(evaluate_dense, weights, images, labels, prepare)
+    evaluation = worker(evaluate_dense, weights, images, labels, prepare)
     expected = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    np.testing.assert_allclose(judged.log_probabilities, expected, atol=1e-4)
-    assert judged.accuracy == (logits.argmax(1) == labels).mean()
-    assert judged.class_names == ("a", "b", "c", "d")
+    np.testing.assert_allclose(evaluation.log_probabilities, expected, atol=1e-4)
+    assert evaluation.accuracy == (logits.argmax(1) == labels).mean()
+    assert evaluation.class_names == ("a", "b", "c", "d")
 
 
 def test_a_file_is_evaluated_by_its_own_card(worker, tmp_path):
     path = tmp_path / "model.keras"
     worker(write_model, path, tuple("0123456789"))
-    judged, card, probabilities, labels = worker(evaluate_file, path, "digits")
-    assert card.class_names == judged.class_names
-    np.testing.assert_allclose(np.exp(judged.log_probabilities), probabilities, atol=1e-5)
-    np.testing.assert_array_equal(judged.labels, labels)
+    evaluation, card, probabilities, labels = worker(evaluate_file, path, "digits")
+    assert card.class_names == evaluation.class_names
+    np.testing.assert_allclose(np.exp(evaluation.log_probabilities), probabilities, atol=1e-5)
+    np.testing.assert_array_equal(evaluation.labels, labels)
 
 
 def evaluate_folder(path, folder):
     """The predictions of a model file for the test part of own pictures, and for the same files one by one."""
-    judged, _ = evaluation.evaluate_file(path, data.load_like(saving.load_card(path), folder))
+    result, _ = evaluation.evaluate_file(path, data.load_like(saving.load_card(path), folder))
     files = sorted((folder / "test").rglob("*.png"))
     answers = kerasnets.Classifier.load(path).predict(files)
-    return judged.accuracy, [judged.class_names[i] for i in judged.predictions], [answer.label for answer in answers]
+    return result.accuracy, [result.class_names[i] for i in result.predictions], [answer.label for answer in answers]
 
 
 def test_own_pictures_are_prepared_like_in_predict_image(workers, tmp_path):
@@ -186,8 +190,8 @@ def test_own_pictures_are_prepared_like_in_predict_image(workers, tmp_path):
                 paper = cv2.resize(255 - image[..., 0] // 2, (112, 112))
                 cv2.imwrite(str(tmp_path / f"digits/{part}/{digit}/{i}.png"), paper)
     path = ROOT / "models_saved/pretrained/mnist_cnn-digits.keras"
-    accuracy, judged, predicted = workers["torch"](evaluate_folder, path, tmp_path / "digits")
-    assert judged == predicted
+    accuracy, evaluation, predicted = workers["torch"](evaluate_folder, path, tmp_path / "digits")
+    assert evaluation == predicted
     assert accuracy > 0.8
 
 

@@ -26,7 +26,7 @@ CASES = {
 }  # fmt: skip
 
 
-def drawn():
+def draw():
     """(weights, inputs, labels) for the dense network of the cases."""
     rng = np.random.default_rng(0)
     shapes = ((COLUMNS, HIDDEN), (HIDDEN,), (HIDDEN, CLASSES), (CLASSES,))
@@ -58,7 +58,7 @@ def fit(changes, weights, inputs, labels):
     hidden = keras.layers.Dense(HIDDEN, activation="tanh")(entered)
     network = keras.Model(entered, keras.layers.Dense(CLASSES)(hidden))
     network.set_weights(weights)
-    plan = Batches(inputs, labels, recipe.batch_size, recipe.epochs, SEED)
+    plan = Batches(inputs, labels, recipe.batch_size, recipe.epochs, seed=SEED)
     network = trainee_of(network, recipe, None, plan.steps_per_epoch)
     figures = Figures(plan, keep_best=False, patience=0, save=lambda epoch, arrays: None)
     network.fit(as_fit_takes(plan), steps_per_epoch=plan.steps_per_epoch, epochs=recipe.epochs, shuffle=False,
@@ -95,8 +95,8 @@ def loop_of_pytorch(changes, optimizer, options, weights, inputs, labels):
         order = np.random.default_rng((SEED, epoch)).permutation(EXAMPLES)
         for start in range(0, EXAMPLES, recipe.batch_size):
             chosen = order[start : start + recipe.batch_size]
-            logits, wanted = network(torch.tensor(inputs[chosen])), torch.tensor(labels[chosen])
-            loss = criterion(logits, wanted)
+            logits, expected = network(torch.tensor(inputs[chosen])), torch.tensor(labels[chosen])
+            loss = criterion(logits, expected)
             if recipe.optimizer == "adam":  # Keras has the paper's epsilon-hat: Kingma and Ba 2015, end of section 2
                 optimizer.param_groups[0]["eps"] = 1e-7 / math.sqrt(1 - 0.999 ** (len(losses) + 1))
             optimizer.zero_grad()
@@ -104,7 +104,7 @@ def loop_of_pytorch(changes, optimizer, options, weights, inputs, labels):
             optimizer.step()
             scheduler.step()
             losses.append(loss.item())
-            right.append((logits.argmax(1) == wanted).float().mean().item())
+            right.append((logits.argmax(1) == expected).float().mean().item())
             sizes.append(len(chosen))
     return [parameter.detach().numpy().T for parameter in network.parameters()], losses, right, sizes
 
@@ -134,11 +134,11 @@ def rates_of(recipe, steps_per_epoch, epochs, steps):
 def test_training_ends_with_the_weights_of_a_pytorch_loop(worker, workers, case):
     """Weights, biases, and the figures of each batch and epoch, without the share of weight decay."""
     changes, optimizer, options = CASES[case]
-    weights, history, batches = worker(fit, changes, *drawn())
-    expected, losses, right, sizes = workers["torch"](loop_of_pytorch, changes, optimizer, options, *drawn())
-    for found, wanted, before in zip(weights, expected, drawn()[0], strict=True):
-        assert np.abs(wanted - before).max() > 0.01  # it has been trained
-        np.testing.assert_allclose(found, wanted, atol=2e-5)
+    weights, history, batches = worker(fit, changes, *draw())
+    expected, losses, right, sizes = workers["torch"](loop_of_pytorch, changes, optimizer, options, *draw())
+    for result, reference, before in zip(weights, expected, draw()[0], strict=True):
+        assert np.abs(reference - before).max() > 0.01  # it has been trained
+        np.testing.assert_allclose(result, reference, atol=2e-5)
     for name, figures in (("loss", losses), ("accuracy", right)):
         np.testing.assert_allclose(batches[name], figures, atol=1e-5, err_msg=name)
         by_epoch = [np.average(figures[i : i + 3], weights=sizes[i : i + 3]) for i in range(0, 12, 3)]
@@ -156,9 +156,9 @@ def test_losses_of_single_examples_equal_numpys(worker):
         (("label_smoothing", 0.1),): -((0.9 * one_hot + 0.01) * logarithms).sum(1),
         (("loss", "squared_error"),): ((np.exp(logarithms) - one_hot) ** 2).mean(1),
     }
-    for changes, wanted in expected.items():
-        found = worker(losses_of, dict(changes), labels, logits)
-        np.testing.assert_allclose(found, wanted, atol=1e-5, err_msg=str(changes))
+    for changes, reference in expected.items():
+        result = worker(losses_of, dict(changes), labels, logits)
+        np.testing.assert_allclose(result, reference, atol=1e-5, err_msg=str(changes))
 
 
 def test_resnet20_divides_its_rate_by_10_at_32_000_and_48_000_steps_like_the_paper(worker):

@@ -27,7 +27,7 @@ def network():
     return keras.Model(inputs, x, name="small")
 
 
-def learned(**changes):
+def learn(**changes):
     """(logits, losses, kinds of the weights, whether the output is float32) after two epochs of three steps."""
     import keras
 
@@ -62,7 +62,7 @@ def is_compiled(trainee):
 
 
 def test_bfloat16_stays_within_its_rounding_and_keeps_float32_weights(worker):
-    logits, losses, kinds, _ = worker(learned)
+    logits, losses, kinds, _ = worker(learn)
     mixed, its_losses, its_kinds, _ = worker(in_bfloat16)
     assert kinds == its_kinds == {"float32"}
     assert mixed.dtype == np.float32
@@ -72,23 +72,23 @@ def test_bfloat16_stays_within_its_rounding_and_keeps_float32_weights(worker):
 
 
 def in_bfloat16():
-    return learned(precision="mixed_bfloat16")
+    return learn(precision="mixed_bfloat16")
 
 
 def test_a_compiled_step_learns_the_same(worker):
-    logits, losses, _, _ = worker(learned)
-    compiled, its_losses, _, it_was = worker(made_one_program)
+    logits, losses, _, _ = worker(learn)
+    compiled, its_losses, _, it_was = worker(count_programs)
     assert it_was
     np.testing.assert_allclose(compiled, logits, rtol=0, atol=1e-4 * abs(logits).max())
     np.testing.assert_allclose(its_losses, losses, rtol=1e-4)
 
 
-def made_one_program():
-    return learned(compiled=True)
+def count_programs():
+    return learn(compiled=True)
 
 
 def test_bfloat16_and_compilation_work_together(worker):
-    logits, losses, _, _ = worker(learned)
+    logits, losses, _, _ = worker(learn)
     mixed, its_losses, its_kinds, it_was = worker(both)
     assert it_was
     assert its_kinds == {"float32"}
@@ -97,15 +97,15 @@ def test_bfloat16_and_compilation_work_together(worker):
 
 
 def both():
-    return learned(precision="mixed_bfloat16", compiled=True)
+    return learn(precision="mixed_bfloat16", compiled=True)
 
 
 def test_without_a_gpu_a_compiled_training_does_not_mention_cuda(workers):
     """The warning of PyTorch if it finds CUDA's files but no GPU when it searches for a compiler."""
-    assert workers["torch"](warned_of) == ["of something else"]
+    assert workers["torch"](warnings_of) == ["of something else"]
 
 
-def warned_of():
+def warnings_of():
     import logging
 
     from torch.utils import cpp_extension
@@ -113,9 +113,9 @@ def warned_of():
     from kerasnets.training.train import trainee_of
 
     trainee_of(network(), dataclasses.replace(RECIPE, compiled=True), RECIPE.scaling, 3)
-    told = []
+    messages = []
     catcher = logging.Handler()
-    catcher.emit = lambda record: told.append(record.getMessage())
+    catcher.emit = lambda record: messages.append(record.getMessage())
     cpp_extension.logger.addHandler(catcher)
     try:
         with mock.patch.dict("os.environ", CUDA_HOME="/usr/local"), mock.patch("torch.cuda.is_available", bool):
@@ -123,4 +123,4 @@ def warned_of():
         cpp_extension.logger.warning("of something else")
     finally:
         cpp_extension.logger.removeHandler(catcher)
-    return told
+    return messages

@@ -151,21 +151,21 @@ def test_it_shows_all_settings(tmp_path):
         "label smoothing": "0.1",
         "commit": "0123456789ab",
     }
-    found = facts(page)
-    assert {name: found.get(name) for name in expected} == expected
-    assert not {"first weights", "frozen layers"} & found.keys()
+    result = facts(page)
+    assert {name: result.get(name) for name in expected} == expected
+    assert not {"first weights", "frozen layers"} & result.keys()
 
 
 def test_it_shows_the_file_of_the_first_weights_and_the_frozen_layers(tmp_path):
     names = [f"stage1_<{i}>" for i in range(5)]
     page, _ = write(tmp_path, weights="pets/first.keras", frozen=names, scaling=None, recipe=RECIPES["lenet5-mnist"])
-    found = facts(page)
-    assert found["first weights"] == "pets/first.keras"
-    assert found["frozen layers"] == "stage1_<0>, stage1_<1>, stage1_<2>, ... (5 layers)"
-    assert found["scaling"] == "as in the model file of the first weights"
-    assert found["optimizer"] == "sgd"
-    assert found["learning rate"] == "0.9"
-    assert not {"augmentation", "weight decay", "label smoothing"} & found.keys()
+    result = facts(page)
+    assert result["first weights"] == "pets/first.keras"
+    assert result["frozen layers"] == "stage1_<0>, stage1_<1>, stage1_<2>, ... (5 layers)"
+    assert result["scaling"] == "as in the model file of the first weights"
+    assert result["optimizer"] == "sgd"
+    assert result["learning rate"] == "0.9"
+    assert not {"augmentation", "weight decay", "label smoothing"} & result.keys()
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -25,15 +25,15 @@ from tests.conftest import ROOT, often
 from tests.stand_ins import few_digits
 
 # Dropout, batch norm, augmentation, a schedule over all epochs, weight decay, and the best epoch's weights.
-FULL = recipes.changed(
+FULL = recipes.with_changes(
     recipes.own("baseline_cnn", "digits"), batch_size=32, augmentation="crop_flip", optimizer="sgd", learning_rate=0.05,
     momentum=0.9, weight_decay=1e-3, label_smoothing=0.1, schedule=("cosine", 1), patience=1000,
 )  # fmt: skip
-SMOOTH = recipes.changed(  # nothing random in the network, and no kinks: float32 stays close over backends
+SMOOTH = recipes.with_changes(  # nothing random in the network, and no kinks: float32 stays close over backends
     recipes.own("lenet5", "digits"), epochs=2, batch_size=32, augmentation="crop_flip", optimizer="sgd",
     learning_rate=0.02, momentum=0.9, weight_decay=1e-3, schedule=("cosine", 0),
 )  # fmt: skip
-STUCK = recipes.changed(recipes.own("fc2layer", "digits"), epochs=9, learning_rate=1e-12, patience=3)
+STUCK = recipes.with_changes(recipes.own("fc2layer", "digits"), epochs=9, learning_rate=1e-12, patience=3)
 
 
 # ---- run in the workers
@@ -64,7 +64,7 @@ def start_full(backend, folder, epochs):
 
 
 @contextlib.contextmanager
-def stopped_after(epoch):
+def stop_after(epoch):
     """In the block, Ctrl-C arrives when the checkpoint of `epoch` is written; no report is written."""
     from kerasnets.runtime import signals
     from kerasnets.training import train
@@ -90,7 +90,7 @@ def train_few(recipe, out, stop=0, resume=False):
     from kerasnets.runtime.signals import Stopped
 
     try:
-        with stopped_after(stop):
+        with stop_after(stop):
             return dataclasses.asdict(kerasnets.train(recipe, arrays=few_digits(), out=out, resume=resume)), None
     except (Stopped, ValueError, FloatingPointError) as error:
         return None, (type(error).__name__, str(error))
@@ -101,8 +101,8 @@ def train_few(recipe, out, stop=0, resume=False):
 
 def last_of(folder):
     """The epoch of the last checkpoint in `folder`; 0 if there is none."""
-    found = checkpoints.files(folder)
-    return int(found[-1].stem.removeprefix("epoch-")) if found else 0
+    result = checkpoints.files(folder)
+    return int(result[-1].stem.removeprefix("epoch-")) if result else 0
 
 
 def state_of(folder, epoch):
@@ -133,10 +133,10 @@ def test_a_training_killed_at_any_moment_resumes_to_the_same_result(worker, tmp_
         running.communicate()
         last = last_of(place)
     running = start_full(worker.backend, tmp_path, epochs)
-    told = running.communicate()[0]
-    assert running.returncode == 0, told
+    output = running.communicate()[0]
+    assert running.returncode == 0, output
     assert len(killed) == kills
-    assert f"resuming after epoch {last} of {epochs}" in told  # what was whole is not trained again
+    assert f"resuming after epoch {last} of {epochs}" in output  # what was whole is not trained again
     resumed, whole = (state_of(tmp_path / name, epochs) for name in "ab")
     assert resumed.keys() == whole.keys()
     for name, array in whole.items():
@@ -160,10 +160,10 @@ def test_a_training_resumes_on_another_backend(workers, tmp_path, source):
         for name, epoch in (("a", 1), ("a", 2), ("b", 2))
     )
     for part in ("layers", "optimizer"):
-        before, expected, found = (list(checkpoint.part(part).values()) for checkpoint in (begun, whole, moved))
+        before, expected, result = (list(checkpoint.part(part).values()) for checkpoint in (begun, whole, moved))
         assert max(np.abs(last - first).max() for last, first in zip(expected, before, strict=True)) > 0.01
-        for name, array, wanted in zip(whole.part(part), found, expected, strict=True):
-            np.testing.assert_allclose(array, wanted, rtol=0, atol=1e-5, err_msg=name)
+        for name, array, reference in zip(whole.part(part), result, expected, strict=True):
+            np.testing.assert_allclose(array, reference, rtol=0, atol=1e-5, err_msg=name)
     np.testing.assert_allclose(moved.arrays["batches/loss"], whole.arrays["batches/loss"], atol=1e-5)
     np.testing.assert_allclose(run["loss"], unmoved["loss"], atol=1e-5)
     assert run["val_accuracy"] == unmoved["val_accuracy"]
@@ -187,7 +187,7 @@ def test_patience_counts_across_a_resume(worker, tmp_path):
 
 def test_the_model_has_the_weights_of_the_best_epoch_even_after_a_resume(workers, tmp_path):
     """A rate that becomes too large undoes the learning. The file has the weights of the best validation epoch."""
-    recipe = recipes.changed(
+    recipe = recipes.with_changes(
         FULL, epochs=4, patience=0, augmentation="", weight_decay=0.0, momentum=0.0, schedule=("steps", 20.0, (14,)),
     )  # fmt: skip
     run, _ = workers["torch"](train_few, recipe, tmp_path / "a.keras")
@@ -205,9 +205,9 @@ def test_the_model_has_the_weights_of_the_best_epoch_even_after_a_resume(workers
 def validate(path, recipe):
     """The accuracy of a model file on the validation part of `few_digits`."""
     model, _ = kerasnets.load(path)
-    found = few_digits()
-    _, part = data.split(found.train_labels, recipe.validation, 0)
-    return float((model.predict(found.train_images[part], verbose=0).argmax(1) == found.train_labels[part]).mean())
+    result = few_digits()
+    _, part = data.split(result.train_labels, recipe.validation, 0)
+    return float((model.predict(result.train_images[part], verbose=0).argmax(1) == result.train_labels[part]).mean())
 
 
 @pytest.mark.parametrize(("changes", "kept"), [
@@ -216,7 +216,7 @@ def validate(path, recipe):
     ({"schedule": ("steps", 3e41, (13,)), "learning_rate": 0.001, "weight_decay": 100.0}, 1),
 ])  # fmt: skip
 def test_a_run_that_diverges_ends_and_keeps_its_last_finite_checkpoint(worker, tmp_path, changes, kept):
-    recipe = recipes.changed(SMOOTH, epochs=9, validation=0, batch_size=36, momentum=0.0, **changes)
+    recipe = recipes.with_changes(SMOOTH, epochs=9, validation=0, batch_size=36, momentum=0.0, **changes)
     _, (kind, words) = worker(train_few, recipe, tmp_path / "a.keras")
     assert kind == "FloatingPointError"
     assert "try a smaller --learning-rate" in words
@@ -228,25 +228,25 @@ def test_a_run_that_diverges_ends_and_keeps_its_last_finite_checkpoint(worker, t
 
 def test_a_resumed_run_keeps_the_checkpoint_that_it_started_from(workers, tmp_path):
     """It is the reserve if the next checkpoint is damaged."""
-    workers["torch"](train_few, recipes.changed(STUCK, epochs=2), tmp_path / "a.keras")
+    workers["torch"](train_few, recipes.with_changes(STUCK, epochs=2), tmp_path / "a.keras")
     _, (kind, _) = workers["torch"](train_few, STUCK, tmp_path / "a.keras", 3, True)
     kept = sorted(os.listdir(tmp_path / "a/checkpoints"))
     assert (kind, kept) == ("Stopped", ["epoch-00002.npz", "epoch-00003.npz"])
 
 
-def train_told(*arguments):
+def train_and_listen(*arguments):
     """(result of train_few, its output on stderr)."""
-    with contextlib.redirect_stderr(io.StringIO()) as told:
-        return train_few(*arguments), told.getvalue()
+    with contextlib.redirect_stderr(io.StringIO()) as output:
+        return train_few(*arguments), output.getvalue()
 
 
 def test_without_resume_the_checkpoints_of_an_unfinished_run_are_set_aside(workers, tmp_path):
     worker, out, place = workers["torch"], tmp_path / "a.keras", tmp_path / "a/checkpoints"
     worker(train_few, STUCK, out, 3)
-    (_, (kind, _)), told = worker(train_told, STUCK, out, 1)
+    (_, (kind, _)), output = worker(train_and_listen, STUCK, out, 1)
     assert kind == "Stopped"
     before = keras_file.shorten(tmp_path / "a/checkpoints-before")
-    assert told == (
+    assert output == (
         f"note: the checkpoints of an unfinished run are in {before} now; to go on with them, remove the folder "
         "checkpoints beside it and add --resume\n"
     )
@@ -254,25 +254,25 @@ def test_without_resume_the_checkpoints_of_an_unfinished_run_are_set_aside(worke
         ["epoch-00001.npz"], ["epoch-00002.npz", "epoch-00003.npz"],
     ]  # fmt: skip
     shutil.rmtree(place)
-    (run, failure), told = worker(train_told, STUCK, out, 0, True)
+    (run, failure), output = worker(train_and_listen, STUCK, out, 0, True)
     assert (run["epochs"], failure) == (4, None)
-    assert told.startswith(f"note: the checkpoints that were set aside are in {keras_file.shorten(place)} again\n")
+    assert output.startswith(f"note: the checkpoints that were set aside are in {keras_file.shorten(place)} again\n")
     assert not (tmp_path / "a/checkpoints-before").exists()
 
 
 def test_the_checkpoints_of_a_finished_run_are_replaced_with_a_note(workers, tmp_path):
-    recipe = recipes.changed(STUCK, epochs=1)
+    recipe = recipes.with_changes(STUCK, epochs=1)
     workers["torch"](train_few, recipe, tmp_path / "a.keras")
     (tmp_path / "a/report.html").touch()  # which train_few leaves out
-    _, told = workers["torch"](train_told, recipe, tmp_path / "a.keras")
+    _, output = workers["torch"](train_and_listen, recipe, tmp_path / "a.keras")
     place = keras_file.shorten(tmp_path / "a/checkpoints")
-    assert told.startswith(f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n")
+    assert output.startswith(f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n")
     assert not (tmp_path / "a/checkpoints-before").exists()
 
 
 def finetune(weights, out, resume):
     """(recipe, SHA-256 of the weights) after 2 more epochs from a model file, or the message of the error."""
-    recipe = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    recipe = recipes.with_changes(recipes.own("fc2layer", "digits"), epochs=2)
     try:
         run = kerasnets.train(recipe, arrays=few_digits(), weights=weights, out=out, resume=resume)
     except BadInputError as error:
@@ -281,7 +281,7 @@ def finetune(weights, out, resume):
 
 
 def test_a_run_from_a_model_file_does_not_resume_a_run_from_another_file(workers, tmp_path):
-    recipe = recipes.changed(recipes.own("fc2layer", "digits"), epochs=2)
+    recipe = recipes.with_changes(recipes.own("fc2layer", "digits"), epochs=2)
     for seed in (0, 1):
         workers["torch"](
             train_few, dataclasses.replace(recipe, learning_rate=0.001 * (1 + seed)), tmp_path / f"{seed}.keras"
@@ -296,12 +296,65 @@ def test_a_run_from_a_model_file_does_not_resume_a_run_from_another_file(workers
 
 def test_a_resume_with_more_epochs_equals_one_long_run(worker, tmp_path):
     """With dropout, which shares its random numbers with PyTorch's DataLoader."""
-    recipe = recipes.changed(FULL, patience=0, schedule=())
+    recipe = recipes.with_changes(FULL, patience=0, schedule=())
     for name, epochs in (("a", 2), ("b", 1), ("b", 2)):
-        worker(train_few, recipes.changed(recipe, epochs=epochs), tmp_path / f"{name}.keras", 0, name == "b")
+        worker(train_few, recipes.with_changes(recipe, epochs=epochs), tmp_path / f"{name}.keras", 0, name == "b")
     whole, longer = (state_of(tmp_path / name, 2) for name in "ab")
     for name, array in whole.items():
         np.testing.assert_array_equal(longer[name], array, err_msg=name, strict=True)
+
+
+# {name of an array in a checkpoint: a change of it}, each of which a run cannot have written
+TAMPERED = {
+    "generators/torch": [lambda array: array[:100], lambda array: array.astype("float32"), np.zeros_like],
+    "history/loss": [lambda array: array[:1], lambda array: array.reshape(1, -1), lambda array: array * np.nan],
+    "history/val_accuracy": [lambda array: None],
+    "history/more": [lambda array: np.zeros(7)],
+    "batches/loss": [lambda array: array[:-1], lambda array: None],
+    "layers/dense1/0": [lambda array: array[:1], lambda array: array * np.inf, lambda array: array.astype("S9")],
+    "layers/other/0": [lambda array: np.zeros(3)],
+    "best/dense1/0": [lambda array: array.T, lambda array: None],
+    "optimizer/iteration": [lambda array: array[None]],
+}
+
+
+@pytest.mark.parametrize(("name", "change"), [(name, change) for name in TAMPERED for change in TAMPERED[name]])
+def test_a_tampered_checkpoint_is_damaged_and_the_one_before_it_is_taken(workers, tmp_path, name, change):
+    place = tmp_path / "a/checkpoints"
+    workers["torch"](train_few, STUCK, tmp_path / "a.keras", 2)
+    last = checkpoints.read(place / "epoch-00002.npz")
+    names = {re.sub("^optimizer/[^/]+", "optimizer", each): each for each in last.arrays}
+    name = names.get(name, name)
+    arrays = last.arrays | {name: change(last.arrays.get(name))}
+    checkpoints.save(place, dataclasses.replace(last, arrays={k: v for k, v in arrays.items() if v is not None}))
+    (run, failure), told = workers["torch"](train_and_listen, STUCK, tmp_path / "a.keras", 0, True)
+    assert failure is None
+    assert run["epochs"] == 4
+    assert "epoch-00002.npz is damaged (" in told
+
+
+def train_with_threads(threads, *arguments):
+    """train_and_listen with another number of threads; and the number afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return *train_and_listen(*arguments), torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_resume_takes_up_the_number_of_threads(workers, tmp_path):
+    recipe = recipes.changed(FULL, epochs=2, patience=0)
+    for name, threads, stop, resume in (("a", 2, 0, False), ("b", 2, 1, False), ("b", 1, 0, True)):
+        _, told, after = workers["torch"](train_with_threads, threads, recipe, tmp_path / f"{name}.keras", stop, resume)
+        assert after == threads
+    assert "computing with 2 threads as before, instead of 1: the result depends on their number" in told
+    whole, resumed = (state_of(tmp_path / name, 2) for name in "ab")
+    for name, array in whole.items():
+        np.testing.assert_array_equal(resumed[name], array, err_msg=name, strict=True)
+    assert checkpoints.read(tmp_path / "b/checkpoints/epoch-00002.npz").threads == 2
 
 
 @pytest.mark.parametrize(("changes", "kind", "words"), [
@@ -311,12 +364,12 @@ def test_a_resume_with_more_epochs_equals_one_long_run(worker, tmp_path):
     ({"model": "small_cnn"}, "BadInputError", "was made with model fc2layer, not small_cnn; resume with the same"),
 ])  # fmt: skip
 def test_a_run_with_other_settings_is_not_resumed(workers, tmp_path, changes, kind, words):
-    workers["torch"](train_few, recipes.changed(STUCK, epochs=2), tmp_path / "a.keras")
+    workers["torch"](train_few, recipes.with_changes(STUCK, epochs=2), tmp_path / "a.keras")
     before = {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()}
     recipe = dataclasses.replace(STUCK, **changes)
-    found = workers["torch"](train_few, recipe, tmp_path / "a.keras", 0, True)[1]
-    assert found[0] == kind
-    assert words.format(place=keras_file.shorten(tmp_path / "a/checkpoints")) in found[1]
+    result = workers["torch"](train_few, recipe, tmp_path / "a.keras", 0, True)[1]
+    assert result[0] == kind
+    assert words.format(place=keras_file.shorten(tmp_path / "a/checkpoints")) in result[1]
     assert {path: path.read_bytes() for path in (tmp_path / "a/checkpoints").iterdir()} == before
 
 

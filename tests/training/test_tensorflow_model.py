@@ -33,7 +33,7 @@ def test_a_network_trains_like_keras(workers, name, shape):
     check(workers["tensorflow"], of_name, (name, shape), SMALL_STEPS, tolerance=1e-3)  # 40 layers of float32 and ReLU
 
 
-def normalized(count, offset):
+def normalize(count, offset):
     """(numbers around `offset` with std 1, their batch normalization in a training step, running mean and variance)."""
     from kerasnets.training.fast.tensorflow_model import FusedBatchNormalization
 
@@ -45,7 +45,7 @@ def normalized(count, offset):
 
 @pytest.mark.parametrize(("count", "offset"), [(1, 0), (2, 0), (500, 10_000)])
 def test_batch_normalization_has_the_biased_variance_and_tolerates_a_large_offset(workers, count, offset):
-    pictures, outputs, mean, variance = workers["tensorflow"](normalized, count, offset)
+    pictures, outputs, mean, variance = workers["tensorflow"](normalize, count, offset)
     values = pictures.astype(float).reshape(count, 16)
     expected = (values - values.mean(axis=0)) / np.sqrt(values.var(axis=0) + 1e-3)
     np.testing.assert_allclose(outputs.reshape(count, 16), expected, rtol=0, atol=1e-5 + 5e-7 * offset)

@@ -91,7 +91,7 @@ def of_name(name, shape):
     return models.build(name, input_shape=shape, num_classes=3)
 
 
-def learned(build, arguments, changes, by):
+def learn(build, arguments, changes, by):
     """[logits before and after two epochs of two steps, figures by epoch, weights], by Keras or by the trainee."""
     import keras
 
@@ -122,7 +122,7 @@ def learned(build, arguments, changes, by):
 
 
 def check(worker, build, arguments, changes, tolerance=1e-5):
-    ours, keras_own = (worker(learned, build, arguments, changes, by) for by in ("kerasnets", "keras"))
+    ours, keras_own = (worker(learn, build, arguments, changes, by) for by in ("kerasnets", "keras"))
     assert len(ours) == len(keras_own)
     for mine, theirs in zip(ours, keras_own, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=tolerance * max(1, abs(theirs).max()))
@@ -134,7 +134,7 @@ def test_a_layer_trains_like_keras(workers, case):
     check(workers["torch"], of_layers, (case,), {})
 
 
-def taken_twice(kind):
+def one_tensor_twice(kind):
     """A network in which two layers take the same tensor: of a padding, or one that a ReLU would overwrite."""
     import keras
     from keras import layers
@@ -156,7 +156,7 @@ def taken_twice(kind):
 
 @pytest.mark.parametrize("kind", ["padding", "convolution", "norm", "sum"])
 def test_the_input_of_two_layers_is_not_overwritten(workers, kind):
-    check(workers["torch"], taken_twice, (kind,), {})
+    check(workers["torch"], one_tensor_twice, (kind,), {})
 
 
 @pytest.mark.parametrize("case", ROWS)
@@ -190,7 +190,7 @@ def test_batch_normalization_tolerates_a_large_offset(workers):
     assert abs(variance - (0.99 * 1 + 0.01 * 1)) < 1e-3
 
 
-def trained_on_arrays():
+def train_on_arrays():
     """The loss of a step on NumPy arrays, which are not on the device of the weights."""
     from kerasnets import models
     from kerasnets.training import train
@@ -202,7 +202,7 @@ def trained_on_arrays():
 
 
 def test_a_step_moves_its_arrays_to_the_device_of_the_weights(workers):
-    assert 0 < workers["torch"](trained_on_arrays) < 10
+    assert 0 < workers["torch"](train_on_arrays) < 10
 
 
 def asks_more(what):
@@ -229,7 +229,7 @@ def test_a_network_with_its_own_regularizers_is_left_to_keras(workers, what):
     assert workers["torch"](asks_more, what) == "Functional"
 
 
-def refused_optimizer(kind, options):
+def error_of_optimizer(kind, options):
     import keras
 
     from kerasnets.training.fast.torch_optimizers import step_of
@@ -248,7 +248,7 @@ def refused_optimizer(kind, options):
     ("SGD", {"clipnorm": 1.0}, "clipnorm"), ("RMSprop", {"momentum": 0.9}, "momentum"),
 ])  # fmt: skip
 def test_an_unknown_optimizer_or_option_is_refused(workers, kind, options, named):
-    assert named in workers["torch"](refused_optimizer, kind, options)
+    assert named in workers["torch"](error_of_optimizer, kind, options)
 
 
 def kinds_of_trainee(name="baseline_cnn"):

@@ -75,8 +75,8 @@ def test_mnist_cnn_keeps_48000_pictures_to_train_on_and_12000_to_validate(mnist)
 def test_recipes_have_the_settings_of_their_sources(name):
     recipe = RECIPES[name]
     optimizer = (recipe.optimizer, recipe.learning_rate, recipe.momentum)
-    found = (*optimizer, recipe.batch_size, recipe.epochs, recipe.mean, recipe.std, recipe.published_figure)
-    assert found == SETTINGS[name]
+    result = (*optimizer, recipe.batch_size, recipe.epochs, recipe.mean, recipe.std, recipe.published_figure)
+    assert result == SETTINGS[name]
 
 
 def test_every_recipe_trains_a_model_that_exists_on_data_that_exist(workers):
@@ -120,7 +120,7 @@ def slope_after_fit(pixels, targets, batch_size, epochs, seed, learning_rate):
 
     from kerasnets.training.batches import Batches
 
-    batches = Batches(pixels, targets, batch_size, epochs, seed)
+    batches = Batches(pixels, targets, batch_size, epochs, seed=seed)
     inputs = keras.Input((1, 1, 1), dtype="uint8")
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(x))
@@ -148,9 +148,9 @@ def train_error(recipe, options):
 
 def train_in_vain(out, name, changes):
     """(fields of the Run of a recipe with changes, its output on stderr)."""
-    with contextlib.redirect_stderr(io.StringIO()) as told:
-        run = kerasnets.train(recipes.changed(RECIPES[name], **changes), out=out)
-    return dataclasses.asdict(run), told.getvalue()
+    with contextlib.redirect_stderr(io.StringIO()) as output:
+        run = kerasnets.train(recipes.with_changes(RECIPES[name], **changes), out=out)
+    return dataclasses.asdict(run), output.getvalue()
 
 
 def train_to_nan(folder):
@@ -243,9 +243,9 @@ def test_a_loss_of_nan_ends_the_run_and_writes_nothing(worker, tmp_path):
     ("mnist_cnn-digits", {"epochs": 1, "learning_rate": 50.0}),
 ])  # fmt: skip
 def test_a_run_that_learned_nothing_prints_a_note_with_advice(workers, tmp_path, name, changes):
-    run, told = workers["torch"](train_in_vain, tmp_path / "a.keras", name, changes)
+    run, output = workers["torch"](train_in_vain, tmp_path / "a.keras", name, changes)
     assert run["test_accuracy"] <= run["majority"]
-    assert told == (
+    assert output == (
         f"note: the model is no better than always naming the most frequent class ({run['majority']:.4f} of the test "
         "data); try a smaller --learning-rate or more --epochs\n"
     )
@@ -262,8 +262,8 @@ def refusals(out):
     usual, train.fit = train.fit, fit
     try:
         return {
-            case: train_error(recipes.own("fc2layer", "pets"), {"arrays": found, "out": out})
-            for case, (found, _) in BAD_DATA.items()
+            case: train_error(recipes.own("fc2layer", "pets"), {"arrays": result, "out": out})
+            for case, (result, _) in BAD_DATA.items()
         }
     finally:
         train.fit = usual

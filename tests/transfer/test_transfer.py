@@ -36,14 +36,14 @@ def max_pooling(maps):
 # ---- run in the workers ----
 
 
-def drawn(network, seed=0):
+def draw(network, seed=0):
     """`network` with weights from NumPy, the same on every backend."""
     network.set_weights(draw_weights(network, seed))
     return network
 
 
 def small_mnist_cnn(layout):
-    return drawn(kerasnets.build("mnist_cnn", input_shape=(20, 24, 3), layout=layout))
+    return draw(kerasnets.build("mnist_cnn", input_shape=(20, 24, 3), layout=layout))
 
 
 def small_nin(layout):
@@ -58,7 +58,7 @@ def small_nin(layout):
     x = layers.SpatialDropout2D(0.5, name="stage1_dropout")(x)
     x = layers.Conv2D(10, 1, name="maps")(x)
     network = Model(inputs, layers.GlobalAveragePooling2D(name="logits")(x), name="small_nin")
-    return rebuild(drawn(network), layout=layout)
+    return rebuild(draw(network), layout=layout)
 
 
 def small_googlenet(layout):
@@ -73,7 +73,7 @@ def small_googlenet(layout):
     aux = layers.Dense(10, name="aux1_logits")(aux)
     x = layers.GlobalAveragePooling2D(name="pool")(layers.Conv2D(9, 3, activation="relu", name="conv2")(x))
     logits = layers.Dense(10, name="logits")(layers.Dropout(0.4, name="dropout")(x))
-    return rebuild(drawn(Model(inputs, [aux, logits], name="small_googlenet")), layout=layout)
+    return rebuild(draw(Model(inputs, [aux, logits], name="small_googlenet")), layout=layout)
 
 
 NETWORKS = {"mnist_cnn": small_mnist_cnn, "small_nin": small_nin, "small_googlenet": small_googlenet}
@@ -98,8 +98,8 @@ def sequential():
     from keras import Input, Sequential, layers
 
     network = Sequential([Input((20, 24, 3)), layers.Conv2D(2, 3, activation="relu", name="conv"), layers.Flatten()])
-    found = kerasnets.features(network, "conv", PICTURES)["conv"]
-    return found, network.get_weights(), [activity.name for activity in kerasnets.trace(network, PICTURES)][1:3]
+    result = kerasnets.features(network, "conv", PICTURES)["conv"]
+    return result, network.get_weights(), [activity.name for activity in kerasnets.trace(network, PICTURES)][1:3]
 
 
 def features_of_normalization(layout):
@@ -107,7 +107,7 @@ def features_of_normalization(layout):
     from kerasnets import transfer
     from kerasnets.graph import rebuild
 
-    network = rebuild(drawn(kerasnets.build("alexnet", input_shape=(67, 75, 3), units=8)), layout=layout)
+    network = rebuild(draw(kerasnets.build("alexnet", input_shape=(67, 75, 3), units=8)), layout=layout)
     return transfer.features(network, ["conv1", "*_map"], np.random.default_rng(2).random((1, 67, 75, 3)))
 
 
@@ -133,15 +133,15 @@ def without_head_of_registry(name, options):
     """Features times the head's matrix, logits, shapes of a copy for 4 classes, layers of it with other weights."""
     from kerasnets import transfer
 
-    network = drawn(kerasnets.build(name, num_classes=5, **options))
+    network = draw(kerasnets.build(name, num_classes=5, **options))
     pictures = np.random.default_rng(1).random((2, *network.input_shape[1:]), "float32")
     kernel, bias = network.get_layer("logits").get_weights()
-    found = transfer.headless(network).predict_on_batch(pictures) @ kernel + bias
+    result = transfer.headless(network).predict_on_batch(pictures) @ kernel + bias
     logits = network.predict_on_batch(pictures)
     copy = transfer.with_classes(network, 4)
     shapes = [tuple(output.shape) for output in copy.outputs]
     other = differing(weights_of(network), weights_of(copy))
-    return found, logits[0] if isinstance(logits, list) else logits, shapes, other
+    return result, logits[0] if isinstance(logits, list) else logits, shapes, other
 
 
 def without_head(name, layout):
@@ -208,18 +208,18 @@ def train_frozen(folder, layout):
     from kerasnets import transfer
     from kerasnets.graph import rebuild
 
-    network = drawn(kerasnets.build("baseline_cnn", input_shape=(16, 16, 3)))
+    network = draw(kerasnets.build("baseline_cnn", input_shape=(16, 16, 3)))
     frozen = transfer.freeze(network, ["conv*", "norm1"])
     rebuilt = rebuild(network, layout=layout)
     moved = []
     for suffix in ("keras", "h5"):
         rebuilt.save(folder / f"frozen.{suffix}")
         loaded = keras.models.load_model(folder / f"frozen.{suffix}", compile=False)
-        moved.append(moved_in_a_step(loaded))
-    return frozen, [*moved, moved_in_a_step(rebuilt), moved_in_a_step(network)]
+        moved.append(weights_that_a_step_moves(loaded))
+    return frozen, [*moved, weights_that_a_step_moves(rebuilt), weights_that_a_step_moves(network)]
 
 
-def moved_in_a_step(network):
+def weights_that_a_step_moves(network):
     import keras
 
     before = weights_of(network)
@@ -283,31 +283,31 @@ def error_without_a_head():
 
 @pytest.mark.parametrize("path", [SHIPPED, SHIPPED.with_suffix(".h5")], ids=lambda path: path.suffix)
 def test_features_of_a_model_file_are_those_of_numpy(worker, path):
-    found, weights = worker(features_of_file, path, ["conv1", "pool*", "dense1", "probabilities"], PIXELS)
-    assert list(found) == ["conv1", "pool1", "pool2", "dense1", "probabilities"]
+    result, weights = worker(features_of_file, path, ["conv1", "pool*", "dense1", "probabilities"], PIXELS)
+    assert list(result) == ["conv1", "pool1", "pool2", "dense1", "probabilities"]
     conv1 = relu_convolution(PIXELS / 255, *weights["conv1"])
     pool2 = max_pooling(relu_convolution(max_pooling(conv1), *weights["conv2"]))
-    np.testing.assert_allclose(found["conv1"], conv1, atol=1e-5)
-    np.testing.assert_allclose(found["pool2"], pool2, atol=1e-5)
-    logits = found["dense1"].astype("float64") @ weights["logits"][0] + weights["logits"][1]
+    np.testing.assert_allclose(result["conv1"], conv1, atol=1e-5)
+    np.testing.assert_allclose(result["pool2"], pool2, atol=1e-5)
+    logits = result["dense1"].astype("float64") @ weights["logits"][0] + weights["logits"][1]
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    np.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-5)
-    assert {array.dtype.name for array in found.values()} == {"float32"}
+    np.testing.assert_allclose(result["probabilities"], probabilities, atol=1e-5)
+    assert {array.dtype.name for array in result.values()} == {"float32"}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_features_are_channels_last_whatever_the_layout_inside(worker, layout):
-    found, weights = worker(features_of_network, layout, ["conv1", "pool1", "flatten", "dense1"], PICTURES)
+    result, weights = worker(features_of_network, layout, ["conv1", "pool1", "flatten", "dense1"], PICTURES)
     conv1 = relu_convolution(PICTURES, *weights["conv1"])
-    np.testing.assert_allclose(found["conv1"], conv1, atol=1e-5)
-    np.testing.assert_allclose(found["pool1"], max_pooling(conv1), atol=1e-5)
-    dense1 = np.maximum(found["flatten"].astype("float64") @ weights["dense1"][0] + weights["dense1"][1], 0)
-    np.testing.assert_allclose(found["dense1"], dense1, atol=1e-5)
+    np.testing.assert_allclose(result["conv1"], conv1, atol=1e-5)
+    np.testing.assert_allclose(result["pool1"], max_pooling(conv1), atol=1e-5)
+    dense1 = np.maximum(result["flatten"].astype("float64") @ weights["dense1"][0] + weights["dense1"][1], 0)
+    np.testing.assert_allclose(result["dense1"], dense1, atol=1e-5)
 
 
 def test_a_sequential_model_gives_features_too(workers):
-    found, weights, names = workers["torch"](sequential)
-    assert found == pytest.approx(relu_convolution(PICTURES, *weights), abs=1e-5)
+    result, weights, names = workers["torch"](sequential)
+    assert result == pytest.approx(relu_convolution(PICTURES, *weights), abs=1e-5)
     assert names == ["conv", "conv"]  # the convolution, and the ReLU inside it
 
 
@@ -328,10 +328,10 @@ def test_a_stage_stands_for_its_last_layer(workers):
 @pytest.mark.parametrize("name", HEADS)
 def test_the_head_turns_the_features_of_headless_into_logits(worker, name, layout):
     """By one matrix, also if the maps of the head are averaged: mean and matrix commute."""
-    found, kernel, bias, logits, left = worker(without_head, name, layout)
+    result, kernel, bias, logits, left = worker(without_head, name, layout)
     kernel = kernel.reshape(-1, 10)
-    assert found.shape == (3, len(kernel))
-    np.testing.assert_allclose(found.astype("float64") @ kernel + bias, logits, atol=1e-5)
+    assert result.shape == (3, len(kernel))
+    np.testing.assert_allclose(result.astype("float64") @ kernel + bias, logits, atol=1e-5)
     assert not {*HEADS[name], "logits", "dropout", "stage1_dropout", "aux1_flatten"} & set(left)
 
 
@@ -346,8 +346,8 @@ def test_the_head_turns_the_features_of_headless_into_logits(worker, name, layou
     ("dnn_tabular", {}),
 ])  # fmt: skip
 def test_heads_of_networks_in_the_registry_are_taken_off_and_replaced(workers, name, options):
-    found, logits, shapes, other = workers["torch"](without_head_of_registry, name, options)
-    np.testing.assert_allclose(found, logits, atol=1e-5 * np.abs(logits).max())
+    result, logits, shapes, other = workers["torch"](without_head_of_registry, name, options)
+    np.testing.assert_allclose(result, logits, atol=1e-5 * np.abs(logits).max())
     heads = ["aux1_logits", "aux2_logits", "logits"] if "auxiliary_heads" in options else ["logits"]
     assert shapes == [(None, 4)] * len(heads)
     assert sorted(other) == heads

@@ -22,7 +22,7 @@ from kerasnets.training.batches import Batches
 FEW_CHANNELS = 8
 
 
-def tensorflow_trainee(network: keras.Model, recipe: Recipe, scaling: tuple[Any, Any] | None) -> keras.Model:
+def tensorflow_trainee(network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None) -> keras.Model:
     """Return a TensorFlowNetwork with the weights of `network`, from raw pixels to logits, for `recipe`."""
     copy = graph.rebuild(network, scaling=scaling, precision=recipe.precision)
     if any(map(can_be_fused, copy.layers)):

@@ -30,7 +30,7 @@ FEW_CHANNELS = 16
 DTYPES = {"float32": torch.float32, "mixed_bfloat16": torch.bfloat16}
 
 
-def torch_trainee(network: keras.Model, recipe: Recipe, scaling: tuple[Any, Any] | None) -> "TorchNetwork | None":
+def torch_trainee(network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None) -> "TorchNetwork | None":
     """Return a TorchNetwork with the weights of `network`, from raw pixels to logits, for `recipe`.
 
     It is in channels_first: in channels_last, Keras' torch backend copies to NCHW and back around every convolution and
@@ -42,7 +42,10 @@ def torch_trainee(network: keras.Model, recipe: Recipe, scaling: tuple[Any, Any]
         return None
     copy = graph.rebuild(network, layout="channels_first", scaling=scaling)
     loss = mean_loss(recipe, copy.output_shape[-1])
-    return TorchNetwork(copy.inputs, copy.outputs, copy.name, loss, DTYPES[recipe.precision], recipe.compiled)
+    return TorchNetwork(
+        copy.inputs, copy.outputs, copy.name,
+        mean_loss=loss, precision=DTYPES[recipe.precision], compiled=recipe.compiled,
+    )  # fmt: skip
 
 
 def mean_loss(recipe: Recipe, num_classes: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
@@ -68,6 +71,7 @@ class TorchNetwork(keras.Model):
         inputs: list[keras.KerasTensor],
         outputs: list[keras.KerasTensor],
         name: str,
+        *,
         mean_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         precision: torch.dtype = torch.float32,
         compiled: bool = False,

@@ -1,0 +1,126 @@
+"""Files changed at a random place, and then given the right checksums again, harm nobody who asks for an answer.
+
+Each is read and run as a person would. What is wanted: an answer or one line, in little time and memory. A crash would
+end this process.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasnets.errors import BadInputError
+from kerasnets.prediction import engines
+from kerasnets.saving import Card, formats, onnx_file
+from kerasnets.saving.card import as_json
+from tests.conftest import often
+from tests.saving.test_onnx_file import onnx, tiny
+from tests.tiny_models import write_litert, write_openvino
+
+SECONDS, MEBIBYTES = 5, 512  # the most that a bad file may take in addition to a good one
+CARD = Card("tiny", ("cat", "dog", "emu"), (4, 5, 3))
+ROWS, PICTURES = np.eye(3, dtype=np.float32), np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)
+NUMBERS = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**16, 2**40)
+
+
+def mutated(content, rng):
+    """Return a file with a bit, a byte, some bytes, a number or a copied part changed."""
+    changed, place, source = bytearray(content), *(int(rng.integers(len(content))) for _ in range(2))
+    width = int(rng.choice([2, 4, 8]))
+    patch = [
+        bytes([content[place] ^ 1 << int(rng.integers(8))]),
+        bytes([int(rng.choice([0, 1, 0x7F, 0x80, 0xFF]))]),
+        rng.bytes(width),
+        (int(rng.choice(NUMBERS)) & ((1 << 8 * width) - 1)).to_bytes(width, "little"),
+        content[source : source + 8 * width],
+    ][int(rng.integers(5))]
+    changed[place : place + len(patch)] = patch
+    return bytes(changed)
+
+
+def mutate_onnx(path, rng):
+    if not path.exists():
+        onnx.save(tiny(), path)
+    plain = mutated(path.read_bytes(), rng) + onnx_file.entry("kerasnets", as_json(CARD))
+    mutant = path.with_name("mutant.onnx")
+    mutant.write_bytes(plain)
+    mutant.write_bytes(plain + onnx_file.entry("kerasnets_sha256", onnx_file.sha256_of_file(mutant)))
+    return mutant
+
+
+def mutate_litert(path, rng):
+    if not path.exists():
+        write_litert(path)
+    mutant = path.with_name("mutant.tflite")
+    mutant.write_bytes(mutated(path.read_bytes(), rng))
+    formats.add(mutant, CARD)
+    return mutant
+
+
+def mutate_openvino(path, rng):
+    """Change the .xml, in two of three cases, or the .bin."""
+    if not path.exists():
+        write_openvino(path)
+        formats.add(path, CARD)
+    mutant = path.with_name("mutant.xml")
+    in_weights = not rng.integers(3)
+    for suffix, is_changed in ((".xml", not in_weights), (".bin", in_weights)):
+        content = path.with_suffix(suffix).read_bytes()
+        mutant.with_suffix(suffix).write_bytes(mutated(content, rng) if is_changed else content)
+    seal = re.search(rb'kerasnets_sha256 value="([0-9a-f]{64})"', mutant.read_bytes())
+    if seal:
+        checksum = formats.sum_of_both(mutant, seal[1].decode())
+        mutant.write_bytes(mutant.read_bytes().replace(seal[1], checksum.encode()))
+    return mutant
+
+
+FORMS = {
+    "opencv": (mutate_onnx, ".onnx", PICTURES, 30),
+    "onnxruntime": (mutate_onnx, ".onnx", PICTURES, 10),
+    "litert": (mutate_litert, ".tflite", ROWS, 6),
+    "openvino": (mutate_openvino, ".xml", ROWS, 6),
+}
+
+
+def answer_of(path, engine, inputs):
+    """Read a file and run it; return what becomes of it, a refusal by its words."""
+    try:
+        _, given = formats.read(path)
+        network = engines.load_safely(path, engine, given)
+        shape = network.shape if None not in network.shape else inputs.shape[1:]
+        network(np.resize(inputs, (len(inputs), *shape)) if np.prod(shape) < 10**6 else inputs)
+        process = getattr(network, "process", None)
+        if process:
+            network.end()
+            process.wait()  # so that its time is counted
+    except BadInputError as error:
+        return str(error)
+    return "taken"
+
+
+@pytest.mark.parametrize("times", often(0, 2000))
+@pytest.mark.parametrize("engine", FORMS)
+def test_a_mutant_with_right_checksums_harms_nobody(tmp_path, engine, times):
+    mutate, suffix, inputs, few = FORMS[engine]
+    rng, answers, worst = np.random.default_rng(few), {"taken": 0, "refused": 0}, (0, 0)
+    for _ in range(times or few):
+        mutant = mutate(tmp_path / f"tiny{suffix}", rng)
+        Path("/proc/self/clear_refs").write_text("5")
+        before, begun = most_memory(), sum(os.times()[:4])
+        answer = answer_of(mutant, engine, inputs)
+        assert answer == "taken" or ("\n" not in answer and "mutant." in answer)
+        answers["taken" if answer == "taken" else "refused"] += 1
+        worst = max(worst[0], sum(os.times()[:4]) - begun), max(worst[1], most_memory() - before)
+    print(engine, json.dumps(answers), f"{worst[0]:.1f} s {worst[1]:.0f} MiB")
+    assert worst[0] < SECONDS + 2  # the imports of a process of its own take two
+    assert worst[1] < MEBIBYTES
+    assert min(answers.values()) > 0
+
+
+def most_memory():
+    """Return the most memory of this process since clear_refs, in MiB."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))

@@ -1,0 +1,49 @@
+"""A good file is not called bad for want of memory."""
+
+import subprocess
+import sys
+
+import pytest
+
+from kerasnets.runtime.backends import environment
+
+JUDGED = """
+import sys
+from kerasnets.errors import BadInputError
+from kerasnets.cli import app
+
+def main():
+    if sys.argv[1]:
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
+    try:
+        bytearray(2**50)
+    except Exception as error:
+        raise BadInputError(f"is damaged ({error!r})", path="a.png", remedy="copy it again") from error
+
+app.run(main)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process so")
+@pytest.mark.parametrize(("limit", "code", "words"), [
+    (str(2**30), 4, "error: too little memory; try smaller pictures"),
+    ("", 3, "error: a.png is damaged (MemoryError()); copy it again"),  # it asks for more than any good file
+])  # fmt: skip
+def test_a_lack_of_memory_is_told_from_a_file_that_asks_for_too_much(limit, code, words):
+    done = subprocess.run([sys.executable, "-c", JUDGED, limit], env=environment(), capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stderr.startswith(words)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the streams")
+@pytest.mark.parametrize(("closed", "words"), [
+    (">&-", "error: standard output is closed; let it be a file, or /dev/null"),
+    (">/dev/full", "error: the output: No space left on device; free some space, or name another place"),
+    (">/dev/full 2>&-", ""),
+])  # fmt: skip
+def test_an_output_that_cannot_be_written_is_one_line(closed, words):
+    command = f"{sys.executable} -m kerasnets list {closed}"
+    done = subprocess.run(command, shell=True, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip(), done.stdout) == (4, words, "")
