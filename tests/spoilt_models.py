@@ -513,7 +513,7 @@ NEEDS_KERAS = {
         KERAS, partial(layer, "pool1", partial(of, "keras.layers", "Nonsense")), "is damaged or was made by an"),
     "units": (H5, partial(layer, "dense1", partial(settings, units=10**9)), "need more weights than there are"),
     "units that the next layer does not take": (  # a .keras file names their number
-        ZIP, partial(layer, "dense1", partial(settings, units=10**9)), "is damaged or was made by an"),
+        ZIP, partial(layer, "dense1", partial(settings, units=10**9)), "need more weights than there are"),
     "units of the last layer": (
         KERAS, partial(layer, "logits", partial(settings, units=10**9)), "need more weights than there are"),
     "build config": (ZIP, built_by_its_config, "need more weights than there are"),
