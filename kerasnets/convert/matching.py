@@ -69,7 +69,7 @@ def unwrap(content: Any) -> dict[str, Any]:
     for wrapper in WRAPPERS:
         content = content[wrapper] if isinstance(content.get(wrapper), Mapping) else content
     for name in content:
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.isprintable():
             problem = f"it has {shorten(repr(name))} for a tensor's name"
             raise BadInputError(problem, remedy="save model.state_dict()")
     while content and (prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in content)), None)):
@@ -97,7 +97,7 @@ def check_tensor(name: str, tensor: Any) -> None:
 def to_array(name: str, tensor: Any) -> np.ndarray:
     """Return a tensor as a float32 array; raise BadInputError if its numbers cannot be weights."""
     if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu().float().numpy()
+        tensor = tensor.detach().cpu().resolve_neg().float().numpy()
     with np.errstate(over="ignore"):
         array = np.asarray(tensor).astype("float32", copy=False)
     if not np.isfinite(array).all():

@@ -7,8 +7,12 @@ flipped bit is noticed only if a number becomes impossible.
 
 import contextlib
 import io
+import itertools
 import json
+import math
+import pickletools
 import re
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from kerasnets.errors import BadInputError, in_one_line, shorten
+from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.silence import SILENCE
@@ -28,6 +33,10 @@ SUFFIXES = (".pth", ".pt", ".safetensors")
 
 HDF5 = b"\x89HDF"  # how Keras' .h5 files begin
 PICKLE = b"\x80"  # how the files of torch before 1.6 begin
+MOST_TENSORS = 10_000  # in a file; DenseNet-201 has 1,207
+MOST_NAMES = 2**21  # bytes of names, shapes and types; DenseNet-201 has 130,000
+MOST_OPERATIONS = 500_000  # in a .pth of torch before 1.6
+MOST_AXES, MOST_SIZE = 32, 2**48  # of a tensor
 CHECKSUM = "sha256"  # our entry in the metadata of a .safetensors
 AGAIN = "copy or download it again"
 STATE_DICT = "where it was made, save model.state_dict() alone"
@@ -90,6 +99,8 @@ def read_pth(path: Path, beginning: bytes) -> Any:
         raise BadInputError("the file is a tar archive", remedy="unpack it, or save the weights by torch.save again")
     elif not beginning.startswith(PICKLE):
         raise BadInputError("the file is nothing that torch.save wrote, or damaged", remedy=AGAIN)
+    else:
+        check_pickles(path)
     torch = import_torch(f"a {path.suffix} file")
     try:
         with SILENCE:  # torch warns of old files
@@ -105,55 +116,95 @@ def read_pth(path: Path, beginning: bytes) -> Any:
 def check_archive(path: Path) -> None:
     """Raise BadInputError for a zip archive that torch.save did not write; torch itself ignores the checksums."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            names = {entry.filename.rpartition("/")[2] for entry in entries}
+        with Archive(path, sys.maxsize, MOST_TENSORS + 100) as archive:  # what is packed is refused before it is read
+            names = {name.rpartition("/")[2]: name for name in archive.names}
             if "constants.pkl" in names:
                 raise BadInputError("a TorchScript program", remedy=STATE_DICT)
             if "data.pkl" not in names:
                 raise BadInputError(
                     "a zip archive, but not one of torch.save", remedy="name the file of weights itself"
                 )
-            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-            if packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
+            if any(map(archive.is_packed, archive.names)):
                 raise BadInputError(
                     "its parts are packed, as torch.save never does", remedy="save it again by torch.save"
                 )
-            damaged = archive.testzip()
+            if archive.size(names["data.pkl"]) > MOST_NAMES:
+                raise BadInputError("it has more names and objects than any network", remedy=STATE_DICT)
+            archive.check()
     except BadInputError:
         raise
-    except Exception as error:  # BadZipFile, RuntimeError, NotImplementedError, OSError, ...
+    except zipfile.BadZipFile as error:
         raise BadInputError(f"the file is damaged or cut short ({in_one_line(error)})", remedy=AGAIN) from error
-    if damaged:
-        raise BadInputError(f"its part {damaged} fails its checksum", remedy=AGAIN)
+
+
+def check_pickles(path: Path) -> None:
+    """Raise BadInputError if a file of torch before 1.6, which is five pickles and then numbers, has too many objects.
+
+    Nothing is unpickled: only the operations are counted, each of which takes torch about a microsecond.
+    """
+    count = 0
+    with path.open("rb") as file, contextlib.suppress(ValueError, EOFError):  # torch words other damage
+        for _ in itertools.chain.from_iterable(pickletools.genops(file) for _ in range(5)):
+            count += 1
+            if count > MOST_OPERATIONS:
+                break
+    if count > MOST_OPERATIONS:
+        raise BadInputError("it has more names and objects than any network", remedy=STATE_DICT)
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        import safetensors
-    except ImportError as error:
-        raise ImportError("a .safetensors file needs a package: pip install safetensors") from error
     import ml_dtypes  # noqa: F401  gives NumPy the dtype bfloat16
 
+    size = path.stat().st_size
     try:
-        content = path.read_bytes()
-        entries: dict[str, Any] = dict(safetensors.deserialize(content))  # type: ignore[no-untyped-call, unused-ignore]
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        metadata = header.get("__metadata__", {})
-    except Exception as error:  # SafetensorError has no other base
-        raise BadInputError(f"the file is damaged ({shorten(error)})", remedy=AGAIN) from error
-    for name, entry in entries.items():
-        if entry["dtype"] not in TYPES:
-            problem = f"{name} is {entry['dtype']} {tuple(entry['shape'])}; weights are F32, F16, BF16 or F64"
-            raise BadInputError(problem)
-    arrays = {
-        name: np.frombuffer(entry["data"], TYPES[entry["dtype"]]).reshape(entry["shape"])
-        for name, entry in entries.items()
-    }
-    if CHECKSUM in metadata and metadata[CHECKSUM] != checksum(arrays):
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > min(MOST_NAMES, size - 8):
+                raise ValueError(f"a header of {length:,} bytes")
+            header = json.loads(file.read(length))
+            content = file.read()
+        metadata = header.pop("__metadata__", None) or {}
+        if len(header) > MOST_TENSORS:
+            raise ValueError(f"{len(header):,} tensors")
+        arrays = arrays_in(header, content)
+        expected = metadata.get(CHECKSUM)
+    except BadInputError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BadInputError(f"the file is damaged ({in_one_line(error)})", remedy=AGAIN) from error
+    if expected is not None and expected != checksum(arrays):
         problem = "the file is damaged: its numbers are not those that were saved"
         raise BadInputError(problem, remedy="copy or make it again")
     return arrays
+
+
+def arrays_in(header: Mapping[str, Any], content: bytes) -> dict[str, np.ndarray]:
+    """Return {name: array} of a .safetensors, whose tensors fill its content without gaps and in any order.
+
+    Raises:
+        BadInputError: A tensor is of a type that no weights have.
+        ValueError: The header contradicts itself or the content.
+    """
+    arrays = {}
+    place = 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        shape, (start, end) = entry["shape"], entry["data_offsets"]
+        if entry["dtype"] not in TYPES:
+            problem = (
+                f"{shorten(name)} is {entry['dtype']!s:.20} {tuple(shape)!s:.40}; weights are F32, F16, BF16 or F64"
+            )
+            raise BadInputError(problem)
+        whole = all(type(number) is int and 0 <= number <= MOST_SIZE for number in (*shape, start, end))
+        if not whole or len(shape) > MOST_AXES:
+            raise ValueError(f"{name!r:.60} has the shape {shape!s:.60}")
+        dtype = np.dtype(TYPES[entry["dtype"]])
+        if start != place or end - start != math.prod(shape) * dtype.itemsize or end > len(content):
+            raise ValueError(f"{name!r:.60} is not of the size that it declares")
+        place = end
+        arrays[name] = np.ndarray(shape, dtype, content, start)
+    if place != len(content):
+        raise ValueError("there are bytes of no tensor")
+    return {name: arrays[name] for name in header}
 
 
 def write_tensors(arrays: Mapping[str, np.ndarray], path: str | Path) -> None:

@@ -91,6 +91,9 @@ def is_whole(labels: Any) -> bool:
 
 def check(data: Data) -> None:
     """Raise BadInputError if a training run on `data` would fail, or would learn nothing."""
+    if len(set(data.class_names)) < len(data.class_names):
+        twice = max(data.class_names, key=data.class_names.count)
+        raise BadInputError(f"{data.title}: two classes have the name {twice!r:.40}", remedy="give each its own")
     for part in ("train", "test"):
         images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
         fault = fault_of_images(images) or fault_of_labels(labels, len(images), len(data.class_names))

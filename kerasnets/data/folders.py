@@ -16,7 +16,7 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.data.dataset import Data
-from kerasnets.data.picture_sources import Source, open_source, picture_names
+from kerasnets.data.picture_sources import Ration, Source, TooManyPixelsError, open_source, picture_names
 from kerasnets.errors import BadInputError, shorten, visible
 
 TRAIN_NAMES = ("train", "training")
@@ -214,16 +214,18 @@ def first_size(source: Source, names: Sequence[str]) -> tuple[int, ...]:
     """Return (height, width) of the first picture that can be read; (1, 1) if none can, which `for_each` reports."""
     for name in names:
         with contextlib.suppress(BadInputError):
-            return source.picture(name).shape[:2]
+            return Ration().picture(source, name).shape[:2]
     return 1, 1
 
 
 def for_each(source: Source, names: Sequence[str], do: Callable[[int, np.ndarray], None]) -> None:
     """Call do(i, picture) for all pictures; raise one BadInputError for all that cannot be read."""
 
+    ration = Ration()
+
     def read_one(i: int) -> str:
         try:
-            do(i, source.picture(names[i]))
+            do(i, ration.picture(source, names[i]))
         except BadInputError as error:
             return str(error)
         return ""
@@ -231,6 +233,13 @@ def for_each(source: Source, names: Sequence[str], do: Callable[[int, np.ndarray
     # OpenCV and Pillow decode without Python's lock. Each decoding silences warnings and then restores the filters that
     # it found, which in threads may be the silence of another: the outer block restores the right ones.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor() as threads:
-        errors = [error for error in threads.map(read_one, range(len(names))) if error]
+        try:
+            errors = [error for error in threads.map(read_one, range(len(names))) if error]
+        except TooManyPixelsError as error:
+            threads.shutdown(cancel_futures=True)
+            problem = "holds pictures of far more pixels than files of their size have"
+            raise BadInputError(
+                problem, path=source.path, remedy="shrink the pictures, or save them as JPEG"
+            ) from error
     if errors:
         raise BadInputError(f"{len(errors)} of {len(names)} pictures cannot be read: {errors[0]}")

@@ -1,6 +1,7 @@
 """MNIST and Fashion-MNIST: IDX files as torchvision keeps them, or an .npz archive as Keras does."""
 
 import gzip
+import io
 import math
 import zlib
 from collections.abc import Sequence
@@ -11,10 +12,15 @@ import numpy as np
 
 from kerasnets.data.dataset import Data, make_data
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.digests import sha256
 
 if TYPE_CHECKING:
     from kerasnets.data.catalogue import Dataset
+
+# An .npz archive, of all its members: bytes of all, unpacked, as times the size of the file, plus SPARE; their number
+INFLATED, SPARE, MOST_MEMBERS = 20, 2**27, 100
+MOST_HEADER = 2**14  # bytes of an array's header, of which NumPy reads 10,000
 
 # (name of the IDX file, name in Keras' archive) of the four arrays
 PARTS = (
@@ -73,11 +79,32 @@ def read_idx(path: Path) -> np.ndarray:
 
 def arrays_of(path: Path, remedy: str = "") -> list[np.ndarray]:
     """Return the four arrays of an .npz archive with Keras' names; `remedy` as in `damaged`."""
+    most = INFLATED * path.stat().st_size + SPARE
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return [archive[key] for _, key in PARTS]
-    except Exception as error:  # NumPy, zipfile and zlib raise many kinds of errors, depending on the damage
+        with Archive(path, most, MOST_MEMBERS) as archive:
+            return [array_of(archive.read(f"{key}.npy")) for _, key in PARTS]
+    except KeyError as error:
+        raise damaged(path, f"it has no array {error.args[0].removesuffix('.npy')}", remedy) from error
+    except (MemoryError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # NumPy and zipfile raise many kinds of errors, depending on the damage
         raise damaged(path, error, remedy) from error
+
+
+def array_of(content: bytearray) -> np.ndarray:
+    """Return the array in the content of an .npy file, without a copy; raise ValueError if it holds no numbers."""
+    file = io.BytesIO(content[:MOST_HEADER])
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise ValueError(f"an array of NumPy's format {version}")
+    shape, is_fortran, dtype = read_header[version](file)
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise ValueError(f"an array of {dtype!s:.40}, not of numbers")
+    start, size = file.tell(), math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or len(content) - start != size:
+        raise ValueError(f"an array of {dtype} {shape!s:.40} in {len(content) - start} bytes")
+    return np.ndarray(shape, dtype, content, start, order="F" if is_fortran else "C")
 
 
 def check_arrays(dataset: "Dataset", arrays: Sequence[np.ndarray], paths: Sequence[Path]) -> Data:

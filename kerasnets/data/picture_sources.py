@@ -1,7 +1,9 @@
 """Where own pictures are read from: a folder, or a zip that is not unpacked on disk."""
 
+import io
 import os
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -9,8 +11,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.errors import BadInputError, visible
+from kerasnets.errors import BadInputError, in_one_line, visible
+from kerasnets.runtime.archive import Archive
 
+# Pixels of all pictures: for each byte of their files, plus SPARE. A photo as JPEG has 4 in a byte, a scan of text 50.
+PIXELS, SPARE = 100, 250_000_000
+MOST_ENTRIES = 500_000  # in a zip; each takes about a kilobyte of memory
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
@@ -34,6 +40,12 @@ class FolderSource:
             for name in names
         ]
 
+    def content(self, name: str) -> bytes:
+        return pictures.read_file(self.path / name)
+
+    def label(self, name: str) -> str | Path:
+        return self.path / name
+
     def walk(self) -> Iterator[tuple[Path, list[str], list[str]]]:
         """Like os.walk through links, but each real folder once; print a note on links to a folder passed before."""
         root = self.path.resolve()
@@ -53,9 +65,6 @@ class FolderSource:
             )
             print(visible(note + more), file=sys.stderr)
 
-    def picture(self, name: str) -> np.ndarray:
-        return pictures.read(self.path / name)
-
 
 def identity(folder: Path) -> tuple[int, int]:
     """Return what is the same for all names of one folder."""
@@ -69,27 +78,78 @@ class ZipSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.archive = zipfile.ZipFile(path)
+            self.archive = Archive(path, sys.maxsize, MOST_ENTRIES)
         except FileNotFoundError as error:
             raise BadInputError("no folder or zip {path}", path=path, remedy="check the name") from error
-        except Exception as error:  # OSError, BadZipFile, NotImplementedError, ValueError, ..., depending on the damage
-            raise BadInputError(f"is damaged or no zip ({error})", path=path, remedy="copy it again") from error
+        except (OSError, zipfile.BadZipFile) as error:
+            problem = f"is damaged or no zip ({in_one_line(error)})"
+            raise BadInputError(problem, path=path, remedy="copy or make it again") from error
 
     def paths(self) -> list[str]:
-        return self.archive.namelist()
+        return self.archive.names
 
-    def picture(self, name: str) -> np.ndarray:
-        if self.archive.getinfo(name).file_size > pictures.MAX_BYTES:
+    def label(self, name: str) -> str | Path:
+        return name
+
+    def content(self, name: str) -> bytes:
+        if self.archive.size(name) > pictures.MAX_BYTES:
             problem = f"is larger than a picture may be, {pictures.MAX_BYTES / 1e6:.0f} MB"
             raise BadInputError(problem, path=name, remedy="leave it out")
         try:
-            content = self.archive.read(name)
-        except Exception as error:  # RuntimeError if encrypted, BadZipFile, zlib.error, EOFError, ...
+            return bytes(self.archive.read(name))
+        except (OSError, zipfile.BadZipFile) as error:
             raise BadInputError(f"cannot be unpacked: {error}", path=name, remedy="make the zip again") from error
-        return pictures.decode(content, name)
 
 
 Source = FolderSource | ZipSource
+
+
+class Ration:
+    """The pixels of many pictures, bounded together and at any one time: a small file may hold millions of each."""
+
+    def __init__(self) -> None:
+        self.condition = threading.Condition()
+        self.bytes = self.pixels = self.at_once = 0
+
+    def picture(self, source: Source, name: str) -> np.ndarray:
+        """Return a picture of `source`; wait while others are decoded if it is large.
+
+        Raises:
+            TooManyPixelsError: All pictures together have more pixels than any files of their size do.
+        """
+        content, path = source.content(name), source.label(name)
+        pixels = pixels_in(content)
+        with self.condition:
+            self.condition.wait_for(lambda: not self.at_once or self.at_once + pixels <= pictures.MAX_PIXELS)
+            self.bytes, self.pixels = self.bytes + len(content), self.pixels + pixels
+            if self.pixels > SPARE + PIXELS * self.bytes:
+                raise TooManyPixelsError
+            self.at_once += pixels
+        try:
+            return pictures.decode(content, path)
+        finally:
+            with self.condition:
+                self.at_once -= pixels
+                self.condition.notify_all()
+
+
+class TooManyPixelsError(Exception):
+    """Pictures together have more pixels than any files of their size do."""
+
+
+def pixels_in(content: bytes) -> int:
+    """Return how many pixels a picture declares, at most what a picture may have; that many if it does not say."""
+    if content.startswith(b"\x89PNG"):
+        width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    else:
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(content)) as image:  # reads no more than the header
+                width, height = image.size
+        except Exception:  # Pillow raises many classes; decoding words the fault
+            return 0
+    return min(width * height, pictures.MAX_PIXELS)
 
 
 def open_source(path: Path) -> Source:

@@ -4,6 +4,7 @@ No other file of the package reads them. `tests/graph/test_walk.py` fails on a K
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -87,26 +88,32 @@ def has_weights(operation: keras.Operation) -> bool:
 
 # ---- initial weights that are not drawn ----
 
+STATE = 2  # numbers in the state of a random generator, which no file holds and which are not counted
 DRAWN = (initializers.VarianceScaling, initializers.RandomNormal, initializers.Zeros)  # replaced by zeros
 
 
 @contextlib.contextmanager
-def drawing_nothing() -> Iterator[None]:
+def drawing_nothing(most: int | None = None) -> Iterator["PendingVariables"]:
     """Fill the weights of the networks that this thread builds with zeros and ones from NumPy.
 
     JAX takes seconds to draw the initial weights of a deep network, and as long to fill them with a constant, because
     it compiles for each shape. Keras delays the first values of variables that are made in a StatelessScope; here their
     initializers are replaced before they run. Inside the `with` the weights take no memory, and none at all if an
     exception ends it. Only the networks of this thread are affected.
+
+    Args:
+        most: How many numbers the weights may hold; ValueError is raised at the layer that would have more. The
+            `numbers` of what the `with` gives tell whether that was the reason.
     """
-    if isinstance(_pending_variables(), PendingVariables):
-        yield
+    before = _pending_variables()
+    if isinstance(before, PendingVariables):
+        yield before
         return
-    pending = PendingVariables()
+    pending = PendingVariables(most)
     global_state.set_global_attribute("uninitialized_variables", pending)
     with keras.StatelessScope() as scope:
         try:
-            yield
+            yield pending
         except BaseException:
             pending.clear()
             raise
@@ -135,11 +142,17 @@ def register_parameters(network: keras.Model) -> None:
 class PendingVariables(list[keras.Variable]):
     """The variables that wait for their first value: Keras appends each, and here it gets another initializer."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         super().__init__()
+        self.most = most
+        self.numbers = 0  # in all variables
         self.networks: list[keras.Model] = []  # whose parameters are registered at the end
 
     def append(self, variable: keras.Variable) -> None:
+        size = math.prod(variable.shape)
+        self.numbers += size if size > STATE else 0
+        if self.most is not None and self.numbers > self.most:
+            raise ValueError(f"more than {self.most:,} weights")
         initializer = variable._initializer
         if isinstance(initializer, DRAWN):
             variable._initializer = _zeros

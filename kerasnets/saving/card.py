@@ -77,6 +77,7 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
             raise TypeError("a name is not text")
         if not all(type(size) is int and size > 0 for size in card.input_shape):
             raise ValueError(f"input_shape {card.input_shape}")
+        check_names(card)
         return card
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         problem = f"has a card that cannot be read ({error!s:.60})"
@@ -92,8 +93,16 @@ def check_card(card: Card, model: "keras.Model") -> None:
         raise ValueError(f"the card's input_shape is {tuple(card.input_shape)}, but {model.name} takes {shape}")
     if len(card.class_names) != classes:
         raise ValueError(f"the card names {len(card.class_names)} classes, but {model.name} has {classes} outputs")
+    check_names(card)
     if card.input_kind not in KINDS:
         raise ValueError(f"unknown input kind {card.input_kind!r}; choose one of: {', '.join(KINDS)}")
+
+
+def check_names(card: Card) -> None:
+    """Raise ValueError if two classes have one name: an answer by name would give one of them the other's place."""
+    if len(set(card.class_names)) < len(card.class_names):
+        twice = max(card.class_names, key=card.class_names.count)
+        raise ValueError(f"two classes have the name {twice!r:.40}; give each its own")
 
 
 def check_present(path: str | Path) -> None:

@@ -1,15 +1,14 @@
-"""HDF5 files: their arrays and attributes checked, and the checksum of an .h5 model file."""
+"""HDF5 files: their arrays and attributes checked, and the checksum of an .h5 model file.
 
-import contextlib
+The checks read all that HDF5 interprets, so they belong into a process of limited time and memory: `keras_check`.
+"""
+
 import io
 import math
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasnets.errors import BadInputError
-from kerasnets.runtime.backends import environment
 from kerasnets.runtime.digests import sha256, sha256_of_file
 from kerasnets.saving.keras_config import MOST_CONFIG
 
@@ -21,12 +20,13 @@ SEALED = len(SEAL) + 64  # bytes
 
 MOST_PARTS = 50_000  # groups and arrays, two or three for each array of weights
 DEEPEST = 60  # groups in groups
-TEXTS, THREAD = 2**28, 2**25  # bytes for all texts of an .h5, and for each thread that NumPy may keep waiting
+FILTERS = (1, 2, 3)  # deflate, shuffle and fletcher32 (H5Zpublic.h), which h5py offers and every HDF5 can read
+CHUNK = 2**20  # bytes that a chunk may have in any array; a larger one, no more than twice its array
 AGAIN = "train or copy it again"
 
 
 def count(file: "h5py.File", most: int) -> int:
-    """Return how many numbers the arrays of an HDF5 file hold.
+    """Return how many numbers the arrays of an HDF5 file hold, after reading its attributes and chunks.
 
     Raises:
         BadInputError: The file has links, has data in other files, or unpacks to more than `most` bytes.
@@ -59,61 +59,45 @@ def count(file: "h5py.File", most: int) -> int:
             size += part.nbytes
             if size > most:
                 raise BadInputError("unpacks to far more than its size, as no model does", remedy=AGAIN)
+            read_chunks(part)
     return numbers
 
 
 def check_attributes(part: "h5py.Group | h5py.Dataset") -> None:
-    """Raise BadInputError if an attribute declares a large size: h5py allocates it before it looks for the data."""
+    """Read all attributes; raise BadInputError if one declares a large size, which h5py would allocate at once."""
     for name in part.attrs:
         attribute = part.attrs.get_id(name)
         count = math.prod(attribute.shape or ())
         if count > MOST_PARTS or count * attribute.dtype.itemsize > MOST_CONFIG:
             raise BadInputError(f"has an attribute {name!r:.40} larger than in any model", remedy=AGAIN)
+        value = part.attrs[name]
+        if isinstance(value, (str, bytes)) and len(value) > MOST_CONFIG:
+            raise BadInputError(f"has an attribute {name!r:.40} larger than in any model", remedy=AGAIN)
 
 
 def check_array(array: object, name: str) -> None:
+    """Raise BadInputError if a part of an HDF5 file is not an array of numbers that can be read in bounded memory."""
     import h5py
 
     if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
         raise BadInputError(f"has {name!r:.40} in another file", remedy="save the model with its weights inside")
-    if array.dtype.kind not in "fiub" or array.shape is None:
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or array.shape is None:
         raise BadInputError(f"has {name!r:.40}, which is no array of numbers", remedy=AGAIN)
+    if array.chunks is None:
+        return  # it lies in the file as it is
+    properties = array.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if not set(filters) <= set(FILTERS) or len(filters) > len(FILTERS):
+        raise BadInputError(f"has {name!r:.40} packed in an unknown way", remedy="save it by Keras again")
+    if math.prod(array.chunks) * array.dtype.itemsize > max(CHUNK, 2 * array.nbytes):
+        raise BadInputError(f"has {name!r:.40} in chunks far larger than it is", remedy=AGAIN)
 
 
-# ---- texts -----------------------------------------------------------------------------------------------------------
-
-
-def check_texts(path: Path) -> None:
-    """Raise BadInputError if the texts of an .h5 file take too much memory: HDF5 allocates any length that is declared.
-
-    They are read in a process of limited memory.
-    """
-    import subprocess
-
-    code = "from kerasnets.saving.hdf5_check import read_texts; read_texts()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], env=environment(), capture_output=True, text=True, errors="replace"
-    )
-    if done.returncode:
-        reason = done.stderr.strip().rpartition("\n")[2] or "HDF5 fails on it"
-        raise RuntimeError(reason)  # which `keras_check.read` words as any other damage
-
-
-def read_texts() -> None:
-    """Read every attribute of the .h5 file that the command line names, within TEXTS bytes if the system can limit."""
-    import h5py
-
-    with contextlib.suppress(ImportError):  # Windows
-        import resource
-
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        memory = used + TEXTS + THREAD * (os.cpu_count() or 1)
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    with h5py.File(sys.argv[1], "r") as file:
-        parts = [file]
-        file.visititems(lambda name, part: parts.append(part))
-        for part in parts:
-            dict(part.attrs)
+def read_chunks(array: "h5py.Dataset") -> None:
+    """Read an array of chunks, which may inflate to any size; HDF5 raises, or ends the process, if they are damaged."""
+    if array.chunks is not None and array.size:
+        for place in array.iter_chunks():
+            array[place]
 
 
 # ---- the checksum of an .h5 ------------------------------------------------------------------------------------------
@@ -126,18 +110,16 @@ def seal(file: io.BytesIO) -> None:
     file.write(SEAL + checksum.encode())
 
 
-def is_sealed(path: Path) -> bool:
-    """Whether an .h5 file ends in our checksum; older files and other programs' have none.
+def check_seal(path: Path) -> None:
+    """Raise BadInputError if an .h5 file ends in a checksum of ours that differs.
 
-    Raises:
-        BadInputError: The checksum differs.
+    It notices flipped bits. It is no signature: anyone can compute it, so it exempts a file from no other check.
     """
     size = max(0, path.stat().st_size - SEALED)
     with path.open("rb") as file:
         file.seek(size)
         if file.read(len(SEAL)) != SEAL:
-            return False
+            return
         checksum = file.read()
     if sha256_of_file(path, size).encode() != checksum:
         raise BadInputError("is damaged: it is not what was saved", remedy=AGAIN)
-    return True

@@ -3,22 +3,30 @@
 A .keras file is a zip archive of a config in JSON and weights in HDF5, with a checksum for each. An .h5 file is HDF5
 alone, without a checksum unless `hdf5_check.seal` appended ours. Files that Keras itself would refuse are refused here
 too, because Keras reports them in many lines, and because its safe mode accepts some classes that read other files.
+
+HDF5 can be made to run for ever, or to take any amount of memory, by a few changed bytes. So whoever made a file, and
+whatever checksum is in it, a process of limited time and memory reads all of its HDF5 content before this one opens it.
 """
 
 import contextlib
 import io
+import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.runtime import child
+from kerasnets.runtime.archive import Archive
 from kerasnets.saving import hdf5_check, keras_config
 from kerasnets.saving.keras_config import MOST_CONFIG
 
 if TYPE_CHECKING:
-    import zipfile
-
     import h5py
 
     Parts = tuple[str | None, str | bytes, h5py.File]  # the card, the config, the weights
@@ -27,7 +35,11 @@ CARD = "kerasnets.json"  # the zip entry, or the HDF5 attribute
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"  # Keras' entries
 
 UNPACKED = 4  # times the size of the file, plus SPARE: Keras packs nothing, and weights shrink little
-SPARE = 2**26  # bytes
+SPARE = 2**24  # bytes
+MEMORY = 2**28  # bytes that the process may take
+SECONDS, SPEED = 1.5, 2**26  # of CPU time that it may take, plus the size of the file by bytes per second
+PATIENCE = 40  # times as long by the clock: a good file takes 0.2 s, but the machine may be busy
+AT_ONCE = threading.BoundedSemaphore(os.cpu_count() or 1)  # processes, however many threads load
 AGAIN = "train or copy it again"
 
 
@@ -54,17 +66,39 @@ class Content:
 
 
 def read(path: Path) -> Content:
-    """Return the Content of a .keras or .h5 file.
+    """Return the Content of a .keras or .h5 file, all of which a process of limited time and memory has read.
 
     Raises:
         BadInputError: Without a path. The file is damaged, holds code, links to other files or arrays that are not
-            numbers, or unpacks to more than its size explains.
+            numbers, unpacks to more than its size explains, or takes too much time or memory.
     """
+    seconds = PATIENCE * (SECONDS + path.stat().st_size / SPEED)
     try:
-        with (keras_parts if path.suffix == ".keras" else h5_parts)(path) as (card, text, weights):
-            numbers = hdf5_check.count(weights, UNPACKED * path.stat().st_size + SPARE)
-            config = keras_config.check(text)
-            return Content(card, config, keras_config.input_shape(config["config"]), numbers)
+        with AT_ONCE:
+            done = child.run("kerasnets.saving.keras_check", str(path.absolute()), seconds=seconds)
+        answer = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError) as error:  # it was killed, or ended in HDF5
+        problem = "is damaged: to read it takes more time or memory than any good file does"
+        raise BadInputError(problem, remedy=AGAIN) from error
+    if "problem" in answer:
+        raise BadInputError(answer["problem"], remedy=answer["remedy"])
+    with damage_as_bad_input():
+        return content_of(**answer)
+
+
+def read_head(path: Path) -> Content:
+    """Like `read`, but do not look at the weights of a .keras file, which takes a thirtieth of the time."""
+    if path.suffix != ".keras":
+        return read(path)
+    with damage_as_bad_input(), open_archive(path) as archive:
+        card, text = texts_in(archive)
+        return content_of(card, text, 0)
+
+
+@contextlib.contextmanager
+def damage_as_bad_input() -> Iterator[None]:
+    try:
+        yield
     except (BadInputError, MemoryError):
         raise
     except Exception as error:  # zipfile, HDF5 and json raise many classes on damaged files
@@ -72,55 +106,73 @@ def read(path: Path) -> Content:
         raise BadInputError(problem, remedy=AGAIN) from error
 
 
+def content_of(card: str | None, config: str | bytes, numbers: int) -> Content:
+    """Return the Content of a file; raise BadInputError if its config names code that this program does not know."""
+    checked = keras_config.check(config)
+    return Content(card, checked, keras_config.input_shape(checked["config"]), numbers)
+
+
+# ---- in the limited process ------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Print {card, config, numbers} of the file that the command line names, or the problem with it, as JSON."""
+    child.end_with_parent()
+    path = Path(sys.argv[1])
+    size = path.stat().st_size
+    child.limit(MEMORY + UNPACKED * size + SPARE, SECONDS + size / SPEED)
+    answer: dict[str, str | int | None]
+    try:
+        with damage_as_bad_input(), (keras_parts if path.suffix == ".keras" else h5_parts)(path) as parts:
+            card, config, weights = parts
+            numbers = hdf5_check.count(weights, UNPACKED * size + SPARE)
+            answer = {"card": card, "config": str(config, "utf-8") if isinstance(config, bytes) else config}
+            answer["numbers"] = numbers
+    except BadInputError as error:
+        answer = {"problem": error.problem, "remedy": error.remedy}
+    print(json.dumps(answer))
+
+
 @contextlib.contextmanager
 def keras_parts(path: Path) -> Iterator["Parts"]:
     """Yield the parts of a .keras file after its names, sizes and checksums are checked."""
-    import zipfile
+    with open_archive(path) as archive:
+        archive.check()
+        card, text = texts_in(archive)
+        import h5py
 
-    import h5py
-
-    with zipfile.ZipFile(path) as archive:
-        check_archive(archive, path.stat().st_size)
-        names = archive.namelist()
-        card = archive.read(CARD).decode() if CARD in names else None
-        with open_weights(archive, path) as weights, h5py.File(weights, "r") as file:
-            yield card, archive.read(CONFIG), file
+        with open_weights(archive) as weights, h5py.File(weights, "r") as file:
+            yield card, text, file
 
 
-def check_archive(archive: "zipfile.ZipFile", size: int) -> None:
-    """Raise BadInputError if the zip archive of `size` bytes is not as Keras writes it, BadZipFile if it is damaged."""
-    import zipfile
-
-    entries = archive.infolist()
-    names = [entry.filename for entry in entries]
-    if not {CONFIG, WEIGHTS} <= set(names):
+def open_archive(path: Path) -> Archive:
+    """Return a .keras file as an archive; raise BadInputError if it has not the entries that Keras writes."""
+    archive = Archive(path, UNPACKED * path.stat().st_size + SPARE, 100)
+    names = set(archive.names)
+    if not {CONFIG, WEIGHTS} <= names:
         raise BadInputError("is a zip archive without a Keras model in it", remedy="name the model's own file")
-    strange = set(names) - {CARD, CONFIG, WEIGHTS, METADATA}
-    if strange or len(names) > len(set(names)):
-        what = repr(min(strange))[:40] if strange else "two parts of one name"
-        raise BadInputError(f"holds {what}, which Keras does not write for such a model", remedy=AGAIN)
-    if sum(entry.file_size for entry in entries) > UNPACKED * size + SPARE:
-        raise BadInputError("unpacks to far more than its size, as no model does", remedy=AGAIN)
-    if any(entry.file_size > MOST_CONFIG for entry in entries if entry.filename != WEIGHTS):
+    strange = names - {CARD, CONFIG, WEIGHTS, METADATA}
+    if strange:
+        problem = f"holds {min(strange)!r:.40}, which Keras does not write for such a model"
+        raise BadInputError(problem, remedy=AGAIN)
+    if any(archive.size(name) > MOST_CONFIG for name in names - {WEIGHTS}):
         raise BadInputError(f"has a config of more than {MOST_CONFIG:,} bytes, unlike any model", remedy=AGAIN)
-    broken = archive.testzip()
-    if broken:
-        raise zipfile.BadZipFile(f"its part {broken} fails its checksum")
+    return archive
+
+
+def texts_in(archive: Archive) -> tuple[str | None, bytes]:
+    """Return the card, if there is one, and the config in an archive."""
+    card = archive.read(CARD).decode() if CARD in archive.names else None
+    return card, bytes(archive.read(CONFIG))
 
 
 @contextlib.contextmanager
-def open_weights(archive: "zipfile.ZipFile", path: Path) -> Iterator[IO[bytes]]:
+def open_weights(archive: Archive) -> Iterator[IO[bytes]]:
     """Yield the HDF5 file in a .keras file; it is read in place, and unpacked into memory only if it is packed."""
-    import zipfile
-
-    entry = archive.getinfo(WEIGHTS)
-    if entry.compress_type != zipfile.ZIP_STORED:
+    if archive.is_packed(WEIGHTS):
         yield io.BytesIO(archive.read(WEIGHTS))
-        return
-    with path.open("rb") as file:
-        file.seek(entry.header_offset + 26)  # in the local header of 30 bytes (PKWARE's APPNOTE.TXT, section 4.3.7)
-        name, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
-        yield io.BufferedReader(Window(file, entry.header_offset + 30 + name + extra, entry.file_size))
+    else:
+        yield io.BufferedReader(Window(archive.file, archive.start(WEIGHTS), archive.size(WEIGHTS)))
 
 
 class Window(io.RawIOBase):
@@ -155,11 +207,14 @@ def h5_parts(path: Path) -> Iterator["Parts"]:
     """Yield the parts of an .h5 file."""
     import h5py
 
-    if not hdf5_check.is_sealed(path):
-        hdf5_check.check_texts(path)
+    hdf5_check.check_seal(path)
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs or "model_weights" not in file:
             remedy = "save the whole model, not its weights"
             raise BadInputError("is an HDF5 file without a Keras model in it", remedy=remedy)
         hdf5_check.check_attributes(file)
         yield file.attrs.get(CARD), file.attrs["model_config"], file
+
+
+if __name__ == "__main__":
+    main()

@@ -7,8 +7,9 @@ from typing import Any
 
 from kerasnets.errors import BadInputError
 
-MOST_CONFIG = 2**24  # bytes of JSON; DenseNet-201's has 700,000
+MOST_CONFIG = 2**23  # bytes of JSON, which can take 35 times as much memory; DenseNet-201's has 700,000
 MOST_LAYERS = 4_000  # DenseNet-201 has 709
+MOST_CALLS = 20_000  # of layers, in models within models too
 DEEPEST = 60  # lists in lists
 MOST_INPUT = 150_000_000  # numbers: 50 million pixels in colour
 
@@ -81,7 +82,21 @@ def check(text: str | bytes) -> dict[str, Any]:
             waiting += [(value, depth + 1) for value in part]
     if classes > 8 * MOST_LAYERS:  # a layer with its initializers, regularizers and constraints
         raise BadInputError(f"has more than {MOST_LAYERS:,} layers", remedy="make it of fewer")
+    if calls(config["config"]) > MOST_CALLS:
+        raise BadInputError(f"calls its layers more than {MOST_CALLS:,} times", remedy="make it of fewer")
     return config
+
+
+def calls(part: object) -> int:
+    """Return how often a model calls its layers: as often as a model in it is called, so often are the layers there."""
+    if isinstance(part, list):
+        return sum(map(calls, part))
+    if not isinstance(part, dict):
+        return 0
+    if "inbound_nodes" not in part:
+        return sum(map(calls, part.values()))
+    nodes = part["inbound_nodes"]
+    return max(1, len(nodes) if isinstance(nodes, list) else 1) * max(1, calls(part.get("config")))
 
 
 def check_class(part: dict[str, Any]) -> None:

@@ -10,12 +10,11 @@ import contextlib
 import contextvars
 import dataclasses
 import io
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasnets.errors import BadInputError, in_one_line, name_path, shorten
+from kerasnets.errors import BadInputError, name_path, shorten
 from kerasnets.runtime.digests import sha256
 from kerasnets.saving import hdf5_check, keras_check, shipped
 from kerasnets.saving.card import Card, as_json, check_card, check_present, from_json
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from kerasnets.graph import Scaling
 
 SUFFIXES = (".keras", ".h5")
-MOST_NUMBERS = 2**26  # in a layer's output for one picture; the most in a network of ours is 3.2 million
 
 
 def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling | None" = None) -> None:
@@ -145,18 +143,11 @@ def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card
     backends.choose()
     import keras
 
-    import kerasnets.graph  # noqa: F401  registers Power, which Keras needs for some .h5 files
+    from kerasnets.saving import keras_model
 
     with name_path(path):
-        try:
-            check_size_of_weights(content)
-            model = keras.models.load_model(path, compile=False)
-        except BadInputError:
-            raise
-        except Exception as error:  # Keras raises many classes on damaged files
-            problem = f"is damaged or was made by an incompatible Keras ({in_one_line(error)})"
-            raise BadInputError(problem, remedy="train or copy it again") from error
-        check_model(model, card)
+        model = keras_model.build(path, content)
+        keras_model.check(model, card)
         if not card.model:
             card = dataclasses.replace(card, model=model.name, input_shape=model.input_shape[1:])
         if not logits:
@@ -168,91 +159,26 @@ def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card
         return keras.Model(model.input, last.input, name=model.name), card
 
 
-def check_size_of_weights(content: Content) -> None:
-    """Raise BadInputError if the layers in the config need more weights than the file holds.
-
-    Without this check, a config of a few bytes could make Keras allocate any amount of memory. The model is built once
-    without values: in a StatelessScope, Keras only notes the shapes of the weights. Keras keeps the list of variables
-    without values for each thread, so a thread of its own leaves nothing behind.
-    """
-    import random
-    from concurrent.futures import ThreadPoolExecutor
-
-    import keras
-
-    with keras.saving.CustomObjectScope({}) as scope:
-        custom = scope.backup  # the classes that the caller registered for its own thread
-    state = random.getstate()  # initializers without a seed draw theirs from it, and a seeded run must not change
-    with ThreadPoolExecutor(1) as thread:
-        needed = thread.submit(count_weights, content.config, custom).result()
-    random.setstate(state)
-    if needed > content.numbers:
-        problem = "is damaged: its layers need more weights than there are in it"
-        raise BadInputError(problem, remedy="train or copy it again")
-
-
-def count_weights(config: dict[str, Any], custom: dict[str, Any]) -> int:
-    """Return how many numbers the weights of a model with this config hold, without allocating them."""
-    import keras
-
-    kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
-    with keras.saving.CustomObjectScope(custom), keras.StatelessScope(initialize_variables=False):
-        model = kind.from_config(config["config"])
-        if config.get("build_config") and not model.built:  # as Keras' loader does
-            model.build_from_config(config["build_config"])
-        return sum(math.prod(weight.shape) for weight in model.weights)
-
-
-def check_model(model: "keras.Model", card: Card) -> None:
-    """Raise BadInputError if a loaded model contradicts its card, or is not a network for pictures or rows."""
-    import numpy as np
-
-    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
-        raise BadInputError("has not one input and one output, as a network for pictures has", remedy="make it so")
-    if len(model.output_shape) != 2 or len(model.input_shape) not in (2, 4):
-        problem = f"makes {model.output_shape} of {model.input_shape}, not (n, classes) of pictures or rows"
-        raise BadInputError(problem, remedy="make it so")
-    if len(model.input_shape) == 4 and model.input_shape[1] in (1, 3) and model.input_shape[3] not in (1, 3):
-        problem = f"takes {model.input_shape}, its channels first"
-        raise BadInputError(problem, remedy="make it with channels last")
-    for layer in model.layers:
-        shape = layer.output.shape[1:]
-        if math.prod(size or 1 for size in shape) > MOST_NUMBERS:
-            problem = f"makes {shape} of one picture in {layer.name}, which is too much"
-            raise BadInputError(problem, remedy="make it smaller")
-    weights = model.get_weights()
-    if card.weights_sha256 and sha256(*weights) != card.weights_sha256:
-        problem = "is damaged: its weights are not those that were saved"
-        raise BadInputError(problem, remedy="train or copy it again")
-    if not all(np.isfinite(numbers).all() for numbers in weights):
-        raise BadInputError("holds weights that are not finite numbers", remedy="train it again")
-    if card.class_names:
-        try:
-            check_card(card, model)
-        except ValueError as error:
-            raise BadInputError(f"contradicts itself: {error}", remedy="train or copy it again") from error
-
-
 def load_card(path: str | Path) -> Card:
     """Return the Card of a .keras or .h5 file, or of a shipped model by its name, without loading a framework.
 
     The card of another program's file has no class names.
 
     Raises:
-        BadInputError: As `load`, except for faults that only Keras notices.
+        BadInputError: As `load`, except for faults in the weights and faults that only Keras notices.
     """
     path = shipped.path_of(path, shipped.KERAS)
-    return card_in(read(path), path)
+    return card_in(read(path, keras_check.read_head), path)
 
 
-def read(path: str | Path) -> Content:
-    """Return the Content of a model file; raise BadInputError if it is missing or fails a check."""
+def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) -> Content:
+    """Return the Content of a model file; raise BadInputError if it is missing or fails a check of `judge`."""
     if Path(path).suffix not in SUFFIXES:
         names = " or ".join(SUFFIXES)
         raise BadInputError("is not a model file", path=path, remedy=f"name a file that ends in {names}")
     check_present(path)
     with name_path(path):
-        return keras_check.read(Path(path))
+        return judge(Path(path))
 
 
 def card_in(content: Content, path: str | Path) -> Card:

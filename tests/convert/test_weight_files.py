@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import kerasnets
+from kerasnets.convert import weight_files
 from kerasnets.errors import BadInputError
 from kerasnets.runtime.backends import BACKENDS
 from tests.cli.test_app import only_line, run
@@ -113,7 +114,7 @@ BAD_FILES = {
     "weights.bin": (partial(written, b"x"), "no file of PyTorch weights; those end in .pth, .pt, .safetensors"),
     "half.pth": (half, "the file is damaged or cut short"),
     "half.safetensors": (half, "the file is damaged"),
-    "flipped.pth": (flipped, "fails its checksum; copy"),
+    "flipped.pth": (flipped, "fails its checksum"),
     "flipped.safetensors": (flipped, "its numbers are not those that were saved"),
     "other.pth": (zip_of, "a zip archive, but not one of torch.save; name"),
     "bomb.pth": (bomb, "its parts are packed, as torch.save never does"),
@@ -296,3 +297,57 @@ def test_a_failure_of_the_script_is_one_line_with_its_exit_code(folder, case):
 def test_a_pth_under_another_backend_names_the_remedy(folder):
     done = run(folder, "convert_weights.py", "lenet5", "good.pth", "--out", "a.keras", backend="jax")
     assert "set that (the model file is the same for every backend), or use .safetensors" in only_line(done, 4)
+
+
+def safetensors_by_hand(header, content=b""):
+    header = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(header).to_bytes(8, "little") + header + content
+
+
+def tensor(shape=(1,), offsets=(0, 4), dtype="F32"):
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+
+BAD_SAFETENSORS = {
+    "no header": b"\xff" * 8,
+    "a long header": safetensors_by_hand(b" " * 2**22 + b"{}"),
+    "a deep header": safetensors_by_hand(b'{"__metadata__":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
+    "metadata of text": safetensors_by_hand({"__metadata__": "x", "a": tensor()}, bytes(4)),
+    "a large shape of nothing": safetensors_by_hand({"a": tensor((2**62, 0), (0, 0))}),
+    "a negative shape": safetensors_by_hand({"a": tensor((-1,), (0, 0))}),
+    "rank 1,000": safetensors_by_hand({"a": tensor([1] * 1000)}, bytes(4)),
+    "many tensors": safetensors_by_hand({str(i): tensor((0,), (0, 0)) for i in range(20_000)}),
+    "beyond the end": safetensors_by_hand({"a": tensor((10**6,), (0, 4 * 10**6))}, bytes(4)),
+    "overlap": safetensors_by_hand({"a": tensor(), "b": tensor()}, bytes(4)),
+    "a gap": safetensors_by_hand({"a": tensor(offsets=(4, 8))}, bytes(8)),
+    "more bytes": safetensors_by_hand({"a": tensor()}, bytes(8)),
+    "float8": safetensors_by_hand({"a": tensor(offsets=(0, 1), dtype="F8_E4M3")}, bytes(1)),
+    "no dict": safetensors_by_hand(b"[1]"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SAFETENSORS)
+def test_a_safetensors_that_contradicts_itself_is_refused_in_one_line(tmp_path, case):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(BAD_SAFETENSORS[case])
+    with pytest.raises(BadInputError) as caught:
+        weight_files.read_tensors(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_safetensors_without_metadata_is_read(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors_by_hand({"__metadata__": None, "a": tensor()}, np.float32(7).tobytes()))
+    assert weight_files.read_tensors(path)["a"] == [7]
+
+
+def test_a_pth_of_far_too_many_objects_is_refused_before_torch_reads_it(tmp_path):
+    path = tmp_path / "a.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"N" * 2**22)
+    with pytest.raises(BadInputError, match="more names and objects than any network"):
+        weight_files.read_tensors(path)
+    path.write_bytes(b"\x80\x02" + b"N" * 2**20)
+    with pytest.raises(BadInputError, match="more names and objects than any network"):
+        weight_files.read_tensors(path)

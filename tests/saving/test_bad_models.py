@@ -13,10 +13,9 @@ from kerasnets import saving
 from kerasnets.errors import BadInputError
 from kerasnets.prediction import Classifier
 from kerasnets.runtime.backends import BACKENDS
-from kerasnets.saving.hdf5_check import seal
 from tests.conftest import turns
 from tests.saving.test_onnx_file import onnx, tiny
-from tests.spoilt_models import BAD_FILES, GOOD, NEEDS_KERAS, canary, good, load_card, unsigned
+from tests.spoilt_models import BAD_FILES, GOOD, NEEDS_KERAS, canary, good, load_card, seal_file, unsigned
 
 SECONDS, MEBIBYTES = 5, 512  # the most that a bad file may take in addition to a good one
 MUTATIONS = 200  # in each run, a tenth of 2,000: the sum of MUTATED
@@ -170,7 +169,7 @@ def test_mutated_files_are_refused_quickly(workers, tmp_path, name, seed):
     path = tmp_path / name
     good(path)
     if name == "own.h5":
-        seal(path)
+        seal_file(path)
     elif name == "others.onnx":
         onnx.save(tiny(), path)
     elif name.startswith("others"):

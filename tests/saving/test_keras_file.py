@@ -16,8 +16,9 @@ from kerasnets import saving
 from kerasnets.errors import BadInputError, shorten
 from kerasnets.proof.case import draw_weights
 from kerasnets.runtime.backends import BACKENDS
-from kerasnets.saving import Card, hdf5_check, keras_file
+from kerasnets.saving import Card, keras_file
 from tests.conftest import ROOT, kill_in, often
+from tests.spoilt_models import seal_file
 
 CARD = Card(
     model="baseline_cnn",
@@ -306,7 +307,7 @@ def test_a_flipped_bit_anywhere_in_an_h5_is_noticed_before_hdf5_reads_it(tmp_pat
     path = tmp_path / "model.h5"
     content = bytearray((ROOT / "models_saved/pretrained/mnist_cnn-mnist.h5").read_bytes())
     path.write_bytes(content)
-    hdf5_check.seal(path)
+    seal_file(path)
     assert saving.load_card(path).model == "mnist_cnn"
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1

@@ -1,0 +1,170 @@
+"""Zip archives of any origin, read within bounds that hold whatever the archive declares about itself."""
+
+import io
+import threading
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+PIECE = 2**20  # bytes read or inflated at once
+DIRECTORY = 2**26  # bytes of the table of contents, at most
+ENTRY = b"PK\1\2"  # how an entry of the table begins (PKWARE APPNOTE.TXT, section 4.3.12)
+LOCAL, HEADER = b"PK\3\4", 30  # how the header before the content begins, and its bytes (section 4.3.7)
+ENCRYPTED = 1  # a bit of an entry's flags
+
+
+class Archive:
+    """A zip archive of stored and deflated entries with different names, which are not too large together.
+
+    No entry inflates to more or less than the size that the archive declares for it, and to no other content than its
+    checksum says, so another reader of the file is safe after `check`. Threads may read at the same time.
+
+    Args:
+        path: The file. Other content may stand before the archive.
+        most: Bytes of all entries together, unpacked.
+        entries: The most entries.
+
+    Raises:
+        zipfile.BadZipFile: It is not such an archive, or damaged.
+        OSError: It cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/a.zip"
+        >>> with zipfile.ZipFile(path, "w") as file:
+        ...     file.writestr("a.txt", "some text")
+        >>> with Archive(path, most=1000, entries=10) as archive:
+        ...     bytes(archive.read("a.txt"))
+        b'some text'
+    """
+
+    def __init__(self, path: str | Path, most: int, entries: int) -> None:
+        self.file = _File(path, entries)
+        self.lock = threading.Lock()
+        try:
+            listed = zipfile.ZipFile(self.file).infolist()
+            self.file.most_entries = None
+            self.entries = {entry.filename: entry for entry in listed}
+            if len(self.entries) < len(listed):
+                twice, _ = Counter(entry.filename for entry in listed).most_common(1)[0]
+                raise zipfile.BadZipFile(f"two entries have the name {twice!r:.40}")
+            self._check_sizes(most)
+        except (MemoryError, zipfile.BadZipFile):
+            self.file.close()
+            raise
+        except (
+            Exception
+        ) as error:  # OSError, ValueError, NotImplementedError, struct.error, ..., depending on the damage
+            self.file.close()
+            raise zipfile.BadZipFile(str(error)) from error
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.file.close()
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.entries)
+
+    def size(self, name: str) -> int:
+        """Return the bytes of an entry, unpacked."""
+        return self.entries[name].file_size
+
+    def is_packed(self, name: str) -> bool:
+        return self.entries[name].compress_type != zipfile.ZIP_STORED
+
+    def start(self, name: str) -> int:
+        """Return where in the file the content of an entry begins."""
+        offset = self.entries[name].header_offset
+        with self.lock:
+            self.file.seek(max(0, offset))
+            header = self.file.read(HEADER)
+        if offset < 0 or len(header) < HEADER or not header.startswith(LOCAL):
+            raise zipfile.BadZipFile(f"{name!r:.40} does not begin where it should")
+        return offset + HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+
+    def read(self, name: str) -> bytearray:
+        """Return the content of an entry; raise BadZipFile if it is damaged."""
+        content = bytearray()
+        for piece in self.pieces(name):
+            content += piece
+        return content
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield the content of an entry; raise BadZipFile if it is damaged, at the latest after the last piece."""
+        entry = self.entries[name]
+        left, checksum = entry.file_size, 0
+        for piece in self._inflate(name) if self.is_packed(name) else self._packed(name):
+            left -= len(piece)
+            if left < 0:
+                raise zipfile.BadZipFile(f"{name!r:.40} is longer than it declares")
+            checksum = zlib.crc32(piece, checksum)
+            yield piece
+        if left or checksum != entry.CRC:
+            raise zipfile.BadZipFile(f"{name!r:.40} {'is cut short' if left else 'fails its checksum'}")
+
+    def check(self) -> None:
+        """Raise BadZipFile if an entry is damaged."""
+        for name in self.entries:
+            for _ in self.pieces(name):
+                pass
+
+    def _packed(self, name: str) -> Iterator[bytes]:
+        place, left = self.start(name), self.entries[name].compress_size
+        while left:
+            with self.lock:
+                self.file.seek(place)
+                piece = self.file.read(min(PIECE, left))
+            if not piece:
+                raise zipfile.BadZipFile(f"{name!r:.40} is cut short")
+            place, left = place + len(piece), left - len(piece)
+            yield piece
+
+    def _inflate(self, name: str) -> Iterator[bytes]:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            for packed in self._packed(name):
+                while packed and not inflater.eof:
+                    yield inflater.decompress(packed, PIECE)
+                    packed = inflater.unconsumed_tail
+        except zlib.error as error:
+            raise zipfile.BadZipFile(f"{name!r:.40} cannot be inflated ({error})") from error
+        if not inflater.eof:
+            raise zipfile.BadZipFile(f"{name!r:.40} is cut short")
+
+    def _check_sizes(self, most: int) -> None:
+        for name, entry in self.entries.items():
+            if entry.flag_bits & ENCRYPTED:
+                raise zipfile.BadZipFile(f"{name!r:.40} is encrypted")
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise zipfile.BadZipFile(f"{name!r:.40} is packed in another way than stored or deflated")
+        if sum(entry.compress_size for entry in self.entries.values()) > self.file.size:
+            raise zipfile.BadZipFile("its entries overlap")
+        if sum(entry.file_size for entry in self.entries.values()) > most:
+            raise zipfile.BadZipFile("it unpacks to far more than its size")
+
+
+class _File(io.FileIO):
+    """A file of which zipfile may read a table of `entries` entries: it makes an object of each at once."""
+
+    def __init__(self, path: str | Path, entries: int) -> None:
+        super().__init__(path)
+        self.size = self.seek(0, io.SEEK_END)
+        self.most_entries: int | None = entries  # None when the table is read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0 or self.most_entries is None:
+            return super().read(-1 if size is None else size) or b""
+        if size > DIRECTORY:
+            raise zipfile.BadZipFile("its table of contents is too large")
+        content = super().read(size) or b""
+        if content.count(ENTRY) > self.most_entries:
+            raise zipfile.BadZipFile(f"it has more than {self.most_entries:,} entries")
+        return content

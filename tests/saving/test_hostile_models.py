@@ -1,0 +1,215 @@
+"""Files that carry our card and right checksums are judged like any other: by structure, within time and memory."""
+
+import io
+import json
+import os
+import subprocess
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from kerasnets import saving
+from kerasnets.errors import BadInputError
+from kerasnets.runtime import child
+from kerasnets.saving import keras_check, keras_config, keras_file
+from kerasnets.saving.hdf5_check import SEAL, seal
+from tests.saving.test_bad_models import SECONDS
+from tests.spoilt_models import GOOD
+
+IN_FAST = 30  # mutants of each form in CI; a turn of 200 behind all_faults, ten of which make the promised 2,000
+
+
+def hdf5_of(suffix):
+    """Return the HDF5 content of a good file."""
+    if suffix == ".h5":
+        return GOOD.with_suffix(".h5").read_bytes().partition(SEAL)[0]
+    with zipfile.ZipFile(GOOD) as archive:
+        return archive.read("model.weights.h5")
+
+
+def write(path, content):
+    """Write a model file around HDF5 content, with our card and right checksums."""
+    if path.suffix == ".h5":
+        memory = io.BytesIO(content)
+        seal(memory)
+        path.write_bytes(memory.getvalue())
+        return
+    with zipfile.ZipFile(GOOD) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, content if name == "model.weights.h5" else source.read(name))
+
+
+def changed(content, change):
+    """Return HDF5 content after change(file, name of a kernel)."""
+    memory = io.BytesIO(content)
+    with h5py.File(memory, "r+") as file:
+        name = "layers/conv2d_1/vars/0" if "layers" in file else "model_weights/conv2/conv2/kernel"
+        change(file, name)
+    return memory.getvalue()
+
+
+def in_huge_chunk(file, name):
+    values = file[name][:]
+    del file[name]
+    shape = (*values.shape[:-1], 2**20)
+    array = file.create_dataset(
+        name, values.shape, "f4", maxshape=(*values.shape[:-1], None), chunks=shape, compression="gzip"
+    )
+    array.id.write_direct_chunk((0,) * 4, b"x")
+
+
+def inflating(file, name):
+    """A chunk of the right size, whose stream inflates to a gigabyte."""
+    import zlib
+
+    values = file[name][:]
+    del file[name]
+    array = file.create_dataset(name, values.shape, "f4", chunks=values.shape, compression="gzip")
+    deflater, zeros = zlib.compressobj(1), bytes(2**24)
+    stream = b"".join(deflater.compress(zeros) for _ in range(64)) + deflater.flush()
+    array.id.write_direct_chunk((0,) * 4, stream)
+
+
+def filtered(file, name):
+    values = file[name][:]
+    del file[name]
+    file.create_dataset(name, data=values, chunks=values.shape, compression="lzf")
+
+
+def endless(content):
+    """The heap of texts has an object of no size, at which HDF5 stays for ever."""
+    place = content.index(b"GCOL") + 16
+    return content[: place + 8] + bytes(8) + content[place + 16 :]
+
+
+def test_an_hdf5_bomb_is_refused_under_right_checksums(tmp_path):
+    for suffix in saving.SUFFIXES:
+        for change, words in ((in_huge_chunk, "far larger than"), (inflating, "is damaged"), (filtered, "unknown way")):
+            path = tmp_path / f"bomb{suffix}"
+            write(path, changed(hdf5_of(suffix), change))
+            before = computed()
+            with pytest.raises(BadInputError, match=words):
+                keras_file.read(path)
+            assert computed() - before < SECONDS
+
+
+def test_a_chunked_array_of_keras_size_is_taken(tmp_path):
+    def chunked(file, name):
+        values = file[name][:]
+        del file[name]
+        file.create_dataset(name, data=values, chunks=True, compression="gzip", shuffle=True)
+
+    for suffix in saving.SUFFIXES:
+        path = tmp_path / f"chunked{suffix}"
+        write(path, changed(hdf5_of(suffix), chunked))
+        assert keras_file.read(path).numbers == keras_file.read(GOOD.with_suffix(suffix)).numbers
+
+
+def test_a_reader_that_never_ends_is_killed_and_worded(tmp_path, monkeypatch):
+    path = tmp_path / "endless.h5"
+    write(path, endless(hdf5_of(".h5")))
+    before = computed()
+    with pytest.raises(BadInputError, match=r"endless.h5 is damaged.*; train or copy it again"):
+        saving.load_card(path)
+    assert computed() - before < SECONDS
+
+    def killed(*arguments, seconds, **settings):
+        raise subprocess.TimeoutExpired("python", seconds)
+
+    monkeypatch.setattr(child, "run", killed)
+    with pytest.raises(BadInputError, match=r"takes more time or memory than any good file does; train or copy it"):
+        saving.load_card(path)
+
+
+def computed():
+    return sum(os.times()[:4])
+
+
+def test_the_card_of_a_keras_file_is_read_without_its_weights(monkeypatch):
+    monkeypatch.setattr(child, "run", None)
+    assert saving.load_card(GOOD).dataset == "MNIST"
+
+
+def test_two_classes_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "twice.keras"
+    with zipfile.ZipFile(GOOD) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "kerasnets.json":
+                card = json.loads(content)
+                card["class_names"][3] = card["class_names"][5]
+                content = json.dumps(card)
+            target.writestr(name, content)
+    with pytest.raises(BadInputError, match="two classes have the name '5'"):
+        saving.load_card(path)
+
+
+def test_calls_of_models_in_models_are_counted_before_any_is_built():
+    """Each of 8 models calls the next 10 times: 10^8 calls of the innermost layer."""
+    inside = {"class_name": "Dense", "config": {"name": "dense"}, "inbound_nodes": [{}] * 10}
+    for _ in range(7):
+        inside = {"class_name": "Functional", "config": {"layers": [inside]}, "inbound_nodes": [{}] * 10}
+    text = json.dumps({"class_name": "Functional", "config": {"layers": [inside]}})
+    with pytest.raises(BadInputError, match="calls its layers more than"):
+        keras_config.check(text)
+
+
+# ---- mutants with right checksums ------------------------------------------------------------------------------------
+
+
+def mutant(content, rng):
+    """Change a bit, a byte, up to 16 bytes, or a length, most often where HDF5 keeps its structure."""
+    content, kind = bytearray(content), int(rng.integers(5))
+    last = len(content) if rng.random() < 0.3 else min(len(content), 60_000)
+    place, other = (int(place) for place in rng.integers(0, last, 2))
+    size = int(rng.choice([2, 4, 8, 16]))
+    if kind == 0:
+        content[place] ^= 1 << int(rng.integers(8))
+    elif kind == 1:
+        content[place] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFF]))
+    elif kind == 2:
+        content[place : place + size] = rng.bytes(size)
+    elif kind == 3:
+        number = int(rng.choice([0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**16, 2**40]))
+        content[place : place + 8] = number.to_bytes(8, "little")
+    else:
+        content[place : place + size] = content[other : other + size]
+    return bytes(content)
+
+
+def judge_mutants(suffix, count, seed, folder):
+    """Return ({answer: count}, longest CPU seconds) of reading mutants, as `load` does before Keras."""
+    rng, good = np.random.default_rng(seed), hdf5_of(suffix)
+    answers, longest = {}, 0.0
+    path = folder / f"mutant{suffix}"
+    for _ in range(count):
+        write(path, mutant(good, rng))
+        before = computed()
+        try:
+            keras_check.read(path)
+            answer = "taken"
+        except BadInputError as error:
+            answer = "refused"
+            answer += " in lines" * ("\n" in str(error))
+        answers[answer] = answers.get(answer, 0) + 1
+        longest = max(longest, computed() - before)
+    return answers, longest
+
+
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_some_mutants_with_right_checksums_are_judged_in_time(tmp_path, suffix):
+    answers, longest = judge_mutants(suffix, IN_FAST, 0, tmp_path)
+    assert set(answers) <= {"taken", "refused"}
+    assert longest < SECONDS
+
+
+@pytest.mark.all_faults
+@pytest.mark.parametrize("seed", range(1, 11))
+@pytest.mark.parametrize("suffix", saving.SUFFIXES)
+def test_2000_mutants_with_right_checksums_are_judged_in_time(tmp_path, suffix, seed):
+    answers, longest = judge_mutants(suffix, 200, seed, tmp_path)
+    print(suffix, seed, answers, f"{longest:.2f} s")
+    assert set(answers) <= {"taken", "refused"}
+    assert longest < SECONDS
