@@ -202,25 +202,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(workers, tmp_path, 
     assert os.listdir(tmp_path) == [path.name]
 
 
-def sizes_as_h5(folder):
-    """Return [(bytes of an .h5, reserved bytes)] of a network for rows, a small one and a deep one."""
-    sizes = []
-    for name in ("dnn_tabular", "mnist_cnn", "resnet20"):
-        network = kerasnets.build(name)
-        shape = network.input_shape[1:]
-        kind, scaling = ("row", None) if len(shape) == 1 else ("picture", (1 / 255, 0.0))
-        card = Card(name, tuple(str(i) for i in range(network.output_shape[-1])), shape, kind)
-        saving.save(network, folder / f"{name}.h5", card, scaling)
-        sizes.append(((folder / f"{name}.h5").stat().st_size, keras_file.size_as_h5(network)))
-    return sizes
-
-
-def test_the_space_reserved_for_an_h5_is_enough_and_not_much_more(workers, tmp_path):
-    """HDF5 can end the process if a write fails, so the space is reserved first."""
-    for size, reserved in workers["torch"](sizes_as_h5, tmp_path):
-        assert size < reserved < 1.5 * size + 100_000
-
-
 def half(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
