@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerasnets.runtime.backends import BACKENDS
 from tests.convert.from_torch.small_modules import MODULES, build_module, pictures, to_last
 
 
@@ -26,8 +27,17 @@ def convert_and_reload(expression, shape, folder):
     return float(np.abs(result - expected).max() / max(1, np.abs(expected).max())), modules
 
 
-@pytest.mark.parametrize("expression", MODULES)
-def test_an_operator_gives_the_numbers_of_pytorch(worker, expression, tmp_path):
-    difference, modules = worker(convert_and_reload, expression, MODULES[expression], tmp_path)
+def on_backends(expressions):
+    """Return (backend, expression) of all: in every run, all on torch and each tenth on the others."""
+    return [
+        pytest.param(backend, expression, marks=() if backend == "torch" or i % 10 == 0 else pytest.mark.whole_registry)
+        for i, expression in enumerate(expressions)
+        for backend in BACKENDS
+    ]
+
+
+@pytest.mark.parametrize(("backend", "expression"), on_backends(MODULES))
+def test_an_operator_gives_the_numbers_of_pytorch(workers, backend, expression, tmp_path):
+    difference, modules = workers[backend](convert_and_reload, expression, MODULES[expression], tmp_path)
     assert difference < 2e-5
     assert modules == {"keras"}
