@@ -54,9 +54,7 @@ class Archive:
         except (MemoryError, zipfile.BadZipFile):
             self.file.close()
             raise
-        except (
-            Exception
-        ) as error:  # OSError, ValueError, NotImplementedError, struct.error, ..., depending on the damage
+        except Exception as error:  # OSError, ValueError, NotImplementedError, struct.error, ..., by the damage
             self.file.close()
             raise zipfile.BadZipFile(str(error)) from error
 
@@ -68,6 +66,10 @@ class Archive:
 
     def close(self) -> None:
         self.file.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "file"):
+            self.close()
 
     @property
     def names(self) -> list[str]:
