@@ -140,9 +140,7 @@ def evaluate_file(path: str | Path, data: "Data") -> "tuple[Evaluation, Card]":
     model, card = saving.load(path, logits=True)
     if tuple(card.class_names) != tuple(data.class_names):
         ours, theirs = count_of_classes(card.class_names), count_of_classes(data.class_names)
-        raise BadInputError(
-            f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data with the classes of the model"
-        )
+        raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data of its classes")
     if len(card.input_shape) != len(data.image_shape):
         kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
         raise BadInputError(f"takes {kinds[0]}, {data.title} has {kinds[1]}", path=path)
