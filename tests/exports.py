@@ -24,10 +24,10 @@ class Lent:
     def __call__(self, function, *args):
         return self.run(function, *args)
 
-    def close(self):
-        """The worker is needed again."""
+    def __enter__(self):
+        return self
 
-    def kill(self):
+    def __exit__(self, *error):
         """The worker is needed again."""
 
 
