@@ -132,7 +132,7 @@ def fault_of_images(images: Any) -> Fault | None:
         if images.dtype.kind != "f":
             return f"a table's rows are {images.dtype}", "give float32"
         if not np.isfinite(images).all():
-            return "a row holds NaN or infinity, or a number beyond float32", "leave such rows out"
+            return "a row holds NaN, infinity or a number beyond float32", "leave such rows out"
         return None
     if images.shape[3] not in (1, 3):
         return f"images are {images.shape}", "the last axis is for channels, 1 or 3"

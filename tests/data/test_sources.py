@@ -170,10 +170,10 @@ BAD_ARCHIVES = {
     "missing": (lambda path: None, "no file own.npz; check the name"),
     "a folder": (lambda path: path.mkdir(), "no file own.npz; check the name"),
     "an array alone": (lambda path: path.write_bytes(npy_bytes(np.zeros(3))), "own.npz is damaged"),
-    "other names": (lambda path: np.savez(path, images=np.zeros(3)), "own.npz is damaged: 'x_train"),
+    "other names": (lambda path: np.savez(path, images=np.zeros(3)), "own.npz is damaged: it has no array x_train"),
     "code": (
         lambda path: save_archive(path, [np.array([print], object)] * 4),
-        "own.npz is damaged: Object arrays cannot be loaded",
+        "own.npz is damaged: an array of object, not of numbers",
     ),
     "no channels": (lambda path: save_archive(path, stand_in()), "images[..., None]"),
     "a label of a thousand millions": (
