@@ -1,11 +1,14 @@
 """kerasnets: the classic convolutional networks, defined once with Keras 3, the same on torch, TensorFlow and JAX.
 
-Importing this package loads no framework; a name below does when it is first used and needs one.
+Importing this package loads no framework; a name below does when it is first used and needs one. If KERAS_BACKEND is
+not set, it is set to the first installed of torch, tensorflow and jax.
 """
 
 import importlib
 import sys
 from typing import TYPE_CHECKING, Any
+
+from kerasnets.runtime.backends import set_default
 
 if TYPE_CHECKING:  # for type checkers and editors, which cannot follow _get
     from kerasnets import convert as convert
@@ -84,6 +87,8 @@ __version__: str  # computed when it is first used: the metadata of packages cos
 
 if "keras" in sys.modules:  # from here on, plain Keras can read each of our .h5 files
     importlib.import_module("kerasnets.graph")
+else:  # so that the next `import keras` does not look for TensorFlow where torch alone is installed
+    set_default()
 
 
 def _get(name: str) -> Any:

@@ -26,8 +26,19 @@ def own_process() -> None:
     _process_is_ours = True
 
 
+def set_default() -> None:
+    """Set KERAS_BACKEND, if it is unset, to the first installed backend, if there is one."""
+    backend = first_installed()
+    if backend and not os.environ.get("KERAS_BACKEND"):
+        os.environ["KERAS_BACKEND"] = backend
+
+
+def first_installed() -> str | None:
+    return next((name for name in BACKENDS if is_installed(name)), None)
+
+
 def choose() -> str:
-    """Set KERAS_BACKEND, if it is unset, to the first installed backend, with a line on stderr; return its name.
+    """Set KERAS_BACKEND, if it is unset, to the first installed backend; return its name.
 
     It must run before the first import of Keras, and does nothing after it.
 
@@ -38,9 +49,7 @@ def choose() -> str:
     if "keras" in sys.modules:
         return str(sys.modules["keras"].config.backend())
     backend = requested()
-    if not os.environ.get("KERAS_BACKEND"):
-        os.environ["KERAS_BACKEND"] = backend
-        print(f"KERAS_BACKEND is not set: using {backend}", file=sys.stderr)
+    os.environ["KERAS_BACKEND"] = backend
     if backend == "tensorflow":
         # Its own kernels have no channels_first on a CPU; oneDNN has, which it leaves out without AVX-512.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -53,7 +62,7 @@ def choose() -> str:
 
 def requested() -> str:
     """Return the backend in KERAS_BACKEND, or the first installed one, without setting anything. Raises as `choose`."""
-    backend = os.environ.get("KERAS_BACKEND") or next((name for name in BACKENDS if is_installed(name)), None)
+    backend = os.environ.get("KERAS_BACKEND") or first_installed()
     if backend is None:
         raise ImportError(f"no backend is installed; choose one, as by: pip install {PACKAGES['torch']}")
     if backend not in BACKENDS:

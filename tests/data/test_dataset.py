@@ -91,8 +91,8 @@ BAD_DATA = {
     "a class of the test alone": (
         good(train_labels=labels() % 2, class_names=()), "test part: label 2, where the 2 classes are numbered"
     ),
-    "a row with NaN": (table(train_images=with_hole(np.nan)), "a row holds NaN, infinity or a number beyond float32; leave such rows out"),
-    "a row with infinity": (table(train_images=with_hole(np.inf)), "a row holds NaN, infinity or a number beyond float32; leave such rows out"),
+    "a row with NaN": (table(train_images=with_hole(np.nan)), "a row holds NaN, infinity or a number beyond float32; "),
+    "a row with infinity": (table(train_images=with_hole(np.inf)), "a row holds NaN, infinity or a number beyond "),
     "rows of whole numbers": (table(train_images=pixels(15, 4)), "a table's rows are uint8; give float32"),
     "rows of words": (table(train_images=np.full((15, 4), "x")), "give float32"),
     "rows of another width": (table(train_images=np.ones((15, 5), "float32")), "(5,), test pictures (4,); give both"),
