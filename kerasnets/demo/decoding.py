@@ -38,7 +38,7 @@ class Decoder:
             BusyError: Too many costly pictures are waiting.
         """
         with name_path(name):
-            is_small = costs.is_small_photo(content)
+            is_small = not content or costs.is_small_photo(content)
         if is_small:
             async with self.threads:
                 return await run_in_threadpool(pictures.decode, content, name)
