@@ -50,6 +50,12 @@ def turns(count):
     return [0, *(pytest.param(turn, marks=pytest.mark.all_faults) for turn in range(1, count))]
 
 
+def mostly_on_torch(test):
+    """Run a test that has `worker` on torch in every run, and on the other backends by `-m all_backends`."""
+    others = [pytest.param(backend, marks=pytest.mark.all_backends) for backend in BACKENDS if backend != "torch"]
+    return pytest.mark.parametrize("worker", ["torch", *others], indirect=True)(test)
+
+
 def kill_in(write, seconds):
     """Fork a child that calls `write` again and again, and kill it at a random moment within `seconds`."""
     child = os.fork()

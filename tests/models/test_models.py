@@ -16,8 +16,7 @@ from kerasnets.proof import verification
 # Verified in every run; the others, DenseNet among them, by `pytest -m whole_registry`.
 IN_EVERY_RUN = (
     "lenet5", "mnist_cnn", "baseline_cnn", "sigmoid_cnn", "cifar_net", "dnn_tabular", "fc2layer", "alexnet",
-    "alexnet_torchvision", "vgg7 head=compact", "vgg11_bn", "nin", "googlenet", "googlenet_mini", "resnet18",
-    "resnet20", "resnet_mini", "resnet_cifar_wide",
+    "vgg7 head=compact", "vgg11_bn", "nin", "googlenet_mini", "resnet20", "resnet_mini",
 )  # fmt: skip
 
 # ---- run in the workers ----

@@ -103,6 +103,13 @@ def of_lessons(test):
     return pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)(test)
 
 
+def of_some_lessons(test):
+    """The lesson on a training step in every run, all others by `-m all_backends`."""
+    marks = {path: () if "training_step" in path.stem else pytest.mark.all_backends for path in PATHS}
+    paths = [pytest.param(path, id=path.stem, marks=mark) for path, mark in marks.items()]
+    return pytest.mark.parametrize("path", paths)(test)
+
+
 @of_lessons
 def test_a_lesson_runs_on_torch_and_reaches_every_claim(workers, path, tmp_path):
     source = path.read_text()
@@ -116,12 +123,12 @@ def test_a_lesson_runs_on_torch_and_reaches_every_claim(workers, path, tmp_path)
     assert {int(line) for line in re.findall(r"^held (\d+)$", printed, re.M)} == {claim.lineno for claim in claims}
 
 
-@of_lessons
+@of_some_lessons
 def test_a_lesson_runs_on_tensorflow(workers, path):
     assert any(outcome.pictures for outcome in workers["tensorflow"](lessons.run, path))
 
 
-@of_lessons
+@of_some_lessons
 def test_a_lesson_runs_on_jax_with_scikit_learns_digits(workers, path):
     assert any(outcome.pictures for outcome in workers["jax"](outcomes_on_digits, path))
 

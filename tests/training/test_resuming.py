@@ -21,7 +21,7 @@ from kerasnets.errors import BadInputError
 from kerasnets.runtime.backends import BACKENDS
 from kerasnets.saving import keras_file
 from kerasnets.training import checkpoints
-from tests.conftest import ROOT, often
+from tests.conftest import ROOT, mostly_on_torch, often
 from tests.stand_ins import few_digits
 
 # Dropout, batch norm, augmentation, a schedule over all epochs, weight decay, and the best epoch's weights.
@@ -294,6 +294,7 @@ def test_a_run_from_a_model_file_does_not_resume_a_run_from_another_file(workers
     assert "was made with other initial weights; resume with the same settings, or start anew" in refusal
 
 
+@mostly_on_torch
 def test_a_resume_with_more_epochs_equals_one_long_run(worker, tmp_path):
     """With dropout, which shares its random numbers with PyTorch's DataLoader."""
     recipe = recipes.with_changes(FULL, patience=0, schedule=())

@@ -12,6 +12,7 @@ import pytest
 import kerasnets
 from kerasnets import data, recipes
 from kerasnets.recipes import RECIPES
+from tests.conftest import mostly_on_torch
 from tests.data.test_dataset import BAD_DATA
 
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -187,6 +188,7 @@ def test_every_backend_trains_in_the_order_of_seed_and_epoch(worker):
     assert worker(slope_after_fit, pixels, targets, 4, 3, 11, 0.5) == pytest.approx(documented, abs=1e-5)
 
 
+@mostly_on_torch
 def test_a_run_on_digits_reaches_0_97_and_its_card_says_so(worker, tmp_path):
     (fields, line, as_json), card, accuracy, _ = worker(train_digits, tmp_path, "model.keras", {})
     run = types.SimpleNamespace(**fields)
@@ -208,6 +210,7 @@ def test_a_run_on_digits_reaches_0_97_and_its_card_says_so(worker, tmp_path):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
 
 
+@mostly_on_torch
 def test_a_run_repeats(worker, tmp_path):
     first = worker(train_twice, tmp_path)
     assert first[0] == first[1]
