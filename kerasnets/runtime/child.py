@@ -96,7 +96,21 @@ def limit(memory: int, seconds: float) -> None:
 
         used = resource.getrusage(resource.RUSAGE_SELF)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        most = used.ru_maxrss * 1024 + memory + THREAD * 4 * (os.cpu_count() or 1)
+        most = data_size() + memory + THREAD * 4 * (os.cpu_count() or 1)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         time_limit = int(used.ru_utime + used.ru_stime + seconds) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (time_limit, time_limit + 1))  # SIGXCPU, then SIGKILL
+
+
+def data_size() -> int:
+    """Return the bytes of this process that RLIMIT_DATA counts; on other systems than Linux, its most memory so far.
+
+    On Linux, ru_maxrss of a new process starts at the size of the process that started it.
+    """
+    import resource
+
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[5]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

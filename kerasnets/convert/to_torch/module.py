@@ -14,6 +14,7 @@ from kerasnets.convert.to_torch.instances import instance
 from kerasnets.convert.to_torch.source import Source
 from kerasnets.convert.to_torch.translate import translate
 from kerasnets.convert.weight_files import import_torch
+from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +65,7 @@ def to_torch(model: keras.Model) -> "torch.nn.Module":
 
 def translated(model: keras.Model, weights_file: str = "", class_names: Sequence[str] = ()) -> Translation:
     """Return the module of a Keras model with its text, which names the file of weights and the classes."""
+    backends.admit("torch", "torchvision")
     import_torch("a module of PyTorch")
     if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
         raise ValueError(f"a keras.Model from inputs to outputs is translated, not {model!r:.60}")
