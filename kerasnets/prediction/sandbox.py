@@ -209,8 +209,7 @@ def limit_memory(size: int) -> None:
     with contextlib.suppress(ImportError):  # Windows
         import resource
 
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        most = used + MEMORY + PER_BYTE * size + child.THREAD * 4 * (os.cpu_count() or 1)
+        most = child.data_size() + MEMORY + PER_BYTE * size + child.THREAD * 4 * (os.cpu_count() or 1)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
