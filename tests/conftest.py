@@ -56,6 +56,15 @@ def mostly_on_torch(test):
     return pytest.mark.parametrize("worker", ["torch", *others], indirect=True)(test)
 
 
+def is_running(pid):
+    """Return whether a process is running, and is not a zombie (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")")[-1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def kill_in(write, seconds):
     """Fork a child that calls `write` again and again, and kill it at a random moment within `seconds`."""
     child = os.fork()

@@ -5,7 +5,7 @@ import zlib
 
 
 def write_zip(path, entries):
-    """Write entries (name, method, content as it stands in the file, declared size, checksum) in their order."""
+    """Write entries in order, each as (name, compression method, packed content, declared size, checksum)."""
     out, table = bytearray(), bytearray()
     for name, method, content, size, checksum in entries:
         place, name = len(out), name.encode()

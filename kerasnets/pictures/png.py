@@ -45,7 +45,7 @@ def structure_of(content: bytes) -> Structure:
     """
     chunks = list(chunks_of(content))
     if chunks[0].kind != b"IHDR" or len(chunks[0].body) != 13:
-        raise BadInputError("is damaged: it does not begin as a PNG", remedy=AGAIN)
+        raise BadInputError("is damaged: its first chunk is not a PNG header", remedy=AGAIN)
     width, height, bits, colour, interlaced = struct.unpack_from(">IIBB2xB", chunks[0].body)
     check_size(width, height)
     kinds = {chunk.kind for chunk in chunks}

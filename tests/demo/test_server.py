@@ -21,7 +21,7 @@ from kerasnets import Classifier
 from kerasnets.demo import inference
 from kerasnets.errors import BadInputError
 from tests.cli.test_app import ROWS, environment, only_line, run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, is_running
 from tests.demo.demo_server import KERAS, ONNX, PRETRAINED, begin, end, running
 from tests.pictures.test_bad_pictures import CONTENTS
 
@@ -43,15 +43,6 @@ def until(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def is_running(number):
-    """Whether a process is running, and is not a zombie (Linux)."""
-    try:
-        with open(f"/proc/{number}/stat") as file:
-            return file.read().rsplit(")")[-1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 # ---- the page ----

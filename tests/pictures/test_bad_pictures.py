@@ -125,7 +125,7 @@ CONTENTS = {
     "depth.png": (png(8, 8, bits=3, body=zlib.compress(bytes(72))), DAMAGED),
     "no-width.png": (png(0, 8, body=zlib.compress(b"")), DAMAGED),
     "no-end.png": (PNG[:-12], "is damaged: its end is missing"),
-    "first-chunk.png": (PNG[:8] + PNG[33:], "is damaged: it does not begin as a PNG"),
+    "first-chunk.png": (PNG[:8] + PNG[33:], "is damaged: its first chunk is not a PNG header"),
     "no-palette.png": (png(8, 8, colour=3, body=zlib.compress(bytes(72))), DAMAGED),
     "no-size.jpg": (jpeg_of(0, 0), DAMAGED),
     "no-tables.jpg": (JPEG[:2] + JPEG[JPEG.index(b"\xff\xc0") :], DAMAGED),

@@ -1,7 +1,6 @@
 """A file that is not judged to be harmless runs in a process of its own, with a deadline for each answer."""
 
 import gc
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from kerasnets.prediction import Classifier, engines
 from kerasnets.prediction.sandbox import Sandbox
 from kerasnets.runtime.backends import environment
 from kerasnets.saving import Card, formats, onnx_file
+from tests.conftest import is_running
 from tests.saving.test_onnx_file import onnx, tiny
 from tests.tiny_models import WEIGHTS, write_litert, write_openvino
 
@@ -141,15 +141,6 @@ def test_a_crash_is_a_refusal(tmp_path):
         with pytest.raises(BadInputError, match=r"tiny\.onnx ends opencv by SIGSEGV: damaged, or too much for it; "):
             network.ask(BLACK[None])
     np.testing.assert_array_equal(network(BLACK[None]), expected)
-
-
-def is_running(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_its_process_ends_with_the_classifier(tmp_path):

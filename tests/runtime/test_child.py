@@ -10,6 +10,7 @@ import pytest
 
 from kerasnets.runtime import child
 from kerasnets.runtime.backends import environment
+from tests.conftest import is_running
 
 SLEEPS = """
 import sys, time
@@ -31,15 +32,6 @@ def module(tmp_path, monkeypatch):
         return "task"
 
     return make
-
-
-def is_running(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the state of a process in /proc")

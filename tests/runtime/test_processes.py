@@ -10,7 +10,7 @@ import pytest
 
 from kerasnets.runtime import child
 from kerasnets.runtime.backends import environment
-from tests.runtime.test_child import is_running
+from tests.conftest import is_running
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the state of a process in /proc")
 

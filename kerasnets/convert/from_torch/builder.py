@@ -73,7 +73,7 @@ class Builder:
         return BadInputError(f"{self.step.operator}{where}: {problem}", remedy=remedy)
 
     def attention_rate(self, rate: float) -> float:
-        """Return the dropout of attention in training; in evaluation its operator is told 0."""
+        """Return the dropout rate of an attention in training; its operator has the rate 0 in evaluation."""
         if self.step.kind.endswith(OPAQUE):
             return float(self.program.modules[self.step.path].dropout)
         return rate
