@@ -6,11 +6,8 @@ No picture is stored. An error is answered as {"error": one line}.
 import asyncio
 import contextlib
 import json
-import multiprocessing
-import os
 import signal
 import struct
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -253,13 +250,16 @@ class Processes:
 
     async def run(self, backend: str, function: Callable[..., Result], *args: Any) -> Result:
         if backend not in self.running:
-            self.running[backend] = Worker(backend, end_with_parent)
+            self.running[backend] = Worker(backend)
+        worker = self.running[backend]
         try:
             with blocked_interrupts():
-                future = self.running[backend].submit(function, *args)
+                future = worker.submit(function, *args)
             return await asyncio.wrap_future(future)
         except BrokenProcessPool:
-            self.running.pop(backend, None)
+            if self.running.get(backend) is worker:  # no other request has started the next one
+                del self.running[backend]
+            worker.kill()
             raise
 
     def close(self) -> None:
@@ -278,15 +278,3 @@ def blocked_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def end_with_parent() -> None:
-    """End this process when its parent ends, even by kill -9."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # this runs in a Worker
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -56,11 +56,11 @@ class Worker:
         self.pool.shutdown(cancel_futures=True)
 
     def kill(self) -> None:
-        """End the process now."""
+        """End the process now, and the thread here that waits for it: Python's own end must not meet it half closed."""
         for process in list((self.pool._processes or {}).values()):
             process.kill()
             process.join()
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(cancel_futures=True)
 
 
 def alone(backend: str, function: Callable[..., Result], *args: object) -> Result:

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from kerasnets.runtime import child
+from kerasnets.runtime import child, processes
 from kerasnets.runtime.backends import environment
 from tests.conftest import is_running
 
@@ -69,6 +71,17 @@ def test_a_worker_ends_with_its_parent(tmp_path, work, number, code):
     assert parent.wait() == code
     while is_running(worker):
         time.sleep(0.01)
+
+
+def test_a_killed_worker_leaves_no_thread_here(monkeypatch):
+    """Python's own end wakes such a thread up, and fails if it meets it half closed."""
+    monkeypatch.setattr(processes, "start", os.getpid)  # a process without a backend breaks at once
+    before = threading.enumerate()
+    worker = processes.Worker("none")
+    future = worker.submit(os.getpid)
+    worker.kill()
+    assert isinstance(future.exception(), BrokenProcessPool)
+    assert threading.enumerate() == before
 
 
 @ON_LINUX
