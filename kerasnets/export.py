@@ -22,7 +22,7 @@ from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
 from kerasnets.prediction import engines
 from kerasnets.runtime import backends
-from kerasnets.runtime.atomic import check_writable, flush, followed, reserve, sweep, whole_file, whole_folder
+from kerasnets.runtime.atomic import check_writable, flush, follow_links, reserve, sweep, whole_file, whole_folder
 from kerasnets.runtime.processes import Worker
 from kerasnets.saving import formats
 
@@ -175,7 +175,7 @@ def second_file(part: Path, out: Path) -> Iterator[None]:
     """
     others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # OpenVINO is written via ONNX
     for suffix in others:
-        sweep(followed(out), suffix)
+        sweep(follow_links(out), suffix)
     second = part.with_suffix(".bin")
     try:
         yield

@@ -64,7 +64,7 @@ def check(named: Sequence[str | Path]) -> dict[str, Path]:
         ImportError: The engine of a named file, or KERAS_BACKEND, is not installed.
     """
     if os.environ.get("KERAS_BACKEND"):
-        backends.requested()
+        backends.choice()
     for path in named:
         formats.load(path)
         choose(path)
@@ -99,7 +99,7 @@ def runners_of_engine(engine: str) -> list[str]:
     """Return the engine's name, or for Keras a name for each installed backend, KERAS_BACKEND's first."""
     if engine != "keras":
         return [engine]
-    first = backends.requested()
+    first = backends.choice()
     known = sorted(backends.BACKENDS, key=lambda backend: backend != first)
     return [f"{engine}{ON}{backend}" for backend in known if backends.is_installed(backend)]
 
