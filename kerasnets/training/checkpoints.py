@@ -165,9 +165,9 @@ def read(path: Path) -> Checkpoint:
         is_packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
         if is_packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
             raise ValueError("its parts are packed, as a checkpoint's never are")
-        damaged = archive.testzip()
-        if damaged:
-            raise zipfile.BadZipFile(f"its part {damaged} fails its checksum")
+        part = archive.testzip()
+        if part:
+            raise zipfile.BadZipFile(f"its part {part} fails its checksum")
         arrays = {entry.filename.removesuffix(".npy"): array_in(archive, entry) for entry in entries}
     meta = json.loads(str(arrays.pop("meta")))
     if not all(array.dtype.kind in "fiub" for array in arrays.values()):
