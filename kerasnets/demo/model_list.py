@@ -21,7 +21,7 @@ NEEDS_KERAS = {
 COLUMNS: Newest[Path, int] = Newest()
 
 
-def offered(named: Sequence[str | Path] = ()) -> dict[str, Path]:
+def collect(named: Sequence[str | Path] = ()) -> dict[str, Path]:
     """Return {path as text: path} of the models: first those in `named`, then models of pictures in FOLDERS.
 
     A folder, which may be a SavedModel, is offered only if it is named, because a SavedModel is a program.
@@ -56,7 +56,7 @@ def first_of(models: Mapping[str, Path], named: Sequence[str | Path] = ()) -> st
 
 
 def check(named: Sequence[str | Path]) -> dict[str, Path]:
-    """Return the models as `offered` does.
+    """Return the models as `collect` does.
 
     Raises:
         BadInputError: A named file cannot be used, or there is no model at all.
@@ -72,7 +72,7 @@ def check(named: Sequence[str | Path]) -> dict[str, Path]:
             raise BadInputError(
                 f"takes rows of {columns} numbers", path=path, remedy="name a model that takes pictures"
             )
-    models = offered(named)
+    models = collect(named)
     if not models:
         raise BadInputError(
             f"no model file in {' or '.join(FOLDERS)}",

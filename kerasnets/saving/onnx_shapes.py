@@ -49,9 +49,8 @@ def constant(node: Node, inputs: Inputs) -> Result:
 
 def shape(node: Node, inputs: Inputs) -> Result:
     x = there(node, inputs[0])
-    return integer_tensor(
-        node, INT64, x.shape[node.attributes.get("start", 0) : node.attributes.get("end", len(x.shape))]
-    ), 0
+    start, end = node.attributes.get("start", 0), node.attributes.get("end", len(x.shape))
+    return integer_tensor(node, INT64, x.shape[start:end]), 0
 
 
 def reshape(node: Node, inputs: Inputs) -> Result:
