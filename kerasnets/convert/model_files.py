@@ -92,7 +92,7 @@ def make_model_file(
     scaling = scaling_of(mean, std, shape[-1])
     check_writable(out)
     state_dict.load_torch_weights(network, weights, in_order=in_order)
-    card = saving.Card(name, class_names, shape, input_kind, source=Path(weights).name, **made_here())
+    card = saving.Card(name, class_names, shape, input_kind, source=Path(weights).name, **origin_fields())
     return write_model_file(network, out, scaling, card)
 
 
@@ -111,7 +111,7 @@ def make_pretrained_file(name: str, out: str | Path, version: str = "DEFAULT") -
         "ImageNet-1K",
         accuracy=published.accuracy,
         source=published.title,
-        **made_here(),
+        **origin_fields(),
     )
     return write_model_file(network, out, scaling_of(published.mean, published.std, 3), card)
 
@@ -134,14 +134,14 @@ def make_python_file(path: str | Path, out: str | Path) -> Conversion:
         BadInputError: A layer has no translation to PyTorch, or the translation differs from Keras.
         OSError: A file cannot be written.
     """
-    from kerasnets.convert.to_torch.module import translated
+    from kerasnets.convert.to_torch.module import translate_model
 
     weights_file = Path(out).with_suffix(".safetensors")
     for file in (out, weights_file):
         check_writable(file)
     model, card = saving.load(path)
     with errors.name_path(path):
-        translation = translated(model, weights_file.name, card.class_names)
+        translation = translate_model(model, weights_file.name, card.class_names)
     weight_files.write_tensors(translation.weights, weights_file)
     with whole_file(out) as part:
         part.write_text(translation.text, encoding="utf-8")
@@ -189,7 +189,7 @@ def scaling_of(mean: Sequence[float], std: Sequence[float], channels: int) -> Sc
     return (scale + np.zeros(channels)).tolist(), (offset + np.zeros(channels)).tolist()
 
 
-def made_here() -> dict[str, Any]:
+def origin_fields() -> dict[str, Any]:
     """Return the fields of a Card for the origin of a file that this process makes."""
     return {"versions": provenance.versions(), "commit": provenance.commit()}
 

@@ -11,7 +11,7 @@ import keras
 from kerasnets import pictures, saving
 from kerasnets.convert.from_torch.conversion import from_torch
 from kerasnets.convert.from_torch.programs import load_torch
-from kerasnets.convert.model_files import Conversion, made_here, scaling_of
+from kerasnets.convert.model_files import Conversion, origin_fields, scaling_of
 from kerasnets.errors import BadInputError, in_one_line, name_path
 from kerasnets.graph import rebuild
 from kerasnets.graph.weights import count
@@ -62,7 +62,7 @@ def make_module_file(
     if len(names) != classes:
         raise ValueError(f"{len(names)} class names for {classes} classes; name each, or none")
     shape = tuple(network.input_shape[1:])
-    card = saving.Card(network.name, names, shape, input_kind, source=Path(place).name, **made_here())
+    card = saving.Card(network.name, names, shape, input_kind, source=Path(place).name, **origin_fields())
     saving.save(rebuild(network, scaling=scaling, probabilities=True), out, card)
     scale, offset = scaling
     return Conversion(
@@ -93,8 +93,8 @@ def load_module(place: str) -> Any:
     try:
         sys.modules[spec.name] = code
         spec.loader.exec_module(code)
-        made = getattr(code, name)
-        return made if hasattr(made, "state_dict") and not isinstance(made, type) else made()
+        target = getattr(code, name)
+        return target if hasattr(target, "state_dict") and not isinstance(target, type) else target()
     except AttributeError as error:
         if hasattr(code, name):
             raise BadInputError(f"fails: {in_one_line(error, 100)}") from error
