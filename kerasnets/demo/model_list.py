@@ -28,7 +28,7 @@ def collect(named: Sequence[str | Path] = ()) -> dict[str, Path]:
     """
     paths = [Path(path) for path in named]
     for folder in (*FOLDERS, shipped.INSTALLED):
-        files = sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in formats.FORMS)
+        files = sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in formats.FORMATS)
         paths += [path for path in files if not columns_of(path)]
     firsts = {path.resolve(): path for path in reversed(paths)}.values()
     return {path.as_posix(): path for path in paths if path in firsts}
