@@ -30,7 +30,7 @@ from kerasnets.cli import app
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
-    from kerasnets.convert.model_files import Conversion
+    from kerasnets.convert.model_files import Conversion, Preparation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,12 +111,9 @@ def convert_state_dict(args: argparse.Namespace) -> "Conversion":
         args.model,
         args.weights,
         args.out,
+        preparation_of(args),
         options=options,
         in_order=args.in_order,
-        mean=args.mean or [0],
-        std=args.std or [1],
-        class_names=args.classes and args.classes.split(","),
-        input_kind=args.input_kind or "picture",
     )
 
 
@@ -127,10 +124,13 @@ def convert_module(args: argparse.Namespace) -> "Conversion":
         example = [int(size) for size in args.example.lower().split("x")]
     except ValueError:
         raise UsageError(f"--example takes sizes as 1x3x224x224, not {args.example!r}") from None
-    return make_module_file(
-        args.model,
-        example,
-        args.out,
+    return make_module_file(args.model, example, args.out, preparation_of(args))
+
+
+def preparation_of(args: argparse.Namespace) -> "Preparation":
+    from kerasnets.convert.model_files import Preparation
+
+    return Preparation(
         mean=args.mean or [0],
         std=args.std or [1],
         class_names=args.classes and args.classes.split(","),
