@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasnets.cli import app
+from kerasnets.cli import app, names
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
@@ -62,12 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kerasnets.saving import shipped
-
-    model = str(shipped.path_of(args.model, shipped.KERAS)) if shipped.is_name(args.model) else args.model
+    is_module = ".py:" in args.model
+    model = args.model if is_module else names.network_or_file(args.model)
     is_file = Path(model).suffix in (".keras", ".h5")
-    is_module = ".py:" in model
     check(args, is_file, is_module)
+    if is_module:
+        names.check_file(args.model.rpartition(":")[0])
+    elif args.weights:
+        names.check_file(args.weights)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         from kerasnets.convert import model_files
 

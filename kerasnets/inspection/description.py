@@ -120,7 +120,7 @@ def find(text: str, **options: Any) -> Iterator[Description]:
         return
     names = models.list_models(text) if is_pattern(text) else [text]
     if not names:
-        raise ValueError(f"no model is named like {text!r}; choose one of: {nearest_first(text, models.list_models())}")
+        raise ValueError(f"unknown network {text!r}; choose one of: {nearest_first(text, models.list_models())}")
     for name in names:
         yield describe(name, **options)
 

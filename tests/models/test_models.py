@@ -235,7 +235,7 @@ def test_networks_that_are_verified_in_every_run_exist():
 
 
 @pytest.mark.parametrize(("name", "options", "words"), [
-    ("lenet6", {}, "unknown model 'lenet6'; choose one of: lenet5, "),
+    ("lenet6", {}, "unknown network 'lenet6'; choose one of: lenet5, "),
     ("lenet5", {"depth": 3}, "lenet5 has no option 'depth'; it takes: input_shape, num_classes"),
     ("vgg11", {"depth": 13}, "vgg11 has no option 'depth'; it takes: input_shape, num_classes, head, dropout, units"),
     ("vgg11", {"head": "big"}, "head must be one of: paper, compact, not 'big'"),
