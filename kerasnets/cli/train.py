@@ -15,6 +15,7 @@ it is the only one.
 import argparse
 import contextlib
 import sys
+from pathlib import Path
 from typing import Any
 
 from kerasnets import recipes
@@ -74,9 +75,14 @@ def run(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
     """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
-    import kerasnets
+    from kerasnets.training import checkpoints
 
-    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+    name = recipe if isinstance(recipe, str) else recipe.name
+    folder = checkpoints.folder_beside(Path(args.out[0] if args.out else f"models_saved/{name}.keras"))
+    redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
+    with redirection, checkpoints.name_resume(folder):
+        import kerasnets
+
         result = kerasnets.train(
             recipe,
             epochs=args.epochs,

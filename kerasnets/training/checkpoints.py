@@ -5,6 +5,8 @@ optimizer's variables by name, the figures so far, and the settings, which a res
 if a stranger had made it: its checksums say nothing about who wrote it.
 """
 
+import contextlib
+import errno
 import json
 import math
 import re
@@ -12,7 +14,7 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,13 @@ from typing import Any
 import numpy as np
 
 from kerasnets.errors import BadInputError, in_one_line, shorten
+from kerasnets.runtime import signals
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.digests import sha256
 
 NAME = re.compile(r"epoch-(\d{5,9})\.npz")
 MOST_THREADS = 1024
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 # Errors that zipfile, NumPy and json raise for a damaged file. RuntimeError: a flipped bit marks it as encrypted.
@@ -128,6 +132,11 @@ def mark_of(folder: Path) -> str:
         return ""
 
 
+def folder_beside(model_file: Path) -> Path:
+    """Return the folder of the checkpoints of the training run that writes `model_file`."""
+    return model_file.with_suffix("") / "checkpoints"
+
+
 def aside(folder: str | Path) -> Path:
     """Return the folder that keeps the checkpoints of `folder` while another run uses `folder`."""
     return Path(folder).with_name(f"{Path(folder).name}-before")
@@ -154,6 +163,23 @@ def take_back(folder: Path) -> bool:
         shutil.rmtree(folder)  # it may hold a part file of a killed run
     place.rename(folder)
     return True
+
+
+@contextlib.contextmanager
+def name_resume(folder: Path) -> Iterator[None]:
+    """If the block is stopped or the disk is full, and there are checkpoints, add to the error how to go on with them.
+
+    The block may load a framework, build a network or write a report: the epochs themselves have a note of their own.
+    """
+    try:
+        yield
+    except (signals.Stopped, OSError) as error:
+        is_interruption = isinstance(error, signals.Stopped) or error.errno in FULL_DISK
+        place = folder if files(folder) else aside(folder)
+        if is_interruption and not getattr(error, "note", "") and files(place):
+            note = f"the checkpoints in {shorten(place)} are kept; --resume goes on with them"
+            error.note = note  # type: ignore[union-attr]  # printed by the command line
+        raise
 
 
 def read(path: Path) -> Checkpoint:

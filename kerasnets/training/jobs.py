@@ -18,6 +18,7 @@ from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
+from kerasnets.training.checkpoints import folder_beside
 
 MODELS_SAVED = Path("models_saved")
 
@@ -68,7 +69,7 @@ class TrainingJob:
 
     @property
     def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
+        return folder_beside(self.files[0])
 
     @property
     def report(self) -> Path:
