@@ -84,9 +84,16 @@ def shorten(path: object, length: int = 60) -> str:
 
 
 def in_one_line(error: object, length: int = 60) -> str:
-    """Return the beginning of another library's message as one line of at most `length` characters."""
-    text = visible(" ".join(str(error).split())) or type(error).__name__
-    return text if len(text) <= length else text[: length - 3] + "..."
+    """Return the beginning of another library's message as one line of at most `length` characters.
+
+    Our sentence goes on after it, so it ends without a full stop.
+
+    Example:
+        >>> in_one_line("Bad header. Expected 7 bytes."), in_one_line("Bad header. Expected 7 bytes.", 15)
+        ('Bad header. Expected 7 bytes', 'Bad header...')
+    """
+    text = visible(" ".join(str(error).split())).rstrip(".") or type(error).__name__
+    return text if len(text) <= length else text[: length - 3].rstrip(" .,;:(") + "..."
 
 
 def nearest_first(name: object, known: Iterable[str], length: int = 100) -> str:

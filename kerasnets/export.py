@@ -22,7 +22,7 @@ from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
 from kerasnets.prediction import engines
 from kerasnets.runtime import backends
-from kerasnets.runtime.atomic import check_writable, flush, followed, reserve, sweep, whole_file, whole_folder
+from kerasnets.runtime.atomic import check_writable, flush, follow_links, reserve, sweep, whole_file, whole_folder
 from kerasnets.runtime.processes import Worker
 from kerasnets.saving import formats
 
@@ -34,7 +34,7 @@ BESIDE_WEIGHTS = 2**22  # bytes of a file without its weights, at most
 
 
 @dataclass(frozen=True)
-class Form:
+class ExportFormat:
     """A format of model files that Keras can write."""
 
     title: str
@@ -83,7 +83,7 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
         OSError: `out` cannot be written.
     """
     path, out = Path(path), Path(out)
-    form = form_of(out)
+    form = format_of(out)
     card = saving.load_card(path)
     if not card.class_names:
         remedy = "give it a card by kerasnets.save, then export it"
@@ -115,17 +115,17 @@ def difference(part: Path, judge: str, pixels: np.ndarray, expected: np.ndarray,
     return largest
 
 
-def form_of(out: Path) -> Form:
-    """Return the Form of a suffix, or raise ValueError."""
-    if out.suffix not in FORMS:
-        known = ", ".join(f"{suffix} ({form.title})" for suffix, form in FORMS.items() if suffix)
+def format_of(out: Path) -> ExportFormat:
+    """Return the ExportFormat of a suffix, or raise ValueError."""
+    if out.suffix not in FORMATS:
+        known = ", ".join(f"{suffix} ({form.title})" for suffix, form in FORMATS.items() if suffix)
         raise ValueError(f"cannot export to {shorten(out)}: name a file that ends in {known}, or a SavedModel's folder")
-    return FORMS[out.suffix]
+    return FORMATS[out.suffix]
 
 
 def route_of(suffix: str) -> str:
     """Return the backend that writes the format; raise ImportError if no installed backend can."""
-    form = FORMS[suffix]
+    form = FORMATS[suffix]
     requested = os.environ.get("KERAS_BACKEND")
     if requested and requested not in backends.BACKENDS:
         raise ValueError(f"unknown KERAS_BACKEND {requested!r}; choose one of: {', '.join(backends.BACKENDS)}")
@@ -147,8 +147,8 @@ def judges_of(suffix: str) -> list[str]:
     judges = [name for name, package in readers.items() if backends.is_installed(package)]
     if not judges:
         raise ImportError(
-            f"nothing here runs {FORMS[suffix].title}, to compare it with Keras: "
-            f'pip install "kerasnets[{FORMS[suffix].extra}]"'
+            f"nothing here runs {FORMATS[suffix].title}, to compare it with Keras: "
+            f'pip install "kerasnets[{FORMATS[suffix].extra}]"'
         )
     return judges
 
@@ -175,7 +175,7 @@ def second_file(part: Path, out: Path) -> Iterator[None]:
     """
     others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # OpenVINO is written via ONNX
     for suffix in others:
-        sweep(followed(out), suffix)
+        sweep(follow_links(out), suffix)
     second = part.with_suffix(".bin")
     try:
         yield
@@ -217,7 +217,7 @@ def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own
         try:
-            FORMS[formats.suffix_of(part)].write(model, part)
+            FORMATS[formats.suffix_of(part)].write(model, part)
         except Exception as error:  # each library has its own for a full disk, some without a message
             reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a class that any process can unpickle
@@ -258,11 +258,11 @@ def write_saved_model(model: "keras.Model", path: Path) -> None:
 
 
 ONNX: dict[str, tuple[str, ...]] = {"torch": ("onnx",), "tensorflow": ("tf2onnx",)}
-FORMS = {  # by suffix
-    ".onnx": Form("ONNX", ONNX, "onnx", write_onnx),
-    ".xml": Form(
+FORMATS = {  # by suffix
+    ".onnx": ExportFormat("ONNX", ONNX, "onnx", write_onnx),
+    ".xml": ExportFormat(
         "OpenVINO", {backend: (*needed, "openvino") for backend, needed in ONNX.items()}, "openvino", write_openvino
     ),
-    ".tflite": Form("LiteRT", {"tensorflow": ()}, "litert", write_litert),
-    "": Form("SavedModel", {"tensorflow": ()}, "tensorflow", write_saved_model),
+    ".tflite": ExportFormat("LiteRT", {"tensorflow": ()}, "litert", write_litert),
+    "": ExportFormat("SavedModel", {"tensorflow": ()}, "tensorflow", write_saved_model),
 }

@@ -72,9 +72,9 @@ def pictures(count, shape, seed):
 
 def save_network(path, name, options, seed=0):
     """Write the model file of a network with weights from NumPy; return its input shape."""
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
 
-    with drawing_nothing():
+    with skip_initializers():
         network = kerasnets.build(name, **options)
     network.set_weights(draw_weights(network, seed))
     shape, classes = network.input_shape[1:], network.output_shape[-1]

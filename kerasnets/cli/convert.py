@@ -26,11 +26,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasnets.cli import app
+from kerasnets.cli import app, names
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
-    from kerasnets.convert.model_files import Conversion
+    from kerasnets.convert.model_files import Conversion, Preparation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,12 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kerasnets.saving import shipped
-
-    model = str(shipped.path_of(args.model, shipped.KERAS)) if shipped.is_name(args.model) else args.model
+    is_module = ".py:" in args.model
+    model = args.model if is_module else names.network_or_file(args.model)
     is_file = Path(model).suffix in (".keras", ".h5")
-    is_module = ".py:" in model
     check(args, is_file, is_module)
+    if is_module:
+        names.check_file(args.model.rpartition(":")[0])
+    elif args.weights:
+        names.check_file(args.weights)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         from kerasnets.convert import model_files
 
@@ -111,12 +113,9 @@ def convert_state_dict(args: argparse.Namespace) -> "Conversion":
         args.model,
         args.weights,
         args.out,
+        preparation_of(args),
         options=options,
         in_order=args.in_order,
-        mean=args.mean or [0],
-        std=args.std or [1],
-        class_names=args.classes and args.classes.split(","),
-        input_kind=args.input_kind or "picture",
     )
 
 
@@ -127,10 +126,13 @@ def convert_module(args: argparse.Namespace) -> "Conversion":
         example = [int(size) for size in args.example.lower().split("x")]
     except ValueError:
         raise UsageError(f"--example takes sizes as 1x3x224x224, not {args.example!r}") from None
-    return make_module_file(
-        args.model,
-        example,
-        args.out,
+    return make_module_file(args.model, example, args.out, preparation_of(args))
+
+
+def preparation_of(args: argparse.Namespace) -> "Preparation":
+    from kerasnets.convert.model_files import Preparation
+
+    return Preparation(
         mean=args.mean or [0],
         std=args.std or [1],
         class_names=args.classes and args.classes.split(","),

@@ -13,7 +13,7 @@ from one output to the next. Memory: the output for one picture as float32. The 
 
 import argparse
 
-from kerasnets.cli import app
+from kerasnets.cli import app, names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    name = names.network_or_file(args.network, pattern=True)
     from kerasnets.inspection import description
-    from kerasnets.saving import shipped
 
-    name = str(shipped.path_of(args.network, shipped.KERAS)) if shipped.is_name(args.network) else args.network
     options = {"input_shape": args.input_shape and tuple(args.input_shape), "num_classes": args.num_classes}
     options = {option: value for option, value in options.items() if value is not None}
     networks = description.find(name, **options)

@@ -57,7 +57,7 @@ def run(words: list[str]) -> int | None:
 
         print(completion.script(args.print_completion))
     else:
-        raise ValueError(f"name a command: {', '.join(COMMANDS)} (see kerasnets --help)")
+        parser.print_help()  # with exit code 0, as docker, cargo and pip do
     return 0
 
 

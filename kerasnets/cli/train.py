@@ -102,6 +102,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
     if args.dataset and not (args.model or args.weights):
         raise UsageError("--dataset goes with --model, or with --weights")
+    if args.dataset:
+        check_names(args)
     if args.recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
@@ -115,6 +117,15 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         precision=args.precision,
         compiled=args.compile or None,
     )
+
+
+def check_names(args: argparse.Namespace) -> None:
+    """Raise if there is no such network or data set, before a framework is loaded."""
+    from kerasnets import data, models
+
+    if args.model:
+        models.check_name(args.model)
+    data.check_name(args.dataset)
 
 
 def network_in(weights: str) -> str:

@@ -159,8 +159,8 @@ def by_shape(layers: Sequence[keras.Layer], groups: Groups) -> Matches:
     candidates = {
         layer.name: [path for path, group in groups.items() if shapes_of(group) == shapes(layer)] for layer in layers
     }
-    taken = {path for paths in candidates.values() for path in paths}
-    left = {path: group for path, group in groups.items() if path not in taken}
+    candidate_paths = {path for paths in candidates.values() for path in paths}
+    left = {path: group for path, group in groups.items() if path not in candidate_paths}
     for layer in layers:
         rivals = [name for name in candidates if candidates[name] == candidates[layer.name]]
         if len(rivals) > len(candidates[layer.name]):

@@ -209,9 +209,9 @@ def runs(
 
 def apply(layer: keras.Layer, arrays: Sequence[np.ndarray], value: Any) -> Any:
     """Return the output of `layer` with other weights, in inference."""
-    given = {id(weight): array for weight, array in zip(layer.weights, arrays, strict=True)}
-    trained = [keras.ops.convert_to_tensor(given[id(weight)]) for weight in layer.trainable_variables]
-    others = [keras.ops.convert_to_tensor(given[id(weight)]) for weight in layer.non_trainable_variables]
+    arrays_by_id = {id(weight): array for weight, array in zip(layer.weights, arrays, strict=True)}
+    trained = [keras.ops.convert_to_tensor(arrays_by_id[id(weight)]) for weight in layer.trainable_variables]
+    others = [keras.ops.convert_to_tensor(arrays_by_id[id(weight)]) for weight in layer.non_trainable_variables]
     result, _ = layer.stateless_call(trained, others, value)
     return result
 

@@ -64,31 +64,33 @@ def read_idx(path: Path) -> np.ndarray:
         with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
             magic = file.read(4)
             if magic[:3] != b"\0\0\x08" or magic[3:] not in (b"\1", b"\3"):
-                raise damaged(path, f"it begins with {magic.hex()}, not with 000008 and 1 or 3")
+                raise damage_error(path, f"it begins with {magic.hex()}, not with 000008 and 1 or 3")
             shape = np.frombuffer(file.read(4 * magic[3]), ">u4").tolist()
             size = math.prod(shape)
             content = file.read(size + 1) if size < 2**30 else b""  # a damaged header may promise anything
     except (EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
         if isinstance(error, BadInputError):
             raise
-        raise damaged(path, error) from error
+        raise damage_error(path, error) from error
     if len(content) != size:
-        raise damaged(path, f"its header promises {size} bytes, it holds {'more' if len(content) > size else 'fewer'}")
+        raise damage_error(
+            path, f"its header promises {size} bytes, it holds {'more' if len(content) > size else 'fewer'}"
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def arrays_of(path: Path, remedy: str = "") -> list[np.ndarray]:
-    """Return the four arrays of an .npz archive with Keras' names; `remedy` as in `damaged`."""
+    """Return the four arrays of an .npz archive with Keras' names; `remedy` as in `damage_error`."""
     most = INFLATED * path.stat().st_size + SPARE
     try:
         with Archive(path, most, MOST_MEMBERS) as archive:
             return [array_of(archive.read(f"{key}.npy")) for _, key in PARTS]
     except KeyError as error:
-        raise damaged(path, f"it has no array {error.args[0].removesuffix('.npy')}", remedy) from error
+        raise damage_error(path, f"it has no array {error.args[0].removesuffix('.npy')}", remedy) from error
     except (MemoryError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # NumPy and zipfile raise many kinds of errors, depending on the damage
-        raise damaged(path, error, remedy) from error
+        raise damage_error(path, error, remedy) from error
 
 
 def array_of(content: bytearray) -> np.ndarray:
@@ -113,11 +115,13 @@ def check_arrays(dataset: "Dataset", arrays: Sequence[np.ndarray], paths: Sequen
         count = dataset.train if i < 2 else dataset.test
         shape = (count, *dataset.image_shape[:2]) if i % 2 == 0 else (count,)
         if array.shape != shape:
-            raise damaged(path, f"{dataset.title} has {shape} there, this is {array.shape}")
+            raise damage_error(path, f"{dataset.title} has {shape} there, this is {array.shape}")
         if i % 2 and array.max() >= len(dataset.class_names):
-            raise damaged(path, f"label {array.max()}, where {dataset.title} has 0 to {len(dataset.class_names) - 1}")
+            raise damage_error(
+                path, f"label {array.max()}, where {dataset.title} has 0 to {len(dataset.class_names) - 1}"
+            )
         if array.dtype != np.uint8 or sha256(array) != dataset.checksums[i]:
-            raise damaged(path, f"its content is not that of {dataset.title}, by SHA-256")
+            raise damage_error(path, f"its content is not that of {dataset.title}, by SHA-256")
     train_images, train_labels, test_images, test_labels = arrays
     return make_data(
         dataset,
@@ -128,7 +132,7 @@ def check_arrays(dataset: "Dataset", arrays: Sequence[np.ndarray], paths: Sequen
     )
 
 
-def damaged(path: Path, reason: object, remedy: str = "") -> BadInputError:
+def damage_error(path: Path, reason: object, remedy: str = "") -> BadInputError:
     """Return the error for a damaged file; without `remedy`, for a file of a known data set."""
     remedy = remedy or "copy the data set again, or delete all its files to have it downloaded"
     return BadInputError(f"is damaged: {reason}", path=path, remedy=remedy)

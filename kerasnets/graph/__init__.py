@@ -7,19 +7,19 @@ from kerasnets.graph.power import Power as Power  # from here on plain Keras rea
 from kerasnets.graph.walk import (
     Node,
     copy_weights,
-    drawing_nothing,
     has_weights,
-    keeping_float64,
+    keep_float64,
     node_of,
     nodes,
     producer,
+    skip_initializers,
     variables,
     weighted_layers,
 )
 from kerasnets.graph.weights import count
 
 __all__ = [
-    "TO_LAST", "Node", "Scaling", "copy_weights", "count", "drawing_nothing", "has_weights", "keeping_float64",
-    "node_of", "nodes", "producer", "rebuild", "stays_in_channels_last", "up_to_probabilities", "variables",
+    "TO_LAST", "Node", "Scaling", "copy_weights", "count", "has_weights", "keep_float64", "node_of", "nodes",
+    "producer", "rebuild", "skip_initializers", "stays_in_channels_last", "up_to_probabilities", "variables",
     "weighted_layers",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerasnets.graph.walk import copy_weights, drawing_nothing, producer, register_parameters
+from kerasnets.graph.walk import copy_weights, producer, register_parameters, skip_initializers
 from kerasnets.recipes import Scaling as Scaling
 from kerasnets.runtime.backends import LAYOUTS
 
@@ -67,7 +67,7 @@ def rebuild(
             return in_channels_last(layer, *args)
         return layer(*args, **kwargs)
 
-    with drawing_nothing():
+    with skip_initializers():
         rebuilt = keras.models.clone_model(network, input_tensors=inputs, clone_function=copy, call_function=call)
     register_parameters(rebuilt)
     copy_weights(network, rebuilt)

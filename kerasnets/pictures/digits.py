@@ -123,7 +123,7 @@ def sharpness(ink: np.ndarray, mask: np.ndarray) -> float:
 
 
 def nothing_to_see() -> BadInputError:
-    return BadInputError("has no digit to see: it is all of one colour", remedy="take one with more contrast")
+    return BadInputError("has no digit to see: it is all of one colour", remedy="take a picture with more contrast")
 
 
 def paper_below(grey: np.ndarray) -> np.ndarray:

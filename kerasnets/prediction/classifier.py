@@ -48,8 +48,8 @@ class Classifier:
         ('7', '5')
     """
 
-    def __init__(self, path: str | Path, card: Card, engine: str, given: Input | None = None) -> None:
-        self.path, self.card, self.engine_name, self.given = Path(path), card, engine, given
+    def __init__(self, path: str | Path, card: Card, engine: str, onnx_input: Input | None = None) -> None:
+        self.path, self.card, self.engine_name, self.onnx_input = Path(path), card, engine, onnx_input
         self.lock = threading.Lock()
         self.loaded: Engine | None = None
 
@@ -72,15 +72,15 @@ class Classifier:
             'MNIST'
         """
         path = shipped.path_of(path)
-        card, given = formats.read(path)
-        return cls(path, card, engines.choose(path, engine), given)
+        card, onnx_input = formats.read(path)
+        return cls(path, card, engines.choose(path, engine), onnx_input)
 
     @property
     def engine(self) -> Engine:
         """The Engine with the network in it."""
         with self.lock:  # the first of several threads loads it
             if self.loaded is None:
-                self.loaded = engines.load_safely(self.path, self.engine_name, self.given)
+                self.loaded = engines.load_safely(self.path, self.engine_name, self.onnx_input)
             return self.loaded
 
     @functools.cached_property
@@ -131,7 +131,7 @@ class Classifier:
 
     def try_predict(self, images: Images) -> list[Prediction | BadInputError]:
         """Like `predict`, with a BadInputError instead of the Prediction of each image that cannot be read."""
-        return self.classify([self.prepare(image) for image in listed(images)])
+        return self.classify([self.prepare(image) for image in to_list(images)])
 
     def prepare(self, image: Image, name: str | Path | None = None) -> np.ndarray | BadInputError:
         """Return the pixels that the network takes for one image, or the BadInputError of an image without any.
@@ -200,7 +200,7 @@ def pixels_of(image: Image, name: str | Path = UNNAMED) -> np.ndarray:
     return pictures.read(image) if isinstance(image, (str, Path)) else as_pixels(image)
 
 
-def listed(images: Images) -> list[Image]:
+def to_list(images: Images) -> list[Image]:
     """Return `images` as a list of images."""
     if isinstance(images, (str, Path, bytes)):
         return [images]

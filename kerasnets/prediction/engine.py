@@ -18,7 +18,7 @@ class Engine:
 
     Args:
         path: The model file.
-        given: The Input of an ONNX file if it was read before; None to read it from the file.
+        onnx_input: The Input of an ONNX file if it was read before; None to read it from the file.
 
     Attributes:
         shape: (height, width, channels) or (columns,) of one input, with None for a size that the file leaves open.
@@ -34,9 +34,9 @@ class Engine:
     takes_one: bool  # whether the file takes one picture at a time
     channels_first: bool
 
-    def __init__(self, path: str | Path, given: Input | None = None) -> None:
+    def __init__(self, path: str | Path, onnx_input: Input | None = None) -> None:
         self.path = Path(path)
-        self.given = given
+        self.onnx_input = onnx_input
         self.lock = threading.Lock()
         self.read()
 
@@ -99,9 +99,9 @@ class Engine:
         """Note the input of an ONNX file; return its name."""
         from kerasnets.saving import onnx_file
 
-        given = self.given or onnx_file.read(self.path)[1]
-        self.set_input(given.shape, given.dtype)
-        return given.name
+        onnx_input = self.onnx_input or onnx_file.read(self.path)[1]
+        self.set_input(onnx_input.shape, onnx_input.dtype)
+        return onnx_input.name
 
     def unreadable(self, error: Exception) -> BadInputError:
         problem = f"cannot be run by {self.title} ({in_one_line(error)})"

@@ -71,33 +71,33 @@ def choose(path: str | Path, name: str = AUTO) -> str:
     )
 
 
-def load(path: str | Path, name: str = AUTO, given: Input | None = None) -> Engine:
+def load(path: str | Path, name: str = AUTO, onnx_input: Input | None = None) -> Engine:
     """Return the Engine that has loaded a model file. Arguments and exceptions as `choose`, and BadInputError.
 
     Args:
         path: The model file.
         name: A name in ENGINES, or "auto".
-        given: The Input of an ONNX file if it was read before.
+        onnx_input: The Input of an ONNX file if it was read before.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # its errors come as exceptions
-    return ENGINES[choose(path, name)].load(path, given)
+    return ENGINES[choose(path, name)].load(path, onnx_input)
 
 
-def load_safely(path: str | Path, name: str, given: Input | None = None) -> Engine:
+def load_safely(path: str | Path, name: str, onnx_input: Input | None = None) -> Engine:
     """Return the Engine of a model file, in a process of its own unless the file was judged to be harmless.
 
     Args:
         path: The model file.
         name: A name in ENGINES.
-        given: The Input of an ONNX file, read before; None for other forms, whose graph is not judged.
+        onnx_input: The Input of an ONNX file, read before; None for other forms, whose graph is not judged.
 
     Raises:
         BadInputError: The file cannot be run.
     """
-    if given and given.version != version_of(path):
-        given = None
-    if name == "keras" or (given and not given.doubt):
-        return load(path, name, given)
+    if onnx_input and onnx_input.version != version_of(path):
+        onnx_input = None
+    if name == "keras" or (onnx_input and not onnx_input.doubt):
+        return load(path, name, onnx_input)
     from kerasnets.prediction.sandbox import Sandbox
 
-    return Sandbox(path, name, given)
+    return Sandbox(path, name, onnx_input)

@@ -67,9 +67,9 @@ class OpenVINO(Engine):
             model = openvino.Core().compile_model(self.path, "CPU", OPENVINO_SETTINGS)
         except RuntimeError as error:
             raise self.unreadable(error) from error
-        given = model.inputs[0]
-        shape = [side.get_length() if side.is_static else None for side in given.partial_shape]
-        self.set_input(shape, given.element_type.to_dtype().name)
+        tensor = model.inputs[0]
+        shape = [side.get_length() if side.is_static else None for side in tensor.partial_shape]
+        self.set_input(shape, tensor.element_type.to_dtype().name)
         self.request = model.create_infer_request()
 
     def compute(self, pixels: np.ndarray) -> Any:
@@ -144,11 +144,11 @@ class SavedModel(Engine):
         try:
             self.model = tensorflow.saved_model.load(str(self.path))  # kept: its signatures do not outlive it
             self.serve = self.model.signatures["serving_default"]
-            ((self.name, given),) = self.serve.structured_input_signature[1].items()
+            ((self.name, tensor),) = self.serve.structured_input_signature[1].items()
             (self.output,) = self.serve.structured_outputs
         except (OSError, ValueError, AttributeError, KeyError) as error:
             raise self.unreadable(error) from error
-        self.set_input(given.shape, given.dtype.name)
+        self.set_input(tensor.shape, tensor.dtype.name)
 
     def compute(self, pixels: np.ndarray) -> Any:
         import tensorflow

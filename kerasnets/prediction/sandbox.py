@@ -54,18 +54,18 @@ class Sandbox(Engine):
     Args:
         path: The model file.
         engine: A name in `engines.ENGINES`.
-        given: The Input of an ONNX file if it was read before.
+        onnx_input: The Input of an ONNX file if it was read before.
     """
 
-    def __init__(self, path: str | Path, engine: str, given: Input | None = None) -> None:
+    def __init__(self, path: str | Path, engine: str, onnx_input: Input | None = None) -> None:
         self.engine = engine
-        super().__init__(path, given)
+        super().__init__(path, onnx_input)
 
     def read(self) -> None:
         """Start the process and let it load the file."""
         self.size = size_of(self.path)
-        given = json.dumps(self.given and dataclasses.asdict(self.given))
-        self.process = child.start("kerasnets.prediction.sandbox", str(self.path), self.engine, given)
+        onnx_input = json.dumps(self.onnx_input and dataclasses.asdict(self.onnx_input))
+        self.process = child.start("kerasnets.prediction.sandbox", str(self.path), self.engine, onnx_input)
         self.owner = os.getpid()  # a fork of it must not use the pipes
         self.end = weakref.finalize(self, end, self.process, self.owner)
         try:
@@ -229,7 +229,7 @@ def limit_time(seconds: float) -> None:
 # ---- run in the process ----------------------------------------------------------------------------------------------
 
 
-def main(path: str, engine: str, given: str) -> int:
+def main(path: str, engine: str, onnx_input: str) -> int:
     """Load a model file, tell its input, and answer until the pipe is closed; return the exit code."""
     child.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the parent ends this process
@@ -243,7 +243,7 @@ def main(path: str, engine: str, given: str) -> int:
         size = size_of(path)
         limit_memory(size)
         limit_time(loading_seconds(size, engine))
-        facts = json.loads(given)
+        facts = json.loads(onnx_input)
         network = engines.load(path, engine, Input(**{**facts, "shape": tuple(facts["shape"])}) if facts else None)
         send(pipe, b"=", json.dumps({"shape": network.shape, "dtype": network.dtype}).encode())
         while answer(network, size, pipe):

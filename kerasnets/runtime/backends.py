@@ -48,7 +48,7 @@ def choose() -> str:
     """
     if "keras" in sys.modules:
         return str(sys.modules["keras"].config.backend())
-    backend = requested()
+    backend = choice()
     os.environ["KERAS_BACKEND"] = backend
     if backend == "tensorflow":
         # Its own kernels have no channels_first on a CPU; oneDNN has, which it leaves out without AVX-512.
@@ -63,7 +63,7 @@ def choose() -> str:
     return backend
 
 
-def requested() -> str:
+def choice() -> str:
     """Return the backend in KERAS_BACKEND, or the first installed one, without setting anything. Raises as `choose`."""
     backend = os.environ.get("KERAS_BACKEND") or first_installed()
     if backend is None:

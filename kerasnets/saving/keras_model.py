@@ -9,7 +9,7 @@ import numpy as np
 import kerasnets.graph  # noqa: F401  registers Power, which Keras needs for some .h5 files
 from kerasnets.errors import BadInputError, in_one_line, is_full_memory
 from kerasnets.graph.maps import maps
-from kerasnets.graph.walk import drawing_nothing, register_parameters
+from kerasnets.graph.walk import register_parameters, skip_initializers
 from kerasnets.runtime.digests import sha256
 from kerasnets.saving.card import Card, check_card
 from kerasnets.saving.keras_check import Content
@@ -35,7 +35,7 @@ def build(path: str | Path, content: Content) -> keras.Model:
     """
     pending = None
     try:
-        with drawing_nothing(content.numbers) as pending:
+        with skip_initializers(content.numbers) as pending:
             model = keras.models.load_model(path, compile=False)
             register_parameters(model)
         return model

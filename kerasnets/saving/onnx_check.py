@@ -8,7 +8,7 @@ import math
 
 from kerasnets.errors import BadInputError
 from kerasnets.saving import protobuf
-from kerasnets.saving.protobuf import Budget, Value, damaged, dict_of, fields, integers, message_of, text
+from kerasnets.saving.protobuf import Budget, Value, damage_error, dict_of, fields, integers, message_of, text
 
 DEEPEST = 100  # messages within messages, the limit of protocol buffers' own readers
 MOST_DIMENSIONS = 32
@@ -109,7 +109,7 @@ def check_tensor(message: memoryview, budget: Budget) -> None:
         for number, dtype in ((RAW_DATA, FLOATS[kind]), (FLOAT_DATA, "<f4"), (DOUBLE_DATA, "<f8")):
             for content in data.get(number, ()):
                 if isinstance(content, int):
-                    raise damaged()
+                    raise damage_error()
                 if not is_finite(content, dtype, is_bfloat16=kind == BFLOAT16, is_scalar=math.prod(dims) == 1):
                     raise BadInputError(f"holds weights that are not finite numbers ({name})", remedy="train it again")
 

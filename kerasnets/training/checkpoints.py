@@ -31,7 +31,7 @@ KEPT = 2  # the last one, and the one before it in case the last is damaged
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 # Words for a setting whose value would tell a person nothing.
-IN_WORDS = {"data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers"}
+DIFFERENCES = {"data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers"}
 RENAMED = {"deviation": "std"}  # settings in checkpoints of earlier versions
 
 
@@ -82,8 +82,8 @@ def load(
     Raises:
         BadInputError: All files are damaged, or the checkpoint was made with other `settings`.
     """
-    found = files(folder)
-    for path in reversed(found):
+    paths = files(folder)
+    for path in reversed(paths):
         try:
             checkpoint = read(path)
         except DAMAGE as error:
@@ -95,7 +95,7 @@ def load(
             return checkpoint
         except BadInputError as error:
             note_damage(path, error)
-    if found:
+    if paths:
         raise BadInputError("all checkpoints in {path} are damaged", path=folder, remedy="start anew, without --resume")
     return None
 
@@ -109,21 +109,21 @@ def are_unfinished(folder: Path, report: Path) -> bool:
 
     The report of an earlier version has no mark; then the clock decides.
     """
-    found = files(folder)
-    if not found or not report.is_file():
-        return bool(found)
+    paths = files(folder)
+    if not paths or not report.is_file():
+        return bool(paths)
     mark = re.search(rb"<!-- checkpoints: (\w*) -->", report.read_bytes())
     if mark:
         return mark[1].decode() != mark_of(folder)
-    return found[-1].stat().st_mtime > report.stat().st_mtime
+    return paths[-1].stat().st_mtime > report.stat().st_mtime
 
 
 def mark_of(folder: Path) -> str:
     """Return what tells the last checkpoint in `folder` from all others: a digest of its name and checksums."""
-    found = files(folder)
+    paths = files(folder)
     try:
-        with zipfile.ZipFile(regular(found[-1])) as archive:
-            return sha256(found[-1].name, *(f"{entry.filename} {entry.CRC} " for entry in archive.infolist()))
+        with zipfile.ZipFile(regular(paths[-1])) as archive:
+            return sha256(paths[-1].name, *(f"{entry.filename} {entry.CRC} " for entry in archive.infolist()))
     except (IndexError, *DAMAGE):
         return ""
 
@@ -165,9 +165,9 @@ def read(path: Path) -> Checkpoint:
         is_packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
         if is_packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
             raise ValueError("its parts are packed, as a checkpoint's never are")
-        damaged = archive.testzip()
-        if damaged:
-            raise zipfile.BadZipFile(f"its part {damaged} fails its checksum")
+        part = archive.testzip()
+        if part:
+            raise zipfile.BadZipFile(f"its part {part} fails its checksum")
         arrays = {entry.filename.removesuffix(".npy"): array_in(archive, entry) for entry in entries}
     meta = json.loads(str(arrays.pop("meta")))
     if not all(array.dtype.kind in "fiub" for array in arrays.values()):
@@ -203,16 +203,16 @@ def array_in(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
 
 def check_settings(made_with: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:
     """Raise BadInputError if the checkpoint at `path` belongs to another run."""
-    wanted = json.loads(json.dumps(settings))  # tuples become lists, like in the file
-    both = made_with.keys() & wanted.keys()
-    for name in [*sorted(both), *sorted((made_with.keys() | wanted.keys()) - both)]:
-        if made_with.get(name) != wanted.get(name):
-            how = f"{name} {in_words(made_with.get(name))}, not {in_words(wanted.get(name))}"
+    current = json.loads(json.dumps(settings))  # tuples become lists, like in the file
+    both = made_with.keys() & current.keys()
+    for name in [*sorted(both), *sorted((made_with.keys() | current.keys()) - both)]:
+        if made_with.get(name) != current.get(name):
+            how = f"{name} {setting_text(made_with.get(name))}, not {setting_text(current.get(name))}"
             raise BadInputError(
-                f"the checkpoint {shorten(path, 40)} was made with {IN_WORDS.get(name, how)}",
+                f"the checkpoint {shorten(path, 40)} was made with {DIFFERENCES.get(name, how)}",
                 remedy="resume with the same settings, or start anew without --resume",
             )
 
 
-def in_words(setting: Any) -> Any:
+def setting_text(setting: Any) -> Any:
     return setting if setting or isinstance(setting, int) else "none"

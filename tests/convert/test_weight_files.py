@@ -265,7 +265,7 @@ def test_a_plain_pytorch_scripts_weights_give_its_answers_on_every_backend(tmp_p
 
 FAILURES = {
     "nothing to convert": (["mnist_cnn", "--out", "a.keras"], 2, "name a network with FILE or --pretrained"),
-    "no such network": (["mnist_cnm", "good.pth", "--out", "a.keras"], 2, "unknown model 'mnist_cnm'"),
+    "no such network": (["mnist_cnm", "good.pth", "--out", "a.keras"], 2, "unknown network 'mnist_cnm'"),
     "no such option": (["lenet5", "good.pth", "--out", "a.keras", "--option", "deep=3"], 2, "has no option 'deep'"),
     "no such kind": (["lenet5", "good.pth", "--out", "a.keras", "--input-kind", "x"], 2, "unknown input kind 'x'"),
     "too few names": (

@@ -55,9 +55,9 @@ def error_of_unlisted(name, options):
 
 
 def parameters(name, options):
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
 
-    with drawing_nothing():  # a hundred million normal numbers take a second
+    with skip_initializers():  # a hundred million normal numbers take a second
         network = kerasnets.build(name, **options)
     return (
         sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
@@ -96,10 +96,10 @@ def largest_kernels():
 
 
 def build_error(name, options):
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
 
     try:
-        with drawing_nothing():
+        with skip_initializers():
             kerasnets.build(name, **options)
     except ValueError as error:
         return str(error)
@@ -236,7 +236,7 @@ def test_networks_that_are_verified_in_every_run_exist():
 
 
 @pytest.mark.parametrize(("name", "options", "words"), [
-    ("lenet6", {}, "unknown model 'lenet6'; choose one of: lenet5, "),
+    ("lenet6", {}, "unknown network 'lenet6'; choose one of: lenet5, "),
     ("lenet5", {"depth": 3}, "lenet5 has no option 'depth'; it takes: input_shape, num_classes"),
     ("vgg11", {"depth": 13}, "vgg11 has no option 'depth'; it takes: input_shape, num_classes, head, dropout, units"),
     ("vgg11", {"head": "big"}, "head must be one of: paper, compact, not 'big'"),

@@ -218,7 +218,7 @@ PASSED = {
 @pytest.mark.parametrize("case", PASSED)
 def test_one_image_is_distinguished_from_several(case):
     passed, expected = PASSED[case]
-    found = list(classifier.listed(passed))
+    found = list(classifier.to_list(passed))
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert type(one) is type(other)

@@ -88,8 +88,8 @@ FORMS = {
 def answer_of(path, engine, inputs):
     """Read a file and run it; return what becomes of it, a refusal by its words."""
     try:
-        _, given = formats.read(path)
-        network = engines.load_safely(path, engine, given)
+        _, onnx_input = formats.read(path)
+        network = engines.load_safely(path, engine, onnx_input)
         shape = network.shape if None not in network.shape else inputs.shape[1:]
         network(np.resize(inputs, (len(inputs), *shape)) if np.prod(shape) < 10**6 else inputs)
         process = getattr(network, "process", None)

@@ -86,7 +86,7 @@ class Builder:
         layer = self.layers[name] = kind(**options, name=name)
         return layer(tensors)
 
-    def weighted(
+    def layer_with_weights(
         self, kind: Callable[..., Any], tensor: Any, tensors: Sequence["torch.Tensor | None"], arrays: Sequence[Any],
         frozen: bool | None = None, call: Mapping[str, Any] | None = None, **options: Any,
     ) -> Any:  # fmt: skip
@@ -135,7 +135,7 @@ class Builder:
             self.one = ops.ones_like(picture[(slice(0, 1), slice(0, 1), *[0] * (len(picture.shape) - 2))])
         return self.one
 
-    def computed(self, tensor: "torch.Tensor") -> Value:
+    def as_value(self, tensor: "torch.Tensor") -> Value:
         """Return a constant as a Value, for a layer to work on."""
         shape = (1,) * tensor.ndim
         array = ops.multiply(ops.reshape(self.corner(), shape), self.array(tensor))
@@ -150,7 +150,7 @@ class Builder:
         if id(tensor) not in self.parameters:
             options: dict[str, Any] = {"use_bias": False, "units": max(1, math.prod(shape))}
             array = self.array(tensor).reshape(1, -1)
-            flat = self.weighted(keras.layers.Dense, self.corner(), [tensor], [array], **options)
+            flat = self.layer_with_weights(keras.layers.Dense, self.corner(), [tensor], [array], **options)
             self.parameters[id(tensor)] = tensor, ops.reshape(flat, shape)
         return Value(self.parameters[id(tensor)][1], tuple(range(len(shape))), shape)
 

@@ -46,7 +46,7 @@ def convolution(
         options |= {"filters": len(array), "groups": groups}
         array = array.transpose(*inner, 1, 0)
     arrays = [array] if bias is None else [array, net.array(bias)]
-    return replace(result, tensor=net.weighted(kind, x.tensor, [weight, bias], arrays, **options))
+    return replace(result, tensor=net.layer_with_weights(kind, x.tensor, [weight, bias], arrays, **options))
 
 
 def _takes_depthwise(strides: Sequence[int], dilations: Sequence[int]) -> bool:
@@ -105,7 +105,7 @@ def _by_operation(
     return x.same(tensor)
 
 
-def transposed(
+def transposed_convolution(
     net: Builder, x: Value, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     groups: int = 1, dilation: Any = 1,
 ) -> Value:  # fmt: skip
@@ -127,7 +127,7 @@ def transposed(
     if min(ends) < 0:
         raise net.refuse("more output padding than padding has no Keras layer")
     arrays = [array] if bias is None else [array, net.array(bias)]
-    tensor = net.weighted(TRANSPOSED[rank], x.tensor, [weight, bias], arrays, **options)
+    tensor = net.layer_with_weights(TRANSPOSED[rank], x.tensor, [weight, bias], arrays, **options)
     if any(pads) or any(ends):
         crops: Any = tuple(zip(pads, ends, strict=True))
         tensor = net.layer(CROPPINGS[rank], tensor, "crop", cropping=crops if rank > 1 else crops[0])
@@ -139,12 +139,12 @@ def embedding(net: Builder, weight: Any, indices: Value, *_: Any) -> Value:
         raise net.refuse("its table is computed")
     count, width = (int(size) for size in weight.shape)
     options: dict[str, Any] = {"input_dim": count, "output_dim": width}
-    tensor = net.weighted(keras.layers.Embedding, indices.tensor, [weight], [net.array(weight)], **options)
+    tensor = net.layer_with_weights(keras.layers.Embedding, indices.tensor, [weight], [net.array(weight)], **options)
     return Value(tensor, (*indices.axes, indices.rank))
 
 
 OPERATORS = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), convolution),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), transposed),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), transposed_convolution),
     "embedding": embedding,
 }

@@ -34,7 +34,7 @@ def batch_norm(
     }  # fmt: skip
     kind = keras.layers.BatchNormalization
     frozen = False  # else Keras would also keep the statistics as they are, which PyTorch does not
-    return x.same(net.weighted(kind, x.tensor, tensors, arrays, frozen=frozen, **options))
+    return x.same(net.layer_with_weights(kind, x.tensor, tensors, arrays, frozen=frozen, **options))
 
 
 def _of_the_batch(net: Builder, x: Value, weight: Any, bias: Any, eps: float) -> Value:
@@ -75,7 +75,7 @@ def layer_norm(
         "axis": list(range(x.rank - count, x.rank)) if count > 1 else -1, "epsilon": eps,
         "scale": weight is not None, "center": bias is not None,
     }  # fmt: skip
-    return x.same(net.weighted(keras.layers.LayerNormalization, x.tensor, tensors, arrays, **options))
+    return x.same(net.layer_with_weights(keras.layers.LayerNormalization, x.tensor, tensors, arrays, **options))
 
 
 def group_norm(
@@ -88,7 +88,7 @@ def group_norm(
     options: dict[str, Any] = {
         "groups": num_groups, "axis": -1, "epsilon": eps, "scale": weight is not None, "center": bias is not None,
     }  # fmt: skip
-    return x.same(net.weighted(keras.layers.GroupNormalization, x.tensor, tensors, arrays, **options))
+    return x.same(net.layer_with_weights(keras.layers.GroupNormalization, x.tensor, tensors, arrays, **options))
 
 
 def instance_norm(

@@ -107,8 +107,8 @@ def train_torch(module: "torch.nn.Module", inputs: Sequence["torch.Tensor"], dty
         child.forward = lambda x, *_: x
     try:
         with torch.no_grad(), _without_dropout():
-            given = tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
-            return _tensors(torch.func.functional_call(module, state, given))
+            values = tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
+            return _tensors(torch.func.functional_call(module, state, values))
     finally:
         for child, training in was.items():
             child.training = training
@@ -205,8 +205,8 @@ def _first_difference(walk: Walk, inputs: Sequence["torch.Tensor"]) -> str:
         for step in walk.builder.program.steps
         if isinstance(walk.results[step.name], Value)
     }
-    given = walk.builder.inputs
-    probe = keras.Model(given[0] if len(given) == 1 else given, [value.tensor for value in values.values()])
+    symbols = walk.builder.inputs
+    probe = keras.Model(symbols[0] if len(symbols) == 1 else symbols, [value.tensor for value in values.values()])
     results = run_keras(probe, [_for_steps(x) for x in inputs])
     steps = {step.name: step for step in walk.builder.program.steps}
     for (name, value), array in zip(values.items(), results, strict=True):

@@ -95,9 +95,9 @@ class Walk:
         if not isinstance(value, Value):
             return
         value = self.values[target.name] = self.values[step.name]
-        made = {other.name: other for other in self.builder.program.steps}
-        while target.name in made and made[target.name].operator in VIEWS and made[target.name].args:
-            view = made[target.name]
+        steps = {other.name: other for other in self.builder.program.steps}
+        while target.name in steps and steps[target.name].operator in VIEWS and steps[target.name].args:
+            view = steps[target.name]
             target = view.args[0]
             if not isinstance(target, Reference) or not isinstance(self.values[target.name], Value):
                 return
@@ -136,7 +136,7 @@ def _compute(step: Step, args: Any, kwargs: Any) -> Any:
 def _as_values(builder: Builder, step: Step, args: Any) -> Any:
     """Return the arguments with trained parameters as Values; for a layer with weights, its input alone."""
     if step.operator in WEIGHTED and not _is_trained(args[0]):
-        return [builder.computed(args[0]), *args[1:]]
+        return [builder.as_value(args[0]), *args[1:]]
     if step.operator in WEIGHTED:
         return [builder.parameter(args[0]), *args[1:]]
     return _with_parameters(builder, args)

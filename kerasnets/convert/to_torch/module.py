@@ -60,10 +60,10 @@ def to_torch(model: keras.Model) -> "torch.nn.Module":
         >>> module.source.splitlines()[-1].strip()
         'return self.logits(x)'
     """
-    return translated(model).module
+    return translate_model(model).module
 
 
-def translated(model: keras.Model, weights_file: str = "", class_names: Sequence[str] = ()) -> Translation:
+def translate_model(model: keras.Model, weights_file: str = "", class_names: Sequence[str] = ()) -> Translation:
     """Return the module of a Keras model with its text, which names the file of weights and the classes."""
     backends.admit("torch", "torchvision")
     import_torch("a module of PyTorch")
