@@ -57,6 +57,9 @@ def choose() -> str:
         sys.meta_path.insert(0, KeepOut(set(BACKENDS) - {backend}))
         if backend == "tensorflow":
             import_quietly(backend)
+        from kerasnets.runtime import keras_import
+
+        keras_import.import_keras(backend)
     return backend
 
 
