@@ -137,7 +137,7 @@ def route_of(suffix: str) -> str:
         if there:
             needed = [package for package in form.routes[there[0]] if not backends.is_installed(package)]
             lacking = f"{there[0]} needs {' and '.join(needed)} to write {form.title}"
-        raise ImportError(f'{lacking}: pip install "kerasnets[{",".join(extras)}]"')
+        raise ImportError(f"{lacking}: {backends.install_line(*extras)}")
     return requested if requested in able else able[0]
 
 
@@ -148,7 +148,7 @@ def judges_of(suffix: str) -> list[str]:
     if not judges:
         raise ImportError(
             f"nothing here runs {FORMATS[suffix].title}, to compare it with Keras: "
-            f'pip install "kerasnets[{FORMATS[suffix].extra}]"'
+            f"{backends.install_line(FORMATS[suffix].extra)}"
         )
     return judges
 

@@ -214,7 +214,7 @@ def test_a_missing_package_is_named_with_the_extra_that_installs_it(
     assert len(message) <= 190
     assert os.listdir(tmp_path) == []
     # after this installation there is a route and a judge
-    extras = re.search(r'pip install "kerasnets\[(.*)\]"', message)[1].split(",")
+    extras = re.search(r'pip install -e "\.\[(.*)\]"', message)[1].split(",")
     missing = missing.difference(*map(brought_by, extras))
     monkeypatch.setattr(backends, "is_installed", lambda package: package not in missing)
     assert exporting.route_of(suffix) in ("torch", "tensorflow")

@@ -154,5 +154,6 @@ def recipes_table() -> str:
     rows = []
     for name, recipe in recipes.RECIPES.items():
         optimizer = f"{recipe.optimizer} {recipe.learning_rate:g}"
-        rows.append((name, str(recipe.epochs), str(recipe.batch_size or "all"), optimizer, recipe.published_figure))
+        batch = f"{recipe.batch_size:,}" if recipe.batch_size else "all"
+        rows.append((name, f"{recipe.epochs:,}", batch, optimizer, recipe.published_figure))
     return Table(("recipe", "epochs", "batch", "optimizer", "published"), rows).text()
