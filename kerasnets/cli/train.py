@@ -68,9 +68,10 @@ def run(args: argparse.Namespace) -> None:
 
         print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes_table())
         return
+    image_size = options.image_size(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    train(args, recipe, image_size=options.image_size(args), weights=weights, freeze=args.freeze)
+    train(args, recipe, image_size=image_size, weights=weights, freeze=args.freeze)
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
