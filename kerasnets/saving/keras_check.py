@@ -75,8 +75,8 @@ def read(path: Path) -> Content:
     seconds = PATIENCE * (SECONDS + path.stat().st_size / SPEED)
     try:
         with AT_ONCE:
-            done = child.run("kerasnets.saving.keras_check", str(path.absolute()), seconds=seconds)
-        answer = json.loads(done.stdout)
+            process = child.run("kerasnets.saving.keras_check", str(path.absolute()), seconds=seconds)
+        answer = json.loads(process.stdout)
     except (subprocess.TimeoutExpired, ValueError) as error:  # it was killed, or ended in HDF5
         problem = "is damaged: to read it takes more time or memory than any good file does"
         raise BadInputError(problem, remedy=AGAIN) from error
