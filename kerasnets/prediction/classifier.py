@@ -13,7 +13,7 @@ from kerasnets.errors import BadInputError, name_path, shorten
 from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, listed, pixels_of
-from kerasnets.prediction.engine import Engine
+from kerasnets.prediction.engine import UNABLE, Engine
 from kerasnets.saving import Card, formats, shipped
 from kerasnets.saving.onnx_file import Input
 
@@ -46,6 +46,7 @@ class Classifier:
         self.path, self.card, self.engine_name, self.given = Path(path), card, engine, given
         self.lock = threading.Lock()
         self.loaded: Engine | None = None
+        self.others: list[str] = []  # engines to try if this one cannot run the file
 
     @classmethod
     def load(cls, path: str | Path, engine: str = engines.AUTO) -> "Classifier":
@@ -67,15 +68,38 @@ class Classifier:
         """
         path = shipped.path_of(path)
         card, given = formats.read(path)
-        return cls(path, card, engines.choose(path, engine), given)
+        classifier = cls(path, card, engines.choose(path, engine), given)
+        if engine == engines.AUTO:
+            classifier.others = engines.after(path, classifier.engine_name)
+        return classifier
 
     @property
     def engine(self) -> Engine:
         """The Engine with the network in it."""
         with self.lock:  # the first of several threads loads it
-            if self.loaded is None:
-                self.loaded = engines.load_safely(self.path, self.engine_name, self.given)
+            while self.loaded is None:
+                try:
+                    self.loaded = engines.load_safely(self.path, self.engine_name, self.given)
+                except BadInputError as error:
+                    self.take_another(error)
             return self.loaded
+
+    def take_another(self, error: BadInputError) -> None:
+        """Take the next engine if `error` says that this one cannot run the file; raise it if there is no other."""
+        if not self.others or not error.problem.startswith(UNABLE):
+            raise error
+        self.engine_name, self.loaded = self.others.pop(0), None
+
+    def compute(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the probabilities of prepared pixels by the first engine that can run the file."""
+        while True:
+            engine = self.engine
+            try:
+                return engine(pixels)
+            except BadInputError as error:
+                with self.lock:
+                    if self.loaded is engine:  # no other thread has taken another
+                        self.take_another(error)
 
     @functools.cached_property
     def input_shape(self) -> tuple[int, ...]:
@@ -149,7 +173,7 @@ class Classifier:
         predictions: list[Prediction] = []
         for start in range(0, len(good), BATCH):
             batch = good[start : start + BATCH]
-            probabilities = self.engine(np.stack(batch))
+            probabilities = self.compute(np.stack(batch))
             names = self.names_of(probabilities)
             orders = np.argsort(-probabilities).tolist()
             for pixels, shares, order in zip(batch, probabilities.tolist(), orders, strict=True):
