@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import keras
 
 ALLOWED = 1e-4  # the largest difference of a probability from Keras'
+INPUT_NAME, OUTPUT_NAME = "pixels", "probabilities"  # of every ONNX export
 BESIDE_WEIGHTS = 2**22  # bytes of a file without its weights, at most
 
 
@@ -235,6 +236,22 @@ def write_onnx(model: "keras.Model", path: Path) -> None:
             np.zeros((1, *model.input_shape[1:]), model.input.dtype)
         )  # Keras needs one call before an export
     model.export(path, format="onnx", verbose=False)
+    name_ends(path)
+
+
+def name_ends(path: Path) -> None:
+    """Give the input and output of an ONNX file the names that every export has, whatever the exporter numbered."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    names = {graph.input[0].name: INPUT_NAME, graph.output[0].name: OUTPUT_NAME}
+    for node in graph.node:
+        for ends in (node.input, node.output):
+            ends[:] = [names.get(name, f"{name}_inner" if name in names.values() else name) for name in ends]
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = names.get(value.name, f"{value.name}_inner" if value.name in names.values() else value.name)
+    onnx.save(model, path)
 
 
 def write_openvino(model: "keras.Model", path: Path) -> None:
