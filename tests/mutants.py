@@ -5,7 +5,7 @@ import copy
 import os
 from pathlib import Path
 
-from kerasnets.errors import BadInputError, is_full_memory
+from kerasnets.errors import BadInputError, is_full_memory, visible
 
 SECONDS, MEBIBYTES = 5, 512  # the most that a bad file may take in addition to a good one
 LONGEST = 300  # characters of a refusal; a terminal shows 200
@@ -73,7 +73,7 @@ def try_mutants(good, mutants, ask, names=("mutant",)):
         if isinstance(error, BadInputError):
             words = str(error)
             found["refused"] += 1
-            if not words.isprintable() or not any(name in words for name in names) or len(words) > LONGEST:
+            if visible(words) != words or not any(name in words for name in names) or len(words) > LONGEST:
                 wrong.append(f"{i}: {words!r:.300}")
         elif error is None:
             found["taken"] += 1

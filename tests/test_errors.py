@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from kerasnets.errors import BadInputError
 from kerasnets.runtime.backends import environment
 
 JUDGED = """
@@ -47,3 +48,9 @@ def test_an_output_that_cannot_be_written_is_one_line(closed, words):
     command = f"{sys.executable} -m kerasnets list {closed}"
     done = subprocess.run(command, shell=True, env=environment(), capture_output=True, text=True)
     assert (done.returncode, done.stderr.strip(), done.stdout) == (4, words, "")
+
+
+def test_a_refusal_shows_names_in_a_file_as_a_terminal_can():
+    assert str(BadInputError("holds '\x1b[2J\n'", path="a\nb.zip", remedy="check '\r'")) == (
+        "a\\nb.zip holds '\\x1b[2J\\n'; check '\\r'"
+    )
