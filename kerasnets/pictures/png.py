@@ -80,7 +80,7 @@ def chunks_of(content: bytes) -> Iterator[Chunk]:
 
 
 def check_pixels(parts: Iterable[memoryview], height: int, row: int) -> None:
-    """Raise BadInputError if the pixels do not unpack to `height` times `row` bytes, each row beginning with its filter.
+    """Raise BadInputError if the pixels are not `height` rows of `row` bytes, each of which begins with a filter.
 
     They are looked at piece by piece, not kept.
     """
@@ -102,7 +102,7 @@ def check_pixels(parts: Iterable[memoryview], height: int, row: int) -> None:
 
 
 def part_of(chunks: list[Chunk]) -> bytes:
-    """Return the file of the chunks that show a plain picture: libpng prints a line on stderr for some of the others."""
+    """Return the file of the chunks that show a plain picture; libpng prints a line on stderr for some others."""
     return b"".join([START, *(chunk.whole for chunk in chunks if chunk.kind in SHOWN)])
 
 

@@ -12,7 +12,6 @@ from kerasnets.data import picture_sources
 from kerasnets.errors import BadInputError
 from tests import mutants
 from tests.conftest import often
-from tests.pictures.test_bad_pictures import mend
 from tests.zips import deflated, stored, write_zip
 
 ARRAYS = {
@@ -172,7 +171,7 @@ def changed_pictures(path, rng, count):
         place = int(rng.integers(len(entries)))
         name, content = entries[place][0], bytearray(mutants.changed_bytes(entries[place][2], rng))
         if rng.random() < 0.7:
-            mend(content)
+            mutants.mend(content)
         entries[place] = stored(name, bytes(content))
         if rng.random() < 0.3:
             entries = lied(entries, rng)
