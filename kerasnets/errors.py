@@ -40,7 +40,7 @@ class BadInputError(ValueError):
         if self.path is not None:
             text = text if "{path}" in text else f"{{path}} {text}"
             text = text.replace("{path}", shorten(self.path))
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return visible(f"{text}; {self.remedy}" if self.remedy else text)  # names in a file are anyone's
 
 
 @contextlib.contextmanager

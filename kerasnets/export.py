@@ -7,6 +7,7 @@ discarded.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -221,8 +222,21 @@ def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
             FORMATS[formats.suffix_of(part)].write(model, part)
         except Exception as error:  # each library has its own for a full disk, some without a message
             reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
+            if number := number_of(error):
+                raise OSError(number, os.strerror(number), str(part)) from error
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a class that any process can unpickle
     return expected
+
+
+def number_of(error: BaseException | None) -> int:
+    """Return the system's number for a write that failed, from the error or its causes; 0 if none did."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        if "iostream error" in str(error):  # of C++, as in OpenVINO, which does not tell the reason
+            return errno.EIO
+        error = error.__cause__ or error.__context__
+    return 0
 
 
 def write_onnx(model: "keras.Model", path: Path) -> None:

@@ -28,6 +28,7 @@ from kerasnets.errors import BadInputError, in_one_line, shorten
 from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.digests import sha256
+from kerasnets.runtime.silence import SILENCE
 from kerasnets.saving.card import MISTAKEN
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -145,7 +146,7 @@ def check_pickles(path: Path) -> None:
     Nothing is unpickled: only the operations are counted, each of which takes torch about a microsecond.
     """
     count = 0
-    with path.open("rb") as file, contextlib.suppress(ValueError, EOFError):  # torch words other damage
+    with path.open("rb") as file, contextlib.suppress(ValueError, EOFError), SILENCE:  # torch words other damage
         for _ in itertools.chain.from_iterable(pickletools.genops(file) for _ in range(5)):
             count += 1
             if count > MOST_OPERATIONS:

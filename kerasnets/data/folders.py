@@ -213,8 +213,8 @@ def read_all(
 def first_size(source: Source, names: Sequence[str]) -> tuple[int, ...]:
     """Return (height, width) of the first picture that can be read; (1, 1) if none can, which `for_each` reports."""
     for name in names:
-        with contextlib.suppress(BadInputError):
-            return Ration().picture(source, name).shape[:2]
+        with contextlib.suppress(BadInputError), Ration().picture(source, name) as picture:
+            return picture.shape[:2]
     return 1, 1
 
 
@@ -225,7 +225,8 @@ def for_each(source: Source, names: Sequence[str], do: Callable[[int, np.ndarray
 
     def read_one(i: int) -> str:
         try:
-            do(i, ration.picture(source, names[i]))
+            with ration.picture(source, names[i]) as picture:
+                do(i, picture)
         except BadInputError as error:
             return str(error)
         return ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets.data.dataset import Data, make_data
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, in_one_line
 from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.digests import sha256
 
@@ -146,4 +146,4 @@ def check_arrays(dataset: "Dataset", arrays: Sequence[np.ndarray], paths: Sequen
 def damage_error(path: Path, reason: object, remedy: str = "") -> BadInputError:
     """Return the error for a damaged file; without `remedy`, for a file of a known data set."""
     remedy = remedy or "copy the data set again, or delete all its files to have it downloaded"
-    return BadInputError(f"is damaged: {reason}", path=path, remedy=remedy)
+    return BadInputError(f"is damaged: {in_one_line(reason, 100)}", path=path, remedy=remedy)

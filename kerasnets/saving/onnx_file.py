@@ -161,13 +161,11 @@ def is_rewritten(message: memoryview, budget: Budget) -> bool:
     judged like any file.
     """
     for number, wire, value in fields(message, budget):
-        if number == PRODUCER and wire == LENGTH_DELIMITED and text(value) not in PRODUCERS:
+        if wire != LENGTH_DELIMITED:
+            continue
+        if number == PRODUCER and text(value) not in PRODUCERS:
             return True
-        if (
-            number == OPSETS
-            and wire == LENGTH_DELIMITED
-            and text(dict_of(value, budget).get(1)).startswith("com.microsoft")
-        ):
+        if number == OPSETS and text(dict_of(value, budget).get(1)).startswith("com.microsoft"):
             return True
     return False
 

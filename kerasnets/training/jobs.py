@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import keras
 
 from kerasnets import data, models, saving
-from kerasnets.errors import nearest_first, shorten
+from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
@@ -125,7 +125,7 @@ def prepare(request: Request) -> TrainingJob:
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
     if is_fallback:
-        print(fallback_line(first_choice, recipe, files[0]), file=sys.stderr)
+        print(visible(fallback_line(first_choice, recipe, files[0])), file=sys.stderr)
     initial.network.summary()
     return TrainingJob(
         recipe=recipe,
