@@ -73,6 +73,9 @@ class Classifier:
         """
         path = shipped.path_of(path)
         card, given = formats.read(path)
+        if card.input_kind not in pictures.KINDS:
+            problem = f"takes pictures of the kind {card.input_kind!r:.40}, which is unknown here"
+            raise BadInputError(problem, path=path, remedy="update kerasnets, or export it again")
         return cls(path, card, engines.choose(path, engine), given)
 
     @property
