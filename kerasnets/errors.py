@@ -120,6 +120,7 @@ FULL_MEMORY = (
     "MemoryError",  # of another process
     "annot allocate memory",  # of the system, also on loading a library
     "Unable to allocate",
+    "failed to map segment",  # of a library that is loaded
     "Failed to allocate",
     "allocation failed",
     "can't start new thread",  # there is no room for its stack

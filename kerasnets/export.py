@@ -23,7 +23,16 @@ from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
 from kerasnets.prediction import engines
 from kerasnets.runtime import backends
-from kerasnets.runtime.atomic import check_writable, flush, follow_links, reserve, sweep, whole_file, whole_folder
+from kerasnets.runtime.atomic import (
+    backup,
+    check_writable,
+    flush,
+    follow_links,
+    reserve,
+    sweep,
+    whole_file,
+    whole_folder,
+)
 from kerasnets.runtime.processes import Worker
 from kerasnets.saving import formats
 
@@ -93,7 +102,9 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
     pixels = examples(card.input_shape)
-    with (whole_file if out.suffix else whole_folder)(out) as part, second_file(part, out):
+    whole = whole_file if out.suffix else whole_folder
+    second = backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
+    with second, whole(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
             expected = worker(write, path, part, pixels)

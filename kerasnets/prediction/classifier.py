@@ -68,6 +68,9 @@ class Classifier:
         """
         path = shipped.path_of(path)
         card, onnx_input = formats.read(path)
+        if card.input_kind not in pictures.KINDS:
+            problem = f"takes pictures of the kind {card.input_kind!r:.40}, which is unknown here"
+            raise BadInputError(problem, path=path, remedy="update kerasnets, or export it again")
         classifier = cls(path, card, engines.choose(path, engine), onnx_input)
         if engine == engines.AUTO:
             classifier.others = engines.after(path, classifier.engine_name)

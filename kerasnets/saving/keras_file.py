@@ -187,7 +187,11 @@ def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) 
 def card_in(content: Content, path: str | Path) -> Card:
     if content.card is None:
         return Card(content.name, (), content.input_shape)
-    return from_json(content.card, path)
+    card = from_json(content.card, path)
+    if content.input_shape and card.input_shape != content.input_shape:
+        problem = f"contradicts itself: its card tells of {card.input_shape}, its network takes {content.input_shape}"
+        raise BadInputError(problem, path=path, remedy="train or copy it again")
+    return card
 
 
 def check_suffix(path: str | Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from kerasnets import saving
 from kerasnets.errors import BadInputError
+from kerasnets.prediction import Classifier
 from kerasnets.runtime import child
 from kerasnets.saving import keras_config, keras_file
 from kerasnets.saving.hdf5_check import SEAL, seal
@@ -151,3 +152,18 @@ def test_calls_of_models_in_models_are_counted_before_any_is_built():
     text = json.dumps({"class_name": "Functional", "config": {"layers": [inside]}})
     with pytest.raises(BadInputError, match="calls its layers more than"):
         keras_config.check(text)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"input_kind": "x\n"}, r"kind 'x\\n', which is unknown here"),
+    ({"input_shape": [28, 28, 2**31]}, "larger than any picture"),
+    ({"input_shape": [14, 14, 1]}, r"its card tells of \(14, 14, 1\), its network takes \(28, 28, 1\)"),
+])  # fmt: skip
+def test_a_card_that_no_network_can_have_is_refused_before_a_picture_is_read(tmp_path, change, words):
+    path = tmp_path / "card.keras"
+    with zipfile.ZipFile(GOOD) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, json.dumps(json.loads(content) | change) if name == "kerasnets.json" else content)
+    with pytest.raises(BadInputError, match=words):
+        Classifier.load(path)

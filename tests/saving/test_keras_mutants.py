@@ -99,7 +99,7 @@ def judge(folder, suffix, count, seed):
             (write_h5 if suffix == ".h5" else write_keras)(path, content, rng)
             yield path
 
-    return mutants.try_mutants(GOOD.with_suffix(suffix), written(), ask)
+    return mutants.try_mutants(GOOD.with_suffix(suffix), written(), ask, names=("mutant", "the picture"))
 
 
 @pytest.mark.parametrize("count", often(IN_FAST, 2000))
