@@ -63,9 +63,8 @@ class Walk:
         if step.operator not in OPERATORS:
             where = f" in {step.path} ({step.kind.rpartition('.')[2]})" if step.path else ""
             raise BadInputError(f"no Keras layer is known for the operator {step.operator}{where}")
-        if is_symbolic:
-            args = [self.of_one_picture(ref, arg) for ref, arg in zip(step.args, args, strict=True)]
-        else:  # of parameters alone, which stay trained
+        args = [self.of_one_picture(ref, arg) for ref, arg in zip(step.args, args, strict=True)]
+        if not is_symbolic:  # of parameters alone, which stay trained
             args = _as_values(self.builder, step, args)
         kwargs = {key: value for key, value in kwargs.items() if key not in ("memory_format", "dtype", "device")}
         result = OPERATORS[step.operator](self.builder, *args, **kwargs)
