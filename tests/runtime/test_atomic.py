@@ -194,7 +194,7 @@ def test_a_file_that_goes_with_another_is_put_back_if_the_other_fails(tmp_path):
     old.write_text("old")
 
     def write_and_fail(path):
-        with atomic.kept(path):
+        with atomic.backup(path):
             with atomic.whole_file(path) as part:
                 part.write_text("new")
             raise OSError("full")
@@ -203,6 +203,6 @@ def test_a_file_that_goes_with_another_is_put_back_if_the_other_fails(tmp_path):
         with pytest.raises(OSError, match="full"):
             write_and_fail(path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"old.bin": "old"}
-    with atomic.kept(old), atomic.whole_file(old) as part:
+    with atomic.backup(old), atomic.whole_file(old) as part:
         part.write_text("new")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"old.bin": "new"}
