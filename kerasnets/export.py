@@ -22,17 +22,7 @@ import numpy as np
 from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
 from kerasnets.prediction import engines
-from kerasnets.runtime import backends
-from kerasnets.runtime.atomic import (
-    backup,
-    check_writable,
-    flush,
-    follow_links,
-    reserve,
-    sweep,
-    whole_file,
-    whole_folder,
-)
+from kerasnets.runtime import atomic, backends
 from kerasnets.runtime.processes import Worker
 from kerasnets.saving import formats
 
@@ -102,8 +92,8 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
     pixels = examples(card.input_shape)
-    whole = whole_file if out.suffix else whole_folder
-    second = backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
+    whole = atomic.whole_file if out.suffix else whole_folder
+    second = atomic.backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
     with second, whole(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
@@ -172,7 +162,7 @@ def check_target(out: Path) -> None:
         weights = out.with_suffix(".bin").name
         raise ValueError(f"{weights} is there without {shorten(out)}, and would be overwritten; name another place")
     if out.suffix:
-        check_writable(out)
+        atomic.check_writable(out)
     elif out.exists() and not (out / "saved_model.pb").is_file():
         raise ValueError(
             f"{shorten(out)} is there and no SavedModel, which an export would replace; name another place"
@@ -188,14 +178,14 @@ def second_file(part: Path, out: Path) -> Iterator[None]:
     """
     others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # OpenVINO is written via ONNX
     for suffix in others:
-        sweep(follow_links(out), suffix)
+        atomic.sweep(atomic.follow_links(out), suffix)
     second = part.with_suffix(".bin")
     try:
         yield
         if second.is_file():
-            with whole_file(out.with_suffix(".bin")) as weights:
+            with atomic.whole_file(out.with_suffix(".bin")) as weights:
                 shutil.copyfile(second, weights)
-                flush(part)  # now, since a full disk has lost nothing yet
+                atomic.flush(part)  # now, since a full disk has lost nothing yet
     finally:
         for suffix in others:
             part.with_suffix(suffix).unlink(missing_ok=True)
@@ -232,7 +222,7 @@ def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
         try:
             FORMATS[formats.suffix_of(part)].write(model, part)
         except Exception as error:  # each library has its own for a full disk, some without a message
-            reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
+            atomic.reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
             if number := number_of(error):
                 raise OSError(number, os.strerror(number), str(part)) from error
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a class that any process can unpickle
@@ -257,9 +247,7 @@ def write_onnx(model: "keras.Model", path: Path) -> None:
 
     if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
         model = rebuild(model, layout="channels_first")
-        model.predict_on_batch(
-            np.zeros((1, *model.input_shape[1:]), model.input.dtype)
-        )  # Keras needs one call before an export
+        model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), model.input.dtype))  # Keras needs a call before
     model.export(path, format="onnx", verbose=False)
     name_ends(path)
 

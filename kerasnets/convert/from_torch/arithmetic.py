@@ -130,7 +130,7 @@ def power(net: Builder, a: Any, b: Any) -> Value:
 
 def add_product(net: Builder, x: Any, a: Any, b: Any, *, value: Any = 1) -> Value:
     product = _both(net, MULTIPLY, a, b)
-    return combine(net, ADD, x, _scaled_by(net, product, value))
+    return combine(net, ADD, x, _times(net, product, value))
 
 
 def _both(net: Builder, pair: Pair, a: Any, b: Any) -> Any:
