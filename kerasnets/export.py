@@ -92,7 +92,7 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
     pixels = examples(card.input_shape)
-    whole = atomic.whole_file if out.suffix else whole_folder
+    whole = atomic.whole_file if out.suffix else atomic.whole_folder
     second = atomic.backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
     with second, whole(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
