@@ -100,7 +100,7 @@ def rebuild(
 
     def copy(layer: keras.Layer) -> keras.Layer:
         policy = {} if precision == "float32" or layer in last else {"dtype": precision}
-        if not policy and layer.compute_dtype in ("float16", "bfloat16"):
+        if not policy and getattr(layer, "compute_dtype", "") in ("float16", "bfloat16"):
             policy = {"dtype": "float32"}
         return type(layer).from_config(in_layout(layer, layout) | policy)
 
