@@ -42,6 +42,7 @@ class Reader(pickle._Unpickler):
 
     stack: list[Any]
     append: Callable[[Any], None]
+    read: Callable[[int], bytes]
     readline: Callable[[], bytes]
     pop_mark: Callable[[], list[Any]]
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
@@ -66,6 +67,14 @@ class Reader(pickle._Unpickler):
         whole = self.storage(name, np.dtype(STORAGES[kind]), count)
         view = key[5] if len(key) > 5 else None  # of torch before 0.4: a part of another storage
         return whole if view is None else whole[view[1] : view[1] + view[2]]
+
+    def load_bytearray8(self) -> None:
+        """Read the bytes first: Python's own makes room for as many as the pickle claims."""
+        size = int.from_bytes(self.read(8), "little")
+        content = self.read(min(size, sys.maxsize))
+        if len(content) < size:
+            raise Refusal("an array of more bytes than the file has")
+        self.append(bytearray(content))
 
     def load_reduce(self) -> None:
         args, called = self.stack.pop(), self.stack[-1]
@@ -137,7 +146,7 @@ class Reader(pickle._Unpickler):
         (pickle.OBJ, load_obj), (pickle.INST, load_inst), (pickle.BUILD, load_build), (pickle.SETITEM, load_setitem),
         (pickle.SETITEMS, load_setitems), (pickle.DICT, load_dict), (pickle.FROZENSET, load_frozenset),
         (pickle.EMPTY_SET, load_empty_set), (pickle.ADDITEMS, load_additems), (pickle.EXT1, load_get_extension),
-        (pickle.EXT2, load_get_extension), (pickle.EXT4, load_get_extension),
+        (pickle.EXT2, load_get_extension), (pickle.EXT4, load_get_extension), (pickle.BYTEARRAY8, load_bytearray8),
     ):  # fmt: skip
         dispatch[_opcode[0]] = _load
 
