@@ -189,8 +189,8 @@ def card_in(content: Content, path: str | Path) -> Card:
         return Card(content.name, (), content.input_shape)
     card = from_json(content.card, path)
     if content.input_shape and card.input_shape != content.input_shape:
-        problem = f"contradicts itself: its card tells of {card.input_shape}, its network takes {content.input_shape}"
-        raise BadInputError(problem, path=path, remedy="train or copy it again")
+        shapes = f"the input shape is {card.input_shape} in its card and {content.input_shape} in its network"
+        raise BadInputError(f"contradicts itself: {shapes}", path=path, remedy="train or copy it again")
     return card
 
 

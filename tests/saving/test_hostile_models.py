@@ -157,7 +157,7 @@ def test_calls_of_models_in_models_are_counted_before_any_is_built():
 @pytest.mark.parametrize(("change", "words"), [
     ({"input_kind": "x\n"}, r"kind 'x\\n', which is unknown here"),
     ({"input_shape": [28, 28, 2**31]}, "larger than any picture"),
-    ({"input_shape": [14, 14, 1]}, r"its card tells of \(14, 14, 1\), its network takes \(28, 28, 1\)"),
+    ({"input_shape": [14, 14, 1]}, r"the input shape is \(14, 14, 1\) in its card and \(28, 28, 1\) in its network"),
 ])  # fmt: skip
 def test_a_card_that_no_network_can_have_is_refused_before_a_picture_is_read(tmp_path, change, words):
     path = tmp_path / "card.keras"

@@ -36,7 +36,7 @@ def changed_text(text, rng):
 
 
 def without_digest(card):
-    """Return a card that does not know its weights, so that changed ones come to Keras."""
+    """Return a card without the checksum of the weights, so that Keras gets to read changed ones."""
     return json.dumps(json.loads(card) | {"weights_sha256": ""}).encode()
 
 

@@ -5,6 +5,8 @@ A module is written as the expression that builds it. `Call(f)` is a module of t
 
 import numpy as np
 
+from kerasnets.project.conversions import randomize
+
 PICTURE = (3, 9, 12)  # channels, height, width; not square
 
 # expression -> shape of one input, without the batch
@@ -172,20 +174,6 @@ def build_module(expression):
     module = eval(expression, names).eval()
     randomize(module)
     return module
-
-
-def randomize(module):
-    """Give weights of one dimension, and statistics, other numbers than ones and zeros."""
-    import torch
-
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-            noise = torch.rand(tensor.shape, generator=generator)
-            if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
-                tensor.copy_(0.75 + 0.5 * noise)
-            elif name.endswith(("bias", "running_mean")):
-                tensor.copy_(noise - 0.5)
 
 
 def pictures(count, shape):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.convert.from_torch.small_modules import build_module, pictures, randomize, to_last
+from kerasnets.project.conversions import randomize
+from tests.convert.from_torch.small_modules import build_module, pictures, to_last
 
 PICTURE = (3, 16, 16)
 NETWORK = "Network()"
