@@ -61,7 +61,7 @@ def test_both_say_the_same():
     pytest.param(r"(\d\.\d+ \(1\) \|)", r"1\1", id="a cell of a table"),
     pytest.param(r'width="\d', 'width="1', id="a picture"),
     pytest.param(r"\n\| `[^\n]+", "", id="a row of a table"),
-    pytest.param(r"`--(\w)", r"`--no-\1", id="an option"),
+    pytest.param(r" --(\w)", r" --no-\1", id="an option"),
     pytest.param(r"\]\(docs/", "](documents/", id="a link"),
     pytest.param(r"libGL\.so", "libGLU.so", id="a file"),
     pytest.param(r"\n## ", r"\n### ", id="a heading"),
