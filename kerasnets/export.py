@@ -63,7 +63,12 @@ class Export:
         return json.dumps(dataclasses.asdict(self))
 
 
-def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = lambda line: None) -> Export:
+def export(
+    path: str | Path,
+    out: str | Path,
+    tell: Callable[[str], object] = lambda line: None,
+    guest: saving.Guest = saving.UNKNOWN,
+) -> Export:
     """Export a model file, whole or not at all.
 
     Keras runs in a process of its own, on KERAS_BACKEND if that can write the format, else on the first installed
@@ -74,6 +79,7 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
         out: The export: .onnx; .xml of OpenVINO, with its weights in a .bin next to it; .tflite of LiteRT; or, without
             a suffix, the folder of a SavedModel.
         tell: Called with a line before the work starts.
+        guest: What is known about a file that kerasnets did not write.
 
     Raises:
         BadInputError: The model file is bad.
@@ -84,27 +90,27 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     """
     path, out = Path(path), Path(out)
     form = form_of(out)
-    card = saving.load_card(path)
-    if not card.class_names:
-        remedy = "give it a card by kerasnets.save, then export it"
-        raise BadInputError("has no class names", path=path, remedy=remedy)
+    saving.load_card(path)
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
-    pixels = examples(card.input_shape)
     with (whole_file if out.suffix else whole_folder)(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
-            expected = worker(write, path, part, pixels)
+            card, pixels, expected = worker(write, path, part, guest)
         formats.add(part, card)
-        differences = {judge: difference(part, judge, pixels, expected, out) for judge in judges}
+        differences = {judge: difference(part, judge, pixels, expected, out, card.multi_label) for judge in judges}
         size = sum(file.stat().st_size for file in formats.files_of(part))
     return Export(str(out), form.title, size, backend, differences)
 
 
-def difference(part: Path, judge: str, pixels: np.ndarray, expected: np.ndarray, out: Path) -> float:
+def difference(
+    part: Path, judge: str, pixels: np.ndarray, expected: np.ndarray, out: Path, multi_label: bool = False
+) -> float:
     """Return the largest difference of an engine's probabilities from Keras'; raise DisagreementError above 1e-4."""
     try:
-        largest = float(abs(engines.load(part, judge)(pixels) - expected).max())
+        largest = float(
+            abs(engines.load(part, judge, guest=saving.Guest(multi_label=multi_label))(pixels) - expected).max()
+        )
     except BadInputError as error:
         raise DisagreementError(f"{judge} cannot run {shorten(out)}; the export is discarded ({error})") from error
     if not largest <= ALLOWED:  # also NaN
@@ -210,9 +216,15 @@ def examples(shape: tuple[int, ...]) -> np.ndarray:
 # ---- run in the process of a backend ----
 
 
-def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
-    """Write the model file `path` in the format of `part`; return Keras' probabilities for `pixels`."""
-    model, _ = saving.load(path)
+def write(path: Path, part: Path, guest: saving.Guest) -> tuple[saving.Card, np.ndarray, np.ndarray]:
+    """Write the model file `path` in the form of `part`; return its card, pixels, and Keras' probabilities for them."""
+    model, card = saving.load(path, guest=guest)
+    if not card.input_shape:
+        raise saving.open_size(path)
+    if not card.class_names:
+        numbers = range(model.output_shape[-1])
+        card = dataclasses.replace(card, class_names=tuple(f"class {i}" for i in numbers), source=path.name)
+    pixels = examples(card.input_shape)
     expected = model.predict_on_batch(pixels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own
@@ -221,7 +233,7 @@ def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
         except Exception as error:  # each library has its own for a full disk, some without a message
             reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a class that any process can unpickle
-    return expected
+    return card, pixels, expected
 
 
 def write_onnx(model: "keras.Model", path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
+from kerasnets.graph.flat import flatten, has_graph
+from kerasnets.graph.guest import TURN, Whole, make_whole
 from kerasnets.graph.layout import TO_LAST, Scaling, rebuild, stays_in_channels_last, up_to_probabilities
 from kerasnets.graph.power import Power as Power  # from here on plain Keras reads each of our .h5 files
 from kerasnets.graph.walk import (
@@ -19,7 +21,7 @@ from kerasnets.graph.walk import (
 from kerasnets.graph.weights import count
 
 __all__ = [
-    "TO_LAST", "Node", "Scaling", "copy_weights", "count", "drawing_nothing", "has_weights", "keeping_float64",
-    "node_of", "nodes", "producer", "rebuild", "stays_in_channels_last", "up_to_probabilities", "variables",
-    "weighted_layers",
+    "TO_LAST", "TURN", "Node", "Scaling", "Whole", "copy_weights", "count", "drawing_nothing", "flatten", "has_graph",
+    "has_weights", "keeping_float64", "make_whole", "node_of", "nodes", "producer", "rebuild", "stays_in_channels_last",
+    "up_to_probabilities", "variables", "weighted_layers",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Classifier: from pictures to class names and probabilities, prepared as the model file's card says."""
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -16,13 +17,15 @@ from kerasnets.errors import BadInputError, name_path, shorten
 from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.engine import Engine
-from kerasnets.saving import Card, formats, shipped
+from kerasnets.saving import UNKNOWN, Card, Guest, formats, shipped
+from kerasnets.saving.guest import check_own
 from kerasnets.saving.onnx_file import Input
 
 Image: TypeAlias = str | Path | bytes | np.ndarray  # a file's name, a file's content, or pixels
 Images: TypeAlias = Image | Sequence[Image]
 
 BATCH = 64  # pictures that go through the network at once
+SMALL = ((28, 28, 1), (32, 32, 1))  # the inputs of networks for MNIST and Fashion-MNIST
 UNNAMED = "the picture"  # stands for an array or bytes in a message
 
 
@@ -48,19 +51,22 @@ class Classifier:
         ('7', '5')
     """
 
-    def __init__(self, path: str | Path, card: Card, engine: str, given: Input | None = None) -> None:
-        self.path, self.card, self.engine_name, self.given = Path(path), card, engine, given
+    def __init__(
+        self, path: str | Path, card: Card, engine: str, given: Input | None = None, guest: Guest | None = None
+    ) -> None:
+        self.path, self.card, self.engine_name, self.given, self.guest = Path(path), card, engine, given, guest
         self.lock = threading.Lock()
         self.loaded: Engine | None = None
 
     @classmethod
-    def load(cls, path: str | Path, engine: str = engines.AUTO) -> "Classifier":
+    def load(cls, path: str | Path, engine: str = engines.AUTO, guest: Guest = UNKNOWN) -> "Classifier":
         """Return the Classifier of a model file; the network itself is loaded at the first prediction.
 
         Args:
             path: A .keras or .h5 file, an export of one, or a model file made by another program; or the name of a
                 shipped model.
             engine: A name in `engines.ENGINES`; "auto" takes the fastest that is installed and reads the file.
+            guest: What is known about a file that kerasnets did not write.
 
         Raises:
             BadInputError: The file is missing or damaged.
@@ -73,20 +79,23 @@ class Classifier:
         """
         path = shipped.path_of(path)
         card, given = formats.read(path)
-        return cls(path, card, engines.choose(path, engine), given)
+        with name_path(path):
+            return cls(path, introduced(card, guest), engines.choose(path, engine), given, told(card, guest))
 
     @property
     def engine(self) -> Engine:
         """The Engine with the network in it."""
         with self.lock:  # the first of several threads loads it
             if self.loaded is None:
-                self.loaded = engines.load_safely(self.path, self.engine_name, self.given)
+                guest = self.guest or own_guest(self.card, self.engine_name)
+                self.loaded = engines.load_safely(self.path, self.engine_name, self.given, guest)
             return self.loaded
 
     @functools.cached_property
     def input_shape(self) -> tuple[int, ...]:
         """(height, width, channels) of the network's input, or (columns,) of a row."""
-        shape = self.card.input_shape or self.engine.shape
+        is_told = self.card.input_shape and (self.guest is None or self.engine_name != "keras")
+        shape = self.card.input_shape if is_told else self.engine.shape
         sizes = tuple(size for size in shape if size is not None)
         if len(sizes) < len(shape):
             raise BadInputError("leaves open what size its pictures have", path=self.path, remedy="export it with one")
@@ -95,14 +104,39 @@ class Classifier:
     @property
     def note(self) -> str:
         """What was assumed about another program's file, for whoever reads its predictions; "" for our own files."""
-        if self.card.class_names:
+        if self.guest is None:
             return ""
-        shape = "x".join(map(str, self.input_shape))
-        scaled = "0 to 255" if self.engine.dtype == "uint8" else "divided by 255"
-        return (
-            f"{shorten(self.path, 40)} was not made by kerasnets and names no classes: they are numbered; pictures are "
-            f"resized to {shape}, pixels {scaled}"
-        )
+        words = [] if self.card.class_names else [" and names no classes: they are numbered"]
+        shape, kind = "x".join(map(str, self.input_shape)), self.guest.input_kind
+        words.append(f"; pictures are prepared as {kind}" if kind else f"; pictures are resized to {shape}")
+        scaled = self.engine.scaled or ("0 to 255" if self.engine.dtype == "uint8" else "divided by 255")
+        return f"{shorten(self.path, 40)} was not made by kerasnets{''.join(words)}, pixels {scaled}"
+
+    def count_classes(self) -> int:
+        """Return the number of classes, by running the network once."""
+        dtype = np.uint8 if len(self.input_shape) == 3 else np.float32
+        return int(self.engine(np.zeros((1, *self.input_shape), dtype)).shape[1])
+
+    @functools.cached_property
+    def ten_classes(self) -> bool:
+        return self.count_classes() == 10
+
+    def check_kind(self, picture: np.ndarray) -> None:
+        """Raise BadInputError if a picture cannot be prepared for another program's network by a guess.
+
+        A small grey input and ten classes are those of MNIST's digits and of Fashion-MNIST's clothes, which have to be
+        cut out and inverted each in its own way: resized, any photo gets a wrong answer.
+        """
+        shape = self.input_shape
+        if self.guest is None or self.guest.input_kind or shape not in SMALL or picture.shape[:2] == shape[:2]:
+            return
+        if self.ten_classes:
+            version = self.card.versions.get("keras", "")
+            problem = (
+                f"is {picture.shape[1]}x{picture.shape[0]}; the model{version and f' of Keras {version}'} takes "
+                f"{shape[1]}x{shape[0]} in ten classes: of digits, clothes or others"
+            )
+            raise BadInputError(problem, remedy="add --input-kind mnist, fashion or picture")
 
     def predict(self, images: Images) -> list[Prediction]:
         """Return a Prediction for each image, in any mixture of kinds and sizes.
@@ -143,7 +177,10 @@ class Classifier:
         shape = self.input_shape  # before the image: an open size is the file's fault
         name = name or (image if isinstance(image, (str, Path)) else UNNAMED)
         try:
-            return pictures.prepare(pixels_of(image, name), self.card.input_kind, shape, name)
+            picture = pixels_of(image, name)
+            with name_path(name):
+                self.check_kind(picture)
+            return pictures.prepare(picture, self.card.input_kind, shape, name)
         except BadInputError as error:
             return error
 
@@ -191,6 +228,29 @@ class Classifier:
             problem = f"names {len(names)} classes and gives {count} probabilities"
             raise BadInputError(problem, path=self.path, remedy="export it again")
         return names
+
+
+def introduced(card: Card, guest: Guest) -> Card:
+    """Return the card of a file, with what `guest` tells about another program's."""
+    if card.class_names:
+        return dataclasses.replace(card, input_kind=guest.input_kind or card.input_kind)
+    return dataclasses.replace(
+        card, class_names=guest.class_names, input_kind=guest.input_kind or card.input_kind,
+        multi_label=guest.multi_label,
+    )  # fmt: skip
+
+
+def own_guest(card: Card, engine: str) -> Guest:
+    """Return what an engine has to know about a file of ours; Keras reads the card itself."""
+    return UNKNOWN if engine == "keras" else Guest("", (), card.scaling, card.bgr, card.multi_label)
+
+
+def told(card: Card, guest: Guest) -> Guest | None:
+    """Return what is told about another program's file; None for our own, which tell all themselves."""
+    if not card.class_names:
+        return guest
+    check_own(guest)
+    return None
 
 
 def pixels_of(image: Image, name: str | Path = UNNAMED) -> np.ndarray:

@@ -12,6 +12,7 @@ from kerasnets.prediction import runtimes
 from kerasnets.prediction.engine import Engine
 from kerasnets.runtime.backends import is_installed
 from kerasnets.saving.formats import suffix_of
+from kerasnets.saving.guest import UNKNOWN, Guest
 from kerasnets.saving.onnx_file import Input, version_of
 
 AUTO = "auto"
@@ -71,25 +72,27 @@ def choose(path: str | Path, name: str = AUTO) -> str:
     )
 
 
-def load(path: str | Path, name: str = AUTO, given: Input | None = None) -> Engine:
+def load(path: str | Path, name: str = AUTO, given: Input | None = None, guest: Guest = UNKNOWN) -> Engine:
     """Return the Engine that has loaded a model file. Arguments and exceptions as `choose`, and BadInputError.
 
     Args:
         path: The model file.
         name: A name in ENGINES, or "auto".
         given: The Input of an ONNX file if it was read before.
+        guest: What a person tells about the file.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # its errors come as exceptions
-    return ENGINES[choose(path, name)].load(path, given)
+    return ENGINES[choose(path, name)].load(path, given, guest)
 
 
-def load_safely(path: str | Path, name: str, given: Input | None = None) -> Engine:
+def load_safely(path: str | Path, name: str, given: Input | None = None, guest: Guest = UNKNOWN) -> Engine:
     """Return the Engine of a model file, in a process of its own unless the file was judged to be harmless.
 
     Args:
         path: The model file.
         name: A name in ENGINES.
         given: The Input of an ONNX file, read before; None for other forms, whose graph is not judged.
+        guest: What a person tells about the file.
 
     Raises:
         BadInputError: The file cannot be run.
@@ -97,7 +100,7 @@ def load_safely(path: str | Path, name: str, given: Input | None = None) -> Engi
     if given and given.version != version_of(path):
         given = None
     if name == "keras" or (given and not given.doubt):
-        return load(path, name, given)
+        return load(path, name, given, guest)
     from kerasnets.prediction.sandbox import Sandbox
 
-    return Sandbox(path, name, given)
+    return Sandbox(path, name, given, guest)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kerasnets.data import Data
     from kerasnets.data.fitting import InOrder
-    from kerasnets.saving import Card
+    from kerasnets.saving import Card, Guest
 
 BATCH_SIZE = 64  # images in a step, for a network of unknown size
 
@@ -124,11 +124,17 @@ def evaluate(
     return of_logits(labels, model.predict(images, callbacks=list(callbacks), verbose=0), class_names)
 
 
-def evaluate_file(path: str | Path, data: "Data") -> "tuple[Evaluation, Card]":
+def evaluate_file(path: str | Path, data: "Data", guest: "Guest | None" = None) -> "tuple[Evaluation, Card]":
     """Evaluate the model file at `path` on the test part of `data`; return (Evaluation, the file's Card).
 
     Images of another size or kind are prepared for the model like a photo in prediction. Load own images with
-    `data.load_like`, which prepares them.
+    `data.load_like`, which prepares them. Of classes that do not exclude each other, the likeliest counts, and the loss
+    is that of their logits.
+
+    Args:
+        path: A .keras or .h5 file.
+        data: Its classes must be the model's; their number, if the model has no names for them.
+        guest: What is known about a file that kerasnets did not write.
 
     Raises:
         BadInputError: The file is bad, or `data` has other classes or another kind of input.
@@ -137,9 +143,12 @@ def evaluate_file(path: str | Path, data: "Data") -> "tuple[Evaluation, Card]":
     from kerasnets import saving
     from kerasnets.data.fitting import InOrder, fit_to_network
 
-    model, card = saving.load(path, logits=True)
-    if tuple(card.class_names) != tuple(data.class_names):
-        ours, theirs = count_of_classes(card.class_names), count_of_classes(data.class_names)
+    model, card = saving.load(path, logits=True, guest=guest or saving.UNKNOWN)
+    is_known = bool(card.class_names)
+    names = tuple(card.class_names) if is_known else tuple(data.class_names)[: model.output_shape[-1]]
+    if names != tuple(data.class_names) or len(names) != model.output_shape[-1]:
+        names = names if is_known else tuple(f"class {i}" for i in range(model.output_shape[-1]))
+        ours, theirs = count_of_classes(names), count_of_classes(data.class_names)
         raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data of its classes")
     if len(card.input_shape) != len(data.image_shape):
         kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
