@@ -3,9 +3,9 @@
     kerasnets evaluate mnist_cnn-mnist --dataset mnist
     kerasnets evaluate MODEL --dataset path/to/folder --out models_saved/evaluation --json
 
-MODEL is a .keras or .h5 file of kerasnets, or the name of a shipped model (`kerasnets list models`). The data must have
-the classes of the model. --out writes report.html and its pictures into a folder. The last line on stdout is the
-result.
+MODEL is a .keras or .h5 file, or the name of a shipped model (`kerasnets list models`). The data must have the classes
+of the model; as many classes, if a file of another program names none. --out writes report.html and its pictures into a
+folder. The last line on stdout is the result.
 """
 
 import argparse
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_data_dir(parser)
     parser.add_argument("--out", metavar="FOLDER", help="write report.html, confusion.png and mistakes.png into it")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, also for each class")
+    options.add_guest(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -30,10 +31,11 @@ def run(args: argparse.Namespace) -> None:
     from kerasnets.saving import shipped
     from kerasnets.training import evaluation, report
 
+    guest = options.guest(args)
     path = shipped.path_of(args.model, shipped.KERAS)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
-        dataset = data.load_like(saving.load_card(path), args.dataset, args.data_dir)
-    result, card = evaluation.evaluate_file(path, dataset)
+        dataset = data.load_like(saving.load_card(path, guest), args.dataset, args.data_dir)
+    result, card = evaluation.evaluate_file(path, dataset, guest)
     if args.out:
         report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
     line = f"{result.line()} model={args.model} data={dataset.title!r}"

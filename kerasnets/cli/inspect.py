@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--layers", nargs="+", default=(), metavar="PATTERN", help="draw these layers in the page")
     add("--out", metavar="FILE", help="write one HTML page with all tables and pictures")
     add("--json", action="store_true", help="print JSON")
+    options.add_guest(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
             dataset=args.dataset,
             data_dir=args.data_dir,
             seed=args.seed,
+            guest=options.guest(args),
         )
     if args.out:
         inspection.write_page(args.out, args.layers)

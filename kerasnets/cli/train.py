@@ -14,6 +14,7 @@ it is the only one.
 
 import argparse
 import contextlib
+import re
 import sys
 from typing import Any
 
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--precision", choices=recipes.PRECISIONS, help=text)
     text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
     add("--compile", action="store_true", help=text)
+    options.add_guest(parser)
     add_training_options(parser)
 
 
@@ -69,7 +71,14 @@ def run(args: argparse.Namespace) -> None:
         return
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    train(args, recipe, image_size=options.image_size(args), weights=weights, freeze=args.freeze)
+    train(
+        args,
+        recipe,
+        image_size=options.image_size(args),
+        weights=weights,
+        freeze=args.freeze,
+        guest=options.guest(args),
+    )
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
@@ -121,7 +130,8 @@ def network_in(weights: str) -> str:
     """Return the name of the network in a model file."""
     from kerasnets.saving import load_card
 
-    return load_card(shipped_or_file(weights)).model
+    name = load_card(shipped_or_file(weights)).model
+    return re.sub(r"[^\w.-]+", "_", name).lstrip(".")[:60] or "network"  # the model file is named after it
 
 
 def shipped_or_file(weights: str) -> str:
