@@ -90,13 +90,17 @@ def export(
     """
     path, out = Path(path), Path(out)
     form = form_of(out)
-    saving.load_card(path)
+    card = saving.load_card(path)
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
     with (whole_file if out.suffix else whole_folder)(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
-            card, pixels, expected = worker(write, path, part, guest)
+            if card.class_names and guest == saving.UNKNOWN:
+                pixels = examples(card.input_shape)
+                expected = worker(write, path, part, pixels)
+            else:
+                card, pixels, expected = worker(write_guest, path, part, guest)
         formats.add(part, card)
         differences = {judge: difference(part, judge, pixels, expected, out, card.multi_label) for judge in judges}
         size = sum(file.stat().st_size for file in formats.files_of(part))
@@ -216,8 +220,13 @@ def examples(shape: tuple[int, ...]) -> np.ndarray:
 # ---- run in the process of a backend ----
 
 
-def write(path: Path, part: Path, guest: saving.Guest) -> tuple[saving.Card, np.ndarray, np.ndarray]:
-    """Write the model file `path` in the form of `part`; return its card, pixels, and Keras' probabilities for them."""
+def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
+    """Write the model file `path` in the format of `part`; return Keras' probabilities for `pixels`."""
+    return write_model(saving.load(path)[0], part, pixels)
+
+
+def write_guest(path: Path, part: Path, guest: saving.Guest) -> tuple[saving.Card, np.ndarray, np.ndarray]:
+    """Like `write` for another program's file; return its card, pixels, and Keras' probabilities for them."""
     model, card = saving.load(path, guest=guest)
     if not card.input_shape:
         raise saving.open_size(path)
@@ -225,6 +234,10 @@ def write(path: Path, part: Path, guest: saving.Guest) -> tuple[saving.Card, np.
         numbers = range(model.output_shape[-1])
         card = dataclasses.replace(card, class_names=tuple(f"class {i}" for i in numbers), source=path.name)
     pixels = examples(card.input_shape)
+    return card, pixels, write_model(model, part, pixels)
+
+
+def write_model(model: "keras.Model", part: Path, pixels: np.ndarray) -> np.ndarray:
     expected = model.predict_on_batch(pixels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own
@@ -233,7 +246,7 @@ def write(path: Path, part: Path, guest: saving.Guest) -> tuple[saving.Card, np.
         except Exception as error:  # each library has its own for a full disk, some without a message
             reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a class that any process can unpickle
-    return card, pixels, expected
+    return expected
 
 
 def write_onnx(model: "keras.Model", path: Path) -> None:

@@ -194,9 +194,8 @@ def open_size(path: str | Path) -> BadInputError:
 
 def card_in(content: Content, path: str | Path) -> Card:
     if content.card is None:
-        return Card(
-            content.name, (), content.input_shape, versions={"keras": content.version} if content.version else {}
-        )
+        versions = {"keras": content.version} if content.is_keras_2 else {}
+        return Card(content.name, (), content.input_shape, versions=versions)
     return from_json(content.card, path)
 
 
