@@ -40,7 +40,7 @@ class BadInputError(ValueError):
         if self.path is not None:
             text = text if "{path}" in text else f"{{path}} {text}"
             text = text.replace("{path}", shorten(self.path))
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return visible(f"{text}; {self.remedy}" if self.remedy else text)  # names in a file are anyone's
 
 
 @contextlib.contextmanager
@@ -84,9 +84,16 @@ def shorten(path: object, length: int = 60) -> str:
 
 
 def in_one_line(error: object, length: int = 60) -> str:
-    """Return the beginning of another library's message as one line of at most `length` characters."""
-    text = visible(" ".join(str(error).split())) or type(error).__name__
-    return text if len(text) <= length else text[: length - 3] + "..."
+    """Return the beginning of another library's message as one line of at most `length` characters.
+
+    Our sentence goes on after it, so it ends without a full stop.
+
+    Example:
+        >>> in_one_line("Bad header. Expected 7 bytes."), in_one_line("Bad header. Expected 7 bytes.", 15)
+        ('Bad header. Expected 7 bytes', 'Bad header...')
+    """
+    text = visible(" ".join(str(error).split())).rstrip(".") or type(error).__name__
+    return text if len(text) <= length else text[: length - 3].rstrip(" .,;:(") + "..."
 
 
 def nearest_first(name: object, known: Iterable[str], length: int = 100) -> str:
@@ -113,6 +120,7 @@ FULL_MEMORY = (
     "MemoryError",  # of another process
     "annot allocate memory",  # of the system, also on loading a library
     "Unable to allocate",
+    "failed to map segment",  # of a library that is loaded
     "Failed to allocate",
     "allocation failed",
     "can't start new thread",  # there is no room for its stack

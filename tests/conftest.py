@@ -47,13 +47,24 @@ def often(few, times):
 
 def turns(count):
     """Return the turns of a repeated test: the first in every run, all `count` by `-m all_faults`."""
-    return [0, *(pytest.param(turn, marks=pytest.mark.all_faults) for turn in range(1, count))]
+    return mostly_first(range(count))
+
+
+def mostly_first(values):
+    """Return values for a parameter: the first in every run, the others by `-m all_faults`."""
+    first, *others = values
+    return [first, *(pytest.param(value, marks=pytest.mark.all_faults) for value in others)]
+
+
+def mostly_torch():
+    """Return the backends for a parameter: torch in every run, the others by `-m all_backends`."""
+    others = [pytest.param(backend, marks=pytest.mark.all_backends) for backend in BACKENDS if backend != "torch"]
+    return ["torch", *others]
 
 
 def mostly_on_torch(test):
-    """Run a test that has `worker` on torch in every run, and on the other backends by `-m all_backends`."""
-    others = [pytest.param(backend, marks=pytest.mark.all_backends) for backend in BACKENDS if backend != "torch"]
-    return pytest.mark.parametrize("worker", ["torch", *others], indirect=True)(test)
+    """Run a test that has `worker` on the backends of `mostly_torch`."""
+    return pytest.mark.parametrize("worker", mostly_torch(), indirect=True)(test)
 
 
 def is_running(pid):

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 import kerasnets
-from kerasnets import export as exporting
 from kerasnets import saving
+from kerasnets.export import exports as exporting
 from kerasnets.proof.case import SCALING, draw_weights
 
 DEVIATION = 2  # std of each logit over the pictures: the predicted class varies, and no probability is near 0 or 1
@@ -72,9 +72,9 @@ def pictures(count, shape, seed):
 
 def save_network(path, name, options, seed=0):
     """Write the model file of a network with weights from NumPy; return its input shape."""
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
 
-    with drawing_nothing():
+    with skip_initializers():
         network = kerasnets.build(name, **options)
     network.set_weights(draw_weights(network, seed))
     shape, classes = network.input_shape[1:], network.output_shape[-1]

@@ -359,8 +359,8 @@ def deep_graphs(path):
     """Graphs in attributes of nodes of graphs, deeper than protocol buffers themselves write them."""
     graph = b""
     for _ in range(60):
-        graph = protobuf.counted(1, protobuf.counted(5, protobuf.counted(6, graph)))
-    path.write_bytes(b"\x08\x08" + protobuf.counted(7, graph))
+        graph = protobuf.bytes_field(1, protobuf.bytes_field(5, protobuf.bytes_field(6, graph)))
+    path.write_bytes(b"\x08\x08" + protobuf.bytes_field(7, graph))
 
 
 def many_fields(path):

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from kerasnets.errors import BadInputError, in_one_line
 from kerasnets.runtime.backends import environment
 
 JUDGED = """
@@ -47,3 +48,21 @@ def test_an_output_that_cannot_be_written_is_one_line(closed, words):
     command = f"{sys.executable} -m kerasnets list {closed}"
     done = subprocess.run(command, shell=True, env=environment(), capture_output=True, text=True)
     assert (done.returncode, done.stderr.strip(), done.stdout) == (4, words, "")
+
+
+@pytest.mark.parametrize(("message", "line"), [
+    ("Bad header.\nExpected 7 bytes.", "Bad header. Expected..."),
+    ("Bad header, which is 7 bytes", "Bad header, which is..."),
+    ("Bad header, expected a longer one", "Bad header, expected..."),
+    ("The file has no header. It is", "The file has no head..."),
+    ("It does not have one. (Of 9)", "It does not have one..."),  # not "one...."
+    ("Bad header.", "Bad header"),
+])  # fmt: skip
+def test_another_librarys_message_goes_into_a_sentence_of_ours(message, line):
+    assert in_one_line(message, 23) == line
+
+
+def test_a_refusal_shows_names_in_a_file_as_a_terminal_can():
+    assert str(BadInputError("holds '\x1b[2J\n'", path="a\nb.zip", remedy="check '\r'")) == (
+        "a\\nb.zip holds '\\x1b[2J\\n'; check '\\r'"
+    )

@@ -14,10 +14,10 @@ import tomllib
 import numpy as np
 import pytest
 
-from kerasnets import export as exporting
 from kerasnets import saving
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError
+from kerasnets.export import exports as exporting
 from kerasnets.prediction import Classifier, engines
 from kerasnets.runtime import backends
 from kerasnets.saving import formats
@@ -75,7 +75,7 @@ def sum_of(path):
 
 def by_onnxruntime(path, images):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: images})[0]
+    return session.run(["probabilities"], {"pixels": images})[0]  # the same names from every exporter
 
 
 def by_openvino(path, images):
@@ -214,7 +214,7 @@ def test_a_missing_package_is_named_with_the_extra_that_installs_it(
     assert len(message) <= 190
     assert os.listdir(tmp_path) == []
     # after this installation there is a route and a judge
-    extras = re.search(r'pip install "kerasnets\[(.*)\]"', message)[1].split(",")
+    extras = re.search(r'pip install -e "\.\[(.*)\]"', message)[1].split(",")
     missing = missing.difference(*map(brought_by, extras))
     monkeypatch.setattr(backends, "is_installed", lambda package: package not in missing)
     assert exporting.route_of(suffix) in ("torch", "tensorflow")
@@ -267,7 +267,7 @@ def test_a_bad_target_or_model_is_refused_and_no_file_is_touched(tabular, tmp_pa
 AGAIN_AND_AGAIN = """
 import sys
 from pathlib import Path
-from kerasnets import export as exporting
+from kerasnets.export import exports as exporting
 from tests.exports import export_written
 
 exporting.judges_of = lambda suffix: sys.argv[2:]

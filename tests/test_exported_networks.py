@@ -65,7 +65,10 @@ def check(workers, folder, name, options):
             path.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.whole_registry] * (name in ("densenet40", "googlenet", "resnet18")))
+    for name in SMALL
+])  # fmt: skip
 def test_a_small_network_gives_the_same_as_onnx(workers, tmp_path, name):
     check(workers, tmp_path, name, SMALL[name])
 

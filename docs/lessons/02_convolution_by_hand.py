@@ -16,7 +16,7 @@ from keras import layers
 
 import kerasnets
 from kerasnets.data import load_present
-from kerasnets.graph import drawing_nothing
+from kerasnets.graph import skip_initializers
 
 # %% [markdown]
 # ## A window, a product, a sum
@@ -116,7 +116,7 @@ def size_by_formula(n, k, s, p):
 
 
 print("network   layer                 picture   k  s  p  formula  Keras")
-with drawing_nothing():  # their weights play no part
+with skip_initializers():  # their weights play no part
     networks = [kerasnets.build("lenet5"), kerasnets.build("alexnet", units=16), kerasnets.build("resnet18")]
 seen = 0
 for network in networks:

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 from keras import layers
 
 import kerasnets
-from kerasnets.graph import drawing_nothing, nodes
+from kerasnets.graph import nodes, skip_initializers
 from kerasnets.project import reproduction
 
 # %% [markdown]
@@ -101,7 +101,7 @@ WALK = {
 described, deep, fields = {}, {}, {}
 print("network      year  input    depth   parameters   mult-adds   field  dense: weights  work")
 for name, (year, named_depth) in WALK.items():
-    with drawing_nothing():
+    with skip_initializers():
         network = kerasnets.build(name)
     deep[name], found = depth(network), kerasnets.describe(network)
     described[name] = found

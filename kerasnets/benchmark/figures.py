@@ -163,7 +163,7 @@ def as_json(figures: Sequence[Figure]) -> str:
 def write_page(figures: Sequence[Figure], path: str | Path, topic: str, command: str) -> None:
     """Write the figures of `kerasnets bench COMMAND` as a page of Markdown, with machine, date and versions."""
     title, method = PAGES[topic]
-    versions = ", ".join(f"{package} {version}" for package, version in provenance.installed().items())
+    versions = ", ".join(f"{package} {version}" for package, version in provenance.installed_versions().items())
     table = Table(("what", "by", "median", "spread", "goal"), [f.cells() for f in figures], align="<<>><")
     parts = (
         f"# {title}",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasnets.cli import app, options
 from kerasnets.cli.app import UsageError
+from kerasnets.cli.convert import sizes_of
 
 if TYPE_CHECKING:
     from kerasnets.saving import Guest
@@ -58,19 +59,16 @@ def of_pytorch(args: argparse.Namespace, guest: "Guest") -> Any:
     """Convert PyTorch's weights, or a module."""
     if args.bgr or args.scale or args.multi_label:
         raise UsageError("PyTorch's networks take --mean and --std, not --scale, --bgr or --multi-label")
-    mean, std = args.mean or [0], args.std or [1]
-    names, kind = guest.class_names or None, guest.input_kind or "picture"
-    if args.network:
-        from kerasnets.convert.model_files import make_model_file
+    from kerasnets.convert.model_files import Preparation, make_model_file
 
-        return make_model_file(
-            args.network, args.model, args.out, mean=mean, std=std, class_names=names, input_kind=kind
-        )
-    from kerasnets.cli.convert import sizes_of
+    preparation = Preparation(
+        args.mean or [0], args.std or [1], guest.class_names or None, guest.input_kind or "picture"
+    )
+    if args.network:
+        return make_model_file(args.network, args.model, args.out, preparation)
     from kerasnets.convert.from_torch.files import make_module_file
 
-    example = sizes_of(args.example)
-    return make_module_file(args.model, example, args.out, mean=mean, std=std, class_names=names, input_kind=kind)
+    return make_module_file(args.model, sizes_of(args.example), args.out, preparation)
 
 
 def of_export(args: argparse.Namespace, guest: "Guest") -> Any:

@@ -7,11 +7,11 @@
     kerasnets convert mnist_cnn-mnist --out mnist_cnn.py
     kerasnets convert module.py:make_model --example 1x3x224x224 --out model.keras
 
-FILE holds a state_dict (.pth, .pt, .safetensors), as torch.save(model.state_dict(), FILE) writes it; no code in it is
-run. Tensors are assigned to layers by name, otherwise by shape, and with --in-order by their order. If none of these
-decides, use kerasnets.load_torch_weights(network, module, example). A .pth needs KERAS_BACKEND=torch; the model file
-works on every backend. A .py holds the network as a torch.nn.Module that needs neither Keras nor kerasnets, with its
-weights in a .safetensors beside it; it needs KERAS_BACKEND=torch too.
+FILE is what torch.save wrote, whatever its name (.pth, .pt, .ckpt, .pth.tar, .bin), or a .safetensors file: a
+state_dict, a checkpoint with one somewhere in it, or a whole module. No code in it is run. Tensors are assigned to
+layers by name, otherwise by shape, and with --in-order by their order. If none of these decides, use
+kerasnets.load_torch_weights(network, module, example). A .py holds the network as a torch.nn.Module that needs neither
+Keras nor kerasnets, with its weights in a .safetensors beside it. To write a .pth or .py needs KERAS_BACKEND=torch.
 
 module.py:make_model is a function of your own that returns a torch.nn.Module, or a module. Its code is run. The module
 becomes Keras layers, and the file is written only if both give the same numbers, on any backend.
@@ -23,14 +23,15 @@ import argparse
 import ast
 import contextlib
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasnets.cli import app
+from kerasnets.cli import app, names
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
-    from kerasnets.convert.model_files import Conversion
+    from kerasnets.convert.model_files import Conversion, Preparation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a network (kerasnets list networks), a model file or a shipped model by name, or FILE.py:FUNCTION",
     )
-    add("weights", nargs="?", metavar="FILE", help=".pth, .pt or .safetensors, for a network")
+    add("weights", nargs="?", metavar="FILE", help="for a network: PyTorch's weights, a checkpoint or .safetensors")
     add("--out", required=True, metavar="FILE", help=".keras or .h5; for a model file: .pth, .safetensors or .py")
     text = "instead of FILE: torchvision's ImageNet weights, with their preprocessing and class names"
     add("--pretrained", nargs="?", const="DEFAULT", metavar="VERSION", help=text)
@@ -62,12 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kerasnets.saving import shipped
-
-    model = str(shipped.path_of(args.model, shipped.KERAS)) if shipped.is_name(args.model) else args.model
+    is_module = ".py:" in args.model
+    model = args.model if is_module else names.network_or_file(args.model)
     is_file = Path(model).suffix in (".keras", ".h5")
-    is_module = ".py:" in model
     check(args, is_file, is_module)
+    if is_module:
+        names.check_file(args.model.rpartition(":")[0])
+    elif args.weights:
+        names.check_file(args.weights)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         from kerasnets.convert import model_files
 
@@ -80,7 +83,12 @@ def run(args: argparse.Namespace) -> None:
         elif args.pretrained:
             result = model_files.make_pretrained_file(model, args.out, args.pretrained)
         else:
-            result = convert_state_dict(args)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                result = convert_state_dict(args)
+            for warning in caught:
+                if issubclass(warning.category, UserWarning):
+                    app.tell(f"note: {warning.message}", file=sys.stderr)
     app.tell(result.json() if args.json else result.line())
 
 
@@ -111,22 +119,22 @@ def convert_state_dict(args: argparse.Namespace) -> "Conversion":
         args.model,
         args.weights,
         args.out,
+        preparation_of(args),
         options=options,
         in_order=args.in_order,
-        mean=args.mean or [0],
-        std=args.std or [1],
-        class_names=args.classes and args.classes.split(","),
-        input_kind=args.input_kind or "picture",
     )
 
 
 def convert_module(args: argparse.Namespace) -> "Conversion":
     from kerasnets.convert.from_torch.files import make_module_file
 
-    return make_module_file(
-        args.model,
-        sizes_of(args.example),
-        args.out,
+    return make_module_file(args.model, sizes_of(args.example), args.out, preparation_of(args))
+
+
+def preparation_of(args: argparse.Namespace) -> "Preparation":
+    from kerasnets.convert.model_files import Preparation
+
+    return Preparation(
         mean=args.mean or [0],
         std=args.std or [1],
         class_names=args.classes and args.classes.split(","),

@@ -13,7 +13,7 @@ from one output to the next. Memory: the output for one picture as float32. The 
 
 import argparse
 
-from kerasnets.cli import app, options
+from kerasnets.cli import app, names, options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    name, guest = names.network_or_file(args.network, pattern=True), options.guest(args)
     from kerasnets.inspection import description
-    from kerasnets.saving import shipped
 
-    name = str(shipped.path_of(args.network, shipped.KERAS)) if shipped.is_name(args.network) else args.network
     settings = {"input_shape": args.input_shape and tuple(args.input_shape), "num_classes": args.num_classes}
     settings = {option: value for option, value in settings.items() if value is not None}
-    networks = description.find(name, options.guest(args), **settings)
+    networks = description.find(name, guest, **settings)
     if args.json:
         print(f"[{', '.join(network.json() for network in networks)}]")
         return

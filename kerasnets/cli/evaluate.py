@@ -29,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from kerasnets import data, saving
     from kerasnets.saving import shipped
-    from kerasnets.training import evaluation, report
 
     guest = options.guest(args)
     path = shipped.path_of(args.model, shipped.KERAS)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         dataset = data.load_like(saving.load_card(path, guest), args.dataset, args.data_dir)
+    from kerasnets.training import evaluation, report
+
     result, card = evaluation.evaluate_file(path, dataset, guest)
     if args.out:
         report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)

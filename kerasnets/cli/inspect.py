@@ -16,7 +16,7 @@ import argparse
 import contextlib
 import sys
 
-from kerasnets.cli import options
+from kerasnets.cli import names, options
 from kerasnets.cli.app import UsageError
 
 
@@ -45,10 +45,15 @@ def run(args: argparse.Namespace) -> None:
         from kerasnets.reports import pages
 
         pages.check_page(args.out)
-    from kerasnets.inspection import report
-    from kerasnets.saving import shipped
+    network, guest = names.network_or_file(args.network), options.guest(args)
+    if args.image:
+        names.check_file(args.image)
+    if args.dataset:
+        from kerasnets import data
 
-    network = str(shipped.path_of(args.network, shipped.KERAS)) if shipped.is_name(args.network) else args.network
+        data.check_name(args.dataset)
+    from kerasnets.inspection import report
+
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         inspection = report.inspect_network(
             network,
@@ -58,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
             dataset=args.dataset,
             data_dir=args.data_dir,
             seed=args.seed,
-            guest=options.guest(args),
+            guest=guest,
         )
     if args.out:
         inspection.write_page(args.out, args.layers)

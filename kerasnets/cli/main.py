@@ -21,12 +21,12 @@ COMMANDS = {
     "data": "look at a data set",
     "bench": "measure speed and memory on this machine",
     "demo": "draw a digit in the browser, and watch a model read it",
-    "list": "show networks, recipes, data sets and shipped models",
+    "list": "show shipped models, networks, recipes and data sets",
 }
 SHELLS = ("bash", "zsh", "tcsh")
 EPILOG = """
 Each command has its own --help. KERAS_BACKEND chooses the backend: torch, tensorflow or jax.
-Completion with TAB, here for bash (pip install "kerasnets[completion]"):
+Completion with TAB, here for bash (needs: pip install shtab):
 
     mkdir -p ~/.local/share/bash-completion/completions
     kerasnets --print-completion bash > ~/.local/share/bash-completion/completions/kerasnets
@@ -58,7 +58,7 @@ def run(words: list[str]) -> int | None:
 
         print(completion.script(args.print_completion))
     else:
-        raise ValueError(f"name a command: {', '.join(COMMANDS)} (see kerasnets --help)")
+        parser.print_help()  # with exit code 0, as docker, cargo and pip do
     return 0
 
 

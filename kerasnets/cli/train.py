@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from kerasnets import recipes
@@ -69,23 +70,23 @@ def run(args: argparse.Namespace) -> None:
 
         print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes_table())
         return
+    image_size = options.image_size(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    train(
-        args,
-        recipe,
-        image_size=options.image_size(args),
-        weights=weights,
-        freeze=args.freeze,
-        guest=options.guest(args),
-    )
+    guest = options.guest(args)
+    train(args, recipe, image_size=image_size, weights=weights, freeze=args.freeze, guest=guest)
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
     """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
-    import kerasnets
+    from kerasnets.training import checkpoints
 
-    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+    name = recipe if isinstance(recipe, str) else recipe.name
+    folder = checkpoints.folder_beside(Path(args.out[0] if args.out else f"models_saved/{name}.keras"))
+    redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
+    with redirection, checkpoints.name_resume(folder):
+        import kerasnets
+
         result = kerasnets.train(
             recipe,
             epochs=args.epochs,
@@ -111,6 +112,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
     if args.dataset and not (args.model or args.weights):
         raise UsageError("--dataset goes with --model, or with --weights")
+    if args.dataset:
+        check_names(args)
     if args.recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
@@ -124,6 +127,15 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         precision=args.precision,
         compiled=args.compile or None,
     )
+
+
+def check_names(args: argparse.Namespace) -> None:
+    """Raise if there is no such network or data set, before a framework is loaded."""
+    from kerasnets import data, models
+
+    if args.model:
+        models.check_name(args.model)
+    data.check_name(args.dataset)
 
 
 def network_in(weights: str) -> str:
@@ -147,5 +159,6 @@ def recipes_table() -> str:
     rows = []
     for name, recipe in recipes.RECIPES.items():
         optimizer = f"{recipe.optimizer} {recipe.learning_rate:g}"
-        rows.append((name, str(recipe.epochs), str(recipe.batch_size or "all"), optimizer, recipe.published_figure))
+        batch = f"{recipe.batch_size:,}" if recipe.batch_size else "all"
+        rows.append((name, f"{recipe.epochs:,}", batch, optimizer, recipe.published_figure))
     return Table(("recipe", "epochs", "batch", "optimizer", "published"), rows).text()

@@ -23,9 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from kerasnets import models
-    from kerasnets.proof import verification
 
     forms = models.forms(args.networks)
+    from kerasnets.proof import verification
+
     report = verification.prove(forms, args.out, sys.stderr if args.json else sys.stdout)
     print(report.json() if args.json else report.line())
     return 0 if report.verified == len(forms) else 1

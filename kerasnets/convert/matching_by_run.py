@@ -33,7 +33,10 @@ def by_run(network: keras.Model, groups: Groups, module: Any, example: Any) -> M
     """
     images = to_images(network, np.asarray(example.detach().float().cpu() if hasattr(example, "detach") else example))
     inputs, output = record(module, example, groups)
-    named = by_name(network, groups)
+    try:
+        named = by_name(network, groups)
+    except BadInputError:  # some names are others: the run tells
+        named = None
     if named and has_output(network, images, groups, named, output):
         return named
     check_all_seen(groups, inputs)
@@ -209,9 +212,9 @@ def runs(
 
 def apply(layer: keras.Layer, arrays: Sequence[np.ndarray], value: Any) -> Any:
     """Return the output of `layer` with other weights, in inference."""
-    given = {id(weight): array for weight, array in zip(layer.weights, arrays, strict=True)}
-    trained = [keras.ops.convert_to_tensor(given[id(weight)]) for weight in layer.trainable_variables]
-    others = [keras.ops.convert_to_tensor(given[id(weight)]) for weight in layer.non_trainable_variables]
+    arrays_by_id = {id(weight): array for weight, array in zip(layer.weights, arrays, strict=True)}
+    trained = [keras.ops.convert_to_tensor(arrays_by_id[id(weight)]) for weight in layer.trainable_variables]
+    others = [keras.ops.convert_to_tensor(arrays_by_id[id(weight)]) for weight in layer.non_trainable_variables]
     result, _ = layer.stateless_call(trained, others, value)
     return result
 

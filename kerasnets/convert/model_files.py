@@ -47,17 +47,48 @@ class Conversion:
         return json.dumps(dataclasses.asdict(self))
 
 
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """What a file of PyTorch's weights does not tell: how pictures become the network's input, and its classes.
+
+    Args:
+        mean, std: The module was trained on (pixel / 255 - mean) / std; one number, or one for each channel.
+        class_names: "0", "1", ... by default.
+        input_kind: How a picture is prepared, a name in `pictures.KINDS`.
+
+    Raises:
+        ValueError: The input kind is unknown.
+    """
+
+    mean: Sequence[float] = (0,)
+    std: Sequence[float] = (1,)
+    class_names: Sequence[str] | None = None
+    input_kind: str = "picture"
+
+    def __post_init__(self) -> None:
+        if self.input_kind not in pictures.KINDS:
+            raise ValueError(f"unknown input kind {self.input_kind!r}; choose one of: {', '.join(pictures.KINDS)}")
+
+    def scaling(self, channels: int) -> Scaling:
+        """Return (scale, offset) of a pixel 0..255. Raises ValueError if mean or std does not fit the channels."""
+        return scaling_of(self.mean, self.std, channels)
+
+    def names(self, classes: int) -> tuple[str, ...]:
+        """Return a name for each class; raise ValueError if there are more or fewer names."""
+        names = tuple(self.class_names or map(str, range(classes)))
+        if len(names) != classes:
+            raise ValueError(f"{len(names)} class names for {classes} classes; name each, or none")
+        return names
+
+
 def make_model_file(
     name: str,
     weights: str | Path,
     out: str | Path,
+    preparation: Preparation,
     *,
     options: Mapping[str, Any] | None = None,
     in_order: bool = False,
-    mean: Sequence[float] = (0,),
-    std: Sequence[float] = (1,),
-    class_names: Sequence[str] | None = None,
-    input_kind: str = "picture",
 ) -> Conversion:
     """Write a model file of a network with the weights in a PyTorch file.
 
@@ -65,11 +96,9 @@ def make_model_file(
         name: A name in MODELS.
         weights: A .pth, .pt or .safetensors file.
         out: The model file, .keras or .h5.
+        preparation: Of the module that was trained.
         options: Options of the builder.
         in_order: Match tensors and layers in their order.
-        mean, std: The module was trained on (pixel / 255 - mean) / std; one number, or one for each channel.
-        class_names: "0", "1", ... by default.
-        input_kind: How a picture is prepared, a name in `pictures.KINDS`.
 
     Raises:
         ValueError: A setting is impossible.
@@ -77,22 +106,17 @@ def make_model_file(
         OSError: `out` cannot be written.
     """
     saving.check_suffix(out)
-    if input_kind not in pictures.KINDS:
-        raise ValueError(f"unknown input kind {input_kind!r}; choose one of: {', '.join(pictures.KINDS)}")
     options = dict(options or {})
-    if class_names:
-        options.setdefault("num_classes", len(class_names))
+    if preparation.class_names:
+        options.setdefault("num_classes", len(preparation.class_names))
     network = models.build(name, **options)
     shape, classes = tuple(network.input_shape[1:]), network.outputs[0].shape[-1]
     if len(shape) != 3:
         raise ValueError(f"{name} takes no pictures, and a model file made here would; save it by kerasnets.save")
-    class_names = tuple(class_names or map(str, range(classes)))
-    if len(class_names) != classes:
-        raise ValueError(f"{len(class_names)} class names for {classes} classes; name each, or none")
-    scaling = scaling_of(mean, std, shape[-1])
+    class_names, scaling = preparation.names(classes), preparation.scaling(shape[-1])
     check_writable(out)
     state_dict.load_torch_weights(network, weights, in_order=in_order)
-    card = saving.Card(name, class_names, shape, input_kind, source=Path(weights).name, **made_here())
+    card = saving.Card(name, class_names, shape, preparation.input_kind, source=Path(weights).name, **origin_fields())
     return write_model_file(network, out, scaling, card)
 
 
@@ -111,7 +135,7 @@ def make_pretrained_file(name: str, out: str | Path, version: str = "DEFAULT") -
         "ImageNet-1K",
         accuracy=published.accuracy,
         source=published.title,
-        **made_here(),
+        **origin_fields(),
     )
     return write_model_file(network, out, scaling_of(published.mean, published.std, 3), card)
 
@@ -134,14 +158,14 @@ def make_python_file(path: str | Path, out: str | Path) -> Conversion:
         BadInputError: A layer has no translation to PyTorch, or the translation differs from Keras.
         OSError: A file cannot be written.
     """
-    from kerasnets.convert.to_torch.module import translated
+    from kerasnets.convert.to_torch.module import translate_model
 
     weights_file = Path(out).with_suffix(".safetensors")
     for file in (out, weights_file):
         check_writable(file)
     model, card = saving.load(path)
     with errors.name_path(path):
-        translation = translated(model, weights_file.name, card.class_names)
+        translation = translate_model(model, weights_file.name, card.class_names)
     weight_files.write_tensors(translation.weights, weights_file)
     with whole_file(out) as part:
         part.write_text(translation.text, encoding="utf-8")
@@ -189,7 +213,7 @@ def scaling_of(mean: Sequence[float], std: Sequence[float], channels: int) -> Sc
     return (scale + np.zeros(channels)).tolist(), (offset + np.zeros(channels)).tolist()
 
 
-def made_here() -> dict[str, Any]:
+def origin_fields() -> dict[str, Any]:
     """Return the fields of a Card for the origin of a file that this process makes."""
     return {"versions": provenance.versions(), "commit": provenance.commit()}
 

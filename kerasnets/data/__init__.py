@@ -6,7 +6,7 @@ Images stay uint8 (n, height, width, channels), 0..255, until they reach the net
 
 from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import Data, check
-from kerasnets.data.sources import is_path, load_data, load_like, load_present, load_test_images
+from kerasnets.data.sources import check_name, is_path, load_data, load_like, load_present, load_test_images
 from kerasnets.data.splits import split
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
            "Data",
            "Dataset",
            "check",
+           "check_name",
            "is_path",
            "load_data",
            "load_like",

@@ -15,7 +15,7 @@ import numpy as np
 from kerasnets.data.catalogue import Dataset
 from kerasnets.data.dataset import Data, make_data
 from kerasnets.data.folders import read_classes
-from kerasnets.data.idx import damaged
+from kerasnets.data.idx import damage_error
 
 Batches = Mapping[str, tuple[Path, bytes]]  # name -> (file that error messages name, content)
 
@@ -45,7 +45,7 @@ def unpack(archive: Path, dataset: Dataset) -> Batches:
             files = {name: tar.extractfile(f"{dataset.folder}/{name}") for name in dataset.batches}
             return {name: (archive, file.read() if file else b"") for name, file in files.items()}
     except Exception as error:  # OSError, EOFError, KeyError, TarError, zlib.error, ..., depending on the damage
-        raise damaged(archive, error) from error
+        raise damage_error(archive, error) from error
 
 
 def read_batches(contents: Batches, dataset: Dataset) -> Data:
@@ -53,7 +53,7 @@ def read_batches(contents: Batches, dataset: Dataset) -> Data:
     images, labels = [], []
     for name, (path, content) in contents.items():
         if hashlib.md5(content).hexdigest() != dataset.batches[name]:
-            raise damaged(path, f"batch {name} is missing or not that of {dataset.title}, by MD5")
+            raise damage_error(path, f"batch {name} is missing or not that of {dataset.title}, by MD5")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn about Python 2's pickles (numpy #31177)
             batch = pickle.loads(content, encoding="latin1")
@@ -74,5 +74,5 @@ def read_pictures(path: Path, dataset: Dataset) -> Data:
     data = read_classes(path, dataset.image_shape, title=f"{dataset.title} (JPEG)")
     counts = (len(data.train_images), len(data.test_images))
     if data.class_names != dataset.class_names or counts != (dataset.train, dataset.test):
-        raise damaged(path, f"it holds {counts} pictures of {len(data.class_names)} classes, not {dataset.title}")
+        raise damage_error(path, f"it holds {counts} pictures of {len(data.class_names)} classes, not {dataset.title}")
     return data

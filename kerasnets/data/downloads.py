@@ -70,9 +70,9 @@ def keep(dataset: Dataset, read: Reader, fetch: Fetch, target: Path, inside: str
         try:
             data = read(fresh / inside, dataset)
         except BadInputError as error:
-            raise damaged(dataset) from error
+            raise damage_error(dataset) from error
         if data is None:
-            raise damaged(dataset)
+            raise damage_error(dataset)
         target.mkdir(parents=True, exist_ok=True)
         for path in sorted(fresh.iterdir()):
             move(path, target / path.name)
@@ -118,7 +118,7 @@ def errors_in_one_form(dataset: Dataset) -> Iterator[None]:
         socket.setdefaulttimeout(timeout)
 
 
-def damaged(dataset: Dataset) -> BadInputError:
+def damage_error(dataset: Dataset) -> BadInputError:
     return BadInputError(f"the download of {dataset.title} is damaged", remedy="try again, or use --data-dir")
 
 

@@ -113,23 +113,23 @@ def parts_of(source: Source) -> dict[str, dict[str, list[str]]]:
     check_layout(source, pictures_in)
     tops = {folder[-2].lower() for folder in pictures_in if len(folder) > 1}
     parts: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}}
-    given = any(top in TRAIN_NAMES for top in tops) and any(top in TEST_NAMES for top in tops)
+    has_parts = any(top in TRAIN_NAMES for top in tops) and any(top in TEST_NAMES for top in tops)
     test_name = next((name for name in TEST_NAMES if name in tops), None)
     left_out = 0
     places: dict[tuple[str, str], Folder] = {}
     for folder, names in pictures_in.items():
         top = folder[-2].lower() if len(folder) > 1 else ""
-        if given and top not in (*TRAIN_NAMES, *TEST_NAMES):
+        if has_parts and top not in (*TRAIN_NAMES, *TEST_NAMES):
             raise BadInputError(f"{source.path.name}: {names[0]} lies in neither train nor {test_name}; move it")
-        if given and top in TEST_NAMES and top != test_name:
+        if has_parts and top in TEST_NAMES and top != test_name:
             left_out += len(names)  # a third part, as validation beside test
             continue
-        part = "test" if given and top == test_name else "train"
+        part = "test" if has_parts and top == test_name else "train"
         if places.setdefault((part, folder[-1]), folder) != folder:
             both = " and ".join("/".join(place) for place in sorted({folder, places[part, folder[-1]]}))
             raise BadInputError(f"{source.path.name}: {both} would be one class; give each class one folder")
         parts[part].setdefault(folder[-1], []).extend(sorted(names))
-    if len({folder[:-1] for folder in places.values()}) > (2 if given else 1):
+    if len({folder[:-1] for folder in places.values()}) > (2 if has_parts else 1):
         classes = ", ".join(sorted(parts["train"])[:3]) + ", ..." * (len(parts["train"]) > 3)
         print(visible(f"note: the classes of {source.path.name} are its innermost folders: {classes}"), file=sys.stderr)
     if left_out:
@@ -213,8 +213,8 @@ def read_all(
 def first_size(source: Source, names: Sequence[str]) -> tuple[int, ...]:
     """Return (height, width) of the first picture that can be read; (1, 1) if none can, which `for_each` reports."""
     for name in names:
-        with contextlib.suppress(BadInputError):
-            return Ration().picture(source, name).shape[:2]
+        with contextlib.suppress(BadInputError), Ration().picture(source, name) as picture:
+            return picture.shape[:2]
     return 1, 1
 
 
@@ -225,7 +225,8 @@ def for_each(source: Source, names: Sequence[str], do: Callable[[int, np.ndarray
 
     def read_one(i: int) -> str:
         try:
-            do(i, ration.picture(source, names[i]))
+            with ration.picture(source, names[i]) as picture:
+                do(i, picture)
         except BadInputError as error:
             return str(error)
         return ""

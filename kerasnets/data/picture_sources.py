@@ -1,11 +1,13 @@
 """Where own pictures are read from: a folder, or a zip that is not unpacked on disk."""
 
+import contextlib
 import io
 import os
 import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,7 +17,8 @@ from kerasnets.errors import BadInputError, in_one_line, visible
 from kerasnets.runtime.archive import Archive
 
 # Pixels of all pictures: for each byte of their files, plus SPARE. A photo as JPEG has 4 in a byte, a scan of text 50.
-PIXELS, SPARE = 100, 250_000_000
+PIXELS, SPARE = 100, 100_000_000
+LARGE = 8_000_000  # pixels of a picture
 MOST_ENTRIES = 500_000  # in a zip; each takes about a kilobyte of memory
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -110,9 +113,11 @@ class Ration:
     def __init__(self) -> None:
         self.condition = threading.Condition()
         self.bytes = self.pixels = self.at_once = 0
+        self.thread = ThreadPoolExecutor(1)  # for large ones: each thread that frees memory keeps some of it
 
-    def picture(self, source: Source, name: str) -> np.ndarray:
-        """Return a picture of `source`; wait while others are decoded if it is large.
+    @contextlib.contextmanager
+    def picture(self, source: Source, name: str) -> Iterator[np.ndarray]:
+        """Yield a picture of `source`; wait while others are in use if it is large.
 
         Raises:
             TooManyPixelsError: All pictures together have more pixels than any files of their size do.
@@ -126,7 +131,10 @@ class Ration:
                 raise TooManyPixelsError
             self.at_once += pixels
         try:
-            return pictures.decode(content, path)
+            if pixels < LARGE:
+                yield pictures.decode(content, path)
+            else:
+                yield self.thread.submit(pictures.decode, content, path).result()
         finally:
             with self.condition:
                 self.at_once -= pixels

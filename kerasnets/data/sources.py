@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.data import builtin, cifar, downloads, folders, idx
+from kerasnets.data.arrays import as_images, as_labels
 from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import ROWS, Data, check
 from kerasnets.errors import BadInputError, nearest_first
@@ -44,7 +45,9 @@ def load_data(
 
     Args:
         name: A name in DATASETS, or the path of own data: a folder or zip with a folder of pictures for each class, or
-            an .npz archive with the arrays x_train, y_train, x_test and y_test.
+            an .npz archive with the arrays x_train, y_train, x_test and y_test, in any form of Keras, PyTorch or
+            scikit-learn: channels last or first, grey pictures without channels or as rows, labels in a column,
+            one-hot or as text.
         data_dir: Folder of the known data sets.
         image_size: (height, width) or (height, width, channels) in pixels, to which own pictures are resized. None if
             all have the same size.
@@ -120,10 +123,7 @@ def load_like(card: Card, name: str | Path, data_dir: str | Path | None = None) 
 
 def load_own(path: str | Path, image_size: tuple[int, ...] | None, input_kind: str) -> Data:
     """Load own data: class folders, a zip of them, or an .npz archive."""
-    if not is_path(path):
-        raise ValueError(
-            f"unknown data set {str(path)!r}; choose one of: {nearest_first(path, DATASETS)}, a folder, zip or .npz"
-        )
+    check_name(path)
     path = Path(path)
     if path.suffix.lower() == ".npz":
         data = load_archive(path, image_size)
@@ -134,14 +134,27 @@ def load_own(path: str | Path, image_size: tuple[int, ...] | None, input_kind: s
 
 
 def load_archive(path: Path, image_size: tuple[int, ...] | None) -> Data:
-    if not path.is_file():
-        raise BadInputError("no file {path}", path=path, remedy="check the name")
     if image_size:
         raise ValueError(f"an image size goes with folders of pictures; the arrays in {path.name} have their own")
     remedy = f"make it by np.savez({path.name!r}, x_train=..., y_train=..., x_test=..., y_test=...)"
-    x_train, y_train, x_test, y_test = idx.arrays_of(path, remedy)
+    x_train, y_train, x_test, y_test = idx.arrays_of(path, remedy, with_text=True)
+    x_train, x_test = as_images(x_train), as_images(x_test)
+    y_train, y_test, names = as_labels(y_train, y_test)
     input_kind = ROWS if x_train.ndim == 2 else "picture"
-    return Data(x_train, y_train, x_test, y_test, title=path.stem, input_kind=input_kind)
+    return Data(x_train, y_train, x_test, y_test, title=path.stem, class_names=names, input_kind=input_kind)
+
+
+def check_name(name: str | Path) -> None:
+    """Raise ValueError if `name` is neither a data set nor a path, and BadInputError if nothing is at the path."""
+    if name in DATASETS:
+        return
+    if not is_path(name):
+        known = nearest_first(name, DATASETS)
+        raise ValueError(f"unknown data set {str(name)!r}; choose one of: {known}, a folder, zip or .npz")
+    is_archive = Path(name).suffix.lower() == ".npz"
+    if not (Path(name).is_file() if is_archive else Path(name).exists()):
+        kind = "file" if is_archive else "folder or zip"
+        raise BadInputError(f"no {kind} {{path}}", path=name, remedy="check the name")
 
 
 def is_path(name: str | Path) -> bool:

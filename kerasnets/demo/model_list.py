@@ -21,14 +21,14 @@ NEEDS_KERAS = {
 COLUMNS: Newest[Path, int] = Newest()
 
 
-def offered(named: Sequence[str | Path] = ()) -> dict[str, Path]:
+def collect(named: Sequence[str | Path] = ()) -> dict[str, Path]:
     """Return {path as text: path} of the models: first those in `named`, then models of pictures in FOLDERS.
 
     A folder, which may be a SavedModel, is offered only if it is named, because a SavedModel is a program.
     """
     paths = [Path(path) for path in named]
     for folder in (*FOLDERS, shipped.INSTALLED):
-        files = sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in formats.FORMS)
+        files = sorted(path for path in Path(folder).glob("*.*") if path.is_file() and path.suffix in formats.FORMATS)
         paths += [path for path in files if not columns_of(path)]
     firsts = {path.resolve(): path for path in reversed(paths)}.values()
     return {path.as_posix(): path for path in paths if path in firsts}
@@ -56,7 +56,7 @@ def first_of(models: Mapping[str, Path], named: Sequence[str | Path] = ()) -> st
 
 
 def check(named: Sequence[str | Path]) -> dict[str, Path]:
-    """Return the models as `offered` does.
+    """Return the models as `collect` does.
 
     Raises:
         BadInputError: A named file cannot be used, or there is no model at all.
@@ -64,7 +64,7 @@ def check(named: Sequence[str | Path]) -> dict[str, Path]:
         ImportError: The engine of a named file, or KERAS_BACKEND, is not installed.
     """
     if os.environ.get("KERAS_BACKEND"):
-        backends.requested()
+        backends.choice()
     for path in named:
         formats.load(path)
         choose(path)
@@ -72,7 +72,7 @@ def check(named: Sequence[str | Path]) -> dict[str, Path]:
             raise BadInputError(
                 f"takes rows of {columns} numbers", path=path, remedy="name a model that takes pictures"
             )
-    models = offered(named)
+    models = collect(named)
     if not models:
         raise BadInputError(
             f"no model file in {' or '.join(FOLDERS)}",
@@ -99,7 +99,7 @@ def runners_of_engine(engine: str) -> list[str]:
     """Return the engine's name, or for Keras a name for each installed backend, KERAS_BACKEND's first."""
     if engine != "keras":
         return [engine]
-    first = backends.requested()
+    first = backends.choice()
     known = sorted(backends.BACKENDS, key=lambda backend: backend != first)
     return [f"{engine}{ON}{backend}" for backend in known if backends.is_installed(backend)]
 

@@ -98,7 +98,7 @@ async def page(request: Request) -> Response:
 async def models(request: Request) -> Response:
     """The models and their runners, the default runner first; the model to show first; the most bytes of a picture."""
     named = request.app.state.named
-    paths = model_list.offered(named)
+    paths = model_list.collect(named)
     listed = [{"name": name, "runners": runners_of(path)} for name, path in paths.items()]
     return json_response({"models": listed, "first": model_list.first_of(paths, named), "most": MOST_BYTES})
 
@@ -161,7 +161,7 @@ def own_page_only(answer: Answer) -> Answer:
 
 def path_of(request: Request) -> Path:
     """Return the file of the requested model, which must be an offered one."""
-    paths = model_list.offered(request.app.state.named)
+    paths = model_list.collect(request.app.state.named)
     name = request.query_params.get("model", "")
     if name not in paths:
         raise HTTPException(404, f"no model {shorten(name)!r} is offered; choose one from the list")

@@ -4,24 +4,32 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 from kerasnets.graph.flat import flatten, has_graph
 from kerasnets.graph.guest import TURN, Whole, make_whole
-from kerasnets.graph.layout import TO_LAST, Scaling, rebuild, stays_in_channels_last, up_to_probabilities
+from kerasnets.graph.layout import (
+    TO_LAST,
+    Scaling,
+    in_full_precision,
+    is_full,
+    rebuild,
+    stays_in_channels_last,
+    up_to_probabilities,
+)
 from kerasnets.graph.power import Power as Power  # from here on plain Keras reads each of our .h5 files
 from kerasnets.graph.walk import (
     Node,
     copy_weights,
-    drawing_nothing,
     has_weights,
-    keeping_float64,
+    keep_float64,
     node_of,
     nodes,
     producer,
+    skip_initializers,
     variables,
     weighted_layers,
 )
 from kerasnets.graph.weights import count
 
 __all__ = [
-    "TO_LAST", "TURN", "Node", "Scaling", "Whole", "copy_weights", "count", "drawing_nothing", "flatten", "has_graph",
-    "has_weights", "keeping_float64", "make_whole", "node_of", "nodes", "producer", "rebuild", "stays_in_channels_last",
-    "up_to_probabilities", "variables", "weighted_layers",
+    "TO_LAST", "TURN", "Node", "Scaling", "Whole", "copy_weights", "count", "flatten", "has_graph", "has_weights",
+    "in_full_precision", "is_full", "keep_float64", "make_whole", "node_of", "nodes", "producer", "rebuild",
+    "skip_initializers", "stays_in_channels_last", "up_to_probabilities", "variables", "weighted_layers",
 ]  # fmt: skip

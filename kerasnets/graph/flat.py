@@ -7,14 +7,16 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerasnets.graph.walk import drawing_nothing, has_weights, node_of, nodes, register_parameters
+from kerasnets.graph.layout import PROOF, in_full_precision, is_half
+from kerasnets.graph.walk import has_weights, node_of, nodes, register_parameters, skip_initializers
 
 # Activations that turn logits into probabilities, or their logarithms
 ENDS = (keras.activations.softmax, keras.activations.sigmoid, keras.activations.log_softmax)
 
 
+@in_full_precision(PROOF)
 def flatten(network: keras.Model, reserved: Iterable[str] = ()) -> keras.Model:
-    """Return a flat copy of `network`, from its first input to its first output, that shares nothing with it.
+    """Return a flat copy of `network` in float32, from its first input to its first output; it shares nothing with it.
 
     A softmax or sigmoid inside the last layer becomes a layer of its own.
 
@@ -28,7 +30,7 @@ def flatten(network: keras.Model, reserved: Iterable[str] = ()) -> keras.Model:
     if len(network.inputs) != 1:
         raise ValueError(f"{network.name} has {len(network.inputs)} inputs; a network for pictures or rows has one")
     copies = Copies(reserved, last_layers(network))
-    with drawing_nothing():
+    with skip_initializers():
         given = network.inputs[0]
         inputs = keras.Input(given.shape[1:], dtype=given.dtype, name=copies.name_for("input"))
         output = copies.run(network, [inputs])[0]
@@ -101,6 +103,7 @@ class Copies:
             copy = operation  # a function of keras.ops has no weights, and is shared unless its name is taken
             if isinstance(operation, keras.Layer) or name != operation.name:
                 config = operation.get_config() | {"name": name}
+                config |= {"dtype": "float32"} if is_half(operation) else {}
                 function = getattr(operation, "activation", None)
                 if operation in self.last and function in ENDS:
                     config["activation"] = "linear"

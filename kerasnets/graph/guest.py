@@ -15,6 +15,7 @@ from keras import layers, ops
 
 from kerasnets.graph.flat import flatten
 from kerasnets.graph.head import NEAR, head_of, probabilities
+from kerasnets.graph.layout import PROOF, in_full_precision
 from kerasnets.graph.steps import as_numbers, closed, cuts, learns, run
 from kerasnets.graph.walk import Node, nodes, register_parameters
 from kerasnets.recipes import Scaling
@@ -26,7 +27,7 @@ USUAL = "0..1"  # the values that a network takes whose graph does not tell
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preprocessing:
     """What a network does to pixels first: pixel * scale + offset by channel, and perhaps the channels turned round."""
 
     tensor: keras.KerasTensor  # the pixels prepared
@@ -55,6 +56,7 @@ class Whole:
     exclusive: bool
 
 
+@in_full_precision(PROOF)
 def make_whole(
     network: keras.Model,
     *,
@@ -79,16 +81,16 @@ def make_whole(
     given = flat.inputs[0]
     picture = tuple(shape or picture_shape(given.shape[1:]))
     if picture:
-        preparation = preparation_of(flat)
-        taken = scaling or SCALINGS["0..255" if given.dtype == "uint8" else preparation.values or USUAL]
+        preprocessing = preprocessing_of(flat)
+        taken = scaling or SCALINGS["0..255" if given.dtype == "uint8" else preprocessing.values or USUAL]
         inputs = keras.Input(picture, dtype="uint8", name="pixels")
-        x = prepared(inputs, preparation, taken, bgr)
-        inner = preparation.tensor.shape[1:]
+        x = prepared(inputs, preprocessing, taken, bgr)
+        inner = preprocessing.tensor.shape[1:]
         if None in inner:
             inner = picture
         if tuple(x.shape[1:]) != tuple(inner):
             x = layers.Reshape(inner, name="sizes")(x)
-        values, known = {id(preparation.tensor): x}, "" if scaling else preparation.values
+        values, known = {id(preprocessing.tensor): x}, "" if scaling else preprocessing.values
     else:
         inputs = keras.Input(given.shape[1:], dtype=given.dtype, name="input")
         values, known = {id(given): inputs}, ""
@@ -106,11 +108,11 @@ def picture_shape(sizes: Sequence[int | None]) -> tuple[int | None, ...]:
 # ---- what a network does to pixels first -----------------------------------------------------------------------------
 
 
-def preparation_of(network: keras.Model) -> Preparation:
+def preprocessing_of(network: keras.Model) -> Preprocessing:
     """Return what a flat network does to its pixels before its first layer with weights."""
     steps, given = nodes(network), network.inputs[0]
     channels = (given.shape[-1] or 3) if len(given.shape) == 4 else 1
-    result = Preparation(given, np.ones(channels), np.zeros(channels), False, "")
+    result = Preprocessing(given, np.ones(channels), np.zeros(channels), False, "")
     places = cuts(steps)
     beyond = next((i for i, node in enumerate(steps) if learns(node.operation)), len(steps))
     first = [i for i in places if i < beyond and steps[i].outputs[0].shape == given.shape]
@@ -124,7 +126,7 @@ def preparation_of(network: keras.Model) -> Preparation:
             affine = affine_of(pixels, as_numbers(values[id(tensor)]), channels)
             if affine is None:
                 break
-            result = Preparation(tensor, *affine, values_taken(*affine[:2]))
+            result = Preprocessing(tensor, *affine, values_taken(*affine[:2]))
     if not result.values and beyond < len(steps):
         result = with_statistics(result, steps[beyond])
     return result
@@ -153,23 +155,23 @@ def values_taken(scale: np.ndarray, offset: np.ndarray) -> str:
     return "-1..1" if scale.mean() > 0 and shift > 0.1 * size else "0..1"
 
 
-def with_statistics(preparation: Preparation, node: Node) -> Preparation:
+def with_statistics(preprocessing: Preprocessing, node: Node) -> Preprocessing:
     """Add what a batch normalization of the pixels has learned of them."""
     layer = node.operation
-    if not isinstance(layer, layers.BatchNormalization) or node.input_tensors[0] is not preparation.tensor:
-        return preparation
+    if not isinstance(layer, layers.BatchNormalization) or node.input_tensors[0] is not preprocessing.tensor:
+        return preprocessing
     mean, variance = as_numbers(layer.moving_mean), as_numbers(layer.moving_variance)
     scale = 1 / np.sqrt(variance + layer.epsilon)
     values = values_taken(scale, -mean * scale)
-    return Preparation(preparation.tensor, preparation.scale, preparation.offset, preparation.bgr, values)
+    return Preprocessing(preprocessing.tensor, preprocessing.scale, preprocessing.offset, preprocessing.bgr, values)
 
 
-def prepared(pixels: Any, preparation: Preparation, taken: Scaling, bgr: bool) -> Any:
+def prepared(pixels: Any, preprocessing: Preprocessing, taken: Scaling, bgr: bool) -> Any:
     """Return what the network's other layers take: one Rescaling of raw pixels, and the channels turned round."""
     scale, offset = np.asarray(taken[0], "float64"), np.asarray(taken[1], "float64")
-    is_turned = preparation.bgr != bgr
-    own_scale, own_offset = preparation.scale, preparation.offset
-    if preparation.bgr:  # the network turns the channels before it scales them: by the channels as they come in
+    is_turned = preprocessing.bgr != bgr
+    own_scale, own_offset = preprocessing.scale, preprocessing.offset
+    if preprocessing.bgr:  # the network turns the channels before it scales them: by the channels as they come in
         own_scale, own_offset = own_scale[::-1], own_offset[::-1]
     both = plain(scale * own_scale), plain(offset * own_scale + own_offset)
     if bgr:  # it takes blue first, and the Rescaling red

@@ -93,7 +93,7 @@ DRAWN = (initializers.VarianceScaling, initializers.RandomNormal, initializers.Z
 
 
 @contextlib.contextmanager
-def drawing_nothing(most: int | None = None) -> Iterator["PendingVariables"]:
+def skip_initializers(most: int | None = None) -> Iterator["PendingVariables"]:
     """Fill the weights of the networks that this thread builds with zeros and ones from NumPy.
 
     JAX takes seconds to draw the initial weights of a deep network, and as long to fill them with a constant, because
@@ -126,7 +126,7 @@ def drawing_nothing(most: int | None = None) -> Iterator["PendingVariables"]:
 
 
 def register_parameters(network: keras.Model) -> None:
-    """Make the weights of a network built in `drawing_nothing` parameters of PyTorch, as Keras does on torch.
+    """Make the weights of a network built in `skip_initializers` parameters of PyTorch, as Keras does on torch.
 
     In a StatelessScope Keras leaves it out, and PyTorch's exporter would refuse the weights as constants. Called inside
     of the `with`, it is done when the weights have their values, at its end.
@@ -181,7 +181,7 @@ def _constant(value: Any) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def keeping_float64() -> Iterator[None]:
+def keep_float64() -> Iterator[None]:
     """Let products of float64 be float64 in this process: by Keras' rule they are float32 on torch and JAX.
 
     It changes a table of Keras for all threads, so the process should do nothing else at that time.

@@ -11,7 +11,7 @@ import keras
 
 from kerasnets import models, saving
 from kerasnets.errors import nearest_first
-from kerasnets.graph import drawing_nothing
+from kerasnets.graph import skip_initializers
 from kerasnets.inspection.layer_descriptions import LayerDescription, by_x, read, shortest
 from kerasnets.reports.tables import Table
 
@@ -103,7 +103,7 @@ def describe(name_or_model: str | keras.Model, **options: Any) -> Description:
         ['layer', 'kind', 'output', 'parameters', 'mult-adds', 'field', 'stride', 'memory']
     """
     if isinstance(name_or_model, str):
-        with drawing_nothing():
+        with skip_initializers():
             model = models.build(name_or_model, **options)
     elif options:
         raise ValueError(f"options go with a name; this model is built already: {', '.join(options)}")
@@ -120,7 +120,7 @@ def find(text: str, guest: saving.Guest | None = None, **options: Any) -> Iterat
         return
     names = models.list_models(text) if is_pattern(text) else [text]
     if not names:
-        raise ValueError(f"no model is named like {text!r}; choose one of: {nearest_first(text, models.list_models())}")
+        raise ValueError(f"unknown network {text!r}; choose one of: {nearest_first(text, models.list_models())}")
     for name in names:
         yield describe(name, **options)
 

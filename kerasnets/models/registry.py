@@ -208,7 +208,7 @@ def list_models(pattern: str = "*") -> list[str]:
 def check_name(name: str) -> None:
     """Raise ValueError if no network is called `name`."""
     if name not in NETWORKS:
-        raise ValueError(f"unknown model {name!r}; choose one of: {nearest_first(name, list_models())}")
+        raise ValueError(f"unknown network {name!r}; choose one of: {nearest_first(name, list_models())}")
 
 
 def forms(patterns: Sequence[str] = ()) -> list[Form]:
@@ -219,7 +219,7 @@ def forms(patterns: Sequence[str] = ()) -> list[Form]:
     """
     for pattern in patterns:
         if not fnmatch.filter(NETWORKS, pattern):
-            raise ValueError(f"unknown model {pattern!r}; choose one of: {nearest_first(pattern, NETWORKS)}")
+            raise ValueError(f"unknown network {pattern!r}; choose one of: {nearest_first(pattern, NETWORKS)}")
     return [form for form in FORMS if not patterns or any(fnmatch.fnmatchcase(form.name, p) for p in patterns)]
 
 

@@ -11,6 +11,7 @@ from kerasnets.errors import BadInputError, in_one_line, is_full_memory
 from kerasnets.saving.guest import UNKNOWN, Guest
 from kerasnets.saving.onnx_file import Input
 
+UNABLE = "cannot be run by"  # how the problem begins if another engine may be able to run the file
 DTYPES = ("uint8", "float32")  # of an input: pixels of 0..255, or of 0..1 as other programs take them; rows of a table
 
 
@@ -19,7 +20,7 @@ class Engine:
 
     Args:
         path: The model file.
-        given: The Input of an ONNX file if it was read before; None to read it from the file.
+        onnx_input: The Input of an ONNX file if it was read before; None to read it from the file.
         guest: What a person tells about the file.
 
     Attributes:
@@ -39,9 +40,9 @@ class Engine:
     channels_first: bool
     scaled = ""
 
-    def __init__(self, path: str | Path, given: Input | None = None, guest: Guest = UNKNOWN) -> None:
+    def __init__(self, path: str | Path, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> None:
         self.path = Path(path)
-        self.given, self.guest = given, guest
+        self.onnx_input, self.guest = onnx_input, guest
         self.multi_label = guest.multi_label
         self.lock = threading.Lock()
         self.read()
@@ -115,12 +116,12 @@ class Engine:
         """Note the input of an ONNX file; return its name."""
         from kerasnets.saving import onnx_file
 
-        given = self.given or onnx_file.read(self.path)[1]
-        self.set_input(given.shape, given.dtype)
-        return given.name
+        onnx_input = self.onnx_input or onnx_file.read(self.path)[1]
+        self.set_input(onnx_input.shape, onnx_input.dtype)
+        return onnx_input.name
 
     def unreadable(self, error: Exception) -> BadInputError:
-        problem = f"cannot be run by {self.title} ({in_one_line(error)})"
+        problem = f"{UNABLE} {self.title} ({in_one_line(error)})"
         return BadInputError(problem, path=self.path, remedy="export it again")
 
 

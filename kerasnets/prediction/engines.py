@@ -54,13 +54,10 @@ def choose(path: str | Path, name: str = AUTO) -> str:
     """
     if name not in (AUTO, *ENGINES):
         raise ValueError(f"unknown engine {name!r}; choose one of: {', '.join((AUTO, *ENGINES))}")
-    suffix = suffix_of(path)
-    readers = [reader for reader, library in ENGINES.items() if suffix in library.suffixes]
+    readers = readers_of(path)
     if not readers:
         known = ", ".join(sorted({suffix for library in ENGINES.values() for suffix in library.suffixes if suffix}))
         raise BadInputError(f"is not a model file; those end in {known}, or are a SavedModel's folder", path=path)
-    if name == AUTO and Path(path).is_file() and Path(path).stat().st_size > LARGE:
-        readers.sort(key=lambda reader: reader not in FOR_LARGE)
     if name != AUTO and name not in readers:
         raise ValueError(f"{name} does not read {shorten(path)}; choose one of: {', '.join((AUTO, *readers))}")
     for reader in readers if name == AUTO else [name]:
@@ -72,35 +69,49 @@ def choose(path: str | Path, name: str = AUTO) -> str:
     )
 
 
-def load(path: str | Path, name: str = AUTO, given: Input | None = None, guest: Guest = UNKNOWN) -> Engine:
+def readers_of(path: str | Path) -> list[str]:
+    """Return the engines that read a model file, installed or not, in the order of choice."""
+    suffix = suffix_of(path)
+    readers = [reader for reader, library in ENGINES.items() if suffix in library.suffixes]
+    if Path(path).is_file() and Path(path).stat().st_size > LARGE:
+        readers.sort(key=lambda reader: reader not in FOR_LARGE)
+    return readers
+
+
+def after(path: str | Path, name: str) -> list[str]:
+    """Return the installed engines to try if the engine `name` cannot run the operators of a model file."""
+    return [reader for reader in readers_of(path) if reader != name and is_installed(ENGINES[reader].package)]
+
+
+def load(path: str | Path, name: str = AUTO, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> Engine:
     """Return the Engine that has loaded a model file. Arguments and exceptions as `choose`, and BadInputError.
 
     Args:
         path: The model file.
         name: A name in ENGINES, or "auto".
-        given: The Input of an ONNX file if it was read before.
+        onnx_input: The Input of an ONNX file if it was read before.
         guest: What a person tells about the file.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # its errors come as exceptions
-    return ENGINES[choose(path, name)].load(path, given, guest)
+    return ENGINES[choose(path, name)].load(path, onnx_input, guest)
 
 
-def load_safely(path: str | Path, name: str, given: Input | None = None, guest: Guest = UNKNOWN) -> Engine:
+def load_safely(path: str | Path, name: str, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> Engine:
     """Return the Engine of a model file, in a process of its own unless the file was judged to be harmless.
 
     Args:
         path: The model file.
         name: A name in ENGINES.
-        given: The Input of an ONNX file, read before; None for other forms, whose graph is not judged.
+        onnx_input: The Input of an ONNX file, read before; None for other forms, whose graph is not judged.
         guest: What a person tells about the file.
 
     Raises:
         BadInputError: The file cannot be run.
     """
-    if given and given.version != version_of(path):
-        given = None
-    if name == "keras" or (given and not given.doubt):
-        return load(path, name, given, guest)
+    if onnx_input and onnx_input.version != version_of(path):
+        onnx_input = None
+    if name == "keras" or (onnx_input and not onnx_input.doubt):
+        return load(path, name, onnx_input, guest)
     from kerasnets.prediction.sandbox import Sandbox
 
-    return Sandbox(path, name, given, guest)
+    return Sandbox(path, name, onnx_input, guest)

@@ -66,9 +66,9 @@ class OpenVINO(Engine):
             model = openvino.Core().compile_model(self.path, "CPU", OPENVINO_SETTINGS)
         except RuntimeError as error:
             raise self.unreadable(error) from error
-        given = model.inputs[0]
-        shape = [side.get_length() if side.is_static else None for side in given.partial_shape]
-        self.set_input(shape, given.element_type.to_dtype().name)
+        tensor = model.inputs[0]
+        shape = [side.get_length() if side.is_static else None for side in tensor.partial_shape]
+        self.set_input(shape, tensor.element_type.to_dtype().name)
         self.request = model.create_infer_request()
 
     def compute(self, pixels: np.ndarray) -> Any:
@@ -143,11 +143,11 @@ class SavedModel(Engine):
         try:
             self.model = tensorflow.saved_model.load(str(self.path))  # kept: its signatures do not outlive it
             self.serve = self.model.signatures["serving_default"]
-            ((self.name, given),) = self.serve.structured_input_signature[1].items()
+            ((self.name, tensor),) = self.serve.structured_input_signature[1].items()
             (self.output,) = self.serve.structured_outputs
         except (OSError, ValueError, AttributeError, KeyError) as error:
             raise self.unreadable(error) from error
-        self.set_input(given.shape, given.dtype.name)
+        self.set_input(tensor.shape, tensor.dtype.name)
 
     def compute(self, pixels: np.ndarray) -> Any:
         import tensorflow
@@ -165,7 +165,7 @@ class Keras(Engine):
 
         self.model, card, self.scaled = saving.load_with_note(self.path, self.guest)
         self.multi_label = card.multi_label
-        self.set_input(self.model.input_shape, self.model.input.dtype)
+        self.set_input(self.model.input_shape, self.model.inputs[0].dtype)
         self.channels_first = False  # Keras takes our arrays as they are
         self.shape = self.model.input_shape[1:]
 

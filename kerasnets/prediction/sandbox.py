@@ -55,19 +55,20 @@ class Sandbox(Engine):
     Args:
         path: The model file.
         engine: A name in `engines.ENGINES`.
-        given: The Input of an ONNX file if it was read before.
+        onnx_input: The Input of an ONNX file if it was read before.
         guest: What a person tells about the file.
     """
 
-    def __init__(self, path: str | Path, engine: str, given: Input | None = None, guest: Guest = UNKNOWN) -> None:
+    def __init__(self, path: str | Path, engine: str, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> None:
         self.engine = engine
-        super().__init__(path, given, guest)
+        super().__init__(path, onnx_input, guest)
 
     def read(self) -> None:
         """Start the process and let it load the file."""
         self.size = size_of(self.path)
-        given = json.dumps([self.given and dataclasses.asdict(self.given), dataclasses.asdict(self.guest)])
-        self.process = child.start("kerasnets.prediction.sandbox", str(self.path), self.engine, given)
+        facts = self.onnx_input and dataclasses.asdict(self.onnx_input)
+        told = json.dumps([facts, dataclasses.asdict(self.guest)])
+        self.process = child.start("kerasnets.prediction.sandbox", str(self.path), self.engine, told)
         self.owner = os.getpid()  # a fork of it must not use the pipes
         self.end = weakref.finalize(self, end, self.process, self.owner)
         try:
@@ -232,7 +233,7 @@ def limit_time(seconds: float) -> None:
 # ---- run in the process ----------------------------------------------------------------------------------------------
 
 
-def main(path: str, engine: str, given: str) -> int:
+def main(path: str, engine: str, told: str) -> int:
     """Load a model file, tell its input, and answer until the pipe is closed; return the exit code."""
     child.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the parent ends this process
@@ -246,9 +247,9 @@ def main(path: str, engine: str, given: str) -> int:
         size = size_of(path)
         limit_memory(size)
         limit_time(loading_seconds(size, engine))
-        facts, told = json.loads(given)
-        known = Input(**{**facts, "shape": tuple(facts["shape"])}) if facts else None
-        network = engines.load(path, engine, known, Guest(**told))
+        facts, about = json.loads(told)
+        onnx_input = Input(**{**facts, "shape": tuple(facts["shape"])}) if facts else None
+        network = engines.load(path, engine, onnx_input, Guest(**about))
         send(pipe, b"=", json.dumps({"shape": network.shape, "dtype": network.dtype}).encode())
         while answer(network, size, pipe):
             pass

@@ -1,5 +1,6 @@
 """The pictures of docs/results.md: test error against size and cost of the networks, and the learning curves."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -78,12 +79,12 @@ def draw_errors(lines: Sequence[Line], sizes_of: Sizes) -> "Figure":
 
 def scatter(axes: "Axes", points: Sequence[tuple[int, float, str]], what: str) -> None:
     """Draw (size, error in %, network) on logarithmic axes, the best at the top, with the names beside the points."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, StrMethodFormatter
+    from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullFormatter, StrMethodFormatter
 
     axes.set(xscale="log", yscale="log", xlabel=what)
     axes.xaxis.set_major_locator(LogLocator())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 10k, 1M
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.yaxis.set_major_locator(FixedLocator((0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
@@ -111,9 +112,10 @@ def draw_curves(runs: Mapping[Key, Sequence[curves.Line]], names: Iterable[str])
 
     chosen = {name: {key: lines for key, lines in runs.items() if key[0] == name} for name in names}
     chosen = {name: runs_of_recipe for name, runs_of_recipe in chosen.items() if runs_of_recipe}
-    rows = -(-len(chosen) // COLUMNS)
-    figure = Figure(figsize=(12, 2.5 * rows + 0.5), layout="constrained")
-    places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    columns = min(COLUMNS, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = Figure(figsize=(3 * columns, 2.5 * rows + 0.5), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, runs_of_recipe) in zip(places, chosen.items(), strict=False):
         for (_, backend, _, precision, _), lines in runs_of_recipe.items():
             figures = [line["val_accuracy"] or line["accuracy"] for line in lines]
@@ -127,8 +129,10 @@ def draw_curves(runs: Mapping[Key, Sequence[curves.Line]], names: Iterable[str])
         axes.tick_params(labelsize=8)
     for axes in places[len(chosen) :]:
         axes.set_visible(False)
-    handles = [Line2D([], [], color=colour, label=backend) for backend, colour in COLOURS.items()]
-    handles.append(Line2D([], [], color=GREY, linestyle="--", label="training accuracy (no validation data)"))
+    backends = {backend for _, backend, *_ in itertools.chain.from_iterable(chosen.values())}
+    handles = [Line2D([], [], color=COLOURS[backend], label=backend) for backend in COLOURS if backend in backends]
+    if not all(line["val_accuracy"] for of_recipe in chosen.values() for lines in of_recipe.values() for line in lines):
+        handles.append(Line2D([], [], color=GREY, linestyle="--", label="training accuracy (no validation data)"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     figure.supylabel("accuracy, %", fontsize=9)
     return figure

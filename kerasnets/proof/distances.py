@@ -15,7 +15,7 @@ import numpy as np
 from keras.layers import Conv2D
 
 from kerasnets import models, saving
-from kerasnets.graph import drawing_nothing, keeping_float64, producer, rebuild, variables
+from kerasnets.graph import keep_float64, producer, rebuild, skip_initializers, variables
 from kerasnets.proof.case import SCALING, STEPS, Case
 
 LEARNING_RATE, MOMENTUM = 2**-7, 0.875  # exact in float32, in which some backends keep them
@@ -64,7 +64,7 @@ def load_files(paths: Sequence[Path], case: Case) -> dict[str, float]:
     pixels = case.pixels()[0]
     far = {}
     for path in paths:
-        with drawing_nothing():
+        with skip_initializers():
             network, _ = saving.load(path, logits=True)
         far[path.suffix] = distances(network, {"logits": logits_of(network, pixels)}, case.folder)["logits"]
     return far
@@ -75,7 +75,7 @@ def load_files(paths: Sequence[Path], case: Case) -> dict[str, float]:
 
 def build_with_zeros(case: Case, layout: str = "channels_last") -> keras.Model:
     """Build the network with weights of 0, because the case has its own."""
-    with drawing_nothing():
+    with skip_initializers():
         return models.build(case.name, layout=layout, **case.options)
 
 
@@ -105,7 +105,7 @@ def in_float64() -> Iterator[None]:
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     try:
-        with keeping_float64(), enable_x64():
+        with keep_float64(), enable_x64():
             yield
     finally:
         keras.config.set_floatx(floatx)
@@ -160,7 +160,7 @@ def compile_anew(network: keras.Model) -> None:
     in_channels_first = any(layer.name == "channels_first" for layer in network.layers)
     jit_compile = in_channels_first if keras.backend.backend() == "tensorflow" else "auto"
     network.compile(optimizer, [loss] * len(network.outputs), jit_compile=jit_compile)
-    with drawing_nothing():  # the optimizer's variables
+    with skip_initializers():  # the optimizer's variables
         optimizer.build(network.trainable_variables)
 
 

@@ -42,12 +42,12 @@ def judge(form: Form, folder: Path) -> Reference:
     network.set_weights(draw_weights(network, case.seed))
     np.save(folder / "weights.npy", flat(values(network)))
     twin = twins.build(case.name, **case.options)
-    with computing_in(twin, torch.float64):
+    with compute_in(twin, torch.float64):
         reference = twin_logits(twin, network, case) | train_twin(twin, network, case)
         for name, value in reference.items():
             np.save(folder / f"{name}.npy", flat(value))
         yardstick = worst(distances(network, train_twin(twin, network, case, turns), folder) for turns in TURNS)
-    with computing_in(twin, torch.float32):
+    with compute_in(twin, torch.float32):
         yardstick |= distances_of_twin(twin, network, case)
     full_size, parameters = at_full_size(form, folder)
     names = automatic_names(network, build_with_zeros(case))
@@ -76,7 +76,7 @@ def at_full_size(form: Form, folder: Path) -> tuple[float, int]:
     network.set_weights(draw_weights(network, case.seed))
     logits = logits_of(network, case.images()[0, :1])
     twin = twins.build(case.name, **options)
-    with computing_in(twin, torch.float64), torch.no_grad():
+    with compute_in(twin, torch.float64), torch.no_grad():
         load_twin(twin, network)
         reference = heads(twin.eval()(batches(case)[0, :1]))[0].numpy()
     return distance(logits, reference), count(network.trainable_weights)
@@ -106,7 +106,7 @@ def automatic_names(network: keras.Model, again: keras.Model) -> list[str]:
 
 
 @contextlib.contextmanager
-def computing_in(twin: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+def compute_in(twin: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     """Let `twin` compute in `dtype`, without dropout."""
     torch.set_default_dtype(dtype)  # local response normalization makes tensors of its own
     twin.to(dtype)

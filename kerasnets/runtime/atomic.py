@@ -37,7 +37,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         OSError: The folder cannot be written, the disk is full, or `path` is a device or pipe.
     """
     path = Path(path)
-    with blaming(path):
+    with name_target(path):
         target = target_of(path)
         sweep(target, path.suffix)
         part = make_part(target, path.suffix)
@@ -58,11 +58,11 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     no folder at `path`.
     """
     path = Path(path)
-    with blaming(path):
-        target = followed(path)
+    with name_target(path):
+        target = follow_links(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         sweep_folders(target)
-        part = unused(target, cut(target.name), "")
+        part = part_path(target, cut(target.name), "")
         part.mkdir()
         old = part.with_name(f"{part.name}-old")
         try:
@@ -107,6 +107,26 @@ def replace(part: Path, target: Path) -> None:
         old.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def backup(path: Path) -> Iterator[None]:
+    """Put the file at `path` back if the block fails; it has a second name until then, if the file system can."""
+    target = follow_links(path)
+    old, is_new = target.with_name(f".{target.name}-before"), not target.exists()
+    with contextlib.suppress(OSError):
+        old.unlink(missing_ok=True)
+        os.link(target, old)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            target.unlink(missing_ok=True)
+        elif old.exists():
+            os.replace(old, target)
+        raise
+    finally:
+        old.unlink(missing_ok=True)
+
+
 def write_all(path: str | Path, content: memoryview) -> None:
     """Write `content` into the file at `path`, and read it back from there.
 
@@ -130,7 +150,7 @@ def write_all(path: str | Path, content: memoryview) -> None:
 def check_writable(path: str | Path) -> None:
     """Raise OSError if `path` cannot be written, before an hour's work rather than after it."""
     path = Path(path)
-    with blaming(path):
+    with name_target(path):
         make_part(target_of(path), path.suffix).unlink()
 
 
@@ -165,7 +185,7 @@ def target_of(path: Path) -> Path:
     Raises:
         OSError: The folder cannot be made, or no regular file is there.
     """
-    target = followed(path)
+    target = follow_links(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -174,7 +194,7 @@ def target_of(path: Path) -> Path:
     return target
 
 
-def followed(path: Path) -> Path:
+def follow_links(path: Path) -> Path:
     """Return the path that a link leads to in the end, or `path` itself if it is no link."""
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
     if target.is_symlink():
@@ -186,13 +206,13 @@ def make_part(target: Path, suffix: str) -> Path:
     """Make an empty file with a unique name beside `target`, which nobody may read who may not read `target`."""
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666
     while True:
-        part = unused(target, cut(target.stem), suffix)
+        part = part_path(target, cut(target.stem), suffix)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o666 | stat.S_IRUSR | stat.S_IWUSR))
             return part
 
 
-def unused(target: Path, start: str, suffix: str) -> Path:
+def part_path(target: Path, start: str, suffix: str) -> Path:
     return target.with_name(f".{start}-{os.urandom(4).hex()}.part{suffix}")
 
 
@@ -202,7 +222,7 @@ def cut(name: str) -> str:
 
 
 @contextlib.contextmanager
-def blaming(path: Path) -> Iterator[None]:
+def name_target(path: Path) -> Iterator[None]:
     """Make an OSError raised in the block name `path` instead of its part file."""
     try:
         yield

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kerasnets.runtime.atomic import blaming, cut, left_out
+from kerasnets.runtime.atomic import cut, left_out, name_target
 
 
 @contextlib.contextmanager
@@ -31,7 +31,7 @@ def claim(paths: Iterable[str | Path], task: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _claim(place: Path, path: str | Path, task: str) -> Iterator[None]:
-    with blaming(place):
+    with name_target(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         file = place.with_name(f".{cut(place.name)}.lock")
         handle = _lock(file, path, task)

@@ -18,13 +18,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: str(sys.modules[name].__version__) for name in packages}
 
 
-def installed(packages: tuple[str, ...] = MEASURED) -> dict[str, str]:
+def installed_versions(packages: tuple[str, ...] = MEASURED) -> dict[str, str]:
     """Return {package: version} of those `packages` that are installed, without importing them."""
-    found = {}
+    result = {}
     for package in packages:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            result[package] = metadata.version(package)
+    return result
 
 
 def machine() -> str:

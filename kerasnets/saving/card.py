@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, in_one_line
 
 if TYPE_CHECKING:
     import keras
 
     from kerasnets.graph import Scaling
+
+MOST_NUMBERS = 2**28  # in the input of a network
 
 # Files that people take for a model: (what it is, remedy) -> how it begins
 MISTAKEN = {
@@ -90,10 +92,12 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
             raise TypeError("multi_label or bgr is neither true nor false")
         if card.scaling is not None and not is_scaling(card.scaling):
             raise TypeError(f"scaling {card.scaling!r:.40}")
+        if len(card.input_shape) > 3 or math.prod(card.input_shape) > MOST_NUMBERS:
+            raise ValueError(f"input_shape {card.input_shape} is larger than any picture")
         check_names(card)
         return card
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        problem = f"has a card that cannot be read ({error!s:.60})"
+        problem = f"has a card that cannot be read ({in_one_line(error)})"
         raise BadInputError(problem, path=path, remedy="train or copy it again") from error
 
 

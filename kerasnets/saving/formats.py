@@ -21,6 +21,7 @@ CARD, SUM = "kerasnets", "kerasnets_sha256"  # elements of OpenVINO's .xml: the 
 UNKNOWN = "#" * 64  # instead of that checksum while it is computed
 EXTRA = "assets.extra"  # a SavedModel's folder for files of other programs (its documentation, "SavedModel format")
 LARGEST_WEIGHTS = 2**31  # bytes of OpenVINO's .bin
+OTHER_SUFFIXES = {".hdf5": ".h5", ".hdf": ".h5", ".he5": ".h5", ".lite": ".tflite"}
 AGAIN = "export or copy it again"
 
 
@@ -39,23 +40,29 @@ def read(path: str | Path) -> tuple[Card, Input | None]:
     """
     path = Path(path)
     suffix = suffix_of(path)
-    if suffix not in FORMS:
-        names = ", ".join(filter(None, FORMS))
+    if suffix not in FORMATS:
+        names = ", ".join(filter(None, FORMATS))
         problem = f"is not a model file; those end in {names}, or are the folder of a SavedModel"
-        raise BadInputError(problem, path=path)
+        raise BadInputError(problem, path=path, remedy=remedy_of(suffix))
     if suffix and not is_xml(path):
         check_present(path)
     try:
-        return FORMS[suffix].read(path)
+        return FORMATS[suffix].read(path)
     except (BadInputError, OSError, MemoryError):
         raise
     except Exception as error:  # XML, zip and JSON raise many classes on damaged files
         raise BadInputError(f"is damaged ({in_one_line(error)})", path=path, remedy=AGAIN) from error
 
 
+def remedy_of(suffix: str) -> str:
+    """Return how to rename a file whose suffix other programs use for a format that kerasnets reads; else ""."""
+    known = OTHER_SUFFIXES.get(suffix.lower(), suffix.lower())
+    return f"rename it to end in {known}" if known in FORMATS and known else ""
+
+
 def add(path: str | Path, card: Card) -> None:
     """Add `card` to a file that was just exported and that no other process reads yet."""
-    add_card = FORMS[suffix_of(path)].add
+    add_card = FORMATS[suffix_of(path)].add
     if add_card is None:
         raise ValueError("kerasnets.save writes the card of a .keras or .h5 file")
     add_card(Path(path), card)
@@ -190,7 +197,7 @@ def add_saved_model(path: Path, card: Card) -> None:
 
 
 @dataclass(frozen=True)
-class Form:
+class CardFormat:
     """A format of model files: how its card is read, and how it is added (None if `kerasnets.save` does)."""
 
     read: Callable[[Path], tuple[Card, Input | None]]
@@ -201,11 +208,11 @@ def without_input(read_card: Callable[[Path], Card]) -> Callable[[Path], tuple[C
     return lambda path: (read_card(path), None)
 
 
-FORMS = {  # by suffix
-    ".keras": Form(without_input(keras_file.load_card), None),
-    ".h5": Form(without_input(keras_file.load_card), None),
-    ".onnx": Form(onnx_file.read, onnx_file.add_card),
-    ".xml": Form(without_input(read_openvino), add_openvino),
-    ".tflite": Form(without_input(read_litert), add_litert),
-    "": Form(without_input(read_saved_model), add_saved_model),
+FORMATS = {  # by suffix
+    ".keras": CardFormat(without_input(keras_file.load_card), None),
+    ".h5": CardFormat(without_input(keras_file.load_card), None),
+    ".onnx": CardFormat(onnx_file.read, onnx_file.add_card),
+    ".xml": CardFormat(without_input(read_openvino), add_openvino),
+    ".tflite": CardFormat(without_input(read_litert), add_litert),
+    "": CardFormat(without_input(read_saved_model), add_saved_model),
 }

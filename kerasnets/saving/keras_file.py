@@ -196,7 +196,11 @@ def card_in(content: Content, path: str | Path) -> Card:
     if content.card is None:
         versions = {"keras": content.version} if content.is_keras_2 else {}
         return Card(content.name, (), content.input_shape, versions=versions)
-    return from_json(content.card, path)
+    card = from_json(content.card, path)
+    if content.input_shape and card.input_shape != content.input_shape:
+        problem = f"contradicts itself: its card tells of {card.input_shape}, its network takes {content.input_shape}"
+        raise BadInputError(problem, path=path, remedy="train or copy it again")
+    return card
 
 
 def check_suffix(path: str | Path) -> None:

@@ -12,13 +12,14 @@ from kerasnets.graph import (  # which registers Power, that Keras needs for som
     Scaling,
     Whole,
     has_graph,
+    is_full,
     make_whole,
     producer,
     rebuild,
     up_to_probabilities,
 )
 from kerasnets.graph.maps import maps
-from kerasnets.graph.walk import drawing_nothing, register_parameters
+from kerasnets.graph.walk import register_parameters, skip_initializers
 from kerasnets.runtime.digests import sha256
 from kerasnets.saving import keras_check
 from kerasnets.saving.card import Card, check_card
@@ -46,7 +47,7 @@ def build(path: str | Path, content: Content) -> keras.Model:
     """
     pending = None
     try:
-        with drawing_nothing(content.numbers) as pending:
+        with skip_initializers(content.numbers) as pending:
             model = of_keras_2(path, content) if content.is_keras_2 else keras.models.load_model(path, compile=False)
             register_parameters(model)
         return model
@@ -173,9 +174,10 @@ def to_probabilities(model: keras.Model, scaling: Scaling | None) -> tuple[keras
     given = model.inputs[0]
     scales_itself = any(layer.name == "rescaling" for layer in model.layers) and given.dtype != "uint8"
     if is_ours(model) and not scales_itself:
-        if scaling is not None:
+        takes_raw = len(given.shape) != 4 or given.dtype == "uint8"
+        if scaling is not None or (takes_raw and not is_full(model)):
             return rebuild(model, scaling=scaling, probabilities=True), True
-        if len(given.shape) != 4 or given.dtype == "uint8":
+        if takes_raw:
             return up_to_probabilities(model), True
     whole = make_whole(model, scaling=scaling)
     if scaling is None and len(given.shape) > 2 and given.dtype != "uint8" and not whole.values:

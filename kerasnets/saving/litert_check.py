@@ -21,13 +21,13 @@ CUSTOM = 32  # a code: the operator is another library's
 MOST = 300_000  # tables and numbers of lists
 
 
-def damaged() -> BadInputError:
+def damage_error() -> BadInputError:
     return BadInputError("is damaged", remedy="export or copy it again")
 
 
 def require(is_right: bool) -> None:
     if not is_right:
-        raise damaged()
+        raise damage_error()
 
 
 # ---- the zip ---------------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def inflate(packed: memoryview) -> bytes:
     try:
         return stream.decompress(packed, LONGEST_CARD + 1)
     except zlib.error as error:
-        raise damaged() from error
+        raise damage_error() from error
 
 
 # ---- the flatbuffer --------------------------------------------------------------------------------------------------

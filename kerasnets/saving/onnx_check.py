@@ -8,7 +8,7 @@ import math
 
 from kerasnets.errors import BadInputError
 from kerasnets.saving import protobuf
-from kerasnets.saving.protobuf import Budget, Value, damaged, dict_of, fields, integers, message_of, text
+from kerasnets.saving.protobuf import Budget, Value, damage_error, dict_of, fields, integers, message_of, text
 
 DEEPEST = 100  # messages within messages, the limit of protocol buffers' own readers
 MOST_DIMENSIONS = 32
@@ -99,7 +99,8 @@ def check_tensor(message: memoryview, budget: Budget) -> None:
     dims, data, others = read_tensor(message, budget)
     name, kind = repr(text(others.get(TENSOR_NAME)))[:40], others.get(DATA_TYPE, 0)
     if EXTERNAL_DATA in others or others.get(DATA_LOCATION, 0):
-        raise BadInputError(f"has its weights in another file ({name})", remedy="export it with its weights inside")
+        remedy = "export it whole: torch.onnx.export(..., external_data=False), or onnx.save of onnx.load"
+        raise BadInputError(f"has its weights in another file ({name})", remedy=remedy)
     if not isinstance(kind, int) or (kind not in BYTES and kind != STRING):
         raise BadInputError(f"has numbers of an unknown type in {name}", remedy="export it in float32")
     if len(dims) > MOST_DIMENSIONS or math.prod(dims) != count(data, kind):
@@ -109,7 +110,7 @@ def check_tensor(message: memoryview, budget: Budget) -> None:
         for number, dtype in ((RAW_DATA, FLOATS[kind]), (FLOAT_DATA, "<f4"), (DOUBLE_DATA, "<f8")):
             for content in data.get(number, ()):
                 if isinstance(content, int):
-                    raise damaged()
+                    raise damage_error()
                 if not is_finite(content, dtype, is_bfloat16=kind == BFLOAT16, is_scalar=math.prod(dims) == 1):
                     raise BadInputError(f"holds weights that are not finite numbers ({name})", remedy="train it again")
 

@@ -16,14 +16,25 @@ from kerasnets.errors import BadInputError, name_path
 from kerasnets.runtime.digests import sha256_of_file
 from kerasnets.saving import onnx_check
 from kerasnets.saving.card import Card, as_json, check_present, from_json
-from kerasnets.saving.protobuf import COUNTED, Budget, Value, counted, damaged, dict_of, fields, message_of, text
+from kerasnets.saving.protobuf import (
+    LENGTH_DELIMITED,
+    Budget,
+    Value,
+    bytes_field,
+    damage_error,
+    dict_of,
+    fields,
+    message_of,
+    text,
+)
 
 CARD, CHECKSUM = "kerasnets", "kerasnets_sha256"  # keys of our entries
 LARGEST = 2**31  # bytes, the limit of a protocol buffer message
 MOST_PIXELS = 50_000_000  # in an input, as in a picture
 LONGEST_CARD = 2**22  # bytes; the names of 20,000 classes take a tenth of it
 
-IR_VERSION, GRAPH, METADATA = 1, 7, 14  # fields of a model
+IR_VERSION, PRODUCER, GRAPH, OPSETS, METADATA = 1, 2, 7, 8, 14  # fields of a model
+PRODUCERS = ("pytorch", "tf2onnx")  # of our exports
 INITIALIZER, INPUT, OUTPUT = 5, 11, 12  # fields of a graph
 DTYPES = {1: "float32", 2: "uint8"}  # data_type of an input
 
@@ -90,17 +101,18 @@ def read(path: str | Path) -> tuple[Card, Input]:
     with open_message(path) as (message, budget):
         entries = metadata(message, budget)
         if has_card(message, entries):
-            check_seal(path, message, entries)
+            if not is_rewritten(message, budget):
+                check_seal(path, message, entries)
             card = from_json(entries[CARD], path)
         onnx_check.check(message, budget)
-        given = input_of(message, budget)
-        given = replace(given, doubt=onnx_graph.doubt(message, budget), version=version)
+        onnx_input = input_of(message, budget)
+        onnx_input = replace(onnx_input, doubt=onnx_graph.doubt(message, budget), version=version)
     if card:
-        return card, given
-    size = [side for side in given.shape[1:] if side is not None]
-    if len(size) < len(given.shape) - 1:
-        return Card("", (), ()), given
-    return Card("", (), (*size[1:], size[0]) if given.channels_first else tuple(size)), given
+        return card, onnx_input
+    size = [side for side in onnx_input.shape[1:] if side is not None]
+    if len(size) < len(onnx_input.shape) - 1:
+        return Card("", (), ()), onnx_input
+    return Card("", (), (*size[1:], size[0]) if onnx_input.channels_first else tuple(size)), onnx_input
 
 
 def load_card(path: str | Path) -> Card:
@@ -121,7 +133,7 @@ def open_message(path: str | Path) -> Iterator[tuple[memoryview, Budget]]:
         budget = Budget()
         numbers = bytes(min(number, 255) for number, _, _ in fields(message, budget))
         if IR_VERSION not in numbers or numbers.count(GRAPH) != 1:
-            raise damaged()
+            raise damage_error()
         yield message, budget
 
 
@@ -142,11 +154,27 @@ def check_seal(path: str | Path, message: memoryview, entries: dict[str, str]) -
         raise BadInputError("is damaged: it is not what was exported", remedy="export or copy it again")
 
 
+def is_rewritten(message: memoryview, budget: Budget) -> bool:
+    """Whether another program made a copy with our card: a quantized or optimized one, which is not damaged.
+
+    Such a program names itself, or imports onnxruntime's operators, which no export of ours needs. What it wrote is
+    judged like any file.
+    """
+    for number, wire, value in fields(message, budget):
+        if wire != LENGTH_DELIMITED:
+            continue
+        if number == PRODUCER and text(value) not in PRODUCERS:
+            return True
+        if number == OPSETS and text(dict_of(value, budget).get(1)).startswith("com.microsoft"):
+            return True
+    return False
+
+
 def metadata(message: memoryview, budget: Budget) -> dict[str, str]:
     """Return {key: value} of our entries of a model's metadata."""
     entries: dict[str, str] = {}
     for number, wire, value in fields(message, budget):
-        if (number, wire) == (METADATA, COUNTED):
+        if (number, wire) == (METADATA, LENGTH_DELIMITED):
             both = dict_of(value, budget)
             key, content = both.get(1), both.get(2, memoryview(b""))
             if key is None or isinstance(key, int) or key not in (CARD.encode(), CHECKSUM.encode()):
@@ -159,7 +187,7 @@ def metadata(message: memoryview, budget: Budget) -> dict[str, str]:
 
 def entry(key: str, value: str) -> bytes:
     """Return a field of metadata."""
-    return counted(METADATA, counted(1, key.encode()) + counted(2, value.encode()))
+    return bytes_field(METADATA, bytes_field(1, key.encode()) + bytes_field(2, value.encode()))
 
 
 # ---- the input -------------------------------------------------------------------------------------------------------
@@ -194,7 +222,7 @@ def inputs_and_outputs(graph: Value, budget: Budget) -> tuple[list[dict[int, Val
     The first versions of ONNX list the weights among the inputs; they are left out.
     """
     if isinstance(graph, int):
-        raise damaged()
+        raise damage_error()
     weights, inputs, outputs = set(), [], 0
     for number, wire, value in fields(graph, budget):
         if number == INITIALIZER:

@@ -14,7 +14,7 @@ import numpy as np
 from kerasnets.errors import BadInputError
 from kerasnets.saving.onnx_node import BOOL, FLOAT, INT32, INT64, MOST_VALUES, UINT8, Doubt, Node, Tensor
 from kerasnets.saving.onnx_operators import OPERATORS, compute
-from kerasnets.saving.protobuf import COUNTED, FOUR_BYTES, Budget, fields, varint
+from kerasnets.saving.protobuf import FOUR_BYTES, LENGTH_DELIMITED, Budget, fields, varint
 
 OPSETS, IR_VERSIONS = range(13, 26), range(7, 14)
 MOST_NODES = 5000
@@ -130,12 +130,12 @@ def parse(message: memoryview, kind: str, budget: Budget) -> dict[str, Any]:
         field = schema[number]
         items: list[Any]
         if isinstance(value, int):
-            items = [signed(value)] if field.type == "int" else []
-        elif field.type == "int" and wire == COUNTED and field.is_repeated:
-            items = packed(value)
-        elif field.type == "float" and (wire == FOUR_BYTES or (wire == COUNTED and field.is_repeated)):
+            items = [to_signed(value)] if field.type == "int" else []
+        elif field.type == "int" and wire == LENGTH_DELIMITED and field.is_repeated:
+            items = varints(value)
+        elif field.type == "float" and (wire == FOUR_BYTES or (wire == LENGTH_DELIMITED and field.is_repeated)):
             items = list(struct.unpack(f"<{len(value) // 4}f", value))
-        elif field.type in ("int", "float") or wire != COUNTED:
+        elif field.type in ("int", "float") or wire != LENGTH_DELIMITED:
             items = []
         elif field.type == "text":
             items = [str(value, "utf-8")]
@@ -150,17 +150,17 @@ def parse(message: memoryview, kind: str, budget: Budget) -> dict[str, Any]:
     return record
 
 
-def packed(content: memoryview) -> list[int]:
+def varints(content: memoryview) -> list[int]:
     numbers, place = [], 0
     while place < len(content):
         number, place = varint(content, place)
-        numbers.append(signed(number))
+        numbers.append(to_signed(number))
         if len(numbers) > MOST_VALUES:
             raise Doubt("has a long list")
     return numbers
 
 
-def signed(number: int) -> int:
+def to_signed(number: int) -> int:
     """Return the integer of 64 bits that a varint holds."""
     if number >= 2**64:
         raise Doubt("has a number of more than 64 bits")

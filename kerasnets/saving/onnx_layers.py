@@ -21,8 +21,8 @@ from kerasnets.saving.onnx_node import (
     broadcast,
     check,
     floats,
+    integer_tensor,
     integers,
-    known,
     there,
 )
 
@@ -51,7 +51,7 @@ def binary(node: Node, inputs: Inputs) -> Result:
         return Tensor(FLOAT, shape), 8 * math.prod(shape)
     if a.value is None or b.value is None or node.operator not in ARITHMETIC:
         raise Doubt(f"has {node.operator} of integers")
-    return known(node, a.kind, ARITHMETIC[node.operator](a.value, b.value)), 0
+    return integer_tensor(node, a.kind, ARITHMETIC[node.operator](a.value, b.value)), 0
 
 
 def windows(node: Node, sides: tuple[int, ...], kernel: Sequence[int]) -> tuple[int, ...]:

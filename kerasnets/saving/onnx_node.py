@@ -69,9 +69,9 @@ def axis_of(node: Node, axis: int, rank: int) -> int:
 
 
 def axes_of(node: Node, axes: Sequence[int], rank: int) -> list[int]:
-    found = [axis_of(node, axis, rank) for axis in axes]
-    check(len(set(found)) == len(found), node)
-    return found
+    indices = [axis_of(node, axis, rank) for axis in axes]
+    check(len(set(indices)) == len(indices), node)
+    return indices
 
 
 def broadcast(node: Node, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -82,7 +82,7 @@ def broadcast(node: Node, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(each.pop() for each in sizes)
 
 
-def known(node: Node, kind: int, value: Any) -> Tensor:
+def integer_tensor(node: Node, kind: int, value: Any) -> Tensor:
     """Return a Tensor of integers that are known."""
     value = np.asarray(value, np.int64)
     check(value.size <= MOST_VALUES and bool((abs(value) < LARGEST_VALUE).all()), node)

@@ -56,7 +56,7 @@ OPERATORS = {
     "Gemm": Operator(layers.gemm, {"alpha": FLOAT, "beta": FLOAT, "transA": INT, "transB": INT}, 2, 3),
     **{name: Operator(layers.reduce, REDUCTION, 1, 2) for name in ("ReduceMax", "ReduceMean", "ReduceSum")},
     "Constant": Operator(shapes.constant, {"value": TENSOR}, 0, 0),
-    "ConstantOfShape": Operator(shapes.filled, {"value": TENSOR}, 1, 1),
+    "ConstantOfShape": Operator(shapes.constant_of_shape, {"value": TENSOR}, 1, 1),
     "Shape": Operator(shapes.shape, {"start": INT, "end": INT}, 1, 1),
     "Reshape": Operator(shapes.reshape, {"allowzero": INT}, 2, 2),
     "Flatten": Operator(shapes.flatten, {"axis": INT}, 1, 1),

@@ -22,8 +22,8 @@ from kerasnets.saving.onnx_node import (
     axis_of,
     check,
     floats,
+    integer_tensor,
     integers,
-    known,
     there,
 )
 
@@ -49,7 +49,8 @@ def constant(node: Node, inputs: Inputs) -> Result:
 
 def shape(node: Node, inputs: Inputs) -> Result:
     x = there(node, inputs[0])
-    return known(node, INT64, x.shape[node.attributes.get("start", 0) : node.attributes.get("end", len(x.shape))]), 0
+    start, end = node.attributes.get("start", 0), node.attributes.get("end", len(x.shape))
+    return integer_tensor(node, INT64, x.shape[start:end]), 0
 
 
 def reshape(node: Node, inputs: Inputs) -> Result:
@@ -104,7 +105,7 @@ def concat(node: Node, inputs: Inputs) -> Result:
     check(len(rests) == 1, node)
     values = [part.value for part in parts if part.value is not None]
     if len(values) == len(parts):
-        return known(node, parts[0].kind, np.concatenate(values, axis)), 0
+        return integer_tensor(node, parts[0].kind, np.concatenate(values, axis)), 0
     check(parts[0].kind == FLOAT, node)
     total = sum(part.shape[axis] for part in parts)
     shape = (*parts[0].shape[:axis], total, *parts[0].shape[axis + 1 :])
@@ -118,7 +119,7 @@ def gather(node: Node, inputs: Inputs) -> Result:
         raise Doubt("has Gather by numbers that are not known")
     check(bool((-x.shape[axis] <= indices.value).all() and (indices.value < x.shape[axis]).all()), node)
     if x.value is not None:
-        return known(node, x.kind, x.value.take(indices.value, axis)), 0
+        return integer_tensor(node, x.kind, x.value.take(indices.value, axis)), 0
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
     check(len(shape) <= 8, node)
     return Tensor(x.kind, shape), math.prod(shape)
@@ -133,7 +134,7 @@ def cut(node: Node, inputs: Inputs) -> Result:
     for axis, *limits in zip(axes_of(node, axes, len(x.shape)), starts, ends, steps, strict=True):
         slices[axis] = slice(*limits)
     if x.value is not None:
-        return known(node, x.kind, x.value[tuple(slices)]), 0
+        return integer_tensor(node, x.kind, x.value[tuple(slices)]), 0
     shape = tuple(len(range(*each.indices(side))) for each, side in zip(slices, x.shape, strict=True))
     return Tensor(x.kind, shape), math.prod(shape)
 
@@ -148,10 +149,10 @@ def pad(node: Node, inputs: Inputs) -> Result:
     return Tensor(FLOAT, shape), math.prod(shape)
 
 
-def filled(node: Node, inputs: Inputs) -> Result:
+def constant_of_shape(node: Node, inputs: Inputs) -> Result:
     """ConstantOfShape of integers, from which exporters make the sizes of a padding."""
     sizes, fill = integers(node, inputs[0]), node.attributes.get("value")
     if fill is None or fill.kind != INT64 or fill.shape not in ((), (1,)):
         raise Doubt("has ConstantOfShape of other numbers")
     check(len(sizes) <= 4 and all(0 <= size <= 64 for size in sizes) and math.prod(sizes) <= MOST_VALUES, node)
-    return known(node, INT64, np.full(sizes, int(fill.value.ravel()[0]))), 0
+    return integer_tensor(node, INT64, np.full(sizes, int(fill.value.ravel()[0]))), 0

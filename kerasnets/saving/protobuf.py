@@ -11,7 +11,7 @@ from kerasnets.errors import BadInputError
 
 Value: TypeAlias = int | memoryview  # of a varint, or the bytes of any other field
 
-VARINT, EIGHT_BYTES, COUNTED, FOUR_BYTES = 0, 1, 2, 5  # wire types
+VARINT, EIGHT_BYTES, LENGTH_DELIMITED, FOUR_BYTES = 0, 1, 2, 5  # wire types
 MOST_FIELDS = 500_000  # read of one file, each time it is read; DenseNet-201 has some 20,000
 LARGEST_KEY = 2**32  # readers of 32 bits would cut off the rest of a larger one
 
@@ -23,7 +23,7 @@ class Budget:
         self.left = most
 
 
-def damaged() -> BadInputError:
+def damage_error() -> BadInputError:
     return BadInputError("is damaged or not an ONNX file", remedy="export or copy it again")
 
 
@@ -48,16 +48,16 @@ def fields(message: memoryview, budget: Budget) -> Iterator[tuple[int, int, Valu
         if wire == VARINT:
             value, place = varint(message, place)
         else:
-            if wire == COUNTED:
+            if wire == LENGTH_DELIMITED:
                 length, place = varint(message, place)
             else:
                 length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(wire, size)
             value, place = message[place : place + length], place + length
             if place > size:
-                raise damaged()
+                raise damage_error()
         budget.left -= 1
         if number == 0 or key >= LARGEST_KEY:
-            raise damaged()
+            raise damage_error()
         if budget.left < 0:
             raise too_many()
         yield number, wire, value
@@ -72,7 +72,7 @@ def varint(message: memoryview, place: int) -> tuple[int, int]:
         number |= (byte & 127) << 7 * i
         if byte < 128:
             return number, place + i + 1
-    raise damaged()
+    raise damage_error()
 
 
 def integers(value: Value, most: int) -> list[int]:
@@ -89,8 +89,8 @@ def integers(value: Value, most: int) -> list[int]:
 
 def message_of(wire: int, value: Value) -> memoryview:
     """Return a field's value as a message or bytes; raise BadInputError if its wire type is another."""
-    if wire != COUNTED or isinstance(value, int):
-        raise damaged()
+    if wire != LENGTH_DELIMITED or isinstance(value, int):
+        raise damage_error()
     return value
 
 
@@ -99,7 +99,7 @@ def dict_of(message: Value | None, budget: Budget) -> dict[int, Value]:
     if message is None:
         return {}
     if isinstance(message, int):
-        raise damaged()
+        raise damage_error()
     return {number: value for number, _, value in fields(message, budget)}
 
 
@@ -108,13 +108,13 @@ def text(value: Value | None) -> str:
     if value is None:
         return ""
     if isinstance(value, int):
-        raise damaged()
+        raise damage_error()
     return bytes(value).decode(errors="replace")
 
 
-def counted(number: int, content: bytes) -> bytes:
+def bytes_field(number: int, content: bytes) -> bytes:
     """Return a field of bytes: its key, its length, its content."""
-    return as_varint(number << 3 | COUNTED) + as_varint(len(content)) + content
+    return as_varint(number << 3 | LENGTH_DELIMITED) + as_varint(len(content)) + content
 
 
 def as_varint(number: int) -> bytes:

@@ -19,7 +19,7 @@ def folder() -> Path:
 
 
 def photo() -> Path:
-    """Return the photo of a handwritten 3, for a first try and for benchmarks."""
+    """Return the picture of a handwritten 3, drawn to look like a photo, for a first try and for benchmarks."""
     installed = INSTALLED / PHOTO
     return installed if installed.is_file() else PACKAGE.parent / "docs/samples" / PHOTO
 
@@ -54,8 +54,8 @@ def path_of(model: str | Path, suffixes: Sequence[str] = SUFFIXES) -> str | Path
     files = [folder() / f"{model}{suffix}" for suffix in suffixes]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        remedy = f"name a file, or a model that ships: {nearest_first(model, names(), 60)}"
-        raise BadInputError("no model {path}", path=path, remedy=remedy)
+        remedy = f"choose one of: {nearest_first(model, names(), 80)}, or name a file"
+        raise BadInputError(f"unknown model {str(model)!r:.60}", remedy=remedy)
     return file
 
 

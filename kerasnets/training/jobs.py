@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import keras
 
 from kerasnets import data, models, saving
-from kerasnets.errors import nearest_first, shorten
+from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
+from kerasnets.training.checkpoints import folder_beside
 
 MODELS_SAVED = Path("models_saved")
 
@@ -69,7 +70,7 @@ class TrainingJob:
 
     @property
     def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
+        return folder_beside(self.files[0])
 
     @property
     def report(self) -> Path:
@@ -125,7 +126,7 @@ def prepare(request: Request) -> TrainingJob:
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
     if is_fallback:
-        print(fallback_line(first_choice, recipe, files[0]), file=sys.stderr)
+        print(visible(fallback_line(first_choice, recipe, files[0])), file=sys.stderr)
     initial.network.summary()
     return TrainingJob(
         recipe=recipe,

@@ -74,8 +74,8 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> No
 def check_shapes(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Raise BadInputError unless there is an array for each variable, of its shape."""
     if variables.keys() != arrays.keys():
-        unmatched = sorted(variables.keys() ^ arrays.keys())[0]
-        raise BadInputError(f"the checkpoint is of another network or optimizer: they differ in {unmatched}")
+        difference = sorted(variables.keys() ^ arrays.keys())[0]
+        raise BadInputError(f"the checkpoint is of another network or optimizer: they differ in {difference}")
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
             raise BadInputError(f"the checkpoint is of another network: {name} has another shape")
@@ -94,13 +94,13 @@ def generators() -> dict[str, tuple[Callable[[], np.ndarray], Callable[[np.ndarr
     torch = sys.modules.get("torch")
     if not torch:
         return {}
-    found = {"torch": (lambda: torch.get_rng_state().numpy(), lambda state: torch.set_rng_state(torch.tensor(state)))}
+    result = {"torch": (lambda: torch.get_rng_state().numpy(), lambda state: torch.set_rng_state(torch.tensor(state)))}
     if torch.cuda.is_available():
-        found["cuda"] = (
+        result["cuda"] = (
             lambda: torch.cuda.get_rng_state().numpy(),
             lambda state: torch.cuda.set_rng_state(torch.tensor(state)),
         )
-    return found
+    return result
 
 
 def without_first(named: Mapping[str, Value]) -> dict[str, Value]:

@@ -20,7 +20,7 @@ from kerasnets.models.registry import NETWORKS
 from kerasnets.recipes import RECIPES
 from kerasnets.runtime.backends import BACKENDS
 from kerasnets.training import checkpoints
-from tests.conftest import ROOT, turns
+from tests.conftest import ROOT, mostly_torch, turns
 from tests.data.test_sources import stand_in, write_idx
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
@@ -369,7 +369,7 @@ def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
 
 
 @pytest.mark.parametrize("turn", turns(7))  # 21 of each signal
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", mostly_torch())
 @pytest.mark.parametrize(("number", "code", "words"), [
     (signal.SIGINT, 130, "stopped by Ctrl-C"),
     (signal.SIGTERM, 143, "stopped by SIGTERM"),

@@ -55,6 +55,57 @@ def test_the_help_of_each_command_shows_its_examples_and_loads_nothing_heavy():
     assert process.stdout.splitlines()[-1] == "[]"
 
 
+def test_without_a_command_the_help_is_printed(tmp_path):
+    without, with_help = run(tmp_path), run(tmp_path, "--help")
+    assert (without.returncode, without.stderr) == (0, "")
+    assert without.stdout == with_help.stdout
+
+
+WRONG_NAMES = {  # words after `kerasnets` -> beginning of the error
+    "describe vgg12": "unknown network 'vgg12'; choose one of: vgg1",
+    "describe vgg12*": "unknown network 'vgg12*'; choose one of: vgg1",
+    "describe mnist_cnn-mnits": "unknown network 'mnist_cnn-mnits'; choose one of: mnist_cnn-mnist, ",
+    "describe no.keras": "no model file no.keras; ",
+    "inspect vgg12": "unknown network 'vgg12'; choose one of: vgg1",
+    "inspect no.h5": "no model file no.h5; ",
+    "inspect lenet5 no.png": "no file no.png; check the name",
+    "inspect lenet5 --dataset mnst": "unknown data set 'mnst'; choose one of: mnist, ",
+    "inspect lenet5 --dataset no/folder": "no folder or zip no/folder; check the name",
+    "verify vgg12": "unknown network 'vgg12'; choose one of: vgg1",
+    "train --model vgg12 --dataset digits": "unknown network 'vgg12'; choose one of: vgg1",
+    "train --model vgg11 --dataset no.npz": "no file no.npz; check the name",
+    "train --weights no.keras --dataset digits": "no model file no.keras; ",
+    "convert vgg12 no.pth --out a.keras": "unknown network 'vgg12'; choose one of: vgg1",
+    "convert vgg16 no.pth --out a.keras": "no file no.pth; check the name",
+    "convert vgg12 --pretrained --out a.keras": "unknown network 'vgg12'; choose one of: vgg1",
+    "convert no.keras --out a.pth": "no model file no.keras; ",
+    "convert no.py:make --example 1x3x8x8 --out a.keras": "no file no.py; check the name",
+    "export mnist_cnn-mnits --out a.onnx": "unknown model 'mnist_cnn-mnits'; choose one of: mnist_cnn-mnist, ",
+    "export no.keras --out a.onnx": "no model file no.keras; ",
+    "evaluate mnist_cnn-mnits --dataset digits": "unknown model 'mnist_cnn-mnits'; choose one of: mnist_cnn-mnist, ",
+    "evaluate mnist_cnn-mnist --dataset mnst": "unknown data set 'mnst'; choose one of: mnist, ",
+    "predict mnist_cnn-mnits a.png": "unknown model 'mnist_cnn-mnits'; choose one of: mnist_cnn-mnist, ",
+    "predict no.keras a.png --engine keras": "no model file no.keras; ",
+    "demo no.onnx": "no model file no.onnx; ",
+}
+
+
+def test_a_wrong_name_is_refused_before_a_framework_is_loaded(tmp_path):
+    """Loading one takes ten seconds on a busy machine."""
+    code = "import json, sys\nfrom kerasnets.cli import main\nerrors = {}\n"
+    code += f"for words in {list(WRONG_NAMES)}:\n"
+    code += "    try: main.run(words.split())\n    except ValueError as error: errors[words] = str(error)\n"
+    code += f"    loaded = [name for name in {FRAMEWORKS} if name in sys.modules]\n"
+    code += "    assert not loaded, (words, loaded)\n"
+    code += "print(json.dumps(errors))"
+    command = [sys.executable, "-c", code]
+    process = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    errors = json.loads(process.stdout)
+    for words, beginning in WRONG_NAMES.items():
+        assert errors[words].startswith(beginning), words
+
+
 def test_a_script_is_a_front_of_at_most_five_lines():
     for path in (ROOT / "scripts").glob("*.py"):
         code = ast.parse(path.read_text()).body[1:]  # without the docstring
@@ -74,7 +125,6 @@ def test_a_script_has_the_options_of_its_command(script):
 
 
 @pytest.mark.parametrize(("words", "line"), [
-    ([], "error: name a command: train, predict, evaluate, "),
     (["trian"], "error: unknown command 'trian'; choose one of: train, "),
     (["--fast"], "error: unrecognized arguments: --fast (see kerasnets --help)"),
     (["list", "network"], "error: argument KIND: invalid choice: 'network' (choose from "),
@@ -107,6 +157,7 @@ def test_the_lists_name_all_networks_recipes_data_sets_and_shipped_models(tmp_pa
     assert list(lists["datasets"]) == list(DATASETS)
     assert list(lists["models"]) == shipped.names()
     assert lists["models"]["mnist_cnn-mnist"]["files"] == ".h5 .keras .onnx"
+    assert next(iter(lists)) == "models"  # what a new user can try at once
     lines = run(tmp_path, "list", "networks").stdout.splitlines()
     assert lines[0].split() == ["networks", "input", "classes", "parameters"]
     assert lines[1].split() == ["lenet5", "28x28x1", "10", "61,706"]
@@ -117,7 +168,7 @@ def test_a_shipped_model_answers_by_its_name(tmp_path):
     process = run(tmp_path, "predict", "mnist_cnn-mnist", photo)
     assert (process.returncode, process.stdout, process.stderr) == (0, f"{photo}: 3 1.0000\n", "")
     line = only_line(run(tmp_path, "predict", "mnist_cnn-mnits", photo), 3)
-    assert line.startswith("error: no model mnist_cnn-mnits; name a file, or a model that ships: mnist_cnn-mnist, ")
+    assert line.startswith("error: unknown model 'mnist_cnn-mnits'; choose one of: mnist_cnn-mnist, ")
 
 
 @pytest.mark.parametrize("shell", main.SHELLS)

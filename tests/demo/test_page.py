@@ -154,7 +154,7 @@ def first_pixels(page, selector):
 # ---- digits ----
 
 
-@pytest.mark.parametrize("by", ["demo", "keras_demo"])
+@pytest.mark.parametrize("by", ["demo", pytest.param("keras_demo", marks=pytest.mark.all_backends)])
 def test_nine_of_ten_drawn_digits_are_right_and_feature_maps_follow(request, browser, by):
     """The waiting times are printed. The goal is 100 and 300 ms on two cores; a busy machine may miss it."""
     times = {"probabilities": [], "maps": []}

@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.conftest import mostly_on_torch
 from tests.docs import porting
 from tests.docs.porting import BLOCKS, ROWS
 from tests.stand_ins import encoded, write_folder
@@ -76,7 +75,7 @@ def loop(workers, tmp_path_factory):
     return folder, *workers["torch"](run, BLOCKS[0], folder)
 
 
-@mostly_on_torch
+@pytest.mark.all_backends
 def test_the_whole_tutorial_is_the_same_training_on_each_backend(worker, loop):
     folder, expected, accuracy, _ = loop
     losses, result, printed = worker(run, BLOCKS[1], folder)

@@ -75,10 +75,10 @@ def private_attributes():
 
 def build_without_drawing(layout):
     """(the values of weights not drawn; of a network that another thread builds meanwhile; of one built afterwards)."""
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
 
     elsewhere = []
-    with drawing_nothing():
+    with skip_initializers():
         network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3), layout=layout)
         thread = threading.Thread(target=lambda: elsewhere.append(kerasnets.build("fc2layer")))
         thread.start()
@@ -94,10 +94,10 @@ def constants(network):
 
 def assign_inside():
     """The weights of a network that were assigned while they were not drawn, read inside and after."""
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
 
     rng = np.random.default_rng(0)
-    with drawing_nothing():
+    with skip_initializers():
         network = kerasnets.build("fc2layer")
         expected = [rng.random(weight.shape, "float32") for weight in network.weights]
         network.set_weights(expected)
@@ -107,9 +107,9 @@ def assign_inside():
 
 def parameters(layout):
     """(weights, PyTorch parameters that are these weights) of a network built while its weights were not drawn."""
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
 
-    with drawing_nothing():
+    with skip_initializers():
         network = kerasnets.build("baseline_cnn", input_shape=(16, 16, 3), layout=layout)
     registered = {id(parameter) for parameter in network.parameters()}
     return len(network.weights), sum(id(weight.value) in registered for weight in network.weights)
@@ -119,10 +119,10 @@ def after_an_error():
     """How many variables wait for a value after an exception, and the kernel of a network that is built then."""
     from keras.src.backend.common import global_state
 
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
 
     try:
-        with drawing_nothing():
+        with skip_initializers():
             kerasnets.build("fc2layer")
             raise KeyError("stop")
     except KeyError:
@@ -131,12 +131,12 @@ def after_an_error():
 
 
 def types_of_products():
-    """The dtypes of float64 with float32 and with a Python number in `keeping_float64`, and of two float64 after it."""
+    """The dtypes of float64 with float32 and with a Python number in `keep_float64`, and of two float64 after it."""
     import keras
 
-    from kerasnets.graph import keeping_float64
+    from kerasnets.graph import keep_float64
 
-    with keeping_float64():
+    with keep_float64():
         inside = [keras.backend.result_type("float64", other) for other in ("float32", float)]
     return inside, keras.backend.result_type("float64", "float64")
 

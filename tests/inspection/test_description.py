@@ -370,7 +370,7 @@ def test_long_names_are_shortened_at_their_beginning(workers):
 
 
 @pytest.mark.parametrize(("case", "words"), [
-    ("unknown name", "unknown model 'lenet6'; choose one of: "),
+    ("unknown name", "unknown network 'lenet6'; choose one of: "),
     ("options", "options go with a name; this model is built already: num_classes"),
     ("unbuilt", "describe needs a name or a built keras.Model with one input, not <Sequential name=unbuilt"),
     ("no model", "describe needs a name or a built keras.Model with one input, not 3"),
@@ -409,7 +409,7 @@ def test_a_pattern_gives_a_line_for_each_network(tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), [
-    (["vgg12*"], 2, "no model is named like 'vgg12*'; choose one of: "),
+    (["vgg12*"], 2, "unknown network 'vgg12*'; choose one of: "),
     ([SHIPPED, "--num-classes", "3"], 2, "options go with a name; this model is built already: num_classes"),
     (["no.keras"], 3, "no model file no.keras"),
 ])  # fmt: skip

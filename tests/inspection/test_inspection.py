@@ -331,7 +331,7 @@ def test_a_model_or_array_that_cannot_be_inspected_gets_one_line(workers, case, 
 
 
 @pytest.mark.parametrize(("given", "kind", "words"), [
-    (dict(network="lenet6"), "ValueError", "unknown model 'lenet6'; choose one of: lenet5"),
+    (dict(network="lenet6"), "ValueError", "unknown network 'lenet6'; choose one of: lenet5"),
     (dict(network=str(SHIPPED), image="no.jpg"), "BadInputError", "no.jpg"),
     (dict(network=str(ROWS), image=str(SAMPLE)), "BadInputError", "takes rows of 3 numbers, no pictures"),
     (dict(network=str(SHIPPED), label="cat"), "ValueError", "no class 'cat'; choose one of: 0"),

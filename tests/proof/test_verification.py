@@ -136,7 +136,7 @@ def test_patterns_choose_networks_and_their_variants():
         "resnet18 small_stem=True",
     ]
     assert len(models.forms([])) > len(NETWORKS)
-    with pytest.raises(ValueError, match="unknown model 'resnet19'; choose one of: resnet1"):
+    with pytest.raises(ValueError, match="unknown network 'resnet19'; choose one of: resnet1"):
         models.forms(["resnet19"])
 
 
@@ -152,7 +152,7 @@ def test_the_report_shows_every_proof_and_every_fault():
 
 
 def test_the_script_proves_a_network_and_refuses_an_unknown_one(tmp_path):
-    assert "unknown model 'lenet6'" in only_line(run(tmp_path, "verify.py", "lenet6"), 2)
+    assert "unknown network 'lenet6'" in only_line(run(tmp_path, "verify.py", "lenet6"), 2)
     process = run(tmp_path, "verify.py", "dnn_tabular", "--out", "proof.md", "--json")
     assert process.returncode == 0, process.stderr
     [proof] = json.loads(process.stdout)

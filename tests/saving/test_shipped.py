@@ -40,7 +40,7 @@ def test_a_folder_of_the_same_name_comes_first(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_ones():
-    with pytest.raises(BadInputError, match="no model lenet5-mnst; name a file, or a model that ships: lenet5-mnist, "):
+    with pytest.raises(BadInputError, match="unknown model 'lenet5-mnst'; choose one of: lenet5-mnist, "):
         shipped.path_of("lenet5-mnst")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import kerasnets
 from kerasnets import recipes
+from tests.conftest import mostly_on_torch
 from tests.stand_ins import few_digits
 
 RECIPE = recipes.with_changes(recipes.own("fc2layer", "digits"), batch_size=32)
@@ -70,6 +71,7 @@ def show_progress(on_terminal):
 # ---- tests ----
 
 
+@mostly_on_torch
 def test_tensorboard_gets_each_batch_and_epoch_once_even_after_a_resume(worker, workers, tmp_path):
     worker(train_with_logs, tmp_path / "a.keras", 1, False)
     loss, val_loss, batches = worker(train_with_logs, tmp_path / "a.keras", 3, True)

@@ -112,6 +112,7 @@ def state_of(folder, epoch):
     return {re.sub("^optimizer/[^/]+", "optimizer", name): array for name, array in arrays.items()}
 
 
+@mostly_on_torch
 @pytest.mark.parametrize("kills", often(2, 20))  # on each backend
 def test_a_training_killed_at_any_moment_resumes_to_the_same_result(worker, tmp_path, kills):
     """Everything is equal to the last bit: weights, statistics, optimizer, dropout states, figures."""
@@ -169,6 +170,7 @@ def test_a_training_resumes_on_another_backend(workers, tmp_path, source):
     assert run["val_accuracy"] == unmoved["val_accuracy"]
 
 
+@mostly_on_torch
 def test_patience_counts_across_a_resume(worker, tmp_path):
     """Nothing is learned: the first epoch is the best, and the run ends after three more."""
     run, _ = worker(train_few, STUCK, tmp_path / "a.keras")

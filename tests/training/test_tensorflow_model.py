@@ -28,7 +28,9 @@ def test_a_recipe_trains_like_keras(workers, case):
     check(workers["tensorflow"], of_layers, ("same",), ROWS[case])
 
 
-@pytest.mark.parametrize(("name", "shape"), DEEP)
+@pytest.mark.parametrize(("name", "shape"), [
+    pytest.param(name, shape, marks=[pytest.mark.whole_registry] * (name == "densenet40")) for name, shape in DEEP
+])  # fmt: skip
 def test_a_network_trains_like_keras(workers, name, shape):
     check(workers["tensorflow"], of_name, (name, shape), SMALL_STEPS, tolerance=1e-3)  # 40 layers of float32 and ReLU
 

@@ -6,7 +6,7 @@ import pytest
 import kerasnets
 from kerasnets import data
 from kerasnets.proof.case import draw_weights
-from tests.conftest import ROOT
+from tests.conftest import ROOT, mostly_on_torch
 
 SHIPPED = ROOT / "models_saved/pretrained/mnist_cnn-mnist.keras"
 PIXELS = data.load_data("digits").test_images[:3]  # uint8 (3, 28, 28, 1)
@@ -371,6 +371,7 @@ def test_other_classes_get_a_fresh_head_on_a_copy_of_the_body(worker, name, layo
     assert not compiled
 
 
+@mostly_on_torch
 @pytest.mark.parametrize("path", [SHIPPED, SHIPPED.with_suffix(".h5")], ids=lambda path: path.suffix)
 def test_the_shipped_network_learns_other_classes_and_frozen_layers_stay(worker, path):
     """In 36 steps; chance is 0.2.
@@ -387,6 +388,7 @@ def test_the_shipped_network_learns_other_classes_and_frozen_layers_stay(worker,
     assert path.read_bytes() == written
 
 
+@mostly_on_torch
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_frozen_layers_stay_in_copies_and_files(worker, tmp_path, layout):
     """Batch normalization too, whose statistics would move in training."""
@@ -404,6 +406,7 @@ def test_a_stage_is_frozen_by_its_name_and_unfrozen(worker):
     ]
 
 
+@mostly_on_torch
 def test_training_by_a_recipe_leaves_frozen_layers_alone(worker, tmp_path):
     assert worker(train_frozen_by_recipe, tmp_path) == ["conv3", "dense1", "logits"]
 

@@ -24,7 +24,7 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
-def _named(name: str, nonnegative: bool) -> Any:
+def _activation(name: str, nonnegative: bool) -> Any:
     def activation(net: Builder, x: Value) -> Value:
         return x.same(net.layer(keras.layers.Activation, x.tensor, activation=name), nonnegative)
 
@@ -89,7 +89,7 @@ def prelu(net: Builder, x: Value, weight: Any) -> Value:
     x = net.to_channels_last(net.in_order(x))
     inner = list(range(1, x.rank - 1 if weight.numel() > 1 else x.rank))
     array = net.array(weight).reshape((1,) * len(inner) + (-1,) * (weight.numel() > 1))
-    return x.same(net.weighted(keras.layers.PReLU, x.tensor, [weight], [array], shared_axes=inner or None))
+    return x.same(net.layer_with_weights(keras.layers.PReLU, x.tensor, [weight], [array], shared_axes=inner or None))
 
 
 def softmax(net: Builder, x: Value, dim: int, dtype: Any = None, half_to_float: bool = False) -> Value:
@@ -150,7 +150,7 @@ def alpha_dropout(net: Builder, x: Value, p: float, train: bool) -> Value:
 
 
 OPERATORS = {
-    **{operator: _named(name, operator in NONNEGATIVE) for operator, name in NAMES.items()},
+    **{operator: _activation(name, operator in NONNEGATIVE) for operator, name in NAMES.items()},
     **{operator: _function(function) for operator, function in FUNCTIONS.items()},
     "relu": relu, "relu6": relu6, "hardtanh": hardtanh, "clamp": clamp, "clamp_min": clamp, "gelu": gelu,
     "leaky_relu": leaky_relu, "elu": elu, "celu": celu, "softplus": softplus, "prelu": prelu, "softmax": softmax,

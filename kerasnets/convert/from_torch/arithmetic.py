@@ -40,14 +40,14 @@ def combine(net: Builder, pair: Pair, a: Any, b: Any) -> Value:
             raise net.refuse("arithmetic with truth values is not converted")
         x = net.widen(x, max(x.rank, constant.ndim))
         constant = net.constant(constant, x.rank, x.axes)
-    scaled = _rescaled(net, pair, x, constant, first=x is a or not isinstance(b, Value))
+    scaled = _as_rescaling(net, pair, x, constant, first=x is a or not isinstance(b, Value))
     if scaled is not None:
         return scaled
     operands = (x.tensor, constant) if isinstance(a, Value) else (constant, x.tensor)
     return x.same(pair.operation(*operands))
 
 
-def _rescaled(net: Builder, pair: Pair, x: Value, constant: Any, first: bool) -> Value | None:
+def _as_rescaling(net: Builder, pair: Pair, x: Value, constant: Any, first: bool) -> Value | None:
     """Return x * scale + offset as a Rescaling layer, for a number or one number for each of the last axis."""
     if x.tensor.shape[:1] != (None,):
         return None
@@ -94,22 +94,22 @@ def in_common_order(net: Builder, values: list[Value]) -> list[Value]:
     return [x if x.axes == leading.axes else net.arrange(net.widen(x, rank), leading.axes) for x in values]
 
 
-def _scaled_by(net: Builder, x: Any, alpha: Any) -> Any:
+def _times(net: Builder, x: Any, alpha: Any) -> Any:
     if alpha == 1:
         return x
     return multiply(net, x, alpha) if isinstance(x, Value) else x * alpha
 
 
 def add(net: Builder, a: Any, b: Any, *, alpha: Any = 1) -> Value:
-    return combine(net, ADD, a, _scaled_by(net, b, alpha))
+    return combine(net, ADD, a, _times(net, b, alpha))
 
 
 def subtract(net: Builder, a: Any, b: Any, *, alpha: Any = 1) -> Value:
-    return combine(net, SUBTRACT, a, _scaled_by(net, b, alpha))
+    return combine(net, SUBTRACT, a, _times(net, b, alpha))
 
 
 def subtract_from(net: Builder, a: Any, b: Any, alpha: Any = 1) -> Value:
-    return combine(net, SUBTRACT, b, _scaled_by(net, a, alpha))
+    return combine(net, SUBTRACT, b, _times(net, a, alpha))
 
 
 def multiply(net: Builder, a: Any, b: Any) -> Value:
@@ -126,6 +126,19 @@ def power(net: Builder, a: Any, b: Any) -> Value:
     if b == 2:
         return a.same(ops.square(a.tensor), True)
     return combine(net, POWER, a, b)
+
+
+def add_product(net: Builder, x: Any, a: Any, b: Any, *, value: Any = 1) -> Value:
+    product = _both(net, MULTIPLY, a, b)
+    return combine(net, ADD, x, _times(net, product, value))
+
+
+def _both(net: Builder, pair: Pair, a: Any, b: Any) -> Any:
+    """Combine two tensors that may both be parameters."""
+    if isinstance(a, Value) or isinstance(b, Value):
+        return combine(net, pair, a, b)
+    trained = getattr(a, "requires_grad", False) or getattr(b, "requires_grad", False)
+    return combine(net, pair, net.parameter(a), b) if trained else a * b
 
 
 def maximum(net: Builder, a: Any, b: Any) -> Value:
@@ -155,5 +168,5 @@ def fill(net: Builder, x: Value, value: Any) -> Value:
 OPERATORS = {
     "zero": zero, "fill": fill,
     "add": add, "sub": subtract, "rsub": subtract_from, "mul": multiply, "div": divide, "pow": power,
-    "maximum": maximum, "minimum": minimum, "masked_fill": masked_fill,
+    "addcmul": add_product, "maximum": maximum, "minimum": minimum, "masked_fill": masked_fill,
 }  # fmt: skip

@@ -47,9 +47,9 @@ class Builder:
         """Return the step's layer name: its module's if that is one operator, else with the operator's name."""
         whole = self.step.kind.startswith("torch.nn.modules") and not self.step.kind.endswith(OPAQUE)
         parts = (self.step.path, "" if whole and self.step.path else self.step.operator, suffix)
-        return self.unused("_".join(filter(None, parts)))
+        return self.unused_name("_".join(filter(None, parts)))
 
-    def unused(self, name: str) -> str:
+    def unused_name(self, name: str) -> str:
         name = name.replace(".", "_").lstrip("_")  # TensorFlow takes no leading underscore
         if name not in self.layers:
             return name
@@ -86,7 +86,7 @@ class Builder:
         layer = self.layers[name] = kind(**options, name=name)
         return layer(tensors)
 
-    def weighted(
+    def layer_with_weights(
         self, kind: Callable[..., Any], tensor: Any, tensors: Sequence["torch.Tensor | None"], arrays: Sequence[Any],
         frozen: bool | None = None, call: Mapping[str, Any] | None = None, **options: Any,
     ) -> Any:  # fmt: skip
@@ -108,7 +108,9 @@ class Builder:
                 if self.owners.setdefault(id(weight), key) != key:
                     name = self.names.get(id(weight), "a weight")
                     raise self.refuse(f"{name} is used twice, in different ways; a Keras layer cannot share it so")
-            name = self.unused(self.name_of(present[0]) if present and self.names.get(id(present[0])) else self.name())
+            name = self.unused_name(
+                self.name_of(present[0]) if present and self.names.get(id(present[0])) else self.name()
+            )
             layer = self.layers[name] = self.shared[key] = kind(**options, name=name)
             result = layer(tensor, **(call or {}))
             layer.set_weights([np.ascontiguousarray(array, "float32") for array in arrays])
@@ -135,7 +137,7 @@ class Builder:
             self.one = ops.ones_like(picture[(slice(0, 1), slice(0, 1), *[0] * (len(picture.shape) - 2))])
         return self.one
 
-    def computed(self, tensor: "torch.Tensor") -> Value:
+    def as_value(self, tensor: "torch.Tensor") -> Value:
         """Return a constant as a Value, for a layer to work on."""
         shape = (1,) * tensor.ndim
         array = ops.multiply(ops.reshape(self.corner(), shape), self.array(tensor))
@@ -150,7 +152,7 @@ class Builder:
         if id(tensor) not in self.parameters:
             options: dict[str, Any] = {"use_bias": False, "units": max(1, math.prod(shape))}
             array = self.array(tensor).reshape(1, -1)
-            flat = self.weighted(keras.layers.Dense, self.corner(), [tensor], [array], **options)
+            flat = self.layer_with_weights(keras.layers.Dense, self.corner(), [tensor], [array], **options)
             self.parameters[id(tensor)] = tensor, ops.reshape(flat, shape)
         return Value(self.parameters[id(tensor)][1], tuple(range(len(shape))), shape)
 

@@ -14,7 +14,7 @@ from kerasnets.convert.from_torch.values import Batched, Value, channels_last
 from kerasnets.convert.from_torch.walk import Walk
 from kerasnets.convert.matching import is_module, unwrap_module
 from kerasnets.errors import BadInputError
-from kerasnets.graph import drawing_nothing
+from kerasnets.graph import skip_initializers
 from kerasnets.graph.walk import register_parameters
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def from_torch(module: "torch.nn.Module", example: "torch.Tensor | Sequence[torc
     """
     module, examples = _check(module, example)
     program = export(module, examples)
-    with drawing_nothing():
+    with skip_initializers():
         model, walk = build(program, type(module).__name__)
         register_parameters(model)
     proof.prove(model, module, examples, walk)

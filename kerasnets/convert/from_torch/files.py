@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 
-from kerasnets import pictures, saving
+from kerasnets import saving
 from kerasnets.convert.from_torch.conversion import from_torch
 from kerasnets.convert.from_torch.programs import load_torch
-from kerasnets.convert.model_files import Conversion, made_here, scaling_of
+from kerasnets.convert.model_files import Conversion, Preparation, origin_fields
 from kerasnets.errors import BadInputError, in_one_line, name_path
 from kerasnets.graph import rebuild
 from kerasnets.graph.weights import count
@@ -24,11 +24,7 @@ def make_module_file(
     place: str,
     example: Sequence[int],
     out: str | Path,
-    *,
-    mean: Sequence[float] = (0,),
-    std: Sequence[float] = (1,),
-    class_names: Sequence[str] | None = None,
-    input_kind: str = "picture",
+    preparation: Preparation,
 ) -> Conversion:
     """Write the model file of a classifier that PyTorch code builds.
 
@@ -36,7 +32,7 @@ def make_module_file(
         place: "FILE.py:NAME" of a function without arguments that returns the module, or of a module. The file is run.
         example: The shape of its input, (n, channels, height, width).
         out: The model file, .keras or .h5.
-        mean, std, class_names, input_kind: As `make_model_file` takes them.
+        preparation: Of the module.
 
     Raises:
         ValueError: A setting is impossible.
@@ -46,11 +42,9 @@ def make_module_file(
     """
     saving.check_suffix(out)
     check_writable(out)
-    if input_kind not in pictures.KINDS:
-        raise ValueError(f"unknown input kind {input_kind!r}; choose one of: {', '.join(pictures.KINDS)}")
     if len(example) != 4 or min(example) < 1:
         raise ValueError("--example is the shape of a picture batch, NxCHANNELSxHEIGHTxWIDTH, as 1x3x224x224")
-    scaling = scaling_of(mean, std, example[1])
+    scaling = preparation.scaling(example[1])
     load_torch()
     import torch
 
@@ -58,11 +52,8 @@ def make_module_file(
     with name_path(place):
         network = from_torch(load_module(place), torch.randn(*example))
         classes = _classes(network)
-    names = tuple(class_names or map(str, range(classes)))
-    if len(names) != classes:
-        raise ValueError(f"{len(names)} class names for {classes} classes; name each, or none")
-    shape = tuple(network.input_shape[1:])
-    card = saving.Card(network.name, names, shape, input_kind, source=Path(place).name, **made_here())
+    shape, names, input_kind = tuple(network.input_shape[1:]), preparation.names(classes), preparation.input_kind
+    card = saving.Card(network.name, names, shape, input_kind, source=Path(place).name, **origin_fields())
     saving.save(rebuild(network, scaling=scaling, probabilities=True), out, card)
     scale, offset = scaling
     return Conversion(
@@ -93,8 +84,8 @@ def load_module(place: str) -> Any:
     try:
         sys.modules[spec.name] = code
         spec.loader.exec_module(code)
-        made = getattr(code, name)
-        return made if hasattr(made, "state_dict") and not isinstance(made, type) else made()
+        target = getattr(code, name)
+        return target if hasattr(target, "state_dict") and not isinstance(target, type) else target()
     except AttributeError as error:
         if hasattr(code, name):
             raise BadInputError(f"fails: {in_one_line(error, 100)}") from error

@@ -20,10 +20,10 @@ def batch_norm(
     training differs by n / (n - 1) for n numbers in a channel.
     """
     rows = x.rows
-    if any(isinstance(part, Value) for part in (weight, bias)):
-        raise net.refuse("its weight is computed, not stored")
     if running_mean is None:
         return _of_the_batch(net, x, weight, bias, eps)
+    if any(isinstance(part, Value) for part in (weight, bias)):
+        raise net.refuse("its weight is computed, not stored")
     if getattr(net.program.modules.get(net.step.path), "momentum", momentum) is None:
         raise net.refuse("a cumulative average (momentum=None) has no Keras layer", "set its momentum to 0.1")
     x = x if rows is not None else net.to_channels_last(x)
@@ -34,7 +34,7 @@ def batch_norm(
     }  # fmt: skip
     kind = keras.layers.BatchNormalization
     frozen = False  # else Keras would also keep the statistics as they are, which PyTorch does not
-    return x.same(net.weighted(kind, x.tensor, tensors, arrays, frozen=frozen, **options))
+    return x.same(net.layer_with_weights(kind, x.tensor, tensors, arrays, frozen=frozen, **options))
 
 
 def _of_the_batch(net: Builder, x: Value, weight: Any, bias: Any, eps: float) -> Value:
@@ -48,13 +48,19 @@ def _of_the_batch(net: Builder, x: Value, weight: Any, bias: Any, eps: float) ->
     return _scale(net, x.same(tensor), weight, bias, [1])
 
 
+def _factor(net: Builder, part: Any) -> Any:
+    """Return a weight for an operation: computed, trained or constant."""
+    if isinstance(part, Value):
+        return part.tensor
+    return net.parameter(part).tensor if part.requires_grad else net.array(part)
+
+
 def _scale(net: Builder, x: Value, weight: Any, bias: Any, dims: list[int]) -> Value:
     """Return x * weight + bias, whose axes are PyTorch's axes `dims`."""
     shape = [x.tensor.shape[i] if axis in dims else 1 for i, axis in enumerate(x.axes)]
     for part, function in ((weight, ops.multiply), (bias, ops.add)):
         if part is not None:
-            factor = net.parameter(part).tensor if part.requires_grad else net.array(part)
-            x = x.same(function(x.tensor, ops.reshape(factor, shape)))
+            x = x.same(function(x.tensor, ops.reshape(_factor(net, part), shape)))
     return x
 
 
@@ -75,7 +81,7 @@ def layer_norm(
         "axis": list(range(x.rank - count, x.rank)) if count > 1 else -1, "epsilon": eps,
         "scale": weight is not None, "center": bias is not None,
     }  # fmt: skip
-    return x.same(net.weighted(keras.layers.LayerNormalization, x.tensor, tensors, arrays, **options))
+    return x.same(net.layer_with_weights(keras.layers.LayerNormalization, x.tensor, tensors, arrays, **options))
 
 
 def group_norm(
@@ -88,7 +94,7 @@ def group_norm(
     options: dict[str, Any] = {
         "groups": num_groups, "axis": -1, "epsilon": eps, "scale": weight is not None, "center": bias is not None,
     }  # fmt: skip
-    return x.same(net.weighted(keras.layers.GroupNormalization, x.tensor, tensors, arrays, **options))
+    return x.same(net.layer_with_weights(keras.layers.GroupNormalization, x.tensor, tensors, arrays, **options))
 
 
 def instance_norm(

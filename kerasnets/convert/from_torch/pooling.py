@@ -127,8 +127,8 @@ def adaptive_average(net: Builder, x: Value, output_size: Any) -> Value:
 
 
 def _target(output_size: Any, sizes: Sequence[int]) -> list[int]:
-    given = list(output_size) if isinstance(output_size, (tuple, list)) else [output_size] * len(sizes)
-    return [size if count is None else int(count) for count, size in zip(given, sizes, strict=True)]
+    counts = list(output_size) if isinstance(output_size, (tuple, list)) else [output_size] * len(sizes)
+    return [size if count is None else int(count) for count, size in zip(counts, sizes, strict=True)]
 
 
 def _shares(size: int, count: int) -> np.ndarray:

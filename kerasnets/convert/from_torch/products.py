@@ -28,7 +28,7 @@ def linear(net: Builder, x: Value, weight: Any, bias: Any = None) -> Value:
         array = array[rows]
     arrays = [array] if bias is None else [array, net.array(bias)]
     options: dict[str, Any] = {"units": int(weight.shape[0]), "use_bias": bias is not None}
-    tensor = net.weighted(keras.layers.Dense, x.tensor, [weight, bias], arrays, **options)
+    tensor = net.layer_with_weights(keras.layers.Dense, x.tensor, [weight, bias], arrays, **options)
     return Value(tensor, x.axes)
 
 
@@ -75,10 +75,10 @@ def attention(
     shares = activations.softmax(net, scores, -1)
     if rate:
         shares = shares.same(net.layer(keras.layers.Dropout, shares.tensor, "dropout", rate=rate))
-    return matmul(net, _shaped(shares, query, key), value)
+    return matmul(net, _with_shape(shares, query, key), value)
 
 
-def _shaped(x: Value, query: Value, key: Value) -> Value:
+def _with_shape(x: Value, query: Value, key: Value) -> Value:
     return Value(x.tensor, x.axes, (*query.shape[:-1], key.shape[-2]))
 
 

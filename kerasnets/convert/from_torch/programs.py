@@ -4,9 +4,11 @@ import contextlib
 import io
 import logging
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasnets.convert.from_torch.values import Batched
@@ -127,10 +129,17 @@ def _export(module: "torch.nn.Module", examples: Sequence["torch.Tensor"]) -> An
     except Exception as error:  # of many classes, of which some are private
         text = str(error)
         if "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__:
-            problem = f"the way through {name} depends on the numbers in a tensor ({in_one_line(error, 80)})"
+            problem = f"the way through {name} depends on the numbers in a tensor{_line_of(error)}"
             raise BadInputError(problem, remedy="a Keras model has one graph for every input") from error
         problem = f"torch.export cannot follow {name}: {type(error).__name__}: {in_one_line(error, 100)}"
         raise BadInputError(problem, remedy="check that module(example) works") from error
+
+
+def _line_of(error: Exception) -> str:
+    """Return " (line 7 of model.py)": the last line of a `forward` outside of PyTorch before the error; "" if none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f for f in frames if f.name == "forward" and "torch" not in Path(f.filename).parts]
+    return f" (line {lines[-1].lineno} of {Path(lines[-1].filename).name})" if lines else ""
 
 
 def load_torch() -> None:

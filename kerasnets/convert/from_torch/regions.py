@@ -143,11 +143,11 @@ def flip(net: Builder, x: Value, dims: Sequence[int]) -> Value:
 
 def take(net: Builder, x: Value, indices: Sequence[Any]) -> Value:
     """Return x[..., index, ...] for one constant index, which may have several axes."""
-    given = [(dim, index) for dim, index in enumerate(indices) if index is not None]
-    if len(given) != 1 or isinstance(given[0][1], Value) or "bool" in str(given[0][1].dtype):
+    constants = [(dim, index) for dim, index in enumerate(indices) if index is not None]
+    if len(constants) != 1 or isinstance(constants[0][1], Value) or "bool" in str(constants[0][1].dtype):
         raise net.refuse("only one constant list of numbers picks from an axis")
     x = net.in_order(x)
-    [(dim, index)] = given
+    [(dim, index)] = constants
     if dim % x.rank >= 2:
         net.sized = True
     size, more = int(x.shape[dim]), index.ndim - 1

@@ -59,7 +59,7 @@ def reshape(net: Builder, x: Value, *_: Any, **__: Any) -> Value:
     sizes = [target[axis] for axis in result_axes]
     if len([axis for axis in range(x.rank) if x.shape[axis] != 1]) > 3 or rows is not None:
         net.sized = True
-    return Value(_reshaped(net, x, sizes, groups), result_axes, (), x.nonnegative, rows)
+    return Value(_reshape_tensor(net, x, sizes, groups), result_axes, (), x.nonnegative, rows)
 
 
 def _groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]]:
@@ -99,7 +99,7 @@ def _rows(x: Value) -> np.ndarray:
     return numbers.transpose([axis - 1 for axis in x.axes[1:]]).ravel()
 
 
-def _reshaped(net: Builder, x: Value, sizes: Sequence[int], groups: Any) -> Any:
+def _reshape_tensor(net: Builder, x: Value, sizes: Sequence[int], groups: Any) -> Any:
     shape = [-1 if isinstance(size, Batched) else int(size) for size in sizes]
     if [-1 if size is None else size for size in x.tensor.shape] == shape:
         return x.tensor
@@ -124,6 +124,7 @@ def expand(net: Builder, x: Value, size: Any, *_: Any, **__: Any) -> Value:
     for i, (before, after) in enumerate(zip(old, new, strict=True)):
         if int(before) == 1 and int(after) != 1 and not isinstance(after, Batched):
             tensor = ops.repeat(tensor, int(after), axis=i)
+            net.sized |= rank == 4 and x.axes[i] > 1
     grown = [
         i for i, (before, after) in enumerate(zip(old, new, strict=True)) if isinstance(after, Batched) and before == 1
     ]

@@ -44,10 +44,10 @@ def with_blocks(network: Block) -> Block:
     joined = joined_regions(network)
     inside = [region for region in joined if re.search(r"\d", region.block.layer.split("_")[-1])]
     named = [region for region in named_regions(network) if not any(region.contains(other) for other in inside)]
-    return in_sequences(folded(network, chosen([*joined, *named])))
+    return in_sequences(fold(network, choose_regions([*joined, *named])))
 
 
-def chosen(regions: list[Region]) -> list[Region]:
+def choose_regions(regions: list[Region]) -> list[Region]:
     """Return the largest regions whose structure occurs at least twice, without overlaps."""
     keys: dict[int, Hashable] = {id(region): signature(region.block) for region in regions}
     regions = sorted(regions, key=lambda region: region.start - region.stop)
@@ -63,7 +63,7 @@ def chosen(regions: list[Region]) -> list[Region]:
         regions = [region for region in regions if kept[keys[id(region)]] != 1]
 
 
-def folded(network: Block, regions: list[Region]) -> Block:
+def fold(network: Block, regions: list[Region]) -> Block:
     steps, position = [], 0
     for region in regions:
         block = region.block
@@ -85,7 +85,7 @@ def joined_regions(network: Block) -> list[Region]:
         if len(step.inputs) < 2:
             continue
         for start in range(end - 1, max(end - LONGEST, -1), -1):
-            if len(maker.entering(start, end + 1)) == 1:
+            if len(maker.inputs_of(start, end + 1)) == 1:
                 regions.append(maker.region(start, end + 1))
                 break
     return [region for region in regions if region]
@@ -98,7 +98,7 @@ def named_regions(network: Block) -> list[Region]:
     start = 0
     while start < len(network.steps):
         prefix = numbered_prefix(network.steps[start])
-        stop = maker.extended(start, 1, prefix, partial(maker.is_whole, start)) if prefix else start
+        stop = maker.extend(start, 1, prefix, partial(maker.is_whole, start)) if prefix else start
         steps = network.steps[start:stop]
         if sum(step.has_weights for step in steps) > 1 and not any(map(is_block, steps)):
             regions.append(maker.region(start, stop, prefix))
@@ -120,13 +120,13 @@ class Maker:
         for i, step in enumerate(self.steps):
             self.calls.setdefault(id(step.module), []).append(i)
 
-    def entering(self, start: int, stop: int) -> list[Value]:
+    def inputs_of(self, start: int, stop: int) -> list[Value]:
         """Return the values from outside that steps take."""
-        made = {id(value) for step in self.steps[start:stop] for value in step.outputs}
-        taken = {id(v): v for step in self.steps[start:stop] for v in step.inputs if id(v) not in made}
-        return list(taken.values())
+        inside = {id(value) for step in self.steps[start:stop] for value in step.outputs}
+        outside = {id(v): v for step in self.steps[start:stop] for v in step.inputs if id(v) not in inside}
+        return list(outside.values())
 
-    def leaving(self, start: int, stop: int) -> list[Value]:
+    def outputs_of(self, start: int, stop: int) -> list[Value]:
         """Return the values that steps make for others."""
         values = [value for step in self.steps[start:stop] for value in step.outputs]
         return [
@@ -137,7 +137,7 @@ class Maker:
 
     def is_whole(self, start: int, stop: int) -> bool:
         """Whether one value goes in, one comes out of the last step, and no module is called elsewhere too."""
-        leaving = self.leaving(start, stop)
+        outputs = self.outputs_of(start, stop)
         own = all(
             start <= i < stop
             for step in self.steps[start:stop]
@@ -145,7 +145,7 @@ class Maker:
             for i in self.calls[id(step.module)]
         )
         last = self.steps[stop - 1].outputs
-        return own and len(self.entering(start, stop)) == 1 and len(leaving) == 1 and leaving == last
+        return own and len(self.inputs_of(start, stop)) == 1 and len(outputs) == 1 and outputs == last
 
     def region(self, start: int, stop: int, prefix: list[str] | None = None) -> Region | None:
         """Return the region with the steps beside it that belong to it by their names, or an activation."""
@@ -157,17 +157,17 @@ class Maker:
             if prefix in (step.layer.split("_") for step in steps[start:stop] if step.has_weights):
                 prefix = prefix[:-1]
             if prefix and re.search(r"\d", prefix[-1]):
-                start = self.extended(start, -1, prefix, lambda new: self.is_whole(new, stop))
-                stop = self.extended(stop, 1, prefix, lambda new: self.is_whole(start, new))
+                start = self.extend(start, -1, prefix, lambda new: self.is_whole(new, stop))
+                stop = self.extend(stop, 1, prefix, lambda new: self.is_whole(start, new))
         after = steps[stop] if stop < len(steps) else None
         if after and after.encloses and after.module is None and self.is_whole(start, stop + 1):
             stop += 1
-        inputs, outputs = self.entering(start, stop), self.leaving(start, stop)
+        inputs, outputs = self.inputs_of(start, stop), self.outputs_of(start, stop)
         named = [step.layer for step in steps[start:stop] if not is_automatic(step)]
         layer = "_".join(prefix) or (named[-1] if named else "block")
         return Region(start, stop, Block(layer, inputs, outputs, steps[start:stop]))
 
-    def extended(self, edge: int, way: int, prefix: list[str], allows: Callable[[int], bool]) -> int:
+    def extend(self, edge: int, way: int, prefix: list[str], allows: Callable[[int], bool]) -> int:
         """Move an edge over the steps of a prefix, and the functions between them, to the last place allowed."""
         new = best = edge
         while 0 <= new + way <= len(self.steps) and abs(new - edge) < LONGEST:

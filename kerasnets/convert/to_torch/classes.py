@@ -119,7 +119,7 @@ def fill(block_class: BlockClass) -> None:
             continue
         key = tuple(values)
         if key not in known:
-            known[key] = related(values, slot[1], block_class.parameters) or parameter(block_class, slot, values)
+            known[key] = relation(values, slot[1], block_class.parameters) or parameter(block_class, slot, values)
         block_class.places[slot] = known[key]
     parameters = sorted(block_class.parameters.items(), key=lambda item: not is_channels(item[0]))
     block_class.parameters = dict(parameters)
@@ -136,18 +136,18 @@ def is_channels(parameter: str) -> bool:
 
 def slots(blocks: list[Block]) -> dict[Slot, list[Any]]:
     """Return the arguments of the leaves of blocks of one structure: the value in each block."""
-    found: dict[Slot, list[Any]] = {}
+    result: dict[Slot, list[Any]] = {}
     for i, steps in enumerate(zip(*(block.steps for block in blocks), strict=True)):
         modules = [step.module for step in steps if isinstance(step.module, Leaf)]
         if not modules:
             continue
-        given = {name for module in modules for name in module.args}
-        for name in sorted(given, key=lambda name: ORDER.index(name) if name in ORDER else -1):
-            found[i, name] = [module.args.get(name, DEFAULTS.get(name)) for module in modules]
-    return found
+        names = {name for module in modules for name in module.args}
+        for name in sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else -1):
+            result[i, name] = [module.args.get(name, DEFAULTS.get(name)) for module in modules]
+    return result
 
 
-def related(values: list[Any], name: str, parameters: dict[str, list[Any]]) -> str | None:
+def relation(values: list[Any], name: str, parameters: dict[str, list[Any]]) -> str | None:
     """Return "2 * channels" or "kernel_size // 2" if the values are that of a parameter in every block."""
     if not all(isinstance(value, int) for value in values) or len(set(values)) < 2:
         return None
@@ -169,7 +169,7 @@ def related(values: list[Any], name: str, parameters: dict[str, list[Any]]) -> s
 
 def parameter(block_class: BlockClass, slot: Slot, values: list[Any]) -> str:
     step, name = slot
-    taken = block_class.parameters
+    parameters = block_class.parameters
     attribute = block_class.attributes[0][id(block_class.blocks[0].steps[step].module)]
     if name in ("in_channels", "in_features", "num_features", "normalized_shape"):
         text = "in_channels"
@@ -178,9 +178,9 @@ def parameter(block_class: BlockClass, slot: Slot, values: list[Any]) -> str:
         text = "out_channels" if is_last(block_class, step, values) else text
     else:
         text = name
-    text = text if text not in taken else f"{attribute}_{name}"
-    text = unique(text, taken)
-    taken[text] = values
+    text = text if text not in parameters else f"{attribute}_{name}"
+    text = unique(text, parameters)
+    parameters[text] = values
     return text
 
 

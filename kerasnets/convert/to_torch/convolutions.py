@@ -32,7 +32,9 @@ def separable(t: Translator, layer: Any, x: Value) -> Value:
     args, weights = arguments(kernel, layer.bias if layer.use_bias else None, 1)
     rank = kernel.ndim - 2
     args["kernel_size"] = 1
-    x = t.call(f"nn.Conv{rank}d", [x], ordered(args), weights, suffix="_pointwise", shape=with_channels(x, len(kernel)))
+    x = t.call(
+        f"nn.Conv{rank}d", [x], sort_arguments(args), weights, suffix="_pointwise", shape=with_channels(x, len(kernel))
+    )
     return activate(t, x, layer.activation)
 
 
@@ -53,10 +55,10 @@ def convolve(t: Translator, layer: Any, x: Value, kernel: np.ndarray, bias: Any,
     channels_axis = x.order[1]
     shape = tuple(len(kernel) if axis == channels_axis else None for axis in range(x.rank))
     shape = t.shape if not suffix else between(t.shape, shape, channels_axis)
-    return t.call(f"nn.Conv{len(sizes)}d", [x], ordered(args), weights, suffix=suffix, shape=shape)
+    return t.call(f"nn.Conv{len(sizes)}d", [x], sort_arguments(args), weights, suffix=suffix, shape=shape)
 
 
-def transposed(t: Translator, layer: Any, x: Value) -> Value:
+def transposed_convolution(t: Translator, layer: Any, x: Value) -> Value:
     x = t.spatial(x)
     if layer.output_padding is not None or set(layer.dilation_rate) != {1}:
         raise t.unknown("layer {} has an output padding or a dilation, which has no translation to PyTorch")
@@ -71,7 +73,7 @@ def transposed(t: Translator, layer: Any, x: Value) -> Value:
     bias = layer.bias if layer.use_bias else None
     weights = {"weight": kernel} | ({} if bias is None else {"bias": array(bias)})
     args |= {"bias": bool(layer.use_bias)}
-    x = t.call(f"nn.ConvTranspose{len(sizes)}d", [x], ordered(args), weights, shape=t.shape)
+    x = t.call(f"nn.ConvTranspose{len(sizes)}d", [x], sort_arguments(args), weights, shape=t.shape)
     if not even:  # Keras takes the odd pixel off the end
         cuts = ", ".join(f"{crop // 2}:{crop // 2 - crop or None}".replace("None", "") for crop in crops)
         x = t.apply(f"{{0}}[:, :, {cuts}]", [x], encloses=False)
@@ -105,7 +107,7 @@ ORDER = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "out
 DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1, "bias": True}
 
 
-def ordered(args: dict[str, Any]) -> dict[str, Any]:
+def sort_arguments(args: dict[str, Any]) -> dict[str, Any]:
     """Return arguments in PyTorch's order, without those that are PyTorch's defaults."""
     return {name: args[name] for name in ORDER if name in args and args[name] != DEFAULTS.get(name)}
 
@@ -162,9 +164,9 @@ LAYERS: dict[type, Callable[..., Value]] = {
     layers.Conv1D: convolution,
     layers.Conv2D: convolution,
     layers.Conv3D: convolution,
-    layers.Conv1DTranspose: transposed,
-    layers.Conv2DTranspose: transposed,
-    layers.Conv3DTranspose: transposed,
+    layers.Conv1DTranspose: transposed_convolution,
+    layers.Conv2DTranspose: transposed_convolution,
+    layers.Conv3DTranspose: transposed_convolution,
     layers.DepthwiseConv1D: depthwise,
     layers.DepthwiseConv2D: depthwise,
     layers.SeparableConv1D: separable,

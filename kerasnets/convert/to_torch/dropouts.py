@@ -14,9 +14,9 @@ def dropout(t: Translator, layer: layers.Dropout, x: Value) -> Value:
         return x
     shape = tuple(layer.noise_shape or ())
     if not shape:
-        return called(t, "nn.Dropout", layer.rate, x)
+        return call_dropout(t, "nn.Dropout", layer.rate, x)
     if len(shape) == x.rank and shape[0] is None and set(shape[1:]) == {1}:
-        return called(t, "DropPath", layer.rate, x)
+        return call_dropout(t, "DropPath", layer.rate, x)
     raise t.unknown("layer {} has a noise shape that has no translation to PyTorch")
 
 
@@ -25,15 +25,15 @@ def spatial(t: Translator, layer: Any, x: Value) -> Value:
         return x
     last = getattr(layer, "data_format", "channels_last") == "channels_last"
     x = t.arrange(x, channels_first(x.rank)) if last else t.plain(x)
-    return called(t, f"nn.Dropout{x.rank - 2}d", layer.rate, x)
+    return call_dropout(t, f"nn.Dropout{x.rank - 2}d", layer.rate, x)
 
 
 def stochastic_depth(t: Translator, layer: Any, x: Value) -> Value:
     """The layer of keras.applications' ConvNeXt."""
-    return called(t, "DropPath", layer.drop_path_rate, x) if layer.drop_path_rate else x
+    return call_dropout(t, "DropPath", layer.drop_path_rate, x) if layer.drop_path_rate else x
 
 
-def called(t: Translator, kind: str, rate: float, x: Value) -> Value:
+def call_dropout(t: Translator, kind: str, rate: float, x: Value) -> Value:
     return t.call(kind, [x], {"p": float(f"{float(rate):.12g}")}, encloses=True)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasnets.convert.to_torch.layout import WIDTH, fit
-from kerasnets.convert.to_torch.names import quoted
+from kerasnets.convert.to_torch.names import quote
 from kerasnets.convert.to_torch.program import Block, Step, Value
 
 INDENT = 8
@@ -43,7 +43,7 @@ class Forward:
             self.write(step, following)
         results = [self.names[id(value)] for value in self.block.outputs]
         structure = self.block.structure
-        result = structured(structure, iter(results)) if isinstance(structure, dict) else ", ".join(results)
+        result = structure_text(structure, iter(results)) if isinstance(structure, dict) else ", ".join(results)
         if self.written and self.written[-1][0] == result:
             statements = [f"{names} = {text}" for names, text in self.written[:-1]] + [f"return {self.written[-1][1]}"]
         else:
@@ -104,13 +104,13 @@ class Forward:
             values += self.sources(self.inner.pop(id(value))[2]) if id(value) in self.inner else [value]
         return values
 
-    def name_for(self, taken: list[str], alive: set[str]) -> str:
-        is_branch = self.many and len(taken) == 1 and any(name.startswith("branch") for name in alive)
-        if len(taken) == 1 and taken[0] not in alive and not (is_branch and taken[0] == "x"):
-            return taken[0]
+    def name_for(self, sources: list[str], alive: set[str]) -> str:
+        is_branch = self.many and len(sources) == 1 and any(name.startswith("branch") for name in alive)
+        if len(sources) == 1 and sources[0] not in alive and not (is_branch and sources[0] == "x"):
+            return sources[0]
         if "x" not in alive and not is_branch:
             return "x"
-        free = [name for name in taken if name not in alive]
+        free = [name for name in sources if name not in alive]
         if free and not is_branch:
             return free[0]
         if not self.many:
@@ -136,11 +136,11 @@ def most_alive(block: Block) -> int:
     return most
 
 
-def structured(structure: Any, names: Iterator[str]) -> str:
+def structure_text(structure: Any, names: Iterator[str]) -> str:
     """Return the outputs as Keras gives them: a dict by its own keys, whose order in `names` is that of Keras."""
     if isinstance(structure, dict):
-        texts = {key: structured(structure[key], names) for key in sorted(structure)}
-        return "{" + ", ".join(f"{quoted(str(key))}: {texts[key]}" for key in structure) + "}"
+        texts = {key: structure_text(structure[key], names) for key in sorted(structure)}
+        return "{" + ", ".join(f"{quote(str(key))}: {texts[key]}" for key in structure) + "}"
     if isinstance(structure, (list, tuple)):
-        return "(" + "".join(f"{structured(part, names)}, " for part in structure).rstrip() + ")"
+        return "(" + "".join(f"{structure_text(part, names)}, " for part in structure).rstrip() + ")"
     return next(names)

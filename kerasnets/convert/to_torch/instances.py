@@ -13,7 +13,7 @@ from kerasnets.convert.to_torch.source import Source
 NUMBERS = itertools.count(1)  # of the texts of this process, for tracebacks
 
 
-def built(network: Block) -> Any:
+def instantiate(network: Block) -> Any:
     """Return the module of a network, without a proof."""
     source = Source(network)
     return instance(source.text(""), source.name, source.weights)

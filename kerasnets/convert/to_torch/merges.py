@@ -16,7 +16,7 @@ FUNCTIONS = {layers.Maximum: "torch.maximum", layers.Minimum: "torch.minimum"}
 
 
 def join(t: Translator, layer: Any, *inputs: Value) -> Value:
-    values = aligned(t, inputs)
+    values = align(t, inputs)
     places = [f"{{{i}}}" for i in range(len(values))]
     if type(layer) is layers.Average:
         text = f"({' + '.join(places)}) / {len(values)}"
@@ -28,7 +28,7 @@ def join(t: Translator, layer: Any, *inputs: Value) -> Value:
     return t.apply(text, values, shape=t.shape, non_negative=positive)
 
 
-def aligned(t: Translator, inputs: Sequence[Value]) -> list[Value]:
+def align(t: Translator, inputs: Sequence[Value]) -> list[Value]:
     """Return values of one order of axes; of different ranks, all as in Keras, which then joins their last axes."""
     rows = inputs[0].rows
     if any(not same_rows(value.rows, rows) for value in inputs):
@@ -45,13 +45,13 @@ def same_rows(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 
 
 def concatenate(t: Translator, layer: layers.Concatenate, *inputs: Value) -> Value:
-    return concatenated(t, inputs, layer.axis)
+    return concatenate_values(t, inputs, layer.axis)
 
 
-def concatenated(t: Translator, inputs: Sequence[Value], axis: int) -> Value:
+def concatenate_values(t: Translator, inputs: Sequence[Value], axis: int) -> Value:
     rank = inputs[0].rank
     flattened = rank == 2 and axis % 2 == 1 and any(value.rows is not None for value in inputs)
-    values = list(inputs) if flattened else aligned(t, [t.plain(v) if v.rows is not None else v for v in inputs])
+    values = list(inputs) if flattened else align(t, [t.plain(v) if v.rows is not None else v for v in inputs])
     places = ", ".join(f"{{{i}}}" for i in range(len(values)))
     positive = all(value.non_negative for value in values)
     text = f"torch.cat(({places}{',' if len(values) == 1 else ''}), {values[0].dim(axis)})"
@@ -67,7 +67,7 @@ def concatenated(t: Translator, inputs: Sequence[Value], axis: int) -> Value:
 
 def custom_scale(t: Translator, layer: Any, x: Value, y: Value) -> Value:
     """The layer of keras.applications' InceptionResNetV2."""
-    return t.apply(f"{{0}} + {literal(layer.scale)} * {{1}}", aligned(t, [x, y]), shape=t.shape)
+    return t.apply(f"{{0}} + {literal(layer.scale)} * {{1}}", align(t, [x, y]), shape=t.shape)
 
 
 LAYERS: dict[type, Callable[..., Value]] = {

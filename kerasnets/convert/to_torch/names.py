@@ -106,7 +106,7 @@ def quotient(scale: float) -> str:
     return f"{{0}} / {number(inverse)}" if short else f"{{0}} * {number(scale)}"
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return any text, such as a class name of a card, as a literal in double quotes."""
     if text.isprintable():
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -39,7 +39,7 @@ def binary(expression: str) -> Translation:
         constants = [operand for operand in (x1, x2) if not isinstance(operand, Value)]
         if any(np.size(constant) != 1 for constant in constants):
             raise t.unknown("operation {} has an array of constants, which has no translation to PyTorch")
-        values = merges.aligned(t, values)
+        values = merges.align(t, values)
         rank = max(value.rank for value in values)
         place = iter(range(len(values)))
         texts = [
@@ -71,7 +71,7 @@ def reduction(method: str) -> Translation:
         axes = tuple(sorted(int(a) % x.rank for a in axes))
         if 0 in axes:
             raise t.unknown("operation {} mixes the pictures of a batch, which has no translation to PyTorch")
-        return pools.reduced(t, t.plain(x) if x.rows is not None else x, method, axes, bool(keepdims))
+        return pools.reduce_axes(t, t.plain(x) if x.rows is not None else x, method, axes, bool(keepdims))
 
     return translate
 
@@ -84,11 +84,11 @@ def transpose(t: Translator, operation: Any, x: Value, axes: Any = None) -> Valu
     axes = tuple(int(axis) % x.rank for axis in (operation.axes if axes is None else axes) or reversed(range(x.rank)))
     if axes[0] != 0:
         raise t.unknown("operation {} moves the axis of the batch, which has no translation to PyTorch")
-    return shapes.transposed(t, x, axes)
+    return shapes.permute_axes(t, x, axes)
 
 
 def concatenate(t: Translator, operation: Any, xs: Any, axis: int | None = None) -> Value:
-    return merges.concatenated(t, list(xs), operation.axis if axis is None else axis)
+    return merges.concatenate_values(t, list(xs), operation.axis if axis is None else axis)
 
 
 def softmax(t: Translator, operation: Any, x: Value, axis: int = -1) -> Value:

@@ -20,15 +20,15 @@ def max_pool(t: Translator, layer: Any, x: Value) -> Value:
         pads = same_pads(x, sizes, strides, (1,) * len(sizes))
         if pads is None:
             raise t.unknown("layer {} pads maps of unknown size, which has no translation to PyTorch")
-        return pooled(t, x, "max", sizes, strides, pads)
+        return pool_windows(t, x, "max", sizes, strides, pads)
     removed = t.without_zeros(x)
     if removed and removed[0].non_negative:  # padded by zero or by -inf, the maximum is the same
         source, pads = removed
         inside = all(before == after <= size // 2 for (before, after), size in zip(pads, sizes, strict=True))
         if inside or (not any(before for before, _ in pads) and reaches(t, source, sizes, strides)):
             t.leave_out(x)
-            return pooled(t, source, "max", sizes, strides, pads)
-    return pooled(t, x, "max", sizes, strides, [(0, 0)] * len(sizes))
+            return pool_windows(t, source, "max", sizes, strides, pads)
+    return pool_windows(t, x, "max", sizes, strides, [(0, 0)] * len(sizes))
 
 
 def reaches(t: Translator, x: Value, sizes: tuple[int, ...], strides: tuple[int, ...]) -> bool:
@@ -55,7 +55,7 @@ def average_pool(t: Translator, layer: Any, x: Value) -> Value:
         pads = same_pads(x, sizes, strides, (1,) * len(sizes))
     if pads is None:
         raise t.unknown("layer {} pads maps of unknown size, which has no translation to PyTorch")
-    return every(t, x, strides) if is_every(sizes, strides) else pooled(t, x, "avg", sizes, strides, pads)
+    return every(t, x, strides) if is_every(sizes, strides) else pool_windows(t, x, "avg", sizes, strides, pads)
 
 
 def is_every(sizes: tuple[int, ...], strides: tuple[int, ...]) -> bool:
@@ -68,7 +68,7 @@ def every(t: Translator, x: Value, strides: tuple[int, ...]) -> Value:
     return t.apply(f"{{0}}[:, :, {steps}]", [x], shape=t.shape, non_negative=x.non_negative)
 
 
-def pooled(t: Translator, x: Value, kind: str, sizes: Any, strides: Any, pads: list[tuple[int, int]]) -> Value:
+def pool_windows(t: Translator, x: Value, kind: str, sizes: Any, strides: Any, pads: list[tuple[int, int]]) -> Value:
     """Ends that are padded alike become an argument; an end alone becomes ceil_mode; else a step before pads."""
     rank = len(sizes)
     options = ""
@@ -104,10 +104,10 @@ def of_all(t: Translator, layer: Any, x: Value, method: str) -> Value:
     axes = range(1, x.rank - 1) if layer.data_format == "channels_last" else range(2, x.rank)
     if x.rows is not None:
         x = t.plain(x)
-    return reduced(t, x, method, tuple(axes), layer.keepdims)
+    return reduce_axes(t, x, method, tuple(axes), layer.keepdims)
 
 
-def reduced(t: Translator, x: Value, method: str, axes: tuple[int, ...], keepdims: bool) -> Value:
+def reduce_axes(t: Translator, x: Value, method: str, axes: tuple[int, ...], keepdims: bool) -> Value:
     """`x` with `axes` of Keras' reduced by a method of a tensor: "mean", "amax", "sum"."""
     dims = tuple(sorted(x.dim(axis) for axis in axes))
     more = ", keepdim=True" if keepdims else ""

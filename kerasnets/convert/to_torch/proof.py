@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasnets.convert.to_torch.head import meaning, takes_pixels
-from kerasnets.convert.to_torch.instances import built
+from kerasnets.convert.to_torch.instances import instantiate
 from kerasnets.convert.to_torch.program import Block, Step, Value
 from kerasnets.errors import BadInputError, shorten
 from kerasnets.graph import node_of, nodes
@@ -30,7 +30,7 @@ def check(model: keras.Model, module: Any, network: Block) -> None:
     before = before_the_end(model, network)
     if before and max(differences) <= MOST:
         part = up_to(network, before)
-        differences += compare([value.tensor for value in before], before, model, part, inputs, built(part))
+        differences += compare([value.tensor for value in before], before, model, part, inputs, instantiate(part))
     if max(differences) <= MOST:
         return
     raise BadInputError(
@@ -44,12 +44,12 @@ def before_the_end(model: keras.Model, network: Block) -> list[Value]:
     """Return the values that the last layer of each output takes, if its activation levels them."""
     values = {id(value.tensor): value for value in network.inputs}
     values |= {id(v.tensor): v for step in network.steps for v in step.outputs if v.tensor is not None}
-    found: dict[int, Value] = {}
+    results: dict[int, Value] = {}
     for tensor in model.outputs:
         node = node_of(tensor)
         if "probabilities" in meaning(tensor):
-            found |= {id(t): values[id(t)] for t in node.input_tensors if id(t) in values}
-    return list(found.values())
+            results |= {id(t): values[id(t)] for t in node.input_tensors if id(t) in values}
+    return list(results.values())
 
 
 def up_to(network: Block, values: Sequence[Value]) -> Block:
@@ -128,7 +128,7 @@ def first_difference(model: keras.Model, network: Block, inputs: list[np.ndarray
     """Return the name and class of the first layer whose values differ."""
     ends = [(step, value) for step in network.steps for value in step.outputs if value.tensor is not None]
     part = up_to(network, [value for _, value in ends])
-    differences = compare([v.tensor for _, v in ends], part.outputs, model, part, inputs, built(part))
+    differences = compare([v.tensor for _, v in ends], part.outputs, model, part, inputs, instantiate(part))
     for (step, _), apart in zip(ends, differences, strict=True):
         if not apart <= MOST:
             return f"{shorten(step.layer)!r} ({kind_of(model, step)})"

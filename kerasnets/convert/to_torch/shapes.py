@@ -44,14 +44,14 @@ def to_shape(t: Translator, x: Value, shape: Shape) -> Value:
     if x.rank > 2 and len(shape) == 2 and pixels == 1 and first:
         return t.apply("{0}.flatten(1)", [x], shape=shape, order=(0, 1), mixes=True)
     if x.rows is None and x.rank == 2 and len(shape) == 4 and shape[1:3] == (1, 1):
-        return widened(t, x, shape)
+        return widen(t, x, shape)
     if x.rows is None and len(shape) > 2 and shape[-1] == x.shape[-1] and first:
         new = (sizes[-1], *sizes[:-1])
-        return reshaped(t, x, new, shape, channels_first(len(shape)))
-    return reshaped(t, t.plain(x), tuple(sizes), shape, identity(len(shape)))
+        return reshape_to(t, x, new, shape, channels_first(len(shape)))
+    return reshape_to(t, t.plain(x), tuple(sizes), shape, identity(len(shape)))
 
 
-def widened(t: Translator, x: Value, shape: Shape) -> Value:
+def widen(t: Translator, x: Value, shape: Shape) -> Value:
     """A row of channels as a map of one pixel; the mean of a map that only this layer takes keeps its axes instead."""
     last = t.steps[-1] if t.steps else None
     if last and last.outputs[0] is x and last.expression == "{0}.mean((2, 3))" and t.uses[id(x.tensor)] == 1:
@@ -60,7 +60,7 @@ def widened(t: Translator, x: Value, shape: Shape) -> Value:
     return t.apply("{0}[:, :, None, None]", [x], shape=shape, order=channels_first(4), non_negative=x.non_negative)
 
 
-def reshaped(t: Translator, x: Value, sizes: tuple[int, ...], shape: Shape, order: tuple[int, ...]) -> Value:
+def reshape_to(t: Translator, x: Value, sizes: tuple[int, ...], shape: Shape, order: tuple[int, ...]) -> Value:
     if -1 in sizes:
         text = f"{{0}}.reshape(len({{0}}), {', '.join(map(literal, sizes))})"
     else:
@@ -69,10 +69,10 @@ def reshaped(t: Translator, x: Value, sizes: tuple[int, ...], shape: Shape, orde
 
 
 def permute(t: Translator, layer: layers.Permute, x: Value) -> Value:
-    return transposed(t, x, (0, *layer.dims))
+    return permute_axes(t, x, (0, *layer.dims))
 
 
-def transposed(t: Translator, x: Value, dims: tuple[int, ...]) -> Value:
+def permute_axes(t: Translator, x: Value, dims: tuple[int, ...]) -> Value:
     """Keras' new axis i is its old axis dims[i]: the tensor of PyTorch can stay as it is."""
     if x.rows is not None:
         x = t.plain(x)

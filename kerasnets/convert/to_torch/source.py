@@ -17,7 +17,7 @@ from kerasnets.convert.to_torch.classes import (
 from kerasnets.convert.to_torch.forward import forward_lines
 from kerasnets.convert.to_torch.helpers import HELPERS
 from kerasnets.convert.to_torch.layout import fit
-from kerasnets.convert.to_torch.names import class_name, identifier, literal, quoted, unique
+from kerasnets.convert.to_torch.names import class_name, identifier, literal, quote, unique
 from kerasnets.convert.to_torch.program import Block, Chain, Leaf, inner_blocks, leaves
 
 USED_NAMES = ("torch", "nn", "F", "x", *HELPERS)
@@ -45,9 +45,9 @@ class Source:
                     self.collect(inner)
         key = signature(block)
         if key not in self.classes:
-            wanted = class_name(block.layer) if is_network else block_class_name(block)
+            first_choice = class_name(block.layer) if is_network else block_class_name(block)
             names = {*USED_NAMES, *(other.name for other in self.classes.values())}
-            self.classes[key] = BlockClass(numbered(wanted, names), [])
+            self.classes[key] = BlockClass(free_name(first_choice, names), [])
         if all(block is not other for other in self.classes[key].blocks):
             self.classes[key].blocks.append(block)
 
@@ -75,7 +75,7 @@ class Source:
         body = "\n\n\n".join(classes)
         kinds = {leaf.kind for leaf in leaves(self.network)}
         helpers = [text for name, text in HELPERS.items() if name in kinds or f"{name}(" in body]
-        names = fit(f"CLASSES = ({', '.join(map(quoted, class_names))})", 0) if len(class_names) > 1 else []
+        names = fit(f"CLASSES = ({', '.join(map(quote, class_names))})", 0) if len(class_names) > 1 else []
         parts = "\n\n\n".join([*(text.rstrip() for text in helpers), body])
         imports = ["import torch"] if re.search(r"\btorch\.", parts) else []
         imports += ["import torch.nn.functional as F"] if re.search(r"\bF\.", parts) else []
@@ -116,7 +116,7 @@ class Source:
         return f"{inner.name}({', '.join(texts)})"
 
 
-def numbered(name: str, used: set[str]) -> str:
+def free_name(name: str, used: set[str]) -> str:
     number, new = 2, name
     while new in used:
         new = f"{name}{number}"

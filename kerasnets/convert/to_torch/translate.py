@@ -135,9 +135,9 @@ class Translator:
         block = self.blocks.get(id(model))
         if block is None:
             block = self.blocks[id(model)] = Translator(model, self.in_keras_order, self.blocks).block()
-        taken = [self.arrange(value, inner.order) for value, inner in zip(inputs, block.inputs, strict=True)]
+        arguments = [self.arrange(value, inner.order) for value, inner in zip(inputs, block.inputs, strict=True)]
         outputs = [Value(value.shape, value.order) for value in block.results]
-        self.steps.append(Step(model.name, [value.root for value in taken], outputs, module=block))
+        self.steps.append(Step(model.name, [value.root for value in arguments], outputs, module=block))
         return outputs
 
     def unknown(self, text: str) -> BadInputError:

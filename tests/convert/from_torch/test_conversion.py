@@ -115,7 +115,7 @@ def refusal(expression, shape=PICTURE):
 REFUSALS = {
     "nn.Sequential(nn.Conv2d(3, 4, 3), Call(lambda x: torch.fft.fft2(x).real))":
         "no Keras layer is known for the operator fft_fft2 in 1 (Call)",
-    "Call(lambda x: x if x.sum() > 0 else -x)": "the way through Call depends on the numbers in a tensor",
+    "Call(lambda x: x if x.sum() > 0 else -x)": "the way through Call depends on the numbers in a tensor (line ",
     "Call(lambda x: F.dropout(x, 0.5))": "dropout: it drops numbers in evaluation too",
     "Call(lambda x: x * x.shape[0] ** 2)": "becomes 9 for another batch size",
     "nn.Conv2d(3, 4, 3).double()": "weight is torch.float64; call module.float() first",

@@ -71,10 +71,10 @@ def application(name, side):
     import numpy as np
     import torch
 
-    from kerasnets.graph import drawing_nothing
+    from kerasnets.graph import skip_initializers
     from kerasnets.proof.case import draw_weights
 
-    with drawing_nothing():
+    with skip_initializers():
         model = getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=10)
     values = draw_weights(model, 0)
     model.set_weights([0.7 * v if w.name == "gamma" else v for w, v in zip(model.weights, values, strict=True)])

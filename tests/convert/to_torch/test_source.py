@@ -141,7 +141,7 @@ def hostile_blocks():
     import keras
     from keras import layers
 
-    from kerasnets.convert.to_torch.module import translated
+    from kerasnets.convert.to_torch.module import translate_model
 
     inputs = x = keras.Input((8, 8, 4))
     for i in range(3):
@@ -149,7 +149,7 @@ def hostile_blocks():
         x = layers.Add(name=f"raise SystemExit\n{i}_")([x, y])
     model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)), name="import os")
     classes = ('a"\\', "b\n\"'", "鸟\u202e")
-    text = translated(model, 'a"""b.safetensors', classes).text
+    text = translate_model(model, 'a"""b.safetensors', classes).text
     namespace = {"__name__": "text"}
     exec(text, namespace)
     return namespace["CLASSES"] == classes, text

@@ -7,6 +7,7 @@ discarded.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -20,9 +21,9 @@ import numpy as np
 
 from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
+from kerasnets.export.writers import FORMATS, format_of
 from kerasnets.prediction import engines
-from kerasnets.runtime import backends
-from kerasnets.runtime.atomic import check_writable, flush, followed, reserve, sweep, whole_file, whole_folder
+from kerasnets.runtime import atomic, backends
 from kerasnets.runtime.processes import Worker
 from kerasnets.saving import formats
 
@@ -31,16 +32,6 @@ if TYPE_CHECKING:
 
 ALLOWED = 1e-4  # the largest difference of a probability from Keras'
 BESIDE_WEIGHTS = 2**22  # bytes of a file without its weights, at most
-
-
-@dataclass(frozen=True)
-class Form:
-    """A format of model files that Keras can write."""
-
-    title: str
-    routes: dict[str, tuple[str, ...]]  # backend that can write it -> packages that it needs; the preferred one first
-    extra: str  # the extra of kerasnets that installs them: pip install kerasnets[...]
-    write: "Callable[[keras.Model, Path], None]"
 
 
 @dataclass(frozen=True)
@@ -89,11 +80,13 @@ def export(
         OSError: `out` cannot be written.
     """
     path, out = Path(path), Path(out)
-    form = form_of(out)
+    form = format_of(out)
     card = saving.load_card(path)
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
-    with (whole_file if out.suffix else whole_folder)(out) as part, second_file(part, out):
+    whole = atomic.whole_file if out.suffix else atomic.whole_folder
+    second = atomic.backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
+    with second, whole(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
             if card.class_names and guest == saving.UNKNOWN:
@@ -125,17 +118,9 @@ def difference(
     return largest
 
 
-def form_of(out: Path) -> Form:
-    """Return the Form of a suffix, or raise ValueError."""
-    if out.suffix not in FORMS:
-        known = ", ".join(f"{suffix} ({form.title})" for suffix, form in FORMS.items() if suffix)
-        raise ValueError(f"cannot export to {shorten(out)}: name a file that ends in {known}, or a SavedModel's folder")
-    return FORMS[out.suffix]
-
-
 def route_of(suffix: str) -> str:
     """Return the backend that writes the format; raise ImportError if no installed backend can."""
-    form = FORMS[suffix]
+    form = FORMATS[suffix]
     requested = os.environ.get("KERAS_BACKEND")
     if requested and requested not in backends.BACKENDS:
         raise ValueError(f"unknown KERAS_BACKEND {requested!r}; choose one of: {', '.join(backends.BACKENDS)}")
@@ -147,7 +132,7 @@ def route_of(suffix: str) -> str:
         if there:
             needed = [package for package in form.routes[there[0]] if not backends.is_installed(package)]
             lacking = f"{there[0]} needs {' and '.join(needed)} to write {form.title}"
-        raise ImportError(f'{lacking}: pip install "kerasnets[{",".join(extras)}]"')
+        raise ImportError(f"{lacking}: {backends.install_line(*extras)}")
     return requested if requested in able else able[0]
 
 
@@ -157,8 +142,8 @@ def judges_of(suffix: str) -> list[str]:
     judges = [name for name, package in readers.items() if backends.is_installed(package)]
     if not judges:
         raise ImportError(
-            f"nothing here runs {FORMS[suffix].title}, to compare it with Keras: "
-            f'pip install "kerasnets[{FORMS[suffix].extra}]"'
+            f"nothing here runs {FORMATS[suffix].title}, to compare it with Keras: "
+            f"{backends.install_line(FORMATS[suffix].extra)}"
         )
     return judges
 
@@ -169,7 +154,7 @@ def check_target(out: Path) -> None:
         weights = out.with_suffix(".bin").name
         raise ValueError(f"{weights} is there without {shorten(out)}, and would be overwritten; name another place")
     if out.suffix:
-        check_writable(out)
+        atomic.check_writable(out)
     elif out.exists() and not (out / "saved_model.pb").is_file():
         raise ValueError(
             f"{shorten(out)} is there and no SavedModel, which an export would replace; name another place"
@@ -185,14 +170,14 @@ def second_file(part: Path, out: Path) -> Iterator[None]:
     """
     others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # OpenVINO is written via ONNX
     for suffix in others:
-        sweep(followed(out), suffix)
+        atomic.sweep(atomic.follow_links(out), suffix)
     second = part.with_suffix(".bin")
     try:
         yield
         if second.is_file():
-            with whole_file(out.with_suffix(".bin")) as weights:
+            with atomic.whole_file(out.with_suffix(".bin")) as weights:
                 shutil.copyfile(second, weights)
-                flush(part)  # now, since a full disk has lost nothing yet
+                atomic.flush(part)  # now, since a full disk has lost nothing yet
     finally:
         for suffix in others:
             part.with_suffix(suffix).unlink(missing_ok=True)
@@ -242,52 +227,21 @@ def write_model(model: "keras.Model", part: Path, pixels: np.ndarray) -> np.ndar
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own
         try:
-            FORMS[formats.suffix_of(part)].write(model, part)
+            FORMATS[formats.suffix_of(part)].write(model, part)
         except Exception as error:  # each library has its own for a full disk, some without a message
-            reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
+            atomic.reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
+            if number := number_of(error):
+                raise OSError(number, os.strerror(number), str(part)) from error
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a class that any process can unpickle
     return expected
 
 
-def write_onnx(model: "keras.Model", path: Path) -> None:
-    import keras
-
-    from kerasnets.graph import rebuild
-
-    if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
-        model = rebuild(model, layout="channels_first")
-        model.predict_on_batch(
-            np.zeros((1, *model.input_shape[1:]), model.input.dtype)
-        )  # Keras needs one call before an export
-    model.export(path, format="onnx", verbose=False)
-
-
-def write_openvino(model: "keras.Model", path: Path) -> None:
-    """Write via ONNX: Keras' direct route loses the size of the pictures on torch, and does not exist on JAX."""
-    import openvino
-
-    between = path.with_suffix(".onnx")
-    try:
-        write_onnx(model, between)
-        openvino.serialize(openvino.Core().read_model(between), path)
-    finally:
-        between.unlink(missing_ok=True)
-
-
-def write_litert(model: "keras.Model", path: Path) -> None:
-    model.export(path, format="litert", verbose=False)
-
-
-def write_saved_model(model: "keras.Model", path: Path) -> None:
-    model.export(path, format="tf_saved_model", verbose=False)
-
-
-ONNX: dict[str, tuple[str, ...]] = {"torch": ("onnx",), "tensorflow": ("tf2onnx",)}
-FORMS = {  # by suffix
-    ".onnx": Form("ONNX", ONNX, "onnx", write_onnx),
-    ".xml": Form(
-        "OpenVINO", {backend: (*needed, "openvino") for backend, needed in ONNX.items()}, "openvino", write_openvino
-    ),
-    ".tflite": Form("LiteRT", {"tensorflow": ()}, "litert", write_litert),
-    "": Form("SavedModel", {"tensorflow": ()}, "tensorflow", write_saved_model),
-}
+def number_of(error: BaseException | None) -> int:
+    """Return the system's number for a write that failed, from the error or its causes; 0 if none did."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        if "iostream error" in str(error):  # of C++, as in OpenVINO, which does not tell the reason
+            return errno.EIO
+        error = error.__cause__ or error.__context__
+    return 0
