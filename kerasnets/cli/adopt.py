@@ -73,7 +73,7 @@ def of_pytorch(args: argparse.Namespace, guest: "Guest") -> Any:
 
 def of_export(args: argparse.Namespace, guest: "Guest") -> Any:
     """Give an .onnx or .tflite a card, after it has run."""
-    from kerasnets.convert.adoption import adopt_export, completed
+    from kerasnets.convert.adoption import adopt_export, complete
     from kerasnets.prediction import Classifier
     from kerasnets.saving import Card
 
@@ -85,4 +85,4 @@ def of_export(args: argparse.Namespace, guest: "Guest") -> Any:
         raise UsageError(f"{args.model} has {classes} classes, and {len(guest.class_names)} are named")
     kind = guest.input_kind or ("picture" if len(shape) == 3 else "row")
     card = Card(Path(args.model).stem, guest.class_names, shape, kind)
-    return adopt_export(args.model, args.out, completed(card, args.model, classes), guest)
+    return adopt_export(args.model, args.out, complete(card, args.model, classes), guest)

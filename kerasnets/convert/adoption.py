@@ -20,20 +20,20 @@ class Adoption:
         file: The file that was written.
         source: The file that it was made of.
         card: Its card.
-        scaled: How a pixel 0..255 enters the network of `source`, for a person.
+        pixels: How a pixel 0..255 enters the network of `source`, for a person.
     """
 
     file: str
     source: str
     card: Card
-    scaled: str
+    pixels: str
 
     def line(self) -> str:
         """Return the result as one greppable line."""
         card = self.card
         return (
             f"result model={card.model} source={self.source} classes={len(card.class_names)} "
-            f"input={'x'.join(map(str, card.input_shape))} pixels={self.scaled.replace(' ', '_')} "
+            f"input={'x'.join(map(str, card.input_shape))} pixels={self.pixels.replace(' ', '_')} "
             f"input_kind={card.input_kind} multi_label={str(card.multi_label).lower()} file={self.file}"
         )
 
@@ -66,18 +66,18 @@ def adopt(path: str | Path, out: str | Path, guest: Guest = saving.UNKNOWN) -> A
         >>> layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
         >>> keras.Sequential(layers).save(f"{folder}/theirs.keras")
         >>> names = kerasnets.saving.Guest(class_names=("cat", "dog"))
-        >>> kerasnets.adopt(f"{folder}/theirs.keras", f"{folder}/mine.keras", names).scaled
+        >>> kerasnets.adopt(f"{folder}/theirs.keras", f"{folder}/mine.keras", names).pixels
         'divided by 255'
     """
     saving.check_suffix(out)
     check_other(path, out)
     check_writable(out)
-    model, card, scaled = saving.load_with_note(path, guest)
+    model, card, scale_words = saving.load_with_note(path, guest)
     if not card.input_shape:
         raise saving.open_size(path)
-    card = completed(card, path, model.outputs[0].shape[-1])
+    card = complete(card, path, model.outputs[0].shape[-1])
     saving.save(model, out, card)
-    return Adoption(str(out), Path(path).name, saving.load_card(out), scaled or "0 to 255")
+    return Adoption(str(out), Path(path).name, saving.load_card(out), scale_words or "0 to 255")
 
 
 def adopt_export(path: str | Path, out: str | Path, card: Card, guest: Guest) -> Adoption:
@@ -93,7 +93,7 @@ def adopt_export(path: str | Path, out: str | Path, card: Card, guest: Guest) ->
     return Adoption(str(out), Path(path).name, card, "scaled as given" if guest.scaling else "divided by 255")
 
 
-def completed(card: Card, path: str | Path, classes: int) -> Card:
+def complete(card: Card, path: str | Path, classes: int) -> Card:
     """Return the card with names for all classes, and with the origin of the file."""
     names = card.class_names or tuple(f"class {i}" for i in range(classes))
     versions = provenance.versions() | (

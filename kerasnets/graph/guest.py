@@ -16,7 +16,7 @@ from keras import layers, ops
 from kerasnets.graph.flat import flatten
 from kerasnets.graph.head import NEAR, head_of, probabilities
 from kerasnets.graph.layout import PROOF, in_full_precision
-from kerasnets.graph.steps import as_numbers, closed, cuts, learns, run
+from kerasnets.graph.steps import as_numbers, close_sizes, cuts, learns, run
 from kerasnets.graph.walk import Node, nodes, register_parameters
 from kerasnets.recipes import Scaling
 
@@ -84,7 +84,7 @@ def make_whole(
         preprocessing = preprocessing_of(flat)
         taken = scaling or SCALINGS["0..255" if given.dtype == "uint8" else preprocessing.values or USUAL]
         inputs = keras.Input(picture, dtype="uint8", name="pixels")
-        x = prepared(inputs, preprocessing, taken, bgr)
+        x = prepare(inputs, preprocessing, taken, bgr)
         inner = preprocessing.tensor.shape[1:]
         if None in inner:
             inner = picture
@@ -117,7 +117,7 @@ def preprocessing_of(network: keras.Model) -> Preprocessing:
     beyond = next((i for i, node in enumerate(steps) if learns(node.operation)), len(steps))
     first = [i for i in places if i < beyond and steps[i].outputs[0].shape == given.shape]
     if first and len(given.shape) in (3, 4):
-        pixels = np.random.default_rng(0).integers(0, 256, (4, *closed(given.shape[1:])))
+        pixels = np.random.default_rng(0).integers(0, 256, (4, *close_sizes(given.shape[1:])))
         pixels[:2] = np.arange(2).reshape(2, *[1] * (len(given.shape) - 1))
         values = {id(given): ops.convert_to_tensor(pixels.astype(given.dtype))}
         run(steps[: first[-1] + 1], values, training=False)
@@ -166,7 +166,7 @@ def with_statistics(preprocessing: Preprocessing, node: Node) -> Preprocessing:
     return Preprocessing(preprocessing.tensor, preprocessing.scale, preprocessing.offset, preprocessing.bgr, values)
 
 
-def prepared(pixels: Any, preprocessing: Preprocessing, taken: Scaling, bgr: bool) -> Any:
+def prepare(pixels: Any, preprocessing: Preprocessing, taken: Scaling, bgr: bool) -> Any:
     """Return what the network's other layers take: one Rescaling of raw pixels, and the channels turned round."""
     scale, offset = np.asarray(taken[0], "float64"), np.asarray(taken[1], "float64")
     is_turned = preprocessing.bgr != bgr

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kerasnets.graph.steps import as_numbers, closed, cuts, learns, run
+from kerasnets.graph.steps import as_numbers, close_sizes, cuts, learns, run
 from kerasnets.graph.walk import node_of, nodes, producer
 
 FEED = 5.0  # standard deviation of the numbers that the last part is tried with
@@ -42,7 +42,7 @@ def head_of(network: keras.Model) -> Head:
         return Head("logits", output, True)
     start = next(i for i in reversed(places) if learns(steps[i].operation) or steps[i].is_input)
     fed = steps[start].outputs[0]
-    feed = np.random.default_rng(0).normal(0, FEED, (8, *closed(fed.shape[1:])))
+    feed = np.random.default_rng(0).normal(0, FEED, (8, *close_sizes(fed.shape[1:])))
     values = {id(fed): ops.convert_to_tensor(feed.astype("int32" if "int" in str(fed.dtype) else "float32"))}
     run(steps[start + 1 :], values, training=False)
     result = as_numbers(values[id(output)]).reshape(len(feed), -1)

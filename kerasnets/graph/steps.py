@@ -39,7 +39,7 @@ def run(steps: Sequence[Node], values: dict[int, Any], *, training: bool | None 
             values |= {id(tensor): value for tensor, value in zip(node.outputs, results, strict=True)}
 
 
-def closed(sizes: Sequence[int | None]) -> tuple[int, ...]:
+def close_sizes(sizes: Sequence[int | None]) -> tuple[int, ...]:
     return tuple(size or OPEN for size in sizes)
 
 

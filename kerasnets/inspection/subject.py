@@ -99,9 +99,10 @@ def of_file(
     path: str | Path, dataset: str | Path | None, data_dir: str | Path | None, guest: saving.Guest | None
 ) -> Parts:
     """Return the parts for a model file."""
-    model, card, scaled = saving.load_with_note(path, guest or saving.UNKNOWN)
+    model, card, scale_words = saving.load_with_note(path, guest or saving.UNKNOWN)
     source = data.load_like(card, dataset, data_dir) if dataset else None
-    return model, card, f"{card.model} from {shorten(path)}{scaled and f', pixels {scaled}'}", source
+    noun = "rows" if len(card.input_shape) == 1 else "pixels"
+    return model, card, f"{card.model} from {shorten(path)}{scale_words and f', {noun} {scale_words}'}", source
 
 
 def of_name(name: str, dataset: str | Path | None, data_dir: str | Path | None, seed: int) -> Parts:

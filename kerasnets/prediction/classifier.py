@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.errors import BadInputError, name_path, shorten
+from kerasnets.errors import BadInputError, name_path
 from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
 from kerasnets.prediction.engine import UNABLE, Engine
 from kerasnets.saving import UNKNOWN, Card, Guest, formats, shipped
-from kerasnets.saving.guest import check_own
+from kerasnets.saving.guest import NUMBERED, check_own, note_on
 from kerasnets.saving.onnx_file import Input
 
 BATCH = 64  # pictures that go through the network at once
@@ -79,8 +79,8 @@ class Classifier:
             problem = f"takes pictures of the kind {card.input_kind!r:.40}, which is unknown here"
             raise BadInputError(problem, path=path, remedy="update kerasnets, or export it again")
         with name_path(path):
-            known = told(card, guest)
-        classifier = cls(path, introduced(card, guest), engines.choose(path, engine), onnx_input, known)
+            facts = facts_about(card, guest)
+        classifier = cls(path, card_with(guest, card), engines.choose(path, engine), onnx_input, facts)
         if engine == engines.AUTO:
             classifier.others = engines.after(path, classifier.engine_name)
         return classifier
@@ -129,11 +129,8 @@ class Classifier:
         """What was assumed about another program's file, for whoever reads its predictions; "" for our own files."""
         if self.guest is None:
             return ""
-        words = [] if self.card.class_names else [" and names no classes: they are numbered"]
-        shape, kind = "x".join(map(str, self.input_shape)), self.guest.input_kind
-        words.append(f"; pictures are prepared as {kind}" if kind else f"; pictures are resized to {shape}")
-        scaled = self.engine.scaled or ("0 to 255" if self.engine.dtype == "uint8" else "divided by 255")
-        return f"{shorten(self.path, 40)} was not made by kerasnets{''.join(words)}, pixels {scaled}"
+        classes = "" if self.card.class_names else NUMBERED
+        return note_on(self.path, self.input_shape, self.guest, self.engine.scale_words, classes)
 
     def count_classes(self) -> int:
         """Return the number of classes, by running the network once."""
@@ -254,7 +251,7 @@ class Classifier:
         return names
 
 
-def introduced(card: Card, guest: Guest) -> Card:
+def card_with(guest: Guest, card: Card) -> Card:
     """Return the card of a file, with what `guest` tells about another program's."""
     if card.class_names:
         return dataclasses.replace(card, input_kind=guest.input_kind or card.input_kind)
@@ -269,8 +266,8 @@ def own_guest(card: Card, engine: str) -> Guest:
     return UNKNOWN if engine == "keras" else Guest("", (), card.scaling, card.bgr, card.multi_label)
 
 
-def told(card: Card, guest: Guest) -> Guest | None:
-    """Return what is told about another program's file; None for our own, which tell all themselves."""
+def facts_about(card: Card, guest: Guest) -> Guest | None:
+    """Return `guest` for another program's file, and None for our own, which tell all themselves."""
     if not card.class_names:
         return guest
     check_own(guest)

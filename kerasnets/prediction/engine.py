@@ -29,7 +29,6 @@ class Engine:
         step: Distance between two scores of a file that gives integers; else 0.
         title: Name of the library, for messages.
         multi_label: Whether each class has a probability by itself, so that they need not add up to 1.
-        scaled: How pixels are brought to the numbers that the file takes, for a person; "" if the dtype tells.
     """
 
     title: str
@@ -38,7 +37,6 @@ class Engine:
     step = 0.0
     takes_one: bool  # whether the file takes one picture at a time
     channels_first: bool
-    scaled = ""
 
     def __init__(self, path: str | Path, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> None:
         self.path = Path(path)
@@ -94,6 +92,15 @@ class Engine:
         if self.dtype != "uint8":
             pixels = self.scale(pixels.astype(self.dtype))
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if self.channels_first else pixels
+
+    @property
+    def scale_words(self) -> str:
+        """How pixels or rows are brought to the numbers that the file takes, for a person."""
+        if len(self.shape) == 1:
+            return "as they are"
+        if self.dtype == "uint8":
+            return "0 to 255"
+        return "scaled as given" if self.guest.scaling else "divided by 255"
 
     def scale(self, pixels: np.ndarray) -> np.ndarray:
         if self.guest.scaling is None:

@@ -163,11 +163,15 @@ class Keras(Engine):
     def read(self) -> None:
         from kerasnets import saving
 
-        self.model, card, self.scaled = saving.load_with_note(self.path, self.guest)
+        self.model, card, self.words = saving.load_with_note(self.path, self.guest)
         self.multi_label = card.multi_label
         self.set_input(self.model.input_shape, self.model.inputs[0].dtype)
         self.channels_first = False  # Keras takes our arrays as they are
         self.shape = self.model.input_shape[1:]
+
+    @property
+    def scale_words(self) -> str:
+        return self.words
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         return pixels  # the model does all that the guest asks for

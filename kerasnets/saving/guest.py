@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +51,28 @@ def check_own(guest: Guest | None) -> None:
     if guest and (guest.class_names or guest.scaling or guest.bgr or guest.multi_label):
         problem = "was made by kerasnets, and has its classes and the scale of its pixels inside"
         raise BadInputError(problem, remedy="leave --classes, --scale, --mean, --std and --bgr out")
+
+
+NUMBERED = " and names no classes: they are numbered"
+
+
+def note_on(path: str | Path, shape: Sequence[int | None], guest: Guest, scale_words: str, classes: str = "") -> str:
+    """Return what is assumed about another program's file, for whoever reads its answers.
+
+    Args:
+        path: The file.
+        shape: (height, width, channels) of the network's input, or (columns,) of a row.
+        guest: What a person tells about the file.
+        scale_words: How its input is scaled, as `load_with_note` says.
+        classes: What is assumed about its classes: " and ...", as NUMBERED.
+    """
+    if len(shape) == 1:
+        inputs = f"rows are taken {scale_words}"
+    elif guest.input_kind:
+        inputs = f"pictures are prepared as {guest.input_kind}, pixels {scale_words}"
+    else:
+        inputs = f"pictures are resized to {'x'.join(map(str, shape))}, pixels {scale_words}"
+    return f"{shorten(path, 40)} was not made by kerasnets{classes}; {inputs}"
 
 
 def scaling_of(mean: Sequence[float], std: Sequence[float], channels: int) -> "Scaling":

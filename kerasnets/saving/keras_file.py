@@ -143,7 +143,7 @@ def load(path: str | Path, *, logits: bool = False, guest: Guest | None = None) 
 
 
 def load_with_note(path: str | Path, guest: Guest | None) -> tuple["keras.Model", Card, str]:
-    """Like `load`, and return what was found or assumed about the pixels of another program's model; "" of ours."""
+    """Like `load`, and return how the pixels or rows of another program's model are scaled, for a person; "" of ours."""
     path = shipped.path_of(path, shipped.KERAS)
     content = read(path)
     card = card_in(content, path)

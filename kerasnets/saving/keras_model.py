@@ -117,7 +117,7 @@ def check_maps(model: keras.Model) -> None:
 
 
 def as_ours(model: keras.Model, card: Card, guest: Guest) -> tuple[keras.Model, Card, str]:
-    """Return another program's model from raw pixels to probabilities, its card, and where its scaling comes from.
+    """Return another program's model from raw pixels to probabilities, its card, and how its input is scaled, in words.
 
     Raises:
         BadInputError: It is no such network, or `guest` names another number of classes.
@@ -139,11 +139,13 @@ def as_ours(model: keras.Model, card: Card, guest: Guest) -> tuple[keras.Model, 
         input_kind=guest.input_kind or ("picture" if len(shape) == 3 else "row"),
         multi_label=not whole.exclusive,
     )
-    return whole.model, card, source_of_scaling(whole, guest)
+    return whole.model, card, scale_words(whole, guest)
 
 
-def source_of_scaling(whole: Whole, guest: Guest) -> str:
-    """Return why a guest's pixels are scaled as they are, for a person."""
+def scale_words(whole: Whole, guest: Guest) -> str:
+    """Return how the pixels or rows of a guest are scaled, for a person."""
+    if len(whole.model.inputs[0].shape) == 2:
+        return "as they are"
     if guest.scaling:
         return "scaled as given"
     if whole.values == "0..255":
