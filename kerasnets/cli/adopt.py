@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasnets.cli import app, options
+from kerasnets.cli import app, names, options
 from kerasnets.cli.app import UsageError
 from kerasnets.cli.convert import sizes_of
 
@@ -43,6 +43,11 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--network goes with PyTorch weights, which need it")
     if bool(args.example) != is_module:
         raise UsageError("--example goes with FILE.py:FUNCTION, which needs it")
+    if args.network:
+        from kerasnets import models
+
+        models.check_name(args.network)
+    names.check_file(args.model.rpartition(":")[0] if is_module else args.model)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         if is_module or args.network:
             result = of_pytorch(args, guest)

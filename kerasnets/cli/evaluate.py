@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
         dataset = data.load_like(saving.load_card(path, guest), args.dataset, args.data_dir)
     from kerasnets.training import evaluation, report
 
-    result, card = evaluation.evaluate_file(path, dataset, guest)
+    result, card = evaluation.evaluate_file(path, dataset, guest, lambda note: app.tell_on_stderr(f"note: {note}"))
     if args.out:
         report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
     line = f"{result.line()} model={args.model} data={dataset.title!r}"

@@ -72,9 +72,8 @@ def adopt(path: str | Path, out: str | Path, guest: Guest = saving.UNKNOWN) -> A
     saving.check_suffix(out)
     check_other(path, out)
     check_writable(out)
-    model, card, scale_words = saving.load_with_note(path, guest)
-    if not card.input_shape:
-        raise saving.open_size(path)
+    model, card, scale_words = saving.load_with_scale(path, guest)
+    saving.check_size(card, path)
     card = complete(card, path, model.outputs[0].shape[-1])
     saving.save(model, out, card)
     return Adoption(str(out), Path(path).name, saving.load_card(out), scale_words or "0 to 255")

@@ -93,7 +93,9 @@ def export(
                 pixels = examples(card.input_shape)
                 expected = worker(write, path, part, pixels)
             else:
-                card, pixels, expected = worker(write_guest, path, part, guest)
+                note, card, pixels, expected = worker(write_guest, path, part, guest)
+                if note:
+                    tell(f"note: {note}")
         formats.add(part, card)
         differences = {judge: difference(part, judge, pixels, expected, out, card.multi_label) for judge in judges}
         size = sum(file.stat().st_size for file in formats.files_of(part))
@@ -210,16 +212,17 @@ def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
     return write_model(saving.load(path)[0], part, pixels)
 
 
-def write_guest(path: Path, part: Path, guest: saving.Guest) -> tuple[saving.Card, np.ndarray, np.ndarray]:
-    """Like `write` for another program's file; return its card, pixels, and Keras' probabilities for them."""
-    model, card = saving.load(path, guest=guest)
-    if not card.input_shape:
-        raise saving.open_size(path)
+def write_guest(path: Path, part: Path, guest: saving.Guest) -> tuple[str, saving.Card, np.ndarray, np.ndarray]:
+    """Like `write` for another program's file; return a note on it, its card, pixels, and Keras' probabilities."""
+    model, card, scale_words = saving.load_with_scale(path, guest)
+    saving.check_size(card, path)
+    classes = "" if card.class_names else saving.NUMBERED
+    note = saving.note_on(path, card.input_shape, guest, scale_words, classes) if scale_words else ""
     if not card.class_names:
         numbers = range(model.output_shape[-1])
         card = dataclasses.replace(card, class_names=tuple(f"class {i}" for i in numbers), source=path.name)
     pixels = examples(card.input_shape)
-    return card, pixels, write_model(model, part, pixels)
+    return note, card, pixels, write_model(model, part, pixels)
 
 
 def write_model(model: "keras.Model", part: Path, pixels: np.ndarray) -> np.ndarray:

@@ -99,7 +99,8 @@ def of_file(
     path: str | Path, dataset: str | Path | None, data_dir: str | Path | None, guest: saving.Guest | None
 ) -> Parts:
     """Return the parts for a model file."""
-    model, card, scale_words = saving.load_with_note(path, guest or saving.UNKNOWN)
+    model, card, scale_words = saving.load_with_scale(path, guest or saving.UNKNOWN)
+    saving.check_size(card, path)
     source = data.load_like(card, dataset, data_dir) if dataset else None
     noun = "rows" if len(card.input_shape) == 1 else "pixels"
     return model, card, f"{card.model} from {shorten(path)}{scale_words and f', {noun} {scale_words}'}", source

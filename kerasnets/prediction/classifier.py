@@ -15,8 +15,8 @@ from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
 from kerasnets.prediction.engine import UNABLE, Engine
-from kerasnets.saving import UNKNOWN, Card, Guest, formats, shipped
-from kerasnets.saving.guest import NUMBERED, check_own, note_on
+from kerasnets.saving import NUMBERED, UNKNOWN, Card, Guest, formats, note_on, shipped
+from kerasnets.saving.guest import check_own
 from kerasnets.saving.onnx_file import Input
 
 BATCH = 64  # pictures that go through the network at once

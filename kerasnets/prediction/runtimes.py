@@ -163,7 +163,7 @@ class Keras(Engine):
     def read(self) -> None:
         from kerasnets import saving
 
-        self.model, card, self.words = saving.load_with_note(self.path, self.guest)
+        self.model, card, self.words = saving.load_with_scale(self.path, self.guest)
         self.multi_label = card.multi_label
         self.set_input(self.model.input_shape, self.model.inputs[0].dtype)
         self.channels_first = False  # Keras takes our arrays as they are

@@ -63,7 +63,7 @@ def note_on(path: str | Path, shape: Sequence[int | None], guest: Guest, scale_w
         path: The file.
         shape: (height, width, channels) of the network's input, or (columns,) of a row.
         guest: What a person tells about the file.
-        scale_words: How its input is scaled, as `load_with_note` says.
+        scale_words: How its input is scaled, as `load_with_scale` says.
         classes: What is assumed about its classes: " and ...", as NUMBERED.
     """
     if len(shape) == 1:

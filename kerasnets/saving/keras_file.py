@@ -134,16 +134,11 @@ def load(path: str | Path, *, logits: bool = False, guest: Guest | None = None) 
         >>> card.dataset
         'MNIST'
     """
-    model, card, _ = load_with_note(path, guest or (UNKNOWN if logits else None))
-    if not logits:
-        return model, card
-    from kerasnets.saving import keras_model
-
-    return keras_model.logits_of(model), card
+    return load_with_scale(path, guest or (UNKNOWN if logits else None), logits=logits)[:2]
 
 
-def load_with_note(path: str | Path, guest: Guest | None) -> tuple["keras.Model", Card, str]:
-    """Like `load`, and return how the pixels or rows of another program's model are scaled, for a person; "" of ours."""
+def load_with_scale(path: str | Path, guest: Guest | None, *, logits: bool = False) -> tuple["keras.Model", Card, str]:
+    """Like `load`, and return in words how another program's model scales pixels or rows; "" for a model of ours."""
     path = shipped.path_of(path, shipped.KERAS)
     content = read(path)
     card = card_in(content, path)
@@ -152,16 +147,20 @@ def load_with_note(path: str | Path, guest: Guest | None) -> tuple["keras.Model"
     backends.choose()
     from kerasnets.saving import keras_model
 
+    scale_words = ""
     with name_path(path):
         model = keras_model.build(path, content)
         keras_model.check(model, card)
         if card.class_names:
             check_own(guest)
             kind = guest.input_kind if guest else ""
-            return model, dataclasses.replace(card, input_kind=kind or card.input_kind), ""
-        if not card.model:
-            card = dataclasses.replace(card, model=model.name, input_shape=model.inputs[0].shape[1:])
-        return (model, card, "") if guest is None else keras_model.as_ours(model, card, guest)
+            card = dataclasses.replace(card, input_kind=kind or card.input_kind)
+        else:
+            if not card.model:
+                card = dataclasses.replace(card, model=model.name, input_shape=model.inputs[0].shape[1:])
+            if guest is not None:
+                model, card, scale_words = keras_model.as_ours(model, card, guest)
+        return keras_model.logits_of(model) if logits else model, card, scale_words
 
 
 def load_card(path: str | Path, guest: Guest | None = None) -> Card:
@@ -170,11 +169,15 @@ def load_card(path: str | Path, guest: Guest | None = None) -> Card:
     The card of another program's file has no class names. With `guest` it is the one of `load`, which loads the file.
 
     Raises:
-        BadInputError: As `load`, except for faults in the weights and faults that only Keras notices.
+        BadInputError: As `load`, except for faults in the weights and faults that only Keras notices; with `guest`, also
+            if the size of the pictures is open.
     """
     path = shipped.path_of(path, shipped.KERAS)
     card = card_in(read(path, keras_check.read_head), path)
-    return load(path, guest=guest)[1] if guest and (guest.input_kind or not card.class_names) else card
+    if guest and (guest.input_kind or not card.class_names):
+        card = load(path, guest=guest)[1]
+        check_size(card, path)
+    return card
 
 
 def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) -> Content:
@@ -187,9 +190,10 @@ def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) 
         return judge(Path(path))
 
 
-def open_size(path: str | Path) -> BadInputError:
-    """Return the error for a model of pictures of any size."""
-    return BadInputError("leaves open what size its pictures have", path=path, remedy="save it for one size")
+def check_size(card: Card, path: str | Path) -> None:
+    """Raise BadInputError for a model of pictures of any size."""
+    if not card.input_shape:
+        raise BadInputError("leaves open what size its pictures have", path=path, remedy="save it for one size")
 
 
 def card_in(content: Content, path: str | Path) -> Card:

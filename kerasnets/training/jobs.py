@@ -193,9 +193,11 @@ def build_network(
         return InitialNetwork(network, scaling, recipe.input_kind or examples.input_kind, "")
     from kerasnets.transfer import with_classes
 
-    model, card = saving.load(weights, logits=True, guest=guest)
+    model, card, scale_words = saving.load_with_scale(weights, guest, logits=True)
     if card.weights_sha256 and card.model != recipe.model:  # a guest need not have a name that says anything
         raise ValueError(f"{shorten(weights)} is a {card.model}, not a {recipe.model}; name that by --model")
+    if scale_words:
+        print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
     network = with_classes(model, num_classes, freeze)
     return InitialNetwork(network, None, card.input_kind, card.weights_sha256 or sha256(*model.get_weights()))
 
