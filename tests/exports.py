@@ -31,10 +31,10 @@ class Lent:
         """The worker is needed again."""
 
 
-def export(path, out, workers=None):
+def export(path, out, workers=None, tell=lambda line: None):
     """exporting.export, with Keras in the tests' workers, or in this process."""
     with mock.patch.object(exporting, "Worker", lambda backend: Lent(workers[backend] if workers else operator.call)):
-        return exporting.export(path, out)
+        return exporting.export(path, out, tell)
 
 
 class Written(Lent):

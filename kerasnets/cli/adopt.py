@@ -43,11 +43,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--network goes with PyTorch weights, which need it")
     if bool(args.example) != is_module:
         raise UsageError("--example goes with FILE.py:FUNCTION, which needs it")
-    if args.network:
-        from kerasnets import models
-
-        models.check_name(args.network)
-    names.check_file(args.model.rpartition(":")[0] if is_module else args.model)
+    check_names(args, is_module)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         if is_module or args.network:
             result = of_pytorch(args, guest)
@@ -58,6 +54,19 @@ def run(args: argparse.Namespace) -> None:
         else:
             result = of_export(args, guest)
     app.tell(result.json() if args.json else result.line())
+
+
+def check_names(args: argparse.Namespace, is_module: bool) -> None:
+    """Raise if there is no such network or file, before a framework is loaded."""
+    from kerasnets import models
+    from kerasnets.saving.card import check_present
+
+    if args.network:
+        models.check_name(args.network)
+    if is_module or args.network:
+        names.check_file(args.model.rpartition(":")[0] if is_module else args.model)
+    else:
+        check_present(args.model)
 
 
 def of_pytorch(args: argparse.Namespace, guest: "Guest") -> Any:

@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> None:
 
     guest = options.guest(args)
     path = shipped.path_of(args.model, shipped.KERAS)
+    data.check_name(args.dataset)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         dataset = data.load_like(saving.load_card(path, guest), args.dataset, args.data_dir)
     from kerasnets.training import evaluation, report

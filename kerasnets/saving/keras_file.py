@@ -169,8 +169,8 @@ def load_card(path: str | Path, guest: Guest | None = None) -> Card:
     The card of another program's file has no class names. With `guest` it is the one of `load`, which loads the file.
 
     Raises:
-        BadInputError: As `load`, except for faults in the weights and faults that only Keras notices; with `guest`, also
-            if the size of the pictures is open.
+        BadInputError: As `load`, except for faults in the weights and faults that only Keras notices. With `guest`
+            also if the size of the pictures is open.
     """
     path = shipped.path_of(path, shipped.KERAS)
     card = card_in(read(path, keras_check.read_head), path)
