@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    name, guest = names.network_or_file(args.network, pattern=True), options.guest(args)
+    name = names.network_or_file(args.network, pattern=True)
+    guest = options.guest(args, of_file=names.is_file(name))
     from kerasnets.inspection import description
 
     settings = {"input_shape": args.input_shape and tuple(args.input_shape), "num_classes": args.num_classes}

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
         from kerasnets.reports import pages
 
         pages.check_page(args.out)
-    network, guest = names.network_or_file(args.network), options.guest(args)
+    network = names.network_or_file(args.network)
+    guest = options.guest(args, of_file=names.is_file(network))
     if args.image:
         names.check_file(args.image)
     if args.dataset:

@@ -53,17 +53,16 @@ def add_guest(parser: argparse.ArgumentParser) -> None:
     add("--classes", nargs="+", metavar="NAME", help="the classes in the order of the outputs: cat dog, or cat,dog")
     text = "the network takes pixel * SCALE + OFFSET of a pixel 0..255: 1/255, or 1/127.5 -1, or 1 (default: 1/255)"
     add("--scale", nargs="+", metavar=("SCALE", "OFFSET"), help=text)
-    add(
-        "--mean", type=float, nargs="+", metavar="X", help="instead: mean of pixels 0..1, one number or one per channel"
-    )
+    text = "instead: mean of pixels 0..1, one number or one per channel"
+    add("--mean", type=float, nargs="+", metavar="X", help=text)
     add("--std", type=float, nargs="+", metavar="X", help="the standard deviation, likewise")
     add("--bgr", action="store_true", help="the network takes blue first")
     add("--multi-label", action="store_true", help="each class has a probability by itself (found in .keras and .h5)")
 
 
-def guest(args: argparse.Namespace) -> "Guest":
-    """Return what the options of `add_guest` tell."""
-    from kerasnets.saving.guest import Guest, scaling_of
+def guest(args: argparse.Namespace, *, of_file: bool = True) -> "Guest":
+    """Return what the options of `add_guest` tell; refuse them if the command has no model file that they are of."""
+    from kerasnets.saving.guest import UNKNOWN, Guest, scaling_of
 
     if args.scale and (args.mean or args.std):
         raise UsageError("--scale and --mean with --std say the same; give one of them")
@@ -73,7 +72,12 @@ def guest(args: argparse.Namespace) -> "Guest":
     elif args.mean or args.std:
         mean, std = args.mean or [0.0], args.std or [1.0]
         scaling = scaling_of(mean, std, max(len(mean), len(std)))
-    return Guest(args.input_kind or "", class_names(args.classes), scaling, args.bgr, args.multi_label)
+    result = Guest(args.input_kind or "", class_names(args.classes), scaling, args.bgr, args.multi_label)
+    if result != UNKNOWN and not of_file:
+        raise UsageError(
+            "--input-kind, --classes, --scale, --mean, --std, --bgr and --multi-label go with a model file"
+        )
+    return result
 
 
 def class_names(words: Sequence[str] | None) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
     image_size = options.image_size(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    guest = options.guest(args)
+    guest = options.guest(args, of_file=bool(args.weights))
     train(args, recipe, image_size=image_size, weights=weights, freeze=args.freeze, guest=guest)
 
 

@@ -99,6 +99,9 @@ WRONG_NAMES = {  # words after `kerasnets` -> beginning of the error
     "inspect mnist_cnn-mnist --input-kind digit": "unknown input kind 'digit'; choose one of: ",
     "predict mnist_cnn-mnist a.png --input-kind digit": "unknown input kind 'digit'; choose one of: ",
     "train --weights mnist_cnn-mnist --dataset digits --input-kind digit": "unknown input kind 'digit'; choose",
+    "describe lenet5 --scale 1/255": "--input-kind, --classes, --scale, ",
+    "inspect lenet5 --classes cat dog": "--input-kind, --classes, --scale, ",
+    "train mnist_cnn-digits --bgr": "--input-kind, --classes, --scale, ",
 }
 
 
