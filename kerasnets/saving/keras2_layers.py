@@ -84,7 +84,7 @@ def layer_of(entry: dict[str, Any]) -> Callable[..., Any]:
         return operation_of(str(config["function"]))
     kind = getattr(layers, CLASSES.get(name, str(name)), None)
     if name in CODE or not (isinstance(kind, type) and issubclass(kind, keras.Layer)):
-        raise BadInputError(f"has a layer of the class {name!r:.40}, which Keras 3 has not", remedy=TAKE)
+        raise BadInputError(f"has a layer of the class {name!r:.40}, which Keras 3 does not have", remedy=TAKE)
     layer: keras.Layer = kind(**settings_of(kind, str(name), config))
     layer.trainable = bool(config.get("trainable", True))
     return layer
@@ -106,7 +106,7 @@ def settings_of(kind: type, name: str, config: dict[str, Any]) -> dict[str, Any]
             continue  # the weights are in the file
         if key not in known:
             if value and not (key == "groups" and value == 1):
-                problem = f"has a {name:.40} with {key[:30]}={value!r:.30}, which Keras 3 has not"
+                problem = f"has a {name:.40} with {key[:30]}={value!r:.30}, which Keras 3 does not have"
                 raise BadInputError(problem, remedy=TAKE)
             continue
         settings[key] = setting_of(key, value)

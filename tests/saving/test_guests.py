@@ -91,10 +91,10 @@ def with_function(name):
 
 REFUSED = {
     "code": ("chain.keras", with_class("Lambda"), "holds Lambda, which is code"),
-    "a class of its author": ("chain.keras", with_class("MyLayer"), "class 'MyLayer', which Keras 3 has not"),
-    "a module": ("chain.keras", with_class("os"), "class 'os', which Keras 3 has not"),
+    "a class of its author": ("chain.keras", with_class("MyLayer"), "class 'MyLayer', which Keras 3 does not have"),
+    "a module": ("chain.keras", with_class("os"), "class 'os', which Keras 3 does not have"),
     "an activation of its author": ("chain.keras", with_class("Dense", activation="mine"), "an activation 'mine'"),
-    "a setting": ("chain.keras", with_class("Dense", strange=2), "strange=2, which Keras 3 has not"),
+    "a setting": ("chain.keras", with_class("Dense", strange=2), "strange=2, which Keras 3 does not have"),
     "more units than weights": ("chain.keras", with_class("Dense", units=4000), "more weights than there are"),
     "a function of TensorFlow": ("graph.keras", with_function("io.read_file"), "calls tf.io.read_file"),
 }
