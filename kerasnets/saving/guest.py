@@ -37,9 +37,11 @@ class Guest:
     multi_label: bool = False
 
     def __post_init__(self) -> None:
+        if not self.input_kind:  # a card is read without OpenCV
+            return
         from kerasnets.pictures import KINDS
 
-        if self.input_kind and self.input_kind not in KINDS:
+        if self.input_kind not in KINDS:
             raise ValueError(f"unknown input kind {self.input_kind!r}; choose one of: {', '.join(KINDS)}")
 
 
