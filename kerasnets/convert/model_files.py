@@ -81,11 +81,14 @@ class Preparation:
         return names
 
 
+PLAIN = Preparation()  # pixels / 255, whole pictures, classes by number
+
+
 def make_model_file(
     name: str,
     weights: str | Path,
     out: str | Path,
-    preparation: Preparation,
+    preparation: Preparation = PLAIN,
     *,
     options: Mapping[str, Any] | None = None,
     in_order: bool = False,

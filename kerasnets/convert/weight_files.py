@@ -102,7 +102,7 @@ def read_pth(path: Path, beginning: bytes) -> Any:
     elif not beginning.startswith(PICKLE):
         raise BadInputError("the file is nothing that torch.save wrote, or damaged", remedy=AGAIN)
     else:
-        check_pickles(path)
+        check_pickles(path.read_bytes())
     try:
         content = pickled.read_zip(path, MOST_TENSORS + 100) if is_zip else pickled.read_old(path.read_bytes())
     except Exception as error:  # pickle raises many classes on damaged files
@@ -140,13 +140,13 @@ def check_archive(path: Path) -> None:
         raise BadInputError(f"the file is damaged or cut short ({in_one_line(error)})", remedy=AGAIN) from error
 
 
-def check_pickles(path: Path) -> None:
+def check_pickles(content: bytes) -> None:
     """Raise BadInputError if a file of torch before 1.6, which is five pickles and then numbers, has too many objects.
 
     Nothing is unpickled: only the operations are counted, each of which takes torch about a microsecond.
     """
-    count = 0
-    with path.open("rb") as file, contextlib.suppress(ValueError, EOFError), SILENCE:  # torch words other damage
+    count, file = 0, io.BytesIO(content)  # a file on disk would make room for as many bytes as a pickle claims
+    with contextlib.suppress(ValueError, EOFError), SILENCE:  # `read_pth` words other damage
         for _ in itertools.chain.from_iterable(pickletools.genops(file) for _ in range(5)):
             count += 1
             if count > MOST_OPERATIONS:

@@ -120,8 +120,11 @@ def backup(path: Path) -> Iterator[None]:
     except BaseException:
         if is_new:
             target.unlink(missing_ok=True)
-        elif old.exists():
-            os.replace(old, target)
+        elif old.exists() and not (target.exists() and target.samefile(old)):
+            try:
+                os.replace(old, target)
+            except OSError:  # nothing can be renamed here, which may be why the block failed
+                shutil.copyfile(old, target)
         raise
     finally:
         old.unlink(missing_ok=True)

@@ -175,6 +175,7 @@ def name_resume(folder: Path) -> Iterator[None]:
 
     The block may load a framework, build a network or write a report: the epochs themselves have a note of their own.
     """
+    earlier = mark_of(folder)
     try:
         yield
     except (signals.Stopped, OSError) as error:
@@ -182,6 +183,8 @@ def name_resume(folder: Path) -> Iterator[None]:
         place = folder if files(folder) else aside(folder)
         if is_interruption and not getattr(error, "note", "") and files(place):
             note = f"the checkpoints in {shorten(place)} are kept; --resume goes on with them"
+            if earlier and mark_of(place) == earlier:
+                note += ", if they are of the same settings: no epoch was finished now"
             error.note = note  # type: ignore[union-attr]  # printed by the command line
         raise
 

@@ -216,6 +216,26 @@ def test_a_hostile_pickle_runs_nothing_and_makes_nothing_large(workers, tmp_path
     assert set(made.values()) == {"Refusal"}, made
 
 
+def refusals(folder):
+    """What a person reads about a pickle that claims more bytes than memory has, for each length."""
+    from kerasnets.convert import weight_files
+
+    found = []
+    for length in (2**34, 2**62):  # of protocol 4's text, then of protocol 5's array of bytes
+        for code in (b"\x8d", b"\x96"):
+            path = folder / "large.pth"
+            path.write_bytes(b"\x80\x05" + code + length.to_bytes(8, "little") + b"x" * 100)
+            try:
+                weight_files.read_tensors(path)
+            except Exception as error:
+                found.append((type(error).__name__, "the file is damaged" in str(error)))
+    return found
+
+
+def test_a_pickle_that_claims_more_bytes_than_it_has_is_refused_in_one_line(workers, tmp_path):
+    assert workers["torch"](refusals, tmp_path) == [("BadInputError", True)] * 4
+
+
 def plain_pickles():
     """Whether arrays in plain pickles of each protocol are read as they are, and PyTorch's tensors."""
     from kerasnets.convert import pickle_numbers, pickled

@@ -154,7 +154,8 @@ def try_all(library, form, root, lasting):
             if not (root / name).exists():  # a lasting failure between the two renames of a folder
                 atomic.sweep_folders(root / name)  # as the next writer does
             if any(content(root / each) != earlier for each, earlier in old.items()):
-                print(f"{form}: call {n} of kind {kind}: the file is not the earlier one")
+                wrong = [each for each, earlier in old.items() if content(root / each) != earlier]
+                print(f"{form}: call {n} of kind {kind}: {wrong} are not the earlier ones")
             if not lasting and {path.name for path in root.iterdir()} != old.keys():
                 print(f"{form}: call {n} of kind {kind}: {os.listdir(root)} is left")
     print("trials", trials)

@@ -11,7 +11,7 @@ import keras
 from kerasnets import saving
 from kerasnets.convert.from_torch.conversion import from_torch
 from kerasnets.convert.from_torch.programs import load_torch
-from kerasnets.convert.model_files import Conversion, Preparation, origin_fields
+from kerasnets.convert.model_files import PLAIN, Conversion, Preparation, origin_fields
 from kerasnets.errors import BadInputError, in_one_line, name_path
 from kerasnets.graph import rebuild
 from kerasnets.graph.weights import count
@@ -24,7 +24,7 @@ def make_module_file(
     place: str,
     example: Sequence[int],
     out: str | Path,
-    preparation: Preparation,
+    preparation: Preparation = PLAIN,
 ) -> Conversion:
     """Write the model file of a classifier that PyTorch code builds.
 
