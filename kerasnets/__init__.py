@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which cannot follow _get
     from kerasnets import transfer as transfer
     from kerasnets.convert import load_torch_weights as load_torch_weights
     from kerasnets.convert import torch_state_dict as torch_state_dict
+    from kerasnets.convert.adoption import adopt as adopt
     from kerasnets.convert.from_torch.conversion import from_torch as from_torch
     from kerasnets.convert.to_torch import to_torch as to_torch
     from kerasnets.data import DATASETS as DATASETS
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which cannot follow _get
     from kerasnets.prediction import Classifier as Classifier
     from kerasnets.recipes import RECIPES as RECIPES
     from kerasnets.saving import Card as Card
+    from kerasnets.saving import Guest as Guest
     from kerasnets.saving import load as load
     from kerasnets.saving import save as save
     from kerasnets.training.train import train as train
@@ -54,6 +56,8 @@ if TYPE_CHECKING:  # for type checkers and editors, which cannot follow _get
 _HOMES = {
     "build": "models",
     "list_models": "models",
+    "adopt": "convert.adoption",
+    "Guest": "saving",
     "describe": "inspection.description",
     "inspect_network": "inspection.report",
     "named_weights": "inspection.probes",

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 import kerasnets
-from kerasnets import export as exporting
 from kerasnets import saving
+from kerasnets.export import exports as exporting
 from kerasnets.proof.case import SCALING, draw_weights
 
 DEVIATION = 2  # std of each logit over the pictures: the predicted class varies, and no probability is near 0 or 1
@@ -31,10 +31,10 @@ class Lent:
         """The worker is needed again."""
 
 
-def export(path, out, workers=None):
+def export(path, out, workers=None, tell=lambda line: None):
     """exporting.export, with Keras in the tests' workers, or in this process."""
     with mock.patch.object(exporting, "Worker", lambda backend: Lent(workers[backend] if workers else operator.call)):
-        return exporting.export(path, out)
+        return exporting.export(path, out, tell)
 
 
 class Written(Lent):

@@ -14,10 +14,10 @@ import tomllib
 import numpy as np
 import pytest
 
-from kerasnets import export as exporting
 from kerasnets import saving
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError
+from kerasnets.export import exports as exporting
 from kerasnets.prediction import Classifier, engines
 from kerasnets.runtime import backends
 from kerasnets.saving import formats
@@ -263,11 +263,32 @@ def test_a_bad_target_or_model_is_refused_and_no_file_is_touched(tabular, tmp_pa
 
 # ---- stopped, and without room ----
 
+
+def save_theirs(path):
+    import keras
+
+    layers = [keras.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    keras.Sequential(layers).save(path)
+
+
+def test_an_export_of_another_programs_file_says_what_it_assumes(workers, tmp_path):
+    workers["torch"](save_theirs, tmp_path / "theirs.keras")
+    lines = []
+    export(tmp_path / "theirs.keras", tmp_path / "theirs.onnx", workers, lines.append)
+    assert lines[-1].startswith("note: ")
+    assert lines[-1].endswith(
+        "theirs.keras was not made by kerasnets and names no classes: they are numbered; pictures are resized to "
+        "6x6x1, pixels divided by 255"
+    )
+    card = formats.load(tmp_path / "theirs.onnx")
+    assert (card.class_names, card.input_shape) == (("class 0", "class 1", "class 2"), (6, 6, 1))
+
+
 # The export again and again, with files that Keras wrote before in place of Keras.
 AGAIN_AND_AGAIN = """
 import sys
 from pathlib import Path
-from kerasnets import export as exporting
+from kerasnets.export import exports as exporting
 from tests.exports import export_written
 
 exporting.judges_of = lambda suffix: sys.argv[2:]

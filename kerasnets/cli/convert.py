@@ -128,11 +128,7 @@ def convert_state_dict(args: argparse.Namespace) -> "Conversion":
 def convert_module(args: argparse.Namespace) -> "Conversion":
     from kerasnets.convert.from_torch.files import make_module_file
 
-    try:
-        example = [int(size) for size in args.example.lower().split("x")]
-    except ValueError:
-        raise UsageError(f"--example takes sizes as 1x3x224x224, not {args.example!r}") from None
-    return make_module_file(args.model, example, args.out, preparation_of(args))
+    return make_module_file(args.model, sizes_of(args.example), args.out, preparation_of(args))
 
 
 def preparation_of(args: argparse.Namespace) -> "Preparation":
@@ -144,6 +140,14 @@ def preparation_of(args: argparse.Namespace) -> "Preparation":
         class_names=args.classes and args.classes.split(","),
         input_kind=args.input_kind or "picture",
     )
+
+
+def sizes_of(example: str) -> list[int]:
+    """Return the sizes of --example."""
+    try:
+        return [int(size) for size in example.lower().split("x")]
+    except ValueError:
+        raise UsageError(f"--example takes sizes as 1x3x224x224, not {example!r}") from None
 
 
 def parse_option(text: str) -> tuple[str, Any]:

@@ -13,7 +13,7 @@ from one output to the next. Memory: the output for one picture as float32. The 
 
 import argparse
 
-from kerasnets.cli import app, names
+from kerasnets.cli import app, names, options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,15 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--input-shape", type=int, nargs="+", metavar="PIXELS", help="height, width and channels")
     add("--num-classes", type=int, metavar="N", help="number of classes")
     add("--json", action="store_true", help="print a JSON list")
+    options.add_guest(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     name = names.network_or_file(args.network, pattern=True)
+    guest = options.guest(args, of_file=names.is_file(name))
     from kerasnets.inspection import description
 
-    options = {"input_shape": args.input_shape and tuple(args.input_shape), "num_classes": args.num_classes}
-    options = {option: value for option, value in options.items() if value is not None}
-    networks = description.find(name, **options)
+    settings = {"input_shape": args.input_shape and tuple(args.input_shape), "num_classes": args.num_classes}
+    settings = {option: value for option, value in settings.items() if value is not None}
+    networks = description.find(name, guest, **settings)
     if args.json:
         print(f"[{', '.join(network.json() for network in networks)}]")
         return

@@ -3,9 +3,9 @@
     kerasnets evaluate mnist_cnn-mnist --dataset mnist
     kerasnets evaluate MODEL --dataset path/to/folder --out models_saved/evaluation --json
 
-MODEL is a .keras or .h5 file of kerasnets, or the name of a shipped model (`kerasnets list models`). The data must have
-the classes of the model. --out writes report.html and its pictures into a folder. The last line on stdout is the
-result.
+MODEL is a .keras or .h5 file, or the name of a shipped model (`kerasnets list models`). The data must have the classes
+of the model; as many classes, if a file of another program names none. --out writes report.html and its pictures into a
+folder. The last line on stdout is the result.
 """
 
 import argparse
@@ -23,18 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_data_dir(parser)
     parser.add_argument("--out", metavar="FOLDER", help="write report.html, confusion.png and mistakes.png into it")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, also for each class")
+    options.add_guest(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     from kerasnets import data, saving
     from kerasnets.saving import shipped
 
+    guest = options.guest(args)
     path = shipped.path_of(args.model, shipped.KERAS)
+    data.check_name(args.dataset)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
-        dataset = data.load_like(saving.load_card(path), args.dataset, args.data_dir)
+        dataset = data.load_like(saving.load_card(path, guest), args.dataset, args.data_dir)
     from kerasnets.training import evaluation, report
 
-    result, card = evaluation.evaluate_file(path, dataset)
+    result, card = evaluation.evaluate_file(path, dataset, guest, lambda note: app.tell_on_stderr(f"note: {note}"))
     if args.out:
         report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
     line = f"{result.line()} model={args.model} data={dataset.title!r}"

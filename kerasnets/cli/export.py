@@ -15,19 +15,21 @@ more than 1e-4. The last line on stdout is the result, with the largest differen
 import argparse
 import sys
 
-from kerasnets.cli import app
+from kerasnets.cli import app, options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .keras or .h5 file, or a shipped model by name")
     parser.add_argument("--out", required=True, metavar="FILE", help="the file to write; its suffix chooses the format")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    options.add_guest(parser)
 
 
 def run(args: argparse.Namespace) -> None:
+    guest = options.guest(args)
     from kerasnets import export
     from kerasnets.saving import shipped
 
     path = shipped.path_of(args.model, shipped.KERAS)
-    result = export.export(path, args.out, tell=lambda line: app.tell(line, file=sys.stderr))
+    result = export.export(path, args.out, lambda line: app.tell(line, file=sys.stderr), guest)
     app.tell(result.json() if args.json else result.line())

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--layers", nargs="+", default=(), metavar="PATTERN", help="draw these layers in the page")
     add("--out", metavar="FILE", help="write one HTML page with all tables and pictures")
     add("--json", action="store_true", help="print JSON")
+    options.add_guest(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
 
         pages.check_page(args.out)
     network = names.network_or_file(args.network)
+    guest = options.guest(args, of_file=names.is_file(network))
     if args.image:
         names.check_file(args.image)
     if args.dataset:
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> None:
             dataset=args.dataset,
             data_dir=args.data_dir,
             seed=args.seed,
+            guest=guest,
         )
     if args.out:
         inspection.write_page(args.out, args.layers)

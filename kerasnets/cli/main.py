@@ -13,6 +13,7 @@ COMMANDS = {
     "predict": "read pictures with a model: class and probability",
     "evaluate": "measure a model on the test part of a data set",
     "export": "write a model as ONNX, OpenVINO, LiteRT or SavedModel",
+    "adopt": "make another program's model file one of kerasnets",
     "convert": "turn PyTorch weights into a model file, and back",
     "describe": "show a network layer by layer",
     "inspect": "look inside a network: activations, gradients, maps",

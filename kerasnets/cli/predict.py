@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--save", metavar="FILE", help="draw pictures and answers: .png, .jpg, .svg, .pdf; .mp4 for a video")
     add("--show", action="store_true", help="show the drawing in a window until a key is pressed")
     add("--json", action="store_true", help="print a JSON list")
+    options.add_guest(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from kerasnets.cli import answers
     from kerasnets.prediction import Classifier
 
-    classifier = Classifier.load(model_path(args.model, args.engine), args.engine)
+    classifier = Classifier.load(model_path(args.model, args.engine), args.engine, options.guest(args))
     if classifier.note:
         app.tell(f"note: {classifier.note}", file=sys.stderr)
     form = answers.Format(args.top, args.json, args.save, args.show)

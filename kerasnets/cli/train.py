@@ -14,6 +14,7 @@ it is the only one.
 
 import argparse
 import contextlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--precision", choices=recipes.PRECISIONS, help=text)
     text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
     add("--compile", action="store_true", help=text)
+    options.add_guest(parser)
     add_training_options(parser)
 
 
@@ -71,7 +73,8 @@ def run(args: argparse.Namespace) -> None:
     image_size = options.image_size(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    train(args, recipe, image_size=image_size, weights=weights, freeze=args.freeze)
+    guest = options.guest(args, of_file=bool(args.weights))
+    train(args, recipe, image_size=image_size, weights=weights, freeze=args.freeze, guest=guest)
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
@@ -139,7 +142,8 @@ def network_in(weights: str) -> str:
     """Return the name of the network in a model file."""
     from kerasnets.saving import load_card
 
-    return load_card(shipped_or_file(weights)).model
+    name = load_card(shipped_or_file(weights)).model
+    return re.sub(r"[^\w.-]+", "_", name).lstrip(".")[:60] or "network"  # the model file is named after it
 
 
 def shipped_or_file(weights: str) -> str:

@@ -13,10 +13,10 @@ import numpy as np
 from kerasnets import errors, models, pictures, saving
 from kerasnets.convert import state_dict, weight_files
 from kerasnets.convert.torchvision_weights import pretrained
-from kerasnets.errors import shorten
 from kerasnets.graph import Scaling, count, rebuild
 from kerasnets.runtime import provenance
 from kerasnets.runtime.atomic import check_writable, whole_file
+from kerasnets.saving.guest import scaling_of
 
 
 @dataclass(frozen=True)
@@ -198,22 +198,6 @@ def summarize(
         input_kind=card.input_kind,
         backend=keras.config.backend(),
     )
-
-
-def scaling_of(mean: Sequence[float], std: Sequence[float], channels: int) -> Scaling:
-    """Return (scale, offset) for (pixel / 255 - mean) / std of a pixel 0..255: numbers, or lists by channel."""
-    for name, values in (("mean", mean), ("std", std)):
-        if len(values) not in (1, channels) or not np.isfinite(values).all():
-            raise ValueError(f"{name} must be one number or {channels}, one per channel, not {shorten(list(values))}")
-    if max(map(abs, mean)) > 1:
-        raise ValueError(f"mean is of pixels 0..1, not {shorten(list(mean))}; divide one of pixels 0..255 by 255")
-    if min(std) <= 0:
-        raise ValueError(f"std must be above 0, not {min(std)}")
-    scale = 1 / (255 * np.asarray(std, "float64"))
-    offset = 0 - np.asarray(mean, "float64") / np.asarray(std, "float64")  # 0 instead of -0 if the mean is 0
-    if len(mean) == len(std) == 1:
-        return float(scale[0]), float(offset[0])
-    return (scale + np.zeros(channels)).tolist(), (offset + np.zeros(channels)).tolist()
 
 
 def origin_fields() -> dict[str, Any]:

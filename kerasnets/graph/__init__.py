@@ -2,6 +2,8 @@
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
+from kerasnets.graph.flat import flatten, has_graph
+from kerasnets.graph.guest import TURN, Whole, make_whole
 from kerasnets.graph.layout import (
     TO_LAST,
     Scaling,
@@ -27,7 +29,7 @@ from kerasnets.graph.walk import (
 from kerasnets.graph.weights import count
 
 __all__ = [
-    "TO_LAST", "Node", "Scaling", "copy_weights", "count", "has_weights", "in_full_precision",
-    "is_full", "keep_float64", "node_of", "nodes", "producer", "rebuild", "skip_initializers", "stays_in_channels_last",
-    "up_to_probabilities", "variables", "weighted_layers",
+    "TO_LAST", "TURN", "Node", "Scaling", "Whole", "copy_weights", "count", "flatten", "has_graph", "has_weights",
+    "in_full_precision", "is_full", "keep_float64", "make_whole", "node_of", "nodes", "producer", "rebuild",
+    "skip_initializers", "stays_in_channels_last", "up_to_probabilities", "variables", "weighted_layers",
 ]  # fmt: skip

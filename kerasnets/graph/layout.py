@@ -53,7 +53,12 @@ def in_full_precision(*kept: str) -> Callable[[Function], Function]:
 
 def is_full(network: keras.Model) -> bool:
     """Whether no layer of a network computes in 16 bits."""
-    return all(layer.compute_dtype not in ("float16", "bfloat16") for layer in network.layers)
+    return not any(map(is_half, network.layers))
+
+
+def is_half(layer: Any) -> bool:
+    """Whether a layer computes in 16 bits."""
+    return getattr(layer, "compute_dtype", "") in ("float16", "bfloat16")
 
 
 @in_full_precision(PROOF)
@@ -100,7 +105,7 @@ def rebuild(
 
     def copy(layer: keras.Layer) -> keras.Layer:
         policy = {} if precision == "float32" or layer in last else {"dtype": precision}
-        if not policy and getattr(layer, "compute_dtype", "") in ("float16", "bfloat16"):
+        if not policy and is_half(layer):
             policy = {"dtype": "float32"}
         return type(layer).from_config(in_layout(layer, layout) | policy)
 

@@ -113,10 +113,10 @@ def describe(name_or_model: str | keras.Model, **options: Any) -> Description:
     return Description(model.name, input_shape, layers)
 
 
-def find(text: str, **options: Any) -> Iterator[Description]:
+def find(text: str, guest: saving.Guest | None = None, **options: Any) -> Iterator[Description]:
     """Yield the Description of a model file, of a network, or of each network that a shell-style pattern matches."""
     if Path(text).suffix in saving.SUFFIXES:
-        yield describe(saving.load(text)[0], **options)
+        yield describe(saving.load(text, guest=guest or saving.UNKNOWN)[0], **options)
         return
     names = models.list_models(text) if is_pattern(text) else [text]
     if not names:

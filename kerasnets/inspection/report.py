@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
+from kerasnets import saving
 from kerasnets.errors import nearest_first, visible
 from kerasnets.inspection import page, probes
 from kerasnets.inspection.results import Activity, Gradient, Step, Weight
@@ -141,6 +142,7 @@ def inspect_network(
     dataset: str | Path | None = None,
     data_dir: str | Path | None = None,
     seed: int = 0,
+    guest: saving.Guest | None = None,
 ) -> Inspection:
     """Inspect a network: weights, one picture layer by layer, gradients, one optimizer step, saliency.
 
@@ -153,6 +155,7 @@ def inspect_network(
             set if it is on this disk; scikit-learn's digits for a network that reads digits; else the picture alone.
         data_dir: The folder of the data sets; by default KERASNETS_DATA, then data/.
         seed: The seed of fresh weights, of the batch and of noise.
+        guest: What is known about a file that kerasnets did not write.
 
     Returns:
         The Inspection, with `text()`, `json()` and `write_page(path)`.
@@ -170,7 +173,7 @@ def inspect_network(
         >>> [(activity.name, activity.shape) for activity in inspection.activities[-2:]]
         [('f6', (84,)), ('logits', (10,))]
     """
-    subject = subject_of(network, image, label=label, dataset=dataset, data_dir=data_dir, seed=seed)
+    subject = subject_of(network, image, label=label, dataset=dataset, data_dir=data_dir, seed=seed, guest=guest)
     activities = probes.trace(subject.network, subject.picture.images)
     logits = activities[-1].output[0]
     if label is not None and subject.picture.labels is not None:

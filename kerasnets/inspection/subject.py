@@ -66,6 +66,7 @@ def subject_of(
     dataset: str | Path | None = None,
     data_dir: str | Path | None = None,
     seed: int = 0,
+    guest: saving.Guest | None = None,
 ) -> Subject:
     """Return the Subject for the arguments of `inspect_network`, which explains them.
 
@@ -74,7 +75,7 @@ def subject_of(
         ValueError: The name of the network or of the label is unknown.
     """
     is_file = Path(network).suffix in saving.SUFFIXES
-    parts = of_file(network, dataset, data_dir) if is_file else of_name(str(network), dataset, data_dir, seed)
+    parts = of_file(network, dataset, data_dir, guest) if is_file else of_name(str(network), dataset, data_dir, seed)
     model, card, words, source = parts
     if source:
         check_classes(card, model, source)
@@ -94,14 +95,15 @@ Parts = tuple[
 ]  # network, its card, words for it, the data set asked for
 
 
-def of_file(path: str | Path, dataset: str | Path | None, data_dir: str | Path | None) -> Parts:
+def of_file(
+    path: str | Path, dataset: str | Path | None, data_dir: str | Path | None, guest: saving.Guest | None
+) -> Parts:
     """Return the parts for a model file."""
-    model, card = saving.load(path)
-    takes_pixels = model.input.dtype == "uint8" or len(model.input_shape) == 2
-    if not takes_pixels and not any(layer.name == "rescaling" for layer in model.layers):
-        model = rebuild(model, scaling=(1 / 255, 0.0))  # another program's file, as prediction.Classifier takes it
+    model, card, scale_words = saving.load_with_scale(path, guest or saving.UNKNOWN)
+    saving.check_size(card, path)
     source = data.load_like(card, dataset, data_dir) if dataset else None
-    return model, card, f"{card.model} from {shorten(path)}", source
+    noun = "rows" if len(card.input_shape) == 1 else "pixels"
+    return model, card, f"{card.model} from {shorten(path)}{scale_words and f', {noun} {scale_words}'}", source
 
 
 def of_name(name: str, dataset: str | Path | None, data_dir: str | Path | None, seed: int) -> Parts:

@@ -1,5 +1,6 @@
 """Classifier: from pictures to class names and probabilities, prepared as the model file's card says."""
 
+import dataclasses
 import functools
 import itertools
 import threading
@@ -9,15 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.errors import BadInputError, name_path, shorten
+from kerasnets.errors import BadInputError, name_path
 from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
 from kerasnets.prediction.engine import UNABLE, Engine
-from kerasnets.saving import Card, formats, shipped
+from kerasnets.saving import NUMBERED, UNKNOWN, Card, Guest, formats, note_on, shipped
+from kerasnets.saving.guest import check_own
 from kerasnets.saving.onnx_file import Input
 
 BATCH = 64  # pictures that go through the network at once
+SMALL = ((28, 28, 1), (32, 32, 1))  # the inputs of networks for MNIST and Fashion-MNIST
 
 
 class Classifier:
@@ -42,20 +45,24 @@ class Classifier:
         ('7', '5')
     """
 
-    def __init__(self, path: str | Path, card: Card, engine: str, onnx_input: Input | None = None) -> None:
-        self.path, self.card, self.engine_name, self.onnx_input = Path(path), card, engine, onnx_input
+    def __init__(
+        self, path: str | Path, card: Card, engine: str, onnx_input: Input | None = None, guest: Guest | None = None
+    ) -> None:
+        self.path, self.card, self.engine_name, self.guest = Path(path), card, engine, guest
+        self.onnx_input = onnx_input
         self.lock = threading.Lock()
         self.loaded: Engine | None = None
         self.others: list[str] = []  # engines to try if this one cannot run the file
 
     @classmethod
-    def load(cls, path: str | Path, engine: str = engines.AUTO) -> "Classifier":
+    def load(cls, path: str | Path, engine: str = engines.AUTO, guest: Guest = UNKNOWN) -> "Classifier":
         """Return the Classifier of a model file; the network itself is loaded at the first prediction.
 
         Args:
             path: A .keras or .h5 file, an export of one, or a model file made by another program; or the name of a
                 shipped model.
             engine: A name in `engines.ENGINES`; "auto" takes the fastest that is installed and reads the file.
+            guest: What is known about a file that kerasnets did not write.
 
         Raises:
             BadInputError: The file is missing or damaged.
@@ -71,7 +78,9 @@ class Classifier:
         if card.input_kind not in pictures.KINDS:
             problem = f"takes pictures of the kind {card.input_kind!r:.40}, which is unknown here"
             raise BadInputError(problem, path=path, remedy="update kerasnets, or export it again")
-        classifier = cls(path, card, engines.choose(path, engine), onnx_input)
+        with name_path(path):
+            facts = facts_about(card, guest)
+        classifier = cls(path, card_with(guest, card), engines.choose(path, engine), onnx_input, facts)
         if engine == engines.AUTO:
             classifier.others = engines.after(path, classifier.engine_name)
         return classifier
@@ -81,8 +90,9 @@ class Classifier:
         """The Engine with the network in it."""
         with self.lock:  # the first of several threads loads it
             while self.loaded is None:
+                guest = self.guest or own_guest(self.card, self.engine_name)
                 try:
-                    self.loaded = engines.load_safely(self.path, self.engine_name, self.onnx_input)
+                    self.loaded = engines.load_safely(self.path, self.engine_name, self.onnx_input, guest)
                 except BadInputError as error:
                     self.take_another(error)
             return self.loaded
@@ -107,7 +117,8 @@ class Classifier:
     @functools.cached_property
     def input_shape(self) -> tuple[int, ...]:
         """(height, width, channels) of the network's input, or (columns,) of a row."""
-        shape = self.card.input_shape or self.engine.shape
+        is_told = self.card.input_shape and (self.guest is None or self.engine_name != "keras")
+        shape = self.card.input_shape if is_told else self.engine.shape
         sizes = tuple(size for size in shape if size is not None)
         if len(sizes) < len(shape):
             raise BadInputError("leaves open what size its pictures have", path=self.path, remedy="export it with one")
@@ -116,14 +127,36 @@ class Classifier:
     @property
     def note(self) -> str:
         """What was assumed about another program's file, for whoever reads its predictions; "" for our own files."""
-        if self.card.class_names:
+        if self.guest is None:
             return ""
-        shape = "x".join(map(str, self.input_shape))
-        scaled = "0 to 255" if self.engine.dtype == "uint8" else "divided by 255"
-        return (
-            f"{shorten(self.path, 40)} was not made by kerasnets and names no classes: they are numbered; pictures are "
-            f"resized to {shape}, pixels {scaled}"
-        )
+        classes = "" if self.card.class_names else NUMBERED
+        return note_on(self.path, self.input_shape, self.guest, self.engine.scale_words, classes)
+
+    def count_classes(self) -> int:
+        """Return the number of classes, by running the network once."""
+        dtype = np.uint8 if len(self.input_shape) == 3 else np.float32
+        return int(self.compute(np.zeros((1, *self.input_shape), dtype)).shape[1])
+
+    @functools.cached_property
+    def ten_classes(self) -> bool:
+        return self.count_classes() == 10
+
+    def check_kind(self, picture: np.ndarray) -> None:
+        """Raise BadInputError if a picture cannot be prepared for another program's network by a guess.
+
+        A small grey input and ten classes are those of MNIST's digits and of Fashion-MNIST's clothes, which have to be
+        cut out and inverted each in its own way: resized, any photo gets a wrong answer.
+        """
+        shape = self.input_shape
+        if self.guest is None or self.guest.input_kind or shape not in SMALL or picture.shape[:2] == shape[:2]:
+            return
+        if self.ten_classes:
+            version = self.card.versions.get("keras", "")
+            problem = (
+                f"is {picture.shape[1]}x{picture.shape[0]}; the model{version and f' of Keras {version}'} takes "
+                f"{shape[1]}x{shape[0]} in ten classes: of digits, clothes or others"
+            )
+            raise BadInputError(problem, remedy="add --input-kind mnist, fashion or picture")
 
     def predict(self, images: Images) -> list[Prediction]:
         """Return a Prediction for each image, in any mixture of kinds and sizes.
@@ -165,7 +198,10 @@ class Classifier:
         shape = self.input_shape  # before the image: an open size is the file's fault
         name = name or (image if isinstance(image, (str, Path)) else UNNAMED)
         try:
-            return pictures.prepare(pixels_of(image, name), self.card.input_kind, shape, name)
+            picture = pixels_of(image, name)
+            with name_path(name):
+                self.check_kind(picture)
+            return pictures.prepare(picture, self.card.input_kind, shape, name)
         except BadInputError as error:
             return error
 
@@ -213,6 +249,29 @@ class Classifier:
             problem = f"names {len(names)} classes and gives {count} probabilities"
             raise BadInputError(problem, path=self.path, remedy="export it again")
         return names
+
+
+def card_with(guest: Guest, card: Card) -> Card:
+    """Return the card of a file, with what `guest` tells about another program's."""
+    if card.class_names:
+        return dataclasses.replace(card, input_kind=guest.input_kind or card.input_kind)
+    return dataclasses.replace(
+        card, class_names=guest.class_names, input_kind=guest.input_kind or card.input_kind,
+        multi_label=guest.multi_label,
+    )  # fmt: skip
+
+
+def own_guest(card: Card, engine: str) -> Guest:
+    """Return what an engine has to know about a file of ours; Keras reads the card itself."""
+    return UNKNOWN if engine == "keras" else Guest("", (), card.scaling, card.bgr, card.multi_label)
+
+
+def facts_about(card: Card, guest: Guest) -> Guest | None:
+    """Return `guest` for another program's file, and None for our own, which tell all themselves."""
+    if not card.class_names:
+        return guest
+    check_own(guest)
+    return None
 
 
 __all__ = ["Classifier", "Image", "Images", "as_pixels", "pixels_of", "to_list"]

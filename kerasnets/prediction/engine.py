@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasnets.errors import BadInputError, in_one_line, is_full_memory
+from kerasnets.saving.guest import UNKNOWN, Guest
 from kerasnets.saving.onnx_file import Input
 
 UNABLE = "cannot be run by"  # how the problem begins if another engine may be able to run the file
@@ -20,12 +21,14 @@ class Engine:
     Args:
         path: The model file.
         onnx_input: The Input of an ONNX file if it was read before; None to read it from the file.
+        guest: What a person tells about the file.
 
     Attributes:
         shape: (height, width, channels) or (columns,) of one input, with None for a size that the file leaves open.
         dtype: "uint8" or "float32".
         step: Distance between two scores of a file that gives integers; else 0.
         title: Name of the library, for messages.
+        multi_label: Whether each class has a probability by itself, so that they need not add up to 1.
     """
 
     title: str
@@ -35,9 +38,10 @@ class Engine:
     takes_one: bool  # whether the file takes one picture at a time
     channels_first: bool
 
-    def __init__(self, path: str | Path, onnx_input: Input | None = None) -> None:
+    def __init__(self, path: str | Path, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> None:
         self.path = Path(path)
-        self.onnx_input = onnx_input
+        self.onnx_input, self.guest = onnx_input, guest
+        self.multi_label = guest.multi_label
         self.lock = threading.Lock()
         self.read()
 
@@ -75,15 +79,34 @@ class Engine:
         if not np.isfinite(scores).all():
             problem = "gives numbers that are not finite: its weights are damaged"
             raise BadInputError(problem, path=self.path, remedy="export or train it again")
+        if self.multi_label:
+            return scores if scores.min() >= 0 and scores.max() <= 1 else sigmoid(scores)
         return scores if are_probabilities(scores, self.step) else softmax(scores)
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """Return the pixels in the file's layout and dtype; floats are divided by 255, the usual scaling."""
-        if self.channels_first and pixels.ndim == 4:
-            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-        if self.dtype == "uint8" or pixels.ndim != 4:
+        if pixels.ndim != 4:
             return pixels
-        return pixels.astype(self.dtype) / np.asarray(255, self.dtype)
+        if self.guest.bgr:
+            pixels = np.ascontiguousarray(pixels[..., ::-1])
+        if self.dtype != "uint8":
+            pixels = self.scale(pixels.astype(self.dtype))
+        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if self.channels_first else pixels
+
+    @property
+    def scale_words(self) -> str:
+        """How pixels or rows are brought to the numbers that the file takes, for a person."""
+        if len(self.shape) == 1:
+            return "as they are"
+        if self.dtype == "uint8":
+            return "0 to 255"
+        return "scaled as given" if self.guest.scaling else "divided by 255"
+
+    def scale(self, pixels: np.ndarray) -> np.ndarray:
+        if self.guest.scaling is None:
+            return pixels / np.asarray(255, self.dtype)
+        scale, offset = (np.asarray(each, self.dtype) for each in self.guest.scaling)
+        return pixels * scale + offset
 
     def set_input(self, shape: Sequence[int | None], dtype: str) -> None:
         """Note the input: its `shape` with the batch first, None for an open size, and its `dtype`."""
@@ -119,3 +142,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Return the softmax of rows. Importing SciPy for it would double the time of a first prediction."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(logits / 2))

@@ -12,6 +12,7 @@ from kerasnets.prediction import runtimes
 from kerasnets.prediction.engine import Engine
 from kerasnets.runtime.backends import is_installed
 from kerasnets.saving.formats import suffix_of
+from kerasnets.saving.guest import UNKNOWN, Guest
 from kerasnets.saving.onnx_file import Input, version_of
 
 AUTO = "auto"
@@ -82,25 +83,27 @@ def after(path: str | Path, name: str) -> list[str]:
     return [reader for reader in readers_of(path) if reader != name and is_installed(ENGINES[reader].package)]
 
 
-def load(path: str | Path, name: str = AUTO, onnx_input: Input | None = None) -> Engine:
+def load(path: str | Path, name: str = AUTO, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> Engine:
     """Return the Engine that has loaded a model file. Arguments and exceptions as `choose`, and BadInputError.
 
     Args:
         path: The model file.
         name: A name in ENGINES, or "auto".
         onnx_input: The Input of an ONNX file if it was read before.
+        guest: What a person tells about the file.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # its errors come as exceptions
-    return ENGINES[choose(path, name)].load(path, onnx_input)
+    return ENGINES[choose(path, name)].load(path, onnx_input, guest)
 
 
-def load_safely(path: str | Path, name: str, onnx_input: Input | None = None) -> Engine:
+def load_safely(path: str | Path, name: str, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> Engine:
     """Return the Engine of a model file, in a process of its own unless the file was judged to be harmless.
 
     Args:
         path: The model file.
         name: A name in ENGINES.
         onnx_input: The Input of an ONNX file, read before; None for other forms, whose graph is not judged.
+        guest: What a person tells about the file.
 
     Raises:
         BadInputError: The file cannot be run.
@@ -108,7 +111,7 @@ def load_safely(path: str | Path, name: str, onnx_input: Input | None = None) ->
     if onnx_input and onnx_input.version != version_of(path):
         onnx_input = None
     if name == "keras" or (onnx_input and not onnx_input.doubt):
-        return load(path, name, onnx_input)
+        return load(path, name, onnx_input, guest)
     from kerasnets.prediction.sandbox import Sandbox
 
-    return Sandbox(path, name, onnx_input)
+    return Sandbox(path, name, onnx_input, guest)

@@ -1,6 +1,5 @@
 """The engines: one class for each library that runs model files, which it imports when it loads one."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -164,19 +163,19 @@ class Keras(Engine):
     def read(self) -> None:
         from kerasnets import saving
 
-        self.model, _ = saving.load(self.path)
-        self.set_input(self.model.input_shape, self.model.inputs[0].dtype)  # `input` is missing from a Sequential
+        self.model, card, self.words = saving.load_with_scale(self.path, self.guest)
+        self.multi_label = card.multi_label
+        self.set_input(self.model.input_shape, self.model.inputs[0].dtype)
         self.channels_first = False  # Keras takes our arrays as they are
         self.shape = self.model.input_shape[1:]
-        if any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in layers_of(self.model)):
-            self.dtype = "uint8"  # the model scales pixels itself, whatever dtype it declares
+
+    @property
+    def scale_words(self) -> str:
+        return self.words
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        return pixels  # the model does all that the guest asks for
 
     def compute(self, pixels: np.ndarray) -> Any:
         with self.lock:
             return self.model.predict_on_batch(pixels)
-
-
-def layers_of(model: Any) -> Iterator[Any]:
-    """Yield the layers of a Keras model, and of the models in it."""
-    for layer in model.layers:
-        yield from layers_of(layer) if hasattr(layer, "layers") else (layer,)

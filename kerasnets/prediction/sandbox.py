@@ -30,6 +30,7 @@ from kerasnets.prediction.engine import DTYPES, Engine, are_probabilities
 from kerasnets.runtime import child
 from kerasnets.runtime.backends import import_quietly
 from kerasnets.saving import formats
+from kerasnets.saving.guest import UNKNOWN, Guest
 from kerasnets.saving.onnx_file import Input
 
 MEMORY = 2**29  # bytes, in addition to those for the size of the file and for threads
@@ -55,17 +56,19 @@ class Sandbox(Engine):
         path: The model file.
         engine: A name in `engines.ENGINES`.
         onnx_input: The Input of an ONNX file if it was read before.
+        guest: What a person tells about the file.
     """
 
-    def __init__(self, path: str | Path, engine: str, onnx_input: Input | None = None) -> None:
+    def __init__(self, path: str | Path, engine: str, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> None:
         self.engine = engine
-        super().__init__(path, onnx_input)
+        super().__init__(path, onnx_input, guest)
 
     def read(self) -> None:
         """Start the process and let it load the file."""
         self.size = size_of(self.path)
-        onnx_input = json.dumps(self.onnx_input and dataclasses.asdict(self.onnx_input))
-        self.process = child.start("kerasnets.prediction.sandbox", str(self.path), self.engine, onnx_input)
+        facts = self.onnx_input and dataclasses.asdict(self.onnx_input)
+        told = json.dumps([facts, dataclasses.asdict(self.guest)])
+        self.process = child.start("kerasnets.prediction.sandbox", str(self.path), self.engine, told)
         self.owner = os.getpid()  # a fork of it must not use the pipes
         self.end = weakref.finalize(self, end, self.process, self.owner)
         try:
@@ -107,7 +110,8 @@ class Sandbox(Engine):
         if not content or len(content) % (4 * count):
             raise self.fault("gives no score for each class")
         shares = np.frombuffer(content, np.float32).reshape(count, -1)
-        if not np.isfinite(shares).all() or not are_probabilities(shares, STEP):
+        add_up = self.multi_label or are_probabilities(shares, STEP)
+        if not add_up or not (shares.min() >= 0 and shares.max() <= 1):  # also NaN
             raise self.fault("gives numbers that are no probabilities")
         return shares
 
@@ -229,7 +233,7 @@ def limit_time(seconds: float) -> None:
 # ---- run in the process ----------------------------------------------------------------------------------------------
 
 
-def main(path: str, engine: str, onnx_input: str) -> int:
+def main(path: str, engine: str, told: str) -> int:
     """Load a model file, tell its input, and answer until the pipe is closed; return the exit code."""
     child.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the parent ends this process
@@ -243,8 +247,9 @@ def main(path: str, engine: str, onnx_input: str) -> int:
         size = size_of(path)
         limit_memory(size)
         limit_time(loading_seconds(size, engine))
-        facts = json.loads(onnx_input)
-        network = engines.load(path, engine, Input(**{**facts, "shape": tuple(facts["shape"])}) if facts else None)
+        facts, about = json.loads(told)
+        onnx_input = Input(**{**facts, "shape": tuple(facts["shape"])}) if facts else None
+        network = engines.load(path, engine, onnx_input, Guest(**about))
         send(pipe, b"=", json.dumps({"shape": network.shape, "dtype": network.dtype}).encode())
         while answer(network, size, pipe):
             pass

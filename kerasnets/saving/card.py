@@ -12,6 +12,8 @@ from kerasnets.errors import BadInputError, in_one_line
 if TYPE_CHECKING:
     import keras
 
+    from kerasnets.graph import Scaling
+
 MOST_NUMBERS = 2**28  # in the input of a network
 
 # Files that people take for a model: (what it is, remedy) -> how it begins
@@ -42,6 +44,9 @@ class Card:
         commit: Commit of kerasnets in the training; "" outside a checkout.
         weights_sha256: SHA-256 of all weights in their order.
         source: Origin of weights that were trained elsewhere: the name of their file, or torchvision's name for them.
+        multi_label: Whether each class has a probability by itself, as several sigmoids give them.
+        scaling: (scale, offset) of an adopted export, which takes pixel * scale + offset; None of all other files.
+        bgr: Whether an adopted export takes blue first.
 
     Example:
         >>> card = Card("lenet5", class_names=("cat", "dog"), input_shape=(28, 28, 1))
@@ -63,6 +68,9 @@ class Card:
     commit: str = ""
     weights_sha256: str = ""
     source: str = ""
+    multi_label: bool = False
+    scaling: "Scaling | None" = None
+    bgr: bool = False
 
 
 def as_json(card: Card) -> str:
@@ -80,6 +88,10 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
             raise TypeError("a name is not text")
         if not all(type(size) is int and size > 0 for size in card.input_shape):
             raise ValueError(f"input_shape {card.input_shape}")
+        if not isinstance(card.multi_label, bool) or not isinstance(card.bgr, bool):
+            raise TypeError("multi_label or bgr is neither true nor false")
+        if card.scaling is not None and not is_scaling(card.scaling):
+            raise TypeError(f"scaling {card.scaling!r:.40}")
         if len(card.input_shape) > 3 or math.prod(card.input_shape) > MOST_NUMBERS:
             raise ValueError(f"input_shape {card.input_shape} is larger than any picture")
         check_names(card)
@@ -87,6 +99,16 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         problem = f"has a card that cannot be read ({in_one_line(error)})"
         raise BadInputError(problem, path=path, remedy="train or copy it again") from error
+
+
+def is_scaling(value: object) -> bool:
+    """Whether a value of JSON is (scale, offset): numbers, or lists by channel."""
+
+    def are_numbers(part: object) -> bool:
+        numbers = part if isinstance(part, list) and 0 < len(part) <= 4 else [part]
+        return all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
+
+    return isinstance(value, list) and len(value) == 2 and all(map(are_numbers, value))
 
 
 def check_card(card: Card, model: "keras.Model") -> None:

@@ -81,7 +81,8 @@ def check_array(array: object, name: str) -> None:
 
     if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
         raise BadInputError(f"has {name!r:.40} in another file", remedy="save the model with its weights inside")
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or array.shape is None:
+    is_bfloat16 = array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None
+    if (array.dtype.kind not in "fiub" and not is_bfloat16) or array.dtype.itemsize > 8 or array.shape is None:
         raise BadInputError(f"has {name!r:.40}, which is no array of numbers", remedy=AGAIN)
     if array.chunks is None:
         return  # it lies in the file as it is

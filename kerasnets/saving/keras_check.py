@@ -30,7 +30,7 @@ from kerasnets.saving.keras_config import MOST_CONFIG
 if TYPE_CHECKING:
     import h5py
 
-    Parts = tuple[str | None, str | bytes, h5py.File]  # the card, the config, the weights
+    Parts = tuple[str | None, str | bytes, h5py.File, str]  # card, config, weights, the version of Keras
 
 CARD = "kerasnets.json"  # the zip entry, or the HDF5 attribute
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"  # Keras' entries
@@ -53,12 +53,18 @@ class Content:
         config: The model's JSON: "class_name" and "config".
         input_shape: (height, width, channels) or (columns,); () if the file leaves one open.
         numbers: How many numbers all arrays in the file hold.
+        version: Of the Keras that wrote the file, as it says: "2.15.0"; "" if it does not.
     """
 
     card: str | None
     config: dict[str, Any]
     input_shape: tuple[int, ...]
     numbers: int
+    version: str = ""
+
+    @property
+    def is_keras_2(self) -> bool:
+        return keras_config.is_keras_2(self.version)
 
     @property
     def name(self) -> str:
@@ -93,7 +99,7 @@ def read_head(path: Path) -> Content:
         return read(path)
     with damage_as_bad_input(), open_archive(path) as archive:
         card, text = texts_in(archive)
-        return content_of(card, text, 0)
+        return content_of(card, text, 0, version_in(archive))
 
 
 @contextlib.contextmanager
@@ -107,10 +113,15 @@ def damage_as_bad_input() -> Iterator[None]:
         raise BadInputError(problem, remedy=AGAIN) from error
 
 
-def content_of(card: str | None, config: str | bytes, numbers: int) -> Content:
+def content_of(card: str | None, config: str | bytes, numbers: int, version: str = "") -> Content:
     """Return the Content of a file; raise BadInputError if its config names code that this program does not know."""
-    checked = keras_config.check(config)
-    return Content(card, checked, keras_config.input_shape(checked["config"]), numbers)
+    try:
+        checked = keras_config.check(config, version)
+    except BadInputError as error:
+        if keras_config.is_keras_2(version):
+            error.problem = f"was written by Keras {version} and {error.problem}"
+        raise
+    return Content(card, checked, keras_config.input_shape(checked["config"]), numbers, version)
 
 
 # ---- in the limited process ------------------------------------------------------------------------------------------
@@ -126,14 +137,18 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, SECONDS + size / SPEED)
     answer: dict[str, str | int | None]
     try:
-        with damage_as_bad_input(), (keras_parts if path.suffix == ".keras" else h5_parts)(path) as parts:
-            card, config, weights = parts
+        with damage_as_bad_input(), parts(path) as (card, config, weights, version):
             numbers = hdf5_check.count(weights, UNPACKED * size + SPARE)
             answer = {"card": card, "config": str(config, "utf-8") if isinstance(config, bytes) else config}
-            answer["numbers"] = numbers
+            answer |= {"numbers": numbers, "version": version}
     except BadInputError as error:
         answer = {"problem": error.problem, "remedy": error.remedy}
     print(json.dumps(answer))
+
+
+def parts(path: Path) -> "contextlib.AbstractContextManager[Parts]":
+    """Return the parts of a model file, for a `with` block."""
+    return (keras_parts if path.suffix == ".keras" else h5_parts)(path)
 
 
 @contextlib.contextmanager
@@ -145,7 +160,7 @@ def keras_parts(path: Path) -> Iterator["Parts"]:
         import h5py
 
         with open_weights(archive) as weights, h5py.File(weights, "r") as file:
-            yield card, text, file
+            yield card, text, file, version_in(archive)
 
 
 def open_archive(path: Path) -> Archive:
@@ -167,6 +182,14 @@ def texts_in(archive: Archive) -> tuple[str | None, bytes]:
     """Return the card, if there is one, and the config in an archive."""
     card = archive.read(CARD).decode() if CARD in archive.names else None
     return card, bytes(archive.read(CONFIG))
+
+
+def version_in(archive: Archive) -> str:
+    """Return the version of Keras in the metadata of an archive; "" if there is none."""
+    if METADATA not in archive.names:
+        return ""
+    metadata = json.loads(bytes(archive.read(METADATA)))
+    return keras_config.version(metadata.get("keras_version", "") if isinstance(metadata, dict) else "")
 
 
 @contextlib.contextmanager
@@ -216,7 +239,8 @@ def h5_parts(path: Path) -> Iterator["Parts"]:
             remedy = "save the whole model, not its weights"
             raise BadInputError("is an HDF5 file without a Keras model in it", remedy=remedy)
         hdf5_check.check_attributes(file)
-        yield file.attrs.get(CARD), file.attrs["model_config"], file
+        version = keras_config.version(file.attrs.get("keras_version", ""))
+        yield file.attrs.get(CARD), file.attrs["model_config"], file, version
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from typing import Any
 
@@ -38,6 +39,17 @@ MODULES = (
     "keras.src.ops.nn",
     "keras.src.ops.numpy",
 )
+# Classes of Keras' own in other modules
+CLASSES = {
+    "keras.quantizers": (
+        "AbsMaxQuantizer",
+        "Float8QuantizationConfig",
+        "Int4QuantizationConfig",
+        "Int8QuantizationConfig",
+    ),
+    "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
+    "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
+}
 # Classes in these modules that run code from the file, or read other files
 CODE = {
     "__lambda__",
@@ -54,14 +66,20 @@ CODE = {
 }
 
 
-def check(text: str | bytes) -> dict[str, Any]:
+def check(text: str | bytes, version: str = "") -> dict[str, Any]:
     """Return the config in JSON `text`: {"class_name": ..., "config": {...}}.
+
+    Args:
+        text: The JSON.
+        version: Of the Keras that wrote it. The classes of Keras 2 are never imported, but made anew by their names.
 
     Raises:
         BadInputError: The config names code, or is larger or deeper than any model's.
         ValueError: The text is not the JSON of a model.
     """
     config = json.loads(text)
+    if is_keras_2(version):
+        config = without_modules(config)
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
         raise ValueError("its config is not a model's")
     if config.get("class_name") not in ("Functional", "Sequential", "Model"):
@@ -87,6 +105,32 @@ def check(text: str | bytes) -> dict[str, Any]:
     return config
 
 
+def version(value: object) -> str:
+    """Return the version of Keras as a file has it, or "" if it is none."""
+    value = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return value if re.fullmatch(r"[0-9]+(\.[0-9]+)*[-a-z0-9.]{0,12}", value) else ""
+
+
+def is_keras_2(version: str) -> bool:
+    return version.startswith("2.")
+
+
+def without_modules(part: Any, depth: int = 0) -> Any:
+    """Return a config of Keras 2 as that of Keras 3 is nested, and without the modules of its classes."""
+    if depth > DEEPEST:
+        raise BadInputError(f"has a config nested more than {DEEPEST} deep", remedy="train or copy it again")
+    if isinstance(part, list):
+        return [without_modules(each, depth + 1) for each in part]
+    if not isinstance(part, dict):
+        return part
+    part = {key: without_modules(value, depth + 1) for key, value in part.items() if key != "module"}
+    if part.get("class_name") == "Sequential" and isinstance(part.get("config"), list):  # until Keras 2.2.2
+        part["config"] = {"name": "sequential", "layers": part["config"]}
+    if part.get("class_name") == "Sequential" and isinstance(part.get("build_config"), dict):
+        part["config"].setdefault("build_config", part["build_config"])
+    return part
+
+
 def calls(part: object) -> int:
     """Return how often a model calls its layers: as often as a model in it is called, so often are the layers there."""
     if isinstance(part, list):
@@ -107,7 +151,8 @@ def check_class(part: dict[str, Any]) -> None:
     if name in CODE or part.get("function_type") == "lambda":
         problem = f"holds {name}, which is code or reads other files, and was not run"
         raise BadInputError(problem, remedy="make it of other layers")
-    if isinstance(module, str) and module not in MODULES and not is_registered(part):
+    is_known = not isinstance(module, str) or module in MODULES or name in CLASSES.get(module, ())
+    if not is_known and not is_registered(part):
         problem = f"asks for {name!r:.40} of {module!r:.40}, code that is not in it and was not run"
         raise BadInputError(problem, remedy="make it of Keras' layers")
 
@@ -119,7 +164,9 @@ def is_registered(part: dict[str, Any]) -> bool:
 
 def input_shape(config: dict[str, Any]) -> tuple[int, ...]:
     """Return (height, width, channels) or (columns,) of the first input layer; () if a size is open."""
-    inputs = [layer["config"] for layer in config.get("layers", ()) if layer["class_name"] == "InputLayer"]
+    layers = config.get("layers", ())
+    inputs = [layer["config"] for layer in layers if layer["class_name"] == "InputLayer"]
+    inputs += [layer["config"] for layer in layers[:1] if layer["config"].get("batch_input_shape")]
     shape: list[int | None] = [None]
     if inputs:
         shape = (inputs[0].get("batch_shape") or inputs[0].get("batch_input_shape"))[1:]

@@ -18,6 +18,7 @@ from kerasnets.errors import BadInputError, name_path, shorten
 from kerasnets.runtime.digests import sha256
 from kerasnets.saving import hdf5_check, keras_check, shipped
 from kerasnets.saving.card import Card, as_json, check_card, check_present, from_json
+from kerasnets.saving.guest import UNKNOWN, Guest, check_own
 from kerasnets.saving.keras_check import CARD, Content
 
 if TYPE_CHECKING:
@@ -57,18 +58,11 @@ def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling |
     check_suffix(path)
     if not getattr(model, "inputs", None):
         raise ValueError(f"a model file holds a built network, not {model!r:.60}; call it on pictures first")
-    from kerasnets.graph import is_full, rebuild, up_to_probabilities
     from kerasnets.runtime.atomic import whole_file, write_all
+    from kerasnets.saving.keras_model import to_probabilities
 
-    if scaling is None and len(model.input_shape) == 4 and model.input.dtype != "uint8":
-        raise ValueError(
-            f"{model.name} takes scaled pixels and a model file raw ones: pass the scaling it was trained with, as "
-            "scaling=(1 / 255, 0.0)"
-        )
-    if scaling is not None or not is_full(model):
-        model = rebuild(model, scaling=scaling, probabilities=True)
-    else:
-        model = up_to_probabilities(model)
+    model, is_exclusive = to_probabilities(model, scaling)
+    card = dataclasses.replace(card, multi_label=not is_exclusive)
     check_card(card, model)
     card = dataclasses.replace(card, weights_sha256=digest(model))
     content = content_of(model, Path(path).suffix, as_json(card))
@@ -114,18 +108,20 @@ def content_of(model: "keras.Model", suffix: str, card: str) -> io.BytesIO:
     return file
 
 
-def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card]:
+def load(path: str | Path, *, logits: bool = False, guest: Guest | None = None) -> tuple["keras.Model", Card]:
     """Return the model in a .keras or .h5 file, uncompiled, with its card. Threads may load at the same time.
 
     Args:
         path: The file, or the name of a shipped model, such as "mnist_cnn-mnist". The file is checked before Keras
             reads it: no code in it is run.
         logits: Return the model without its last softmax, for features and fine-tuning.
+        guest: What is known about a file that kerasnets did not write; with it, and with `logits`, the model of such a
+            file is one like ours, from raw pixels on.
 
     Returns:
         (model, card). The model takes uint8 pixels (n, height, width, channels), 0..255, or float32 rows (n, columns),
-        and gives float32 class probabilities (n, num_classes). A model that kerasnets did not write keeps its own
-        input and output, and its card has no class names.
+        and gives float32 class probabilities (n, num_classes). Without `guest`, a model that kerasnets did not write
+        keeps its own input and output, and its card has no class names.
 
     Raises:
         BadInputError: The file is missing or damaged, or holds more than one network of Keras' layers.
@@ -138,40 +134,50 @@ def load(path: str | Path, *, logits: bool = False) -> tuple["keras.Model", Card
         >>> card.dataset
         'MNIST'
     """
+    return load_with_scale(path, guest or (UNKNOWN if logits else None), logits=logits)[:2]
+
+
+def load_with_scale(path: str | Path, guest: Guest | None, *, logits: bool = False) -> tuple["keras.Model", Card, str]:
+    """Like `load`, and return in words how another program's model scales pixels or rows; "" for a model of ours."""
     path = shipped.path_of(path, shipped.KERAS)
     content = read(path)
     card = card_in(content, path)
     from kerasnets.runtime import backends
 
     backends.choose()
-    import keras
-
     from kerasnets.saving import keras_model
 
+    scale_words = ""
     with name_path(path):
         model = keras_model.build(path, content)
         keras_model.check(model, card)
-        if not card.model:
-            card = dataclasses.replace(card, model=model.name, input_shape=model.input_shape[1:])
-        if not logits:
-            return model, card
-        last = model.layers[-1]
-        if not isinstance(last, keras.layers.Softmax):
-            problem = f"has no logits: the softmax is inside its layer {last.name}"
-            raise BadInputError(problem, remedy="load it without logits")
-        return keras.Model(model.input, last.input, name=model.name), card
+        if card.class_names:
+            check_own(guest)
+            kind = guest.input_kind if guest else ""
+            card = dataclasses.replace(card, input_kind=kind or card.input_kind)
+        else:
+            if not card.model:
+                card = dataclasses.replace(card, model=model.name, input_shape=model.inputs[0].shape[1:])
+            if guest is not None:
+                model, card, scale_words = keras_model.as_ours(model, card, guest)
+        return keras_model.logits_of(model) if logits else model, card, scale_words
 
 
-def load_card(path: str | Path) -> Card:
+def load_card(path: str | Path, guest: Guest | None = None) -> Card:
     """Return the Card of a .keras or .h5 file, or of a shipped model by its name, without loading a framework.
 
-    The card of another program's file has no class names.
+    The card of another program's file has no class names. With `guest` it is the one of `load`, which loads the file.
 
     Raises:
-        BadInputError: As `load`, except for faults in the weights and faults that only Keras notices.
+        BadInputError: As `load`, except for faults in the weights and faults that only Keras notices. With `guest`
+            also if the size of the pictures is open.
     """
     path = shipped.path_of(path, shipped.KERAS)
-    return card_in(read(path, keras_check.read_head), path)
+    card = card_in(read(path, keras_check.read_head), path)
+    if guest and (guest.input_kind or not card.class_names):
+        card = load(path, guest=guest)[1]
+        check_size(card, path)
+    return card
 
 
 def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) -> Content:
@@ -184,9 +190,16 @@ def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) 
         return judge(Path(path))
 
 
+def check_size(card: Card, path: str | Path) -> None:
+    """Raise BadInputError for a model of pictures of any size."""
+    if not card.input_shape:
+        raise BadInputError("leaves open what size its pictures have", path=path, remedy="save it for one size")
+
+
 def card_in(content: Content, path: str | Path) -> Card:
     if content.card is None:
-        return Card(content.name, (), content.input_shape)
+        versions = {"keras": content.version} if content.is_keras_2 else {}
+        return Card(content.name, (), content.input_shape, versions=versions)
     card = from_json(content.card, path)
     if content.input_shape and card.input_shape != content.input_shape:
         shapes = f"the input shape is {card.input_shape} in its card and {content.input_shape} in its network"

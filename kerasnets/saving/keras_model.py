@@ -1,17 +1,29 @@
 """The model that Keras builds of a checked file: its weights and maps are bounded before it computes anything."""
 
+import dataclasses
 import math
 from pathlib import Path
 
 import keras
 import numpy as np
 
-import kerasnets.graph  # noqa: F401  registers Power, which Keras needs for some .h5 files
 from kerasnets.errors import BadInputError, in_one_line, is_full_memory
+from kerasnets.graph import (  # which registers Power, that Keras needs for some .h5 files
+    Scaling,
+    Whole,
+    has_graph,
+    is_full,
+    make_whole,
+    producer,
+    rebuild,
+    up_to_probabilities,
+)
 from kerasnets.graph.maps import maps
 from kerasnets.graph.walk import register_parameters, skip_initializers
 from kerasnets.runtime.digests import sha256
+from kerasnets.saving import keras_check
 from kerasnets.saving.card import Card, check_card
+from kerasnets.saving.guest import Guest
 from kerasnets.saving.keras_check import Content
 
 # The most that a network may compute of one picture: a number, and one for each of at most LARGEST numbers in it.
@@ -36,9 +48,13 @@ def build(path: str | Path, content: Content) -> keras.Model:
     pending = None
     try:
         with skip_initializers(content.numbers) as pending:
-            model = keras.models.load_model(path, compile=False)
+            model = of_keras_2(path, content) if content.is_keras_2 else keras.models.load_model(path, compile=False)
             register_parameters(model)
         return model
+    except BadInputError as error:
+        if content.is_keras_2:
+            error.problem = f"was written by Keras {content.version} and {error.problem}"
+        raise
     except Exception as error:  # Keras raises many classes on damaged files
         if pending is not None and pending.numbers > content.numbers:
             problem = "is damaged: its layers need more weights than there are in it"
@@ -49,15 +65,29 @@ def build(path: str | Path, content: Content) -> keras.Model:
         raise BadInputError(problem, remedy=AGAIN) from error
 
 
+def of_keras_2(path: str | Path, content: Content) -> keras.Model:
+    """Return the model in a file of Keras 2."""
+    from kerasnets.saving import keras2_model
+
+    model = keras2_model.Part(content.config)
+    with keras_check.parts(Path(path)) as (_, _, weights, _):
+        keras2_model.assign(model, weights)
+    network: keras.Model = model.layer
+    return network
+
+
 def check(model: keras.Model, card: Card) -> None:
     """Raise BadInputError if a model contradicts its card, is no network for pictures or rows, or computes too much."""
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
         raise BadInputError("has not one input and one output, as a network for pictures has", remedy="make it so")
-    if len(model.output_shape) != 2 or len(model.input_shape) not in (2, 4):
-        problem = f"makes {model.output_shape} of {model.input_shape}, not (n, classes) of pictures or rows"
+    is_ours = bool(card.class_names)
+    outputs = [size for size in model.outputs[0].shape[1:] if size != 1] if not is_ours else model.output_shape[1:]
+    if len(outputs) > 1 or len(model.inputs[0].shape) not in ((2, 4) if is_ours else (2, 3, 4)):
+        problem = f"makes {model.outputs[0].shape} of {model.inputs[0].shape}, not (n, classes) of pictures or rows"
         raise BadInputError(problem, remedy="make it so")
-    if len(model.input_shape) == 4 and model.input_shape[1] in (1, 3) and model.input_shape[3] not in (1, 3):
-        problem = f"takes {model.input_shape}, its channels first"
+    shape = model.inputs[0].shape
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
+        problem = f"takes {shape}, its channels first"
         raise BadInputError(problem, remedy="make it with channels last")
     check_maps(model)
     weights = model.get_weights()
@@ -75,7 +105,7 @@ def check(model: keras.Model, card: Card) -> None:
 
 def check_maps(model: keras.Model) -> None:
     """Raise BadInputError if a model computes far more of one picture than any network does."""
-    shape = [length or OPEN for length in model.input_shape[1:]]
+    shape = [length or OPEN for length in model.inputs[0].shape[1:]]
     pixels = min(math.prod(shape), LARGEST)
     most, in_all, most_work = (base + each * pixels for base, each in (MOST_NUMBERS, MOST_IN_ALL, MOST_WORK))
     numbers = work = calls = 0
@@ -84,3 +114,87 @@ def check_maps(model: keras.Model) -> None:
         if part.numbers > most or numbers > in_all or work > most_work or calls > MOST_CALLS:
             problem = f"computes far more of one picture than any network does, in {part.name!r:.40}"
             raise BadInputError(problem, remedy="make it smaller")
+
+
+def as_ours(model: keras.Model, card: Card, guest: Guest) -> tuple[keras.Model, Card, str]:
+    """Return another program's model from raw pixels to probabilities, its card, and how its input is scaled, in words.
+
+    Raises:
+        BadInputError: It is no such network, or `guest` names another number of classes.
+    """
+    try:
+        whole = make_whole(model, scaling=guest.scaling, bgr=guest.bgr)
+    except ValueError as error:
+        raise BadInputError(f"cannot be used: {in_one_line(error, 100)}", remedy="make it a classifier") from error
+    classes = whole.model.outputs[0].shape[-1]
+    if guest.class_names and len(guest.class_names) != classes:
+        remedy = f"name all {classes} by --classes"
+        raise BadInputError(f"has {classes} classes, and {len(guest.class_names)} are named", remedy=remedy)
+    shape = tuple(whole.model.inputs[0].shape[1:])
+    card = dataclasses.replace(
+        card,
+        model=card.model or model.name,
+        class_names=guest.class_names,
+        input_shape=() if None in shape else shape,
+        input_kind=guest.input_kind or ("picture" if len(shape) == 3 else "row"),
+        multi_label=not whole.exclusive,
+    )
+    return whole.model, card, scale_words(whole, guest)
+
+
+def scale_words(whole: Whole, guest: Guest) -> str:
+    """Return how the pixels or rows of a guest are scaled, for a person."""
+    if len(whole.model.inputs[0].shape) == 2:
+        return "as they are"
+    if guest.scaling:
+        return "scaled as given"
+    if whole.values == "0..255":
+        return "0 to 255"
+    if whole.values:
+        return f"brought to {whole.values.replace('..', ' to ')}"
+    return "divided by 255"
+
+
+def logits_of(model: keras.Model) -> keras.Model:
+    """Return a model of ours up to its logits; if it has none, up to the logarithms of its probabilities."""
+    output = model.outputs[0]
+    last = producer(output)
+    if last.name == "probabilities" or isinstance(last, keras.layers.Softmax):
+        return keras.Model(model.inputs[0], last.input, name=model.name)
+    if getattr(last, "activation", None) is keras.activations.softmax:  # as earlier versions saved some
+        return logits_of(make_whole(model, scaling=(1.0, 0.0)).model)
+    smallest = float(np.finfo("float32").tiny)
+    return keras.Model(model.inputs[0], keras.ops.log(keras.ops.maximum(output, smallest)), name=model.name)
+
+
+def to_probabilities(model: keras.Model, scaling: Scaling | None) -> tuple[keras.Model, bool]:
+    """Return `model` from raw pixels to probabilities, and whether these exclude each other.
+
+    Raises:
+        ValueError: It takes pictures, and neither it nor `scaling` tells of which numbers.
+    """
+    given = model.inputs[0]
+    scales_itself = any(layer.name == "rescaling" for layer in model.layers) and given.dtype != "uint8"
+    if is_ours(model) and not scales_itself:
+        takes_raw = len(given.shape) != 4 or given.dtype == "uint8"
+        if scaling is not None or (takes_raw and not is_full(model)):
+            return rebuild(model, scaling=scaling, probabilities=True), True
+        if takes_raw:
+            return up_to_probabilities(model), True
+    whole = make_whole(model, scaling=scaling)
+    if scaling is None and len(given.shape) > 2 and given.dtype != "uint8" and not whole.values:
+        raise ValueError(
+            f"{model.name} takes scaled pixels and a model file raw ones: pass the scaling it was trained with, as "
+            "scaling=(1 / 255, 0.0)"
+        )
+    return whole.model, whole.exclusive
+
+
+def is_ours(model: keras.Model) -> bool:
+    """Whether a model has the form of those that `build` returns: one flat graph, up to logits or a Softmax."""
+    if isinstance(model, keras.Sequential) or not isinstance(model.input, keras.KerasTensor):
+        return False
+    last = producer(model.outputs[0])
+    ends = type(last) in (keras.layers.Dense, keras.layers.GlobalAveragePooling2D, keras.layers.Softmax)
+    is_linear = getattr(last, "activation", keras.activations.linear) is keras.activations.linear
+    return ends and is_linear and model.outputs[0].shape[-1] != 1 and not any(map(has_graph, model.layers))

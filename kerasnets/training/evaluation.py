@@ -1,6 +1,6 @@
 """How good a classifier is on labelled data: accuracy, loss, confusion, precision and recall of each class."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from kerasnets.data import Data
     from kerasnets.data.fitting import InOrder
-    from kerasnets.saving import Card
+    from kerasnets.saving import Card, Guest
 
 BATCH_SIZE = 64  # images in a step, for a network of unknown size
+NEAREST = 1e-7  # the smallest distance of a probability from 0 and 1 in a loss: keras.config.epsilon()
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ class Evaluation:
         labels: int64 (n,).
         log_probabilities: float64 (n, classes), natural logarithms.
         class_names: One for each class.
+        exclusive: Whether the probabilities of an image add up to 1; else each class is a question of its own.
     """
 
     labels: np.ndarray
     log_probabilities: np.ndarray
     class_names: tuple[str, ...]
+    exclusive: bool = True
 
     @property
     def predictions(self) -> np.ndarray:
@@ -52,8 +55,12 @@ class Evaluation:
 
     @property
     def loss(self) -> float:
-        """The mean cross-entropy in nats."""
-        return float(-self.log_probabilities[np.arange(len(self.labels)), self.labels].mean())
+        """The mean cross-entropy in nats; if the classes do not exclude each other, the mean of the binary ones."""
+        if self.exclusive:
+            return float(-self.log_probabilities[np.arange(len(self.labels)), self.labels].mean())
+        is_label = self.labels[:, None] == np.arange(len(self.class_names))
+        complements = np.log(-np.expm1(self.log_probabilities))  # log(1 - p)
+        return float(-np.where(is_label, self.log_probabilities, complements).mean())
 
     @property
     def majority(self) -> float:
@@ -113,6 +120,15 @@ def of_logits(labels: np.ndarray, logits: np.ndarray, class_names: Iterable[str]
     return Evaluation(labels, log_probabilities, tuple(class_names))
 
 
+def of_separate(labels: np.ndarray, probabilities: np.ndarray, class_names: Iterable[str]) -> Evaluation:
+    """Return the Evaluation of probabilities (n, classes), each of one class by itself.
+
+    They are clipped by NEAREST, as Keras' binary cross-entropy does.
+    """
+    clipped = np.clip(np.asarray(probabilities, "float64"), NEAREST, 1 - NEAREST)
+    return Evaluation(labels, np.log(clipped), tuple(class_names), exclusive=False)
+
+
 def evaluate(
     model: "keras.Model",
     images: "InOrder",
@@ -124,11 +140,20 @@ def evaluate(
     return of_logits(labels, model.predict(images, callbacks=list(callbacks), verbose=0), class_names)
 
 
-def evaluate_file(path: str | Path, data: "Data") -> "tuple[Evaluation, Card]":
+def evaluate_file(
+    path: str | Path, data: "Data", guest: "Guest | None" = None, tell: Callable[[str], object] = lambda note: None
+) -> "tuple[Evaluation, Card]":
     """Evaluate the model file at `path` on the test part of `data`; return (Evaluation, the file's Card).
 
     Images of another size or kind are prepared for the model like a photo in prediction. Load own images with
-    `data.load_like`, which prepares them.
+    `data.load_like`, which prepares them. Of classes that do not exclude each other, the likeliest counts, and the loss
+    is the mean of their binary cross-entropies.
+
+    Args:
+        path: A .keras or .h5 file.
+        data: Its classes must be the model's; their number, if the model has no names for them.
+        guest: What is known about a file that kerasnets did not write.
+        tell: Called with a note on what is assumed about such a file.
 
     Raises:
         BadInputError: The file is bad, or `data` has other classes or another kind of input.
@@ -136,17 +161,28 @@ def evaluate_file(path: str | Path, data: "Data") -> "tuple[Evaluation, Card]":
     backends.choose()  # before the first import of Keras
     from kerasnets import saving
     from kerasnets.data.fitting import InOrder, fit_to_network
+    from kerasnets.saving import keras_model
 
-    model, card = saving.load(path, logits=True)
-    if tuple(card.class_names) != tuple(data.class_names):
-        ours, theirs = count_of_classes(card.class_names), count_of_classes(data.class_names)
+    guest = guest or saving.UNKNOWN
+    model, card, scale_words = saving.load_with_scale(path, guest)
+    saving.check_size(card, path)
+    is_known = bool(card.class_names)
+    names = tuple(card.class_names) if is_known else tuple(data.class_names)[: model.output_shape[-1]]
+    if names != tuple(data.class_names) or len(names) != model.output_shape[-1]:
+        names = names if is_known else tuple(f"class {i}" for i in range(model.output_shape[-1]))
+        ours, theirs = count_of_classes(names), count_of_classes(data.class_names)
         raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data of its classes")
     if len(card.input_shape) != len(data.image_shape):
         kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
         raise BadInputError(f"takes {kinds[0]}, {data.title} has {kinds[1]}", path=path)
     images, prepare = fit_to_network(data.test_images, data.input_kind, card.input_kind, card.input_shape)
     in_order = InOrder(images, batch_size=BATCH_SIZE, prepare=prepare)
-    return evaluate(model, in_order, data.test_labels, data.class_names), card
+    if scale_words:
+        classes = "" if is_known else f" and names no classes: they are those of {data.title}, in their order"
+        tell(saving.note_on(path, card.input_shape, guest, scale_words, classes))
+    if card.multi_label:
+        return of_separate(data.test_labels, model.predict(in_order, verbose=0), data.class_names), card
+    return evaluate(keras_model.logits_of(model), in_order, data.test_labels, data.class_names), card
 
 
 def count_of_classes(names: Sequence[str]) -> str:

@@ -41,6 +41,7 @@ class Request:
     data_dir: str | Path | None
     image_size: tuple[int, ...] | None
     weights: str | Path | None
+    guest: saving.Guest
     freeze: Sequence[str]
     resume: bool
     tensorboard: bool
@@ -121,7 +122,7 @@ def prepare(request: Request) -> TrainingJob:
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
-    initial = build_network(recipe, examples, request.weights, request.freeze)
+    initial = build_network(recipe, examples, request.weights, request.freeze, request.guest)
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
     if is_fallback:
@@ -153,7 +154,8 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
 
 def check_request(request: Request, recipe: Recipe) -> None:
     """Raise ValueError for impossible values, before any data are loaded."""
-    models.check_name(recipe.model)
+    if request.weights is None:
+        models.check_name(recipe.model)
     if not 0 <= request.seed < 2**32:
         raise ValueError(f"seed must be from 0 to 2**32 - 1, not {request.seed}")
     for name, value in (("epochs", request.epochs), ("batch size", request.batch_size)):
@@ -180,7 +182,7 @@ def check_recipe(recipe: Recipe, examples: data.Data) -> None:
 
 
 def build_network(
-    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str]
+    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str], guest: saving.Guest
 ) -> InitialNetwork:
     """Build the network to train: with random weights, or from the model file `weights`."""
     num_classes = len(examples.class_names)
@@ -191,11 +193,13 @@ def build_network(
         return InitialNetwork(network, scaling, recipe.input_kind or examples.input_kind, "")
     from kerasnets.transfer import with_classes
 
-    model, card = saving.load(weights, logits=True)
-    if card.model != recipe.model:
+    model, card, scale_words = saving.load_with_scale(weights, guest, logits=True)
+    if card.weights_sha256 and card.model != recipe.model:  # a guest need not have a name that says anything
         raise ValueError(f"{shorten(weights)} is a {card.model}, not a {recipe.model}; name that by --model")
+    if scale_words:
+        print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
     network = with_classes(model, num_classes, freeze)
-    return InitialNetwork(network, None, card.input_kind, card.weights_sha256)
+    return InitialNetwork(network, None, card.input_kind, card.weights_sha256 or sha256(*model.get_weights()))
 
 
 def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
@@ -208,7 +212,9 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     if request.weights:
         if request.image_size:
             raise ValueError(f"an image size cannot be chosen: {shorten(request.weights)} takes images of its own size")
-        return recipe, data.load_like(saving.load_card(request.weights), recipe.dataset, request.data_dir)
+        return recipe, data.load_like(
+            saving.load_card(request.weights, request.guest), recipe.dataset, request.data_dir
+        )
     fallback = RECIPES.get(request.fallback or "")
     try:
         return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size)

@@ -34,6 +34,7 @@ def train(
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
     freeze: Sequence[str] = (), resume: bool = False, tensorboard: bool = False,
+    guest: saving.Guest = saving.UNKNOWN,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -55,10 +56,12 @@ def train(
         data_dir: Folder of the data, as in load_data.
         image_size: (height, width) to which own images are resized, in pixels, as in load_data. With `weights`, own
             images get the size of that model.
-        weights: A model file whose weights training starts from. Its last layer is always replaced with a fresh one.
+        weights: A model file whose weights training starts from, also of another program. Its last layer is always
+            replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         tensorboard: Whether to write logs for TensorBoard too.
+        guest: What is known about the file `weights` if kerasnets did not write it.
 
     Returns:
         The Run: accuracies, losses, files, versions.
@@ -81,7 +84,7 @@ def train(
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
         data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume,
-        tensorboard=tensorboard,
+        tensorboard=tensorboard, guest=guest,
     ))  # fmt: skip
     with claim([*map(jobs.folder_of, job.files), *job.files], "training"):
         figures, test = fit(job)

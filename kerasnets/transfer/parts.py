@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers
 
 from kerasnets import saving
-from kerasnets.graph import TO_LAST, has_weights, producer, stays_in_channels_last
+from kerasnets.graph import TO_LAST, flatten, has_graph, has_weights, producer, stays_in_channels_last
 
 # The layers that can be a classifier, and the entry of their configuration that is the number of classes
 HEADS = {layers.Dense: "units", layers.Conv2D: "filters"}
@@ -23,10 +23,15 @@ Names: TypeAlias = str | Iterable[str]
 
 
 def open_model(model: Model) -> keras.Model:
-    """Return the keras.Model, of a model or of a file; of a built Sequential its graph, because it has no `input`."""
+    """Return the keras.Model, of a model or of a file; a copy as one flat graph, if it has another form."""
     model = saving.load(model)[0] if isinstance(model, (str, Path)) else model
-    if isinstance(model, keras.Sequential) and model.built:
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    if not has_graph(model):
+        return model
+    is_flat = not isinstance(model, keras.Sequential) and not any(map(has_graph, model.layers))
+    if is_flat and isinstance(model.input, keras.KerasTensor):
+        return model
+    if len(model.inputs) == len(model.outputs) == 1:
+        return flatten(model)
     return model
 
 

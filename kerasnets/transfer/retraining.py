@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from kerasnets import models
+from kerasnets.graph import TURN
 from kerasnets.transfer.parts import HEADS, Model, Names, as_list, head_of, nameable, unknown, without_softmax
 
 
@@ -47,6 +48,9 @@ def with_classes(model: Model, num_classes: int, freeze: Names = ()) -> keras.Mo
         if layer.weights and layer not in heads:
             network.get_layer(layer.name).set_weights(layer.get_weights())
     set_trainable(network, "*", True)
+    for layer in network.layers:
+        if layer.name == TURN:
+            layer.trainable = False
     set_trainable(network, freeze, False)
     return network
 

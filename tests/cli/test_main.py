@@ -87,6 +87,21 @@ WRONG_NAMES = {  # words after `kerasnets` -> beginning of the error
     "predict mnist_cnn-mnits a.png": "unknown model 'mnist_cnn-mnits'; choose one of: mnist_cnn-mnist, ",
     "predict no.keras a.png --engine keras": "no model file no.keras; ",
     "demo no.onnx": "no model file no.onnx; ",
+    "adopt no.keras --out a.keras": "no model file no.keras; ",
+    "adopt no.onnx --out a.onnx": "no model file no.onnx; ",
+    "adopt no.pth --network vgg12 --out a.keras": "unknown network 'vgg12'; choose one of: vgg1",
+    "adopt no.pth --network vgg16 --out a.keras": "no file no.pth; check the name",
+    "adopt no.py:make --example 1x3x8x8 --out a.keras": "no file no.py; check the name",
+    "adopt a.keras --out b.keras --input-kind digit": "unknown input kind 'digit'; choose one of: ",
+    "describe mnist_cnn-mnist --input-kind digit": "unknown input kind 'digit'; choose one of: ",
+    "evaluate mnist_cnn-mnist --dataset digits --input-kind digit": "unknown input kind 'digit'; choose one of: ",
+    "export mnist_cnn-mnist --out a.onnx --input-kind digit": "unknown input kind 'digit'; choose one of: ",
+    "inspect mnist_cnn-mnist --input-kind digit": "unknown input kind 'digit'; choose one of: ",
+    "predict mnist_cnn-mnist a.png --input-kind digit": "unknown input kind 'digit'; choose one of: ",
+    "train --weights mnist_cnn-mnist --dataset digits --input-kind digit": "unknown input kind 'digit'; choose",
+    "describe lenet5 --scale 1/255": "--input-kind, --classes, --scale, ",
+    "inspect lenet5 --classes cat dog": "--input-kind, --classes, --scale, ",
+    "train mnist_cnn-digits --bgr": "--input-kind, --classes, --scale, ",
 }
 
 

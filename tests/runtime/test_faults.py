@@ -104,7 +104,7 @@ def writers():
 
     def exported(path, version):
         """As `export`, but in this process, in which the calls fail."""
-        export = importlib.import_module("kerasnets.export")
+        export = importlib.import_module("kerasnets.export.exports")
         kerasnets.save(small[version], path.parent.with_name(f"{version}.keras"), rows)
         with mock.patch.object(
             export, "Worker", return_value=contextlib.nullcontext(lambda call, *given: call(*given))

@@ -11,7 +11,7 @@ import kerasnets
 from kerasnets import data, saving
 from kerasnets.errors import BadInputError
 from kerasnets.training import evaluation
-from kerasnets.training.evaluation import Evaluation, of_logits
+from kerasnets.training.evaluation import Evaluation, of_logits, of_separate
 from tests.conftest import ROOT
 
 # Eight examples of three classes. The most probable class is right for five of them.
@@ -102,6 +102,14 @@ def test_figures_of_a_few_examples_equal_those_computed_by_hand(eight_answers):
     assert eight_answers.confusion().tolist() == CONFUSION
     for result, expected in zip(eight_answers.by_class(), BY_CLASS, strict=True):
         assert result == pytest.approx(expected)
+
+
+def test_the_loss_of_separate_classes_is_the_mean_of_their_binary_cross_entropies():
+    result = of_separate(np.array([0, 1]), np.array([[0.9, 0.2, 0.5], [0.6, 0.7, 0.1]]), NAMES)
+    assert result.loss == pytest.approx(-math.log(0.9 * 0.8 * 0.5 * 0.4 * 0.7 * 0.9) / 6)
+    assert result.sureness == pytest.approx([0.9, 0.7])
+    certain = of_separate(np.array([0]), np.array([[1.0, 0.0, 1.0]], "float32"), NAMES)  # right, right, wrong
+    assert certain.loss == pytest.approx(-math.log(1e-7) / 3, rel=1e-5)
 
 
 def test_always_predicting_the_most_frequent_class_does_not_beat_the_majority():

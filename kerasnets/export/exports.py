@@ -21,6 +21,7 @@ import numpy as np
 
 from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
+from kerasnets.export.writers import FORMATS, format_of
 from kerasnets.prediction import engines
 from kerasnets.runtime import atomic, backends
 from kerasnets.runtime.processes import Worker
@@ -30,18 +31,7 @@ if TYPE_CHECKING:
     import keras
 
 ALLOWED = 1e-4  # the largest difference of a probability from Keras'
-INPUT_NAME, OUTPUT_NAME = "pixels", "probabilities"  # of every ONNX export
 BESIDE_WEIGHTS = 2**22  # bytes of a file without its weights, at most
-
-
-@dataclass(frozen=True)
-class ExportFormat:
-    """A format of model files that Keras can write."""
-
-    title: str
-    routes: dict[str, tuple[str, ...]]  # backend that can write it -> packages that it needs; the preferred one first
-    extra: str  # the extra of kerasnets that installs them: pip install kerasnets[...]
-    write: "Callable[[keras.Model, Path], None]"
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,12 @@ class Export:
         return json.dumps(dataclasses.asdict(self))
 
 
-def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = lambda line: None) -> Export:
+def export(
+    path: str | Path,
+    out: str | Path,
+    tell: Callable[[str], object] = lambda line: None,
+    guest: saving.Guest = saving.UNKNOWN,
+) -> Export:
     """Export a model file, whole or not at all.
 
     Keras runs in a process of its own, on KERAS_BACKEND if that can write the format, else on the first installed
@@ -75,6 +70,7 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
         out: The export: .onnx; .xml of OpenVINO, with its weights in a .bin next to it; .tflite of LiteRT; or, without
             a suffix, the folder of a SavedModel.
         tell: Called with a line before the work starts.
+        guest: What is known about a file that kerasnets did not write.
 
     Raises:
         BadInputError: The model file is bad.
@@ -86,28 +82,34 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     path, out = Path(path), Path(out)
     form = format_of(out)
     card = saving.load_card(path)
-    if not card.class_names:
-        remedy = "give it a card by kerasnets.save, then export it"
-        raise BadInputError("has no class names", path=path, remedy=remedy)
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
-    pixels = examples(card.input_shape)
     whole = atomic.whole_file if out.suffix else atomic.whole_folder
     second = atomic.backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
     with second, whole(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
-            expected = worker(write, path, part, pixels)
+            if card.class_names and guest == saving.UNKNOWN:
+                pixels = examples(card.input_shape)
+                expected = worker(write, path, part, pixels)
+            else:
+                note, card, pixels, expected = worker(write_guest, path, part, guest)
+                if note:
+                    tell(f"note: {note}")
         formats.add(part, card)
-        differences = {judge: difference(part, judge, pixels, expected, out) for judge in judges}
+        differences = {judge: difference(part, judge, pixels, expected, out, card.multi_label) for judge in judges}
         size = sum(file.stat().st_size for file in formats.files_of(part))
     return Export(str(out), form.title, size, backend, differences)
 
 
-def difference(part: Path, judge: str, pixels: np.ndarray, expected: np.ndarray, out: Path) -> float:
+def difference(
+    part: Path, judge: str, pixels: np.ndarray, expected: np.ndarray, out: Path, multi_label: bool = False
+) -> float:
     """Return the largest difference of an engine's probabilities from Keras'; raise DisagreementError above 1e-4."""
     try:
-        largest = float(abs(engines.load(part, judge)(pixels) - expected).max())
+        largest = float(
+            abs(engines.load(part, judge, guest=saving.Guest(multi_label=multi_label))(pixels) - expected).max()
+        )
     except BadInputError as error:
         raise DisagreementError(f"{judge} cannot run {shorten(out)}; the export is discarded ({error})") from error
     if not largest <= ALLOWED:  # also NaN
@@ -116,14 +118,6 @@ def difference(part: Path, judge: str, pixels: np.ndarray, expected: np.ndarray,
             "is discarded; please report it"
         )
     return largest
-
-
-def format_of(out: Path) -> ExportFormat:
-    """Return the ExportFormat of a suffix, or raise ValueError."""
-    if out.suffix not in FORMATS:
-        known = ", ".join(f"{suffix} ({form.title})" for suffix, form in FORMATS.items() if suffix)
-        raise ValueError(f"cannot export to {shorten(out)}: name a file that ends in {known}, or a SavedModel's folder")
-    return FORMATS[out.suffix]
 
 
 def route_of(suffix: str) -> str:
@@ -215,7 +209,23 @@ def examples(shape: tuple[int, ...]) -> np.ndarray:
 
 def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
     """Write the model file `path` in the format of `part`; return Keras' probabilities for `pixels`."""
-    model, _ = saving.load(path)
+    return write_model(saving.load(path)[0], part, pixels)
+
+
+def write_guest(path: Path, part: Path, guest: saving.Guest) -> tuple[str, saving.Card, np.ndarray, np.ndarray]:
+    """Like `write` for another program's file; return a note on it, its card, pixels, and Keras' probabilities."""
+    model, card, scale_words = saving.load_with_scale(path, guest)
+    saving.check_size(card, path)
+    classes = "" if card.class_names else saving.NUMBERED
+    note = saving.note_on(path, card.input_shape, guest, scale_words, classes) if scale_words else ""
+    if not card.class_names:
+        numbers = range(model.output_shape[-1])
+        card = dataclasses.replace(card, class_names=tuple(f"class {i}" for i in numbers), source=path.name)
+    pixels = examples(card.input_shape)
+    return note, card, pixels, write_model(model, part, pixels)
+
+
+def write_model(model: "keras.Model", part: Path, pixels: np.ndarray) -> np.ndarray:
     expected = model.predict_on_batch(pixels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own
@@ -238,61 +248,3 @@ def number_of(error: BaseException | None) -> int:
             return errno.EIO
         error = error.__cause__ or error.__context__
     return 0
-
-
-def write_onnx(model: "keras.Model", path: Path) -> None:
-    import keras
-
-    from kerasnets.graph import rebuild
-
-    if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
-        model = rebuild(model, layout="channels_first")
-        model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), model.input.dtype))  # Keras needs a call before
-    model.export(path, format="onnx", verbose=False)
-    name_ends(path)
-
-
-def name_ends(path: Path) -> None:
-    """Give the input and output of an ONNX file the names that every export has, whatever the exporter numbered."""
-    import onnx
-
-    model = onnx.load(path)
-    graph = model.graph
-    names = {graph.input[0].name: INPUT_NAME, graph.output[0].name: OUTPUT_NAME}
-    for node in graph.node:
-        for ends in (node.input, node.output):
-            ends[:] = [names.get(name, f"{name}_inner" if name in names.values() else name) for name in ends]
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        value.name = names.get(value.name, f"{value.name}_inner" if value.name in names.values() else value.name)
-    onnx.save(model, path)
-
-
-def write_openvino(model: "keras.Model", path: Path) -> None:
-    """Write via ONNX: Keras' direct route loses the size of the pictures on torch, and does not exist on JAX."""
-    import openvino
-
-    between = path.with_suffix(".onnx")
-    try:
-        write_onnx(model, between)
-        openvino.serialize(openvino.Core().read_model(between), path)
-    finally:
-        between.unlink(missing_ok=True)
-
-
-def write_litert(model: "keras.Model", path: Path) -> None:
-    model.export(path, format="litert", verbose=False)
-
-
-def write_saved_model(model: "keras.Model", path: Path) -> None:
-    model.export(path, format="tf_saved_model", verbose=False)
-
-
-ONNX: dict[str, tuple[str, ...]] = {"torch": ("onnx",), "tensorflow": ("tf2onnx",)}
-FORMATS = {  # by suffix
-    ".onnx": ExportFormat("ONNX", ONNX, "onnx", write_onnx),
-    ".xml": ExportFormat(
-        "OpenVINO", {backend: (*needed, "openvino") for backend, needed in ONNX.items()}, "openvino", write_openvino
-    ),
-    ".tflite": ExportFormat("LiteRT", {"tensorflow": ()}, "litert", write_litert),
-    "": ExportFormat("SavedModel", {"tensorflow": ()}, "tensorflow", write_saved_model),
-}

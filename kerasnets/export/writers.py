@@ -1,0 +1,91 @@
+"""The formats of other programs that Keras can write: ONNX, OpenVINO, LiteRT, SavedModel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasnets.errors import shorten
+
+if TYPE_CHECKING:
+    import keras
+
+INPUT_NAME, OUTPUT_NAME = "pixels", "probabilities"  # of every ONNX export
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A format of model files that Keras can write."""
+
+    title: str
+    routes: dict[str, tuple[str, ...]]  # backend that can write it -> packages that it needs; the preferred one first
+    extra: str  # the extra of kerasnets that installs them: pip install kerasnets[...]
+    write: "Callable[[keras.Model, Path], None]"
+
+
+def format_of(out: Path) -> ExportFormat:
+    """Return the ExportFormat of a suffix, or raise ValueError."""
+    if out.suffix not in FORMATS:
+        known = ", ".join(f"{suffix} ({form.title})" for suffix, form in FORMATS.items() if suffix)
+        raise ValueError(f"cannot export to {shorten(out)}: name a file that ends in {known}, or a SavedModel's folder")
+    return FORMATS[out.suffix]
+
+
+def write_onnx(model: "keras.Model", path: Path) -> None:
+    import keras
+
+    from kerasnets.graph import rebuild
+
+    if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
+        model = rebuild(model, layout="channels_first")
+        model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), model.input.dtype))  # Keras needs a call before
+    model.export(path, format="onnx", verbose=False)
+    name_ends(path)
+
+
+def name_ends(path: Path) -> None:
+    """Give the input and output of an ONNX file the names that every export has, whatever the exporter numbered."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    names = {graph.input[0].name: INPUT_NAME, graph.output[0].name: OUTPUT_NAME}
+    for node in graph.node:
+        for ends in (node.input, node.output):
+            ends[:] = [names.get(name, f"{name}_inner" if name in names.values() else name) for name in ends]
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = names.get(value.name, f"{value.name}_inner" if value.name in names.values() else value.name)
+    onnx.save(model, path)
+
+
+def write_openvino(model: "keras.Model", path: Path) -> None:
+    """Write via ONNX: Keras' direct route loses the size of the pictures on torch, and does not exist on JAX."""
+    import openvino
+
+    between = path.with_suffix(".onnx")
+    try:
+        write_onnx(model, between)
+        openvino.serialize(openvino.Core().read_model(between), path)
+    finally:
+        between.unlink(missing_ok=True)
+
+
+def write_litert(model: "keras.Model", path: Path) -> None:
+    model.export(path, format="litert", verbose=False)
+
+
+def write_saved_model(model: "keras.Model", path: Path) -> None:
+    model.export(path, format="tf_saved_model", verbose=False)
+
+
+ONNX: dict[str, tuple[str, ...]] = {"torch": ("onnx",), "tensorflow": ("tf2onnx",)}
+FORMATS = {  # by suffix
+    ".onnx": ExportFormat("ONNX", ONNX, "onnx", write_onnx),
+    ".xml": ExportFormat(
+        "OpenVINO", {backend: (*needed, "openvino") for backend, needed in ONNX.items()}, "openvino", write_openvino
+    ),
+    ".tflite": ExportFormat("LiteRT", {"tensorflow": ()}, "litert", write_litert),
+    "": ExportFormat("SavedModel", {"tensorflow": ()}, "tensorflow", write_saved_model),
+}
