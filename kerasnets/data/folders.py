@@ -35,6 +35,8 @@ from kerasnets.data.streams import Pictures
 from kerasnets.errors import BadInputError, shorten, visible
 
 MOST_BYTES = 16e9  # of all pixels together that are held in memory
+WHOLE = ("picture", "crop", "crop256", "crop232")  # kinds that take any picture that is not thin
+THIN = 20  # times as long as wide
 BLOCK = 4096  # pictures whose reading is planned at once
 
 Faults = Mapping[int, str]  # index of a picture -> why it cannot be read
@@ -165,13 +167,23 @@ def survey(source: Source, index: Index, target: Target) -> Faults:
         note = f"note: checking {len(unknown):,} pictures of {shorten(source.path)} before they are streamed"
         print(note, file=sys.stderr)
 
+    is_decided = target.has_channels or bool(index.coloured.any())
+
     def look(i: int, picture: np.ndarray, content: bytes) -> None:
-        pixels = pictures.prepare(picture, target.kind, target.shape, index.names[i])
-        index.coloured[i] = not target.has_channels and is_coloured(pixels)
+        nonlocal is_decided
+        if not is_decided or may_be_refused(picture, target.kind):
+            pixels = pictures.prepare(picture, target.kind, target.shape, index.names[i])
+            index.coloured[i] = not is_decided and is_coloured(pixels)
+            is_decided = is_decided or bool(index.coloured[i])
         index.checksums[i] = zlib.crc32(content)
         index.heights[i], index.widths[i] = picture.shape[:2]
 
     return for_each(source, index.names, unknown, look)
+
+
+def may_be_refused(picture: np.ndarray, kind: str) -> bool:
+    """Whether the preparation may refuse a picture: if it looks for something, or the picture is thin."""
+    return kind not in WHOLE or max(picture.shape[:2]) > THIN * min(picture.shape[:2])
 
 
 def is_coloured(pixels: np.ndarray) -> bool:

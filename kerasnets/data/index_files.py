@@ -32,7 +32,8 @@ class Index:
         checksums: uint32 (n,), the CRC-32 of each file that has been decoded.
         heights: int32 (n,), in pixels, upright; 0 if the picture has not been decoded, or cannot be.
         widths: int32 (n,), likewise.
-        coloured: bool (n,), whether channels differ after the preparation.
+        coloured: bool (n,), whether channels differ after the preparation, as far as that had to be known: one such
+            picture makes all others RGB.
         shape: (height, width, channels) of the preparation.
         kind: Of the preparation: a name in pictures.KINDS.
     """
@@ -62,6 +63,8 @@ class Index:
         here = here[(earlier.marks[places[here]] == self.marks[here]).all(axis=1)]
         for name in ("checksums", "heights", "widths", "coloured"):
             getattr(self, name)[here] = getattr(earlier, name)[places[here]]
+        if earlier.coloured.any() and not self.coloured.any():
+            self.heights[:] = 0  # the picture that made all others RGB is gone: check them all again
 
     def sizes_of(self, chosen: np.ndarray) -> set[tuple[int, ...]]:
         """Return the different (height, width) of some pictures."""

@@ -224,6 +224,27 @@ def test_a_changed_picture_is_checked_again_and_changes_the_digest(tmp_path, mon
     assert_equal(again, load(path, False))
 
 
+def test_without_the_picture_that_made_all_rgb_they_are_grey_again(tmp_path):
+    files = contents(grey=True) | {"ant/00.jpg": encoded(picture(7), ".jpg")}
+    path, file = write_folder(tmp_path / "pets", files), tmp_path / "index.npz"
+    first = load(path, index=file)
+    index_files.save(first.train_images.index, file)
+    assert first.image_shape == (16, 12, 3)
+    (path / "ant" / "00.jpg").unlink()
+    assert load(path, index=file).image_shape == (16, 12, 1)
+    assert_equal(load(path, index=file), load(path, False))
+
+
+def test_a_picture_too_thin_for_its_crop_is_refused_like_in_memory(tmp_path):
+    thin = encoded(np.zeros((1, 300_000, 3), np.uint8), ".png")
+    path, messages = write_folder(tmp_path / "pets", contents() | {"cow/00.png": thin}), set()
+    for stream in (True, False):
+        with pytest.raises(BadInputError, match="too thin a picture") as excinfo:
+            load(path, stream, size=(224, 224), kind="crop")
+        messages.add(str(excinfo.value))
+    assert len(messages) == 1
+
+
 def test_a_broken_picture_is_not_trusted_for_an_index(tmp_path):
     path, file = write_folder(tmp_path / "pets", contents() | {"cow/05.jpg": b""}), tmp_path / "index.npz"
     index_files.save(load(path, skip_broken=1).train_images.index, file)
