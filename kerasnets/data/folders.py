@@ -3,17 +3,12 @@
 They are held in memory as one array, or streamed: `streams` has the design.
 """
 
-import contextlib
 import os
 import sys
 import threading
-import warnings
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,21 +20,15 @@ from kerasnets.data.layout import Listing, list_pictures
 from kerasnets.data.picture_sources import (
     FolderSource,
     HeldSource,
-    Ration,
     Source,
-    TooManyPixelsError,
     ZipSource,
     open_source,
 )
 from kerasnets.data.streams import Pictures
-from kerasnets.errors import BadInputError, shorten, visible
+from kerasnets.data.survey import Faults, Target, first_size, for_each, refuse_or_tell, survey
+from kerasnets.errors import BadInputError, shorten
 
 MOST_BYTES = 16e9  # of all pixels together that are held in memory
-WHOLE = ("picture", "crop", "crop256", "crop232")  # kinds that take any picture that is not thin
-THIN = 20  # times as long as wide
-BLOCK = 4096  # pictures whose reading is planned at once
-
-Faults = Mapping[int, str]  # index of a picture -> why it cannot be read
 
 
 @dataclass(frozen=True)
@@ -60,21 +49,6 @@ class Reading:
 
 
 BY_SIZE = Reading()
-
-
-class Target(NamedTuple):
-    """What each picture becomes."""
-
-    height: int
-    width: int
-    channels: int  # 3 if only the pictures can tell
-    has_channels: bool  # whether the number of channels is given
-    any_size: bool  # whether the pictures may differ in size
-    kind: str  # a name in pictures.KINDS
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return self.height, self.width, self.channels
 
 
 def read_classes(
@@ -146,8 +120,9 @@ def stream(
     source: FolderSource | ZipSource, listing: Listing, target: Target, reading: Reading
 ) -> tuple[Pictures, Pictures, Faults]:
     """Return (training part, test part, faults), of which nothing is in memory but the index."""
-    files = HeldSource(source) if reading.stream is False else source
-    index = Index.of(listing.names, source.marks(listing.names), target.shape, target.kind)
+    marks = source.marks(listing.names)
+    files = source if reading.stream is not False else hold_files(source, int(marks[:, 0].sum()))
+    index = Index.of(listing.names, marks, target.shape, target.kind)
     earlier = index_files.load(reading.index) if reading.index else None
     if earlier:
         index.take_over(earlier)
@@ -160,35 +135,12 @@ def stream(
     return train, test, faults
 
 
-def survey(source: Source, index: Index, target: Target) -> Faults:
-    """Decode each picture that the index does not know yet, once, and note its size in the index; return the faults."""
-    unknown = np.flatnonzero(index.heights == 0)
-    if len(unknown) > BLOCK:
-        note = f"note: checking {len(unknown):,} pictures of {shorten(source.path)} before they are streamed"
-        print(note, file=sys.stderr)
-
-    is_decided = target.has_channels or bool(index.coloured.any())
-
-    def look(i: int, picture: np.ndarray, content: bytes) -> None:
-        nonlocal is_decided
-        if not is_decided or may_be_refused(picture, target.kind):
-            pixels = pictures.prepare(picture, target.kind, target.shape, index.names[i])
-            index.coloured[i] = not is_decided and is_coloured(pixels)
-            is_decided = is_decided or bool(index.coloured[i])
-        index.checksums[i] = zlib.crc32(content)
-        index.heights[i], index.widths[i] = picture.shape[:2]
-
-    return for_each(source, index.names, unknown, look)
-
-
-def may_be_refused(picture: np.ndarray, kind: str) -> bool:
-    """Whether the preparation may refuse a picture: if it looks for something, or the picture is thin."""
-    return kind not in WHOLE or max(picture.shape[:2]) > THIN * min(picture.shape[:2])
-
-
-def is_coloured(pixels: np.ndarray) -> bool:
-    """Whether channels differ; a few pixels of a photo tell."""
-    return any(bool((part != part[..., :1]).any()) for part in (pixels[::16, ::16], pixels))
+def hold_files(source: FolderSource | ZipSource, size: int) -> HeldSource:
+    """Return a source that holds files of `size` bytes together in memory."""
+    if size > MOST_BYTES:
+        problem = f"holds {size / 1e9:.1f} GB of files, more than {MOST_BYTES / 1e9:.0f} GB in memory"
+        raise BadInputError(problem, path=source.path, remedy="use --stream")
+    return HeldSource(source)
 
 
 # ---- held in memory ----
@@ -232,59 +184,6 @@ def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> 
             images[to] = images[place]
     first, last = (len(without(part, faults)) for part in (listing.train, order))
     return images[:first], images[first:last], faults
-
-
-# ---- both ----
-
-
-def first_size(source: Source, names: Sequence[str]) -> tuple[int, ...]:
-    """Return (height, width) of the first picture that can be read; (1, 1) if none can, which `for_each` reports."""
-    for name in names:
-        with contextlib.suppress(BadInputError):
-            return Ration().picture(source, name).shape[:2]
-    return 1, 1
-
-
-def for_each(
-    source: Source, names: Sequence[str], chosen: np.ndarray, do: Callable[[int, np.ndarray, bytes], None]
-) -> dict[int, str]:
-    """Call do(i, picture, content of its file) for each i in `chosen`; return the faults of those that fail."""
-    ration = Ration()
-    faults: dict[int, str] = {}
-
-    def read_one(i: int) -> str:
-        try:
-            content = source.content(names[i])
-            do(i, ration.decode(content, source.label(names[i])), content)
-        except BadInputError as error:
-            return str(error)
-        return ""
-
-    # OpenCV and Pillow decode without Python's lock. Each decoding silences warnings and then restores the filters that
-    # it found, which in threads may be the silence of another: the outer block restores the right ones.
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor() as threads:
-        try:
-            for block in np.split(chosen, np.arange(BLOCK, len(chosen), BLOCK)):  # a plan of a million takes a GB
-                indices = block.tolist()
-                faults.update(zip(indices, threads.map(read_one, indices), strict=True))
-        except TooManyPixelsError as error:
-            threads.shutdown(cancel_futures=True)
-            problem = "holds pictures of far more pixels than files of their size have"
-            raise BadInputError(
-                problem, path=source.path, remedy="shrink the pictures, or save them as JPEG"
-            ) from error
-    return {i: fault for i, fault in faults.items() if fault}
-
-
-def refuse_or_tell(source: Source, faults: Faults, count: int, most: int) -> None:
-    """Raise one BadInputError if more than `most` pictures cannot be read; print a note on fewer."""
-    if not faults:
-        return
-    first = next(iter(faults.values()))
-    if len(faults) > most:
-        raise BadInputError(f"{len(faults)} of {count} pictures cannot be read: {first}")
-    note = f"note: left out of {source.path.name}: {len(faults)} of {count} pictures that cannot be read: {first}"
-    print(visible(note), file=sys.stderr)
 
 
 def check_sizes(source: Source, sizes: set[tuple[int, ...]], target: Target) -> None:

@@ -128,6 +128,15 @@ def test_in_memory_the_files_of_photos_are_read_once(make, monkeypatch):
     assert len(read) == 24
 
 
+def test_files_that_would_fill_the_memory_are_refused(make, monkeypatch):
+    files = contents()
+    monkeypatch.setattr(folders, "MOST_BYTES", sum(map(len, files.values())) - 1)
+    path = make(files)
+    with pytest.raises(BadInputError, match=r"GB of files, more than .* GB in memory; use --stream"):
+        load(path, False, native=True)
+    assert len(load(path, True, native=True).train_images)
+
+
 # ---- what is refused or left out ----
 
 
@@ -342,7 +351,7 @@ def test_the_original_fault_is_raised_instead_of_its_words():
 
 
 def test_memory_does_not_grow_with_the_number_of_batches(make):
-    images = load(make(contents(40)), size=(128, 128)).train_images
+    images = load(make(contents(40)), size=(256, 256)).train_images
     images[:8]
     tracemalloc.start()
     for start in range(0, len(images), 8):
