@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.digests import sha256
 
@@ -83,25 +84,29 @@ class Index:
 
 def save(index: Index, path: Path) -> None:
     """Write `index` to `path`, whole."""
-    names = np.frombuffer("\0".join(index.names).encode(errors="surrogateescape"), np.uint8)
+    texts = {"names": "\0".join(index.names), "kind": index.kind}
+    arrays = {name: np.frombuffer(text.encode(errors="surrogateescape"), np.uint8) for name, text in texts.items()}
     columns = {name: getattr(index, name) for name in COLUMNS}
     with whole_file(path) as part, part.open("wb") as file:
-        np.savez(file, form=FORM, names=names, shape=index.shape, kind=index.kind, **columns)
+        np.savez(file, form=FORM, shape=index.shape, **arrays, **columns)  # type: ignore[arg-type]  # NumPy's allow_pickle
 
 
 def load(path: Path) -> Index | None:
     """Return the Index in a file; None if there is none, or if it is damaged: it can be made anew."""
+    from kerasnets.data.idx import array_of  # which imports Data, and that this module
+
+    if not path.is_file():
+        return None
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if int(file["form"]) != FORM:
-                return None
-            names = file["names"].tobytes().decode(errors="surrogateescape").split("\0")
-            columns = {name: file[name] for name in COLUMNS}
-            shape, kind = tuple(map(int, file["shape"])), str(file["kind"])
+        with Archive(path, path.stat().st_size, len(COLUMNS) + 4) as file:
+            arrays = {name: array_of(file.read(f"{name}.npy")) for name in ("form", "shape", "names", "kind", *COLUMNS)}
+        form, shape = int(arrays.pop("form")), tuple(map(int, arrays.pop("shape")))
+        text, kind = (arrays.pop(name).tobytes().decode(errors="surrogateescape") for name in ("names", "kind"))
     except DAMAGE:
         return None
+    names = text.split("\0")
     are_whole = all(
         column.dtype == COLUMNS[name] and column.shape == ((len(names), 2) if name == "marks" else (len(names),))
-        for name, column in columns.items()
+        for name, column in arrays.items()
     )
-    return Index(names, **columns, shape=shape, kind=kind) if are_whole else None
+    return Index(names, **arrays, shape=shape, kind=kind) if are_whole and form == FORM else None
