@@ -40,7 +40,7 @@ class BadInputError(ValueError):
         if self.path is not None:
             text = text if "{path}" in text else f"{{path}} {text}"
             text = text.replace("{path}", shorten(self.path))
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return visible(f"{text}; {self.remedy}" if self.remedy else text)  # names in a file are anyone's
 
 
 @contextlib.contextmanager
@@ -120,6 +120,7 @@ FULL_MEMORY = (
     "MemoryError",  # of another process
     "annot allocate memory",  # of the system, also on loading a library
     "Unable to allocate",
+    "failed to map segment",  # of a library that is loaded
     "Failed to allocate",
     "allocation failed",
     "can't start new thread",  # there is no room for its stack

@@ -7,6 +7,7 @@ discarded.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -21,8 +22,7 @@ import numpy as np
 from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
 from kerasnets.prediction import engines
-from kerasnets.runtime import backends
-from kerasnets.runtime.atomic import check_writable, flush, follow_links, reserve, sweep, whole_file, whole_folder
+from kerasnets.runtime import atomic, backends
 from kerasnets.runtime.processes import Worker
 from kerasnets.saving import formats
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import keras
 
 ALLOWED = 1e-4  # the largest difference of a probability from Keras'
+INPUT_NAME, OUTPUT_NAME = "pixels", "probabilities"  # of every ONNX export
 BESIDE_WEIGHTS = 2**22  # bytes of a file without its weights, at most
 
 
@@ -91,7 +92,9 @@ def export(path: str | Path, out: str | Path, tell: Callable[[str], object] = la
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
     pixels = examples(card.input_shape)
-    with (whole_file if out.suffix else whole_folder)(out) as part, second_file(part, out):
+    whole = atomic.whole_file if out.suffix else atomic.whole_folder
+    second = atomic.backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
+    with second, whole(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
             expected = worker(write, path, part, pixels)
@@ -137,7 +140,7 @@ def route_of(suffix: str) -> str:
         if there:
             needed = [package for package in form.routes[there[0]] if not backends.is_installed(package)]
             lacking = f"{there[0]} needs {' and '.join(needed)} to write {form.title}"
-        raise ImportError(f'{lacking}: pip install "kerasnets[{",".join(extras)}]"')
+        raise ImportError(f"{lacking}: {backends.install_line(*extras)}")
     return requested if requested in able else able[0]
 
 
@@ -148,7 +151,7 @@ def judges_of(suffix: str) -> list[str]:
     if not judges:
         raise ImportError(
             f"nothing here runs {FORMATS[suffix].title}, to compare it with Keras: "
-            f'pip install "kerasnets[{FORMATS[suffix].extra}]"'
+            f"{backends.install_line(FORMATS[suffix].extra)}"
         )
     return judges
 
@@ -159,7 +162,7 @@ def check_target(out: Path) -> None:
         weights = out.with_suffix(".bin").name
         raise ValueError(f"{weights} is there without {shorten(out)}, and would be overwritten; name another place")
     if out.suffix:
-        check_writable(out)
+        atomic.check_writable(out)
     elif out.exists() and not (out / "saved_model.pb").is_file():
         raise ValueError(
             f"{shorten(out)} is there and no SavedModel, which an export would replace; name another place"
@@ -175,14 +178,14 @@ def second_file(part: Path, out: Path) -> Iterator[None]:
     """
     others = [suffix for suffix in (".bin", ".onnx") if suffix != out.suffix]  # OpenVINO is written via ONNX
     for suffix in others:
-        sweep(follow_links(out), suffix)
+        atomic.sweep(atomic.follow_links(out), suffix)
     second = part.with_suffix(".bin")
     try:
         yield
         if second.is_file():
-            with whole_file(out.with_suffix(".bin")) as weights:
+            with atomic.whole_file(out.with_suffix(".bin")) as weights:
                 shutil.copyfile(second, weights)
-                flush(part)  # now, since a full disk has lost nothing yet
+                atomic.flush(part)  # now, since a full disk has lost nothing yet
     finally:
         for suffix in others:
             part.with_suffix(suffix).unlink(missing_ok=True)
@@ -219,9 +222,22 @@ def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
         try:
             FORMATS[formats.suffix_of(part)].write(model, part)
         except Exception as error:  # each library has its own for a full disk, some without a message
-            reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
+            atomic.reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
+            if number := number_of(error):
+                raise OSError(number, os.strerror(number), str(part)) from error
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a class that any process can unpickle
     return expected
+
+
+def number_of(error: BaseException | None) -> int:
+    """Return the system's number for a write that failed, from the error or its causes; 0 if none did."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        if "iostream error" in str(error):  # of C++, as in OpenVINO, which does not tell the reason
+            return errno.EIO
+        error = error.__cause__ or error.__context__
+    return 0
 
 
 def write_onnx(model: "keras.Model", path: Path) -> None:
@@ -231,10 +247,24 @@ def write_onnx(model: "keras.Model", path: Path) -> None:
 
     if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
         model = rebuild(model, layout="channels_first")
-        model.predict_on_batch(
-            np.zeros((1, *model.input_shape[1:]), model.input.dtype)
-        )  # Keras needs one call before an export
+        model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), model.input.dtype))  # Keras needs a call before
     model.export(path, format="onnx", verbose=False)
+    name_ends(path)
+
+
+def name_ends(path: Path) -> None:
+    """Give the input and output of an ONNX file the names that every export has, whatever the exporter numbered."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    names = {graph.input[0].name: INPUT_NAME, graph.output[0].name: OUTPUT_NAME}
+    for node in graph.node:
+        for ends in (node.input, node.output):
+            ends[:] = [names.get(name, f"{name}_inner" if name in names.values() else name) for name in ends]
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = names.get(value.name, f"{value.name}_inner" if value.name in names.values() else value.name)
+    onnx.save(model, path)
 
 
 def write_openvino(model: "keras.Model", path: Path) -> None:

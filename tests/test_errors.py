@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kerasnets.errors import in_one_line
+from kerasnets.errors import BadInputError, in_one_line
 from kerasnets.runtime.backends import environment
 
 JUDGED = """
@@ -60,3 +60,9 @@ def test_an_output_that_cannot_be_written_is_one_line(closed, words):
 ])  # fmt: skip
 def test_another_librarys_message_goes_into_a_sentence_of_ours(message, line):
     assert in_one_line(message, 23) == line
+
+
+def test_a_refusal_shows_names_in_a_file_as_a_terminal_can():
+    assert str(BadInputError("holds '\x1b[2J\n'", path="a\nb.zip", remedy="check '\r'")) == (
+        "a\\nb.zip holds '\\x1b[2J\\n'; check '\\r'"
+    )

@@ -117,7 +117,7 @@ def test_without_a_backend_an_onnx_file_answers_and_otherwise_one_line_names_the
     assert process.stderr == "error: no backend is installed; choose one, as by: pip install torch torchvision\n"
     process = script(environment, "scripts/export.py", model, *out)
     assert process.returncode == 4
-    words = 'no installed backend can write ONNX; torch or tensorflow can: pip install "kerasnets[torch,onnx]"'
+    words = 'no installed backend can write ONNX; torch or tensorflow can: pip install -e ".[torch,onnx]" in the clone'
     assert process.stderr == f"error: {words}\n"
     process = script(
         environment, "scripts/predict_image.py", Path(model).with_suffix(".onnx"), "docs/samples/screen-0.png"

@@ -96,10 +96,10 @@ def fresh_process(path: Path, engine: str) -> tuple[float, float]:
     """Return (seconds, peak MiB) of `kerasnets predict` on one photo, run as from a shell."""
     command = [sys.executable, "-m", "kerasnets", "predict", str(path), str(PHOTO), "--engine", engine]
     timed = [sys.executable, "-c", TIMED, *command]
-    done = subprocess.run(timed, env=child.variables(), capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"kerasnets predict by {engine} failed: {last_line(done.stderr)}")
-    seconds, kibibytes = done.stdout.split()
+    process = subprocess.run(timed, env=child.variables(), capture_output=True, text=True)
+    if process.returncode:
+        raise RuntimeError(f"kerasnets predict by {engine} failed: {last_line(process.stderr)}")
+    seconds, kibibytes = process.stdout.split()
     return float(seconds), int(kibibytes) / 1024
 
 

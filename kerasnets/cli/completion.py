@@ -16,7 +16,7 @@ def script(shell: str) -> str:
     try:
         import shtab
     except ModuleNotFoundError as error:
-        raise ImportError('shtab is not installed, which writes it: pip install "kerasnets[completion]"') from error
+        raise ImportError("shtab is not installed, which writes it: pip install shtab") from error
     parser = main.make_parser(with_arguments=True)
     for action in actions_of(parser):
         if action.metavar in FILES:

@@ -7,11 +7,11 @@
     kerasnets convert mnist_cnn-mnist --out mnist_cnn.py
     kerasnets convert module.py:make_model --example 1x3x224x224 --out model.keras
 
-FILE holds a state_dict (.pth, .pt, .safetensors), as torch.save(model.state_dict(), FILE) writes it; no code in it is
-run. Tensors are assigned to layers by name, otherwise by shape, and with --in-order by their order. If none of these
-decides, use kerasnets.load_torch_weights(network, module, example). A .pth needs KERAS_BACKEND=torch; the model file
-works on every backend. A .py holds the network as a torch.nn.Module that needs neither Keras nor kerasnets, with its
-weights in a .safetensors beside it; it needs KERAS_BACKEND=torch too.
+FILE is what torch.save wrote, whatever its name (.pth, .pt, .ckpt, .pth.tar, .bin), or a .safetensors file: a
+state_dict, a checkpoint with one somewhere in it, or a whole module. No code in it is run. Tensors are assigned to
+layers by name, otherwise by shape, and with --in-order by their order. If none of these decides, use
+kerasnets.load_torch_weights(network, module, example). A .py holds the network as a torch.nn.Module that needs neither
+Keras nor kerasnets, with its weights in a .safetensors beside it. To write a .pth or .py needs KERAS_BACKEND=torch.
 
 module.py:make_model is a function of your own that returns a torch.nn.Module, or a module. Its code is run. The module
 becomes Keras layers, and the file is written only if both give the same numbers, on any backend.
@@ -23,6 +23,7 @@ import argparse
 import ast
 import contextlib
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a network (kerasnets list networks), a model file or a shipped model by name, or FILE.py:FUNCTION",
     )
-    add("weights", nargs="?", metavar="FILE", help=".pth, .pt or .safetensors, for a network")
+    add("weights", nargs="?", metavar="FILE", help="for a network: PyTorch's weights, a checkpoint or .safetensors")
     add("--out", required=True, metavar="FILE", help=".keras or .h5; for a model file: .pth, .safetensors or .py")
     text = "instead of FILE: torchvision's ImageNet weights, with their preprocessing and class names"
     add("--pretrained", nargs="?", const="DEFAULT", metavar="VERSION", help=text)
@@ -82,7 +83,12 @@ def run(args: argparse.Namespace) -> None:
         elif args.pretrained:
             result = model_files.make_pretrained_file(model, args.out, args.pretrained)
         else:
-            result = convert_state_dict(args)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                result = convert_state_dict(args)
+            for warning in caught:
+                if issubclass(warning.category, UserWarning):
+                    app.tell(f"note: {warning.message}", file=sys.stderr)
     app.tell(result.json() if args.json else result.line())
 
 

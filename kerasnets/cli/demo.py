@@ -8,7 +8,7 @@ The page shows the picture as the network sees it, the class probabilities and t
 two models side by side. It offers each MODEL, the models of pictures in models_saved, and the shipped ones. With an
 .onnx, a deep-learning framework is loaded for feature maps only; they are computed from the .keras of the same name in
 the same folder. The page works without the internet, and other machines cannot reach it. Ctrl-C ends it.
-Needs: pip install "kerasnets[demo]"
+It needs the extra "demo": pip install "kerasnets[demo]", in a clone pip install -e ".[demo]".
 """
 
 import argparse

@@ -6,10 +6,10 @@
     kerasnets export MODEL --out models_saved/mnist          (the folder of a SavedModel)
 
 MODEL is a .keras or .h5 file, or the name of a shipped model. The exported file takes raw pixels (n, height, width,
-channels), 0..255, and returns class probabilities. The class names and the other facts about the model are inside it,
-so `kerasnets predict` reads it without further options. Every installed engine that reads the file is compared with
-Keras, and the file is discarded if a probability differs by more than 1e-4. The last line on stdout is the result, with
-the largest difference.
+channels), 0..255, and returns class probabilities; an ONNX file calls them `pixels`, of uint8, and `probabilities`. The
+class names and the other facts about the model are inside it, so `kerasnets predict` reads it without further options.
+Every installed engine that reads the file is compared with Keras, and the file is discarded if a probability differs by
+more than 1e-4. The last line on stdout is the result, with the largest difference.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Show the networks, recipes, data sets and shipped models.
+"""Show the shipped models, networks, recipes and data sets.
 
     kerasnets list
     kerasnets list models --json
 
-Networks: input and number of classes by default, trainable parameters. Recipes: network, data set, number of epochs and
-published accuracy. Data sets: pictures to train and to test on. Shipped models: trained models that come with
-kerasnets, with their test accuracy; other commands take them by name.
+Models: trained models that come with kerasnets, with their test accuracy; other commands take them by name. Networks:
+input and number of classes by default, trainable parameters. Recipes: network, data set, number of epochs and published
+accuracy. Data sets: pictures to train and to test on.
 """
 
 import argparse
@@ -97,4 +97,4 @@ def models() -> Facts:
     return facts
 
 
-LISTS = {"networks": networks, "recipes": trainings, "datasets": datasets, "models": models}
+LISTS = {"models": models, "networks": networks, "recipes": trainings, "datasets": datasets}

@@ -20,12 +20,12 @@ COMMANDS = {
     "data": "look at a data set",
     "bench": "measure speed and memory on this machine",
     "demo": "draw a digit in the browser, and watch a model read it",
-    "list": "show networks, recipes, data sets and shipped models",
+    "list": "show shipped models, networks, recipes and data sets",
 }
 SHELLS = ("bash", "zsh", "tcsh")
 EPILOG = """
 Each command has its own --help. KERAS_BACKEND chooses the backend: torch, tensorflow or jax.
-Completion with TAB, here for bash (pip install "kerasnets[completion]"):
+Completion with TAB, here for bash (needs: pip install shtab):
 
     mkdir -p ~/.local/share/bash-completion/completions
     kerasnets --print-completion bash > ~/.local/share/bash-completion/completions/kerasnets

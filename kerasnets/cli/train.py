@@ -15,6 +15,7 @@ it is the only one.
 import argparse
 import contextlib
 import sys
+from pathlib import Path
 from typing import Any
 
 from kerasnets import recipes
@@ -77,17 +78,23 @@ def run(args: argparse.Namespace) -> None:
 
         print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes_table())
         return
+    image_size = options.image_size(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    more = {"image_size": options.image_size(args), "weights": weights, "freeze": args.freeze}
+    more = {"image_size": image_size, "weights": weights, "freeze": args.freeze}
     train(args, recipe, **more, stream=args.stream, skip_broken=args.skip_broken)
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
     """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
-    import kerasnets
+    from kerasnets.training import checkpoints
 
-    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+    name = recipe if isinstance(recipe, str) else recipe.name
+    folder = checkpoints.folder_beside(Path(args.out[0] if args.out else f"models_saved/{name}.keras"))
+    redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
+    with redirection, checkpoints.name_resume(folder):
+        import kerasnets
+
         result = kerasnets.train(
             recipe,
             epochs=args.epochs,
@@ -164,5 +171,6 @@ def recipes_table() -> str:
     rows = []
     for name, recipe in recipes.RECIPES.items():
         optimizer = f"{recipe.optimizer} {recipe.learning_rate:g}"
-        rows.append((name, str(recipe.epochs), str(recipe.batch_size or "all"), optimizer, recipe.published_figure))
+        batch = f"{recipe.batch_size:,}" if recipe.batch_size else "all"
+        rows.append((name, f"{recipe.epochs:,}", batch, optimizer, recipe.published_figure))
     return Table(("recipe", "epochs", "batch", "optimizer", "published"), rows).text()

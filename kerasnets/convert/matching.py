@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnets.convert.axes import flattened_shape, shapes
 from kerasnets.convert.torchvision_names import torchvision_paths
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError
 from kerasnets.graph import weighted_layers
 
 Group = dict[str, Any]  # part -> tensor of one layer: "weight", "bias", ...
@@ -19,9 +19,9 @@ Groups = dict[str, Group]  # path in the module -> group
 Shapes = dict[str, tuple[int, ...]]  # part -> shape
 
 COUNTER = "num_batches_tracked"  # of batch norm in PyTorch: the batches of its training. Keras has no such weight
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # keys of the state_dict in checkpoints
 WRAPPERS_OF_MODULES = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
-PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+COUNTERS = ("int64", "int32", "int16", "bool")  # of metrics, positions and averages, which are no weights
+LOSSES = re.compile(r"(^|\.)(criterion|loss\w*|\w*_loss|\w*metrics?|(\w*_)?acc(uracy)?)\.", re.IGNORECASE)
 AUXILIARY = ("aux1.", "aux2.", "aux1_", "aux2_")  # GoogLeNet's heads for training, which a network may lack
 FLOATS = ("float32", "float16", "bfloat16", "float64")
 LARGEST = 1e10  # far above any weight or variance; most flipped bits of an exponent exceed it
@@ -44,38 +44,27 @@ def unwrap_module(module: Any) -> Any:
     return module
 
 
-def groups_of(source: Any, model: keras.Model) -> Groups:
-    """Return {path: {part: tensor}} of a module or a state_dict, without auxiliary heads that `model` lacks."""
-    tensors = source.state_dict() if is_module(source) else unwrap(source)
+def groups_of(tensors: Mapping[str, Any], model: keras.Model) -> Groups:
+    """Return {path: {part: tensor}} of a state_dict, without counters, losses and heads that `model` lacks."""
     with_heads = any(layer.name.startswith("aux") for layer in model.layers)
     skipped = AUXILIARY if model.name.startswith("googlenet") and not with_heads else ()
     groups: Groups = {}
     for name, tensor in tensors.items():
         path, _, part = name.rpartition(".")
-        if part == COUNTER or name.startswith(skipped):
+        if part == COUNTER or name.startswith(skipped) or LOSSES.search(name) or getattr(tensor, "shape", None) == ():
             continue
-        check_tensor(name, tensor)
         groups.setdefault(path, {})[part] = tensor
+    groups = {path: group for path, group in groups.items() if not all(map(is_counter, group.values()))}
+    for path, group in groups.items():
+        for part, tensor in group.items():
+            check_tensor(f"{path}.{part}".removeprefix("."), tensor)
     if not groups:
         raise BadInputError("there are no weights in it", remedy="pass the state_dict of a trained module")
     return groups
 
 
-def unwrap(content: Any) -> dict[str, Any]:
-    """Return the state_dict in a checkpoint, with names without the prefixes of wrappers."""
-    if not isinstance(content, Mapping):
-        problem = f"there is a {type(content).__name__} in it, not a state_dict"
-        raise BadInputError(problem, remedy="save model.state_dict()")
-    for wrapper in WRAPPERS:
-        content = content[wrapper] if isinstance(content.get(wrapper), Mapping) else content
-    for name in content:
-        if not isinstance(name, str) or not name.isprintable():
-            problem = f"it has {shorten(repr(name))} for a tensor's name"
-            raise BadInputError(problem, remedy="save model.state_dict()")
-    while content and (prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in content)), None)):
-        content = {name.removeprefix(prefix): tensor for name, tensor in content.items()}
-    # DenseNet's published weights are older than its names; torchvision replaces them in the same way
-    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name): content[name] for name in content}
+def is_counter(tensor: Any) -> bool:
+    return str(getattr(tensor, "dtype", "")).removeprefix("torch.") in COUNTERS
 
 
 def check_tensor(name: str, tensor: Any) -> None:
@@ -136,16 +125,34 @@ class Match:
 Matches = dict[str, Match]  # layer name -> match
 
 
+def namings(network: keras.Model) -> list[dict[str, str]]:
+    """Return {layer name: path} for each naming of the network: ours, and torchvision's if it has the network."""
+    own = {layer.name: layer.name for layer in weighted_layers(network)}
+    return [own, *filter(None, [torchvision_paths(network)])]
+
+
+def resolve(path: str, groups: Groups) -> str | None:
+    """Return the path of a group: `path`, or the only one below it, as a head's in Sequential(Dropout, Linear)."""
+    below = [path] if path in groups else [each for each in groups if each.startswith(f"{path}.")]
+    return below[0] if len(below) == 1 else None
+
+
 def by_name(network: keras.Model, groups: Groups) -> Matches | None:
-    """Match by our names or torchvision's; return None if the paths are neither."""
-    names = [layer.name for layer in weighted_layers(network)]
-    if set(groups) == set(names):
-        return {name: Match(name) for name in names}
-    theirs = torchvision_paths(network) or {}
-    if 2 * len(set(theirs.values()) & set(groups)) > len(
-        names
-    ):  # torchvision's, perhaps with faults that are reported later
-        return {name: Match(path) for name, path in theirs.items()}
+    """Match by our names or torchvision's, the layers of other names by shape; None if most paths are neither.
+
+    Raises:
+        BadInputError: The layers of other names do not fit, or could be swapped.
+    """
+    layers = weighted_layers(network)
+    for paths in namings(network):
+        matched = {name: Match(path) for name in paths if (path := resolve(paths[name], groups)) is not None}
+        if len(matched) == len(layers):
+            return matched
+        if 2 * len(matched) > len(layers):
+            used = {match.path for match in matched.values()}
+            left = {path: group for path, group in groups.items() if path not in used}
+            absent = [layer for layer in layers if layer.name not in matched]
+            return matched | by_shape(absent, left)
     return None
 
 

@@ -33,7 +33,10 @@ def by_run(network: keras.Model, groups: Groups, module: Any, example: Any) -> M
     """
     images = to_images(network, np.asarray(example.detach().float().cpu() if hasattr(example, "detach") else example))
     inputs, output = record(module, example, groups)
-    named = by_name(network, groups)
+    try:
+        named = by_name(network, groups)
+    except BadInputError:  # some names are others: the run tells
+        named = None
     if named and has_output(network, images, groups, named, output):
         return named
     check_all_seen(groups, inputs)

@@ -9,16 +9,8 @@ import keras
 import numpy as np
 
 from kerasnets.convert.axes import parts, to_keras
-from kerasnets.convert.matching import (
-    arrays_of,
-    by_name,
-    by_order,
-    by_shape,
-    check_all_used,
-    groups_of,
-    is_module,
-    unwrap_module,
-)
+from kerasnets.convert.choice import choose
+from kerasnets.convert.matching import arrays_of, check_all_used, groups_of, is_module, unwrap_module
 from kerasnets.convert.matching_by_run import by_run
 from kerasnets.convert.torchvision_names import torchvision_paths
 from kerasnets.convert.weight_files import import_torch, in_file, read_tensors, write_tensors
@@ -49,13 +41,17 @@ def load_torch_weights(
 ) -> dict[str, str]:
     """Load PyTorch's weights into a network of the same architecture.
 
+    The weights may lie anywhere in a checkpoint, under any prefix of a wrapper (`module.`, `model.`, `backbone.`, ...).
+    If it also holds an averaged copy (EMA, SWA), the trained weights are taken, and a warning says so.
+
     Tensors are matched by name (ours, or torchvision's for its networks), else by shape if the match is unique; in that
     case, a Flatten is assumed to be in PyTorch's order, (channels, height, width). Every tensor is used once. The
     numbers of float16 and bfloat16 are exact; float64 is rounded to float32.
 
     Args:
         model: The network, from scaled pixels to logits, as `build` returns it.
-        source: A torch.nn.Module, a state_dict (name -> tensor or array), or a file (.pth, .pt, .safetensors).
+        source: A torch.nn.Module, a state_dict (name -> tensor or array) or a checkpoint with one, or a file of either:
+            what torch.save wrote, whatever its suffix, or .safetensors. No code in a file is run.
         example: An input of the module, float (n, channels, height, width). It is run through both networks, and layers
             are matched by their inputs, so that neither names nor the order of definition matter. The outputs of both
             must agree.
@@ -85,17 +81,14 @@ def load_torch_weights(
     if isinstance(source, (str, Path)):
         with in_file(source):
             return load_torch_weights(model, read_tensors(source, in_order), in_order=in_order)
-    if is_module(source):
-        source = unwrap_module(source)
-    groups = groups_of(source, model)
+    content: Any = unwrap_module(source).state_dict() if is_module(source) else source
     layers = weighted_layers(model)
     if example is not None:
-        matched = by_run(model, groups, source, example)
-    elif in_order:
-        matched = by_order(layers, groups)
+        groups = groups_of(content, model)
+        matched = by_run(model, groups, unwrap_module(source), example)
+        check_all_used(layers, groups, matched)
     else:
-        matched = by_name(model, groups) or by_shape(layers, groups)
-    check_all_used(layers, groups, matched)
+        groups, matched = choose(content, model, in_order)
     weights = [to_keras(layer, arrays_of(layer, groups, matched[layer.name])) for layer in layers]
     for layer, arrays in zip(layers, weights, strict=True):
         layer.set_weights(arrays)

@@ -1,8 +1,9 @@
 """Files of tensors, .pth and .safetensors: read without running code from them, and written whole.
 
-A .pth file is a zip archive with a checksum for each part, so flipped bits are noticed. The .pth files of torch before
-1.6 have no checksum, and a .safetensors file has only the one that we write into it: in another program's file, a
-flipped bit is noticed only if a number becomes impossible.
+The content of a file tells what it is, not its name, which may be last.ckpt or model_best.pth.tar. A .pth file is a zip
+archive with a checksum for each part, so flipped bits are noticed. The .pth files of torch before 1.6 have no checksum,
+and a .safetensors file has only the one that we write into it: in another program's file, a flipped bit is noticed only
+if a number becomes impossible.
 """
 
 import contextlib
@@ -11,7 +12,6 @@ import itertools
 import json
 import math
 import pickletools
-import re
 import sys
 import tarfile
 import zipfile
@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasnets.convert import pickled
+from kerasnets.convert.pickle_parts import Call, is_saved_module
 from kerasnets.errors import BadInputError, in_one_line, shorten
 from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.atomic import whole_file
@@ -32,7 +34,7 @@ from kerasnets.saving.card import MISTAKEN
 SUFFIXES = (".pth", ".pt", ".safetensors")
 
 HDF5 = b"\x89HDF"  # how Keras' .h5 files begin
-PICKLE = b"\x80"  # how the files of torch before 1.6 begin
+PICKLE = (b"\x80", b"(")  # how pickles begin, also the files of torch before 1.6; that of protocol 0 by a bracket
 MOST_TENSORS = 10_000  # in a file; DenseNet-201 has 1,207
 MOST_NAMES = 2**21  # bytes of names, shapes and types; DenseNet-201 has 130,000
 MOST_OPERATIONS = 500_000  # in a .pth of torch before 1.6
@@ -57,24 +59,18 @@ TYPES = {
 
 
 def read_tensors(path: str | Path, in_order: bool = False) -> Any:
-    """Return {name: tensor} of a .pth, .pt or .safetensors file, or another content of a checkpoint.
+    """Return the content of a file of PyTorch's, whatever its name: a state_dict, or a checkpoint that holds one.
 
-    The tensors of a .safetensors file are NumPy arrays.
+    Tensors are NumPy arrays. No code in the file is run: of other objects, only their names are read.
 
     Args:
-        path: The file.
+        path: What torch.save wrote (.pth, .pt, .ckpt, .pth.tar, .bin, ...), a .safetensors file, or a pickle of arrays.
         in_order: Whether the caller needs the order of the tensors.
 
     Raises:
-        BadInputError: Without a path. The file is missing or damaged, or holds code.
-        ImportError: torch is not installed, and the file needs it.
+        BadInputError: Without a path. The file is missing or damaged, or holds no plain weights.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise BadInputError(f"no file of PyTorch weights; those end in {', '.join(SUFFIXES)}")
-    if in_order and path.suffix == ".safetensors":
-        remedy = "use a .pth, or the module with an example input"
-        raise BadInputError("a .safetensors file keeps no order", remedy=remedy)
     if path.is_dir():
         raise BadInputError("a folder, not a file of weights", remedy="name the file in it")
     try:
@@ -89,11 +85,17 @@ def read_tensors(path: str | Path, in_order: bool = False) -> Any:
     for (mistake, remedy), beginnings in MISTAKEN.items():
         if beginning.startswith(beginnings):
             raise BadInputError(f"the file is {mistake}", remedy=remedy)
-    return read_safetensors(path) if path.suffix == ".safetensors" else read_pth(path, beginning)
+    if path.suffix.lower() != ".safetensors" and beginning[8:9] != b"{":
+        return read_pth(path, beginning)
+    if in_order:
+        remedy = "use a .pth, or the module with an example input"
+        raise BadInputError("a .safetensors file keeps no order", remedy=remedy)
+    return read_safetensors(path)
 
 
 def read_pth(path: Path, beginning: bytes) -> Any:
-    if beginning.startswith(b"PK"):
+    is_zip = beginning.startswith(b"PK")
+    if is_zip:
         check_archive(path)
     elif tarfile.is_tarfile(path):
         raise BadInputError("the file is a tar archive", remedy="unpack it, or save the weights by torch.save again")
@@ -101,16 +103,14 @@ def read_pth(path: Path, beginning: bytes) -> Any:
         raise BadInputError("the file is nothing that torch.save wrote, or damaged", remedy=AGAIN)
     else:
         check_pickles(path)
-    torch = import_torch(f"a {path.suffix} file")
     try:
-        with SILENCE:  # torch warns of old files
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many classes on damaged files
-        code = re.search(r"(?:GLOBAL|Unsupported class|function) ([\w.]+)", str(error))
-        if code:
-            raise BadInputError(f"holds {code[1]}, which is code and was not run", remedy=STATE_DICT) from error
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        content = pickled.read_zip(path, MOST_TENSORS + 100) if is_zip else pickled.read_old(path.read_bytes())
+    except Exception as error:  # pickle raises many classes on damaged files
+        reason = in_one_line(error) or type(error).__name__
         raise BadInputError(f"the file is damaged ({shorten(reason)})", remedy=AGAIN) from error
+    if isinstance(content, Call) and not is_saved_module(content):
+        raise BadInputError(f"holds {shorten(content.name)}, which is code and was not run", remedy=STATE_DICT)
+    return content
 
 
 def check_archive(path: Path) -> None:
@@ -121,9 +121,12 @@ def check_archive(path: Path) -> None:
             if "constants.pkl" in names:
                 raise BadInputError("a TorchScript program", remedy=STATE_DICT)
             if "data.pkl" not in names:
-                raise BadInputError(
-                    "a zip archive, but not one of torch.save", remedy="name the file of weights itself"
+                kind = (
+                    "a .keras file of Keras'"
+                    if "model.weights.h5" in names
+                    else "a zip archive, but not one of torch.save"
                 )
+                raise BadInputError(kind, remedy="name the file of PyTorch weights itself")
             if any(map(archive.is_packed, archive.names)):
                 raise BadInputError(
                     "its parts are packed, as torch.save never does", remedy="save it again by torch.save"
@@ -143,7 +146,7 @@ def check_pickles(path: Path) -> None:
     Nothing is unpickled: only the operations are counted, each of which takes torch about a microsecond.
     """
     count = 0
-    with path.open("rb") as file, contextlib.suppress(ValueError, EOFError):  # torch words other damage
+    with path.open("rb") as file, contextlib.suppress(ValueError, EOFError), SILENCE:  # torch words other damage
         for _ in itertools.chain.from_iterable(pickletools.genops(file) for _ in range(5)):
             count += 1
             if count > MOST_OPERATIONS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets.data.dataset import Data, make_data
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, in_one_line
 from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.digests import sha256
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # An .npz archive, of all its members: bytes of all, unpacked, as times the size of the file, plus SPARE; their number
 INFLATED, SPARE, MOST_MEMBERS = 20, 2**27, 100
+LONGEST_NAME = 200  # characters of a class name
 MOST_HEADER = 2**14  # bytes of an array's header, of which NumPy reads 10,000
 
 # (name of the IDX file, name in Keras' archive) of the four arrays
@@ -79,12 +80,18 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def arrays_of(path: Path, remedy: str = "") -> list[np.ndarray]:
-    """Return the four arrays of an .npz archive with Keras' names; `remedy` as in `damage_error`."""
+def arrays_of(path: Path, remedy: str = "", *, with_text: bool = False) -> list[np.ndarray]:
+    """Return the four arrays of an .npz archive with Keras' names.
+
+    Args:
+        path: The archive.
+        remedy: As in `damage_error`.
+        with_text: Whether labels may be text.
+    """
     most = INFLATED * path.stat().st_size + SPARE
     try:
         with Archive(path, most, MOST_MEMBERS) as archive:
-            return [array_of(archive.read(f"{key}.npy")) for _, key in PARTS]
+            return [array_of(archive.read(f"{key}.npy"), with_text and key[0] == "y") for _, key in PARTS]
     except KeyError as error:
         raise damage_error(path, f"it has no array {error.args[0].removesuffix('.npy')}", remedy) from error
     except (MemoryError, FileNotFoundError, PermissionError):
@@ -93,7 +100,7 @@ def arrays_of(path: Path, remedy: str = "") -> list[np.ndarray]:
         raise damage_error(path, error, remedy) from error
 
 
-def array_of(content: bytearray) -> np.ndarray:
+def array_of(content: bytearray, with_text: bool = False) -> np.ndarray:
     """Return the array in the content of an .npy file, without a copy; raise ValueError if it holds no numbers."""
     file = io.BytesIO(content[:MOST_HEADER])
     version = np.lib.format.read_magic(file)
@@ -101,12 +108,16 @@ def array_of(content: bytearray) -> np.ndarray:
     if version not in read_header:
         raise ValueError(f"an array of NumPy's format {version}")
     shape, is_fortran, dtype = read_header[version](file)
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+    is_text = with_text and dtype.kind == "U" and 0 < dtype.itemsize <= 4 * LONGEST_NAME
+    if not is_text and (dtype.kind not in "biuf" or dtype.itemsize > 8):
         raise ValueError(f"an array of {dtype!s:.40}, not of numbers")
     start, size = file.tell(), math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or len(content) - start != size:
         raise ValueError(f"an array of {dtype} {shape!s:.40} in {len(content) - start} bytes")
-    return np.ndarray(shape, dtype, content, start, order="F" if is_fortran else "C")
+    array = np.ndarray(shape, dtype, content, start, order="F" if is_fortran else "C")
+    if is_text:
+        np.vectorize(lambda name: name.encode(), otypes=[object])(array)  # raises UnicodeError, a ValueError
+    return array
 
 
 def check_arrays(dataset: "Dataset", arrays: Sequence[np.ndarray], paths: Sequence[Path]) -> Data:
@@ -135,4 +146,4 @@ def check_arrays(dataset: "Dataset", arrays: Sequence[np.ndarray], paths: Sequen
 def damage_error(path: Path, reason: object, remedy: str = "") -> BadInputError:
     """Return the error for a damaged file; without `remedy`, for a file of a known data set."""
     remedy = remedy or "copy the data set again, or delete all its files to have it downloaded"
-    return BadInputError(f"is damaged: {reason}", path=path, remedy=remedy)
+    return BadInputError(f"is damaged: {in_one_line(reason, 100)}", path=path, remedy=remedy)

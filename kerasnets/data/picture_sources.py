@@ -6,9 +6,10 @@ import os
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,8 +17,11 @@ from kerasnets import pictures
 from kerasnets.errors import BadInputError, in_one_line, visible
 from kerasnets.runtime.archive import Archive
 
+Value = TypeVar("Value")
+
 # Pixels of all pictures: for each byte of their files, plus SPARE. A photo as JPEG has 4 in a byte, a scan of text 50.
-PIXELS, SPARE = 100, 250_000_000
+PIXELS, SPARE = 100, 100_000_000
+LARGE = 8_000_000  # pixels of a picture
 MOST_ENTRIES = 500_000  # in a zip; each takes about a kilobyte of memory
 STATUSES = 1000  # files that a thread asks about at once
 
@@ -153,16 +157,20 @@ class Ration:
     def __init__(self) -> None:
         self.condition = threading.Condition()
         self.bytes = self.pixels = self.at_once = 0
+        self.thread = ThreadPoolExecutor(1)  # for large ones: each thread that frees memory keeps some of it
 
-    def picture(self, source: Source, name: str) -> np.ndarray:
-        """Return a picture of `source`; wait while others are decoded if it is large.
+    @contextlib.contextmanager
+    def picture(self, source: Source, name: str) -> Iterator[np.ndarray]:
+        """Yield a picture of `source`; wait while others are in use if it is large.
 
         Raises:
             TooManyPixelsError: All pictures together have more pixels than any files of their size do.
         """
-        return self.decode(source.content(name), source.label(name))
+        with self.decoded(source.content(name), source.label(name)) as picture:
+            yield picture
 
-    def decode(self, content: bytes, path: str | Path) -> np.ndarray:
+    @contextlib.contextmanager
+    def decoded(self, content: bytes, path: str | Path) -> Iterator[np.ndarray]:
         """Like `picture`, from the content of a file."""
         pixels = pixels_in(content)
         with self.condition:
@@ -170,7 +178,13 @@ class Ration:
             if self.pixels > SPARE + PIXELS * self.bytes:
                 raise TooManyPixelsError
         with self.hold(pixels):
-            return pictures.decode(content, path)
+            yield self.call(pixels, pictures.decode, content, path)
+
+    def call(self, pixels: int, function: Callable[..., Value], *args: Any) -> Value:
+        """Return function(*args), which decodes a picture of so many pixels; large ones are left to one thread."""
+        if pixels < LARGE:
+            return function(*args)
+        return self.thread.submit(function, *args).result()
 
     @contextlib.contextmanager
     def hold(self, pixels: int) -> Iterator[None]:

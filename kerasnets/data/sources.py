@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.data import builtin, cifar, downloads, folders, idx
+from kerasnets.data.arrays import as_images, as_labels
 from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import ROWS, Data, check
 from kerasnets.errors import BadInputError, nearest_first
@@ -46,7 +47,9 @@ def load_data(
 
     Args:
         name: A name in DATASETS, or the path of own data: a folder or zip with a folder of pictures for each class, or
-            an .npz archive with the arrays x_train, y_train, x_test and y_test.
+            an .npz archive with the arrays x_train, y_train, x_test and y_test, in any form of Keras, PyTorch or
+            scikit-learn: channels last or first, grey pictures without channels or as rows, labels in a column,
+            one-hot or as text.
         data_dir: Folder of the known data sets.
         image_size: (height, width) or (height, width, channels) in pixels, to which own pictures are resized. None if
             all have the same size.
@@ -148,9 +151,11 @@ def load_archive(path: Path, image_size: tuple[int, ...] | None) -> Data:
     if image_size:
         raise ValueError(f"an image size goes with folders of pictures; the arrays in {path.name} have their own")
     remedy = f"make it by np.savez({path.name!r}, x_train=..., y_train=..., x_test=..., y_test=...)"
-    x_train, y_train, x_test, y_test = idx.arrays_of(path, remedy)
+    x_train, y_train, x_test, y_test = idx.arrays_of(path, remedy, with_text=True)
+    x_train, x_test = as_images(x_train), as_images(x_test)
+    y_train, y_test, names = as_labels(y_train, y_test)
     input_kind = ROWS if x_train.ndim == 2 else "picture"
-    return Data(x_train, y_train, x_test, y_test, title=path.stem, input_kind=input_kind)
+    return Data(x_train, y_train, x_test, y_test, title=path.stem, class_names=names, input_kind=input_kind)
 
 
 def check_name(name: str | Path) -> None:

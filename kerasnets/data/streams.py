@@ -104,12 +104,12 @@ class Pictures:
 
     def prepared(self, i: int) -> np.ndarray:
         """Return the picture at `i` as the network takes it: uint8 `image_shape`."""
+        height, width, channels = self.image_shape
         with self.content(i) as (content, path):
-            picture = pictures.decode(content, path)
+            picture = self.ration.call(self.pixels_of(i), pictures.decode, content, path)
             self.check(picture.shape[:2], i)
-        height, width, _ = self.image_shape
-        shape = (height, width, self.index.shape[2])
-        return pictures.prepare(picture, self.index.kind, shape, path)[..., : self.image_shape[2]]
+            pixels = pictures.prepare(picture, self.index.kind, (height, width, self.index.shape[2]), path)
+        return pixels[..., :channels]
 
     def photo(self, i: int) -> "Photo":
         """Return the picture at `i` at its own size; nothing is decoded yet."""
@@ -123,8 +123,12 @@ class Pictures:
         content, path = self.source.content(name), self.source.label(name)
         if len(content) != self.index.marks[place, 0]:
             raise changed(path)
-        with self.ration.hold(int(self.index.heights[place]) * int(self.index.widths[place])):
+        with self.ration.hold(self.pixels_of(i)):
             yield content, path
+
+    def pixels_of(self, i: int) -> int:
+        height, width = self.size_of(i)
+        return min(height * width, pictures.MAX_PIXELS)
 
     def size_of(self, i: int) -> tuple[int, int]:
         """Return (height, width) of the picture at `i` in its file."""
@@ -149,7 +153,8 @@ class Photo:
     def cut(self, box: pictures.Box, shape: tuple[int, int, int]) -> np.ndarray:
         """Return the pixels in `box` (top, left, height, width), resized to `shape`."""
         with self.of.content(self.i) as (content, path):
-            pixels = pictures.cut_from_file(content, path, self.size, box, shape)
+            arguments = content, path, self.size, box, shape
+            pixels = self.of.ration.call(self.of.pixels_of(self.i), pictures.cut_from_file, *arguments)
         if pixels is None:
             raise changed(path)
         return pixels

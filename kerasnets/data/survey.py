@@ -71,8 +71,8 @@ def is_coloured(pixels: np.ndarray) -> bool:
 def first_size(source: Source, names: Sequence[str]) -> tuple[int, ...]:
     """Return (height, width) of the first picture that can be read; (1, 1) if none can, which `for_each` reports."""
     for name in names:
-        with contextlib.suppress(BadInputError):
-            return Ration().picture(source, name).shape[:2]
+        with contextlib.suppress(BadInputError), Ration().picture(source, name) as picture:
+            return picture.shape[:2]
     return 1, 1
 
 
@@ -86,7 +86,8 @@ def for_each(
     def read_one(i: int) -> str:
         try:
             content = source.content(names[i])
-            do(i, ration.decode(content, source.label(names[i])), content)
+            with ration.decoded(content, source.label(names[i])) as picture:
+                do(i, picture, content)
         except BadInputError as error:
             return str(error)
         return ""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kerasnets.demo import model_list
 from kerasnets.errors import visible
+from kerasnets.runtime import backends
 
 ADDRESS = "127.0.0.1"  # this machine alone
 PORT = 8000
@@ -41,9 +42,8 @@ def serve(named: Sequence[str | Path] = (), port: int = PORT, browser: bool = Tr
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("uvicorn", "starlette"):
             raise
-        raise ImportError(
-            f'{error.name} is not installed, which serves the page: pip install "kerasnets[demo]"'
-        ) from error
+        how = backends.install_line("demo")
+        raise ImportError(f"{error.name} is not installed, which serves the page: {how}") from error
     models = model_list.check(named)
     app = server.app(named)
     config = uvicorn.Config(

@@ -2,7 +2,15 @@
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
-from kerasnets.graph.layout import TO_LAST, Scaling, rebuild, stays_in_channels_last, up_to_probabilities
+from kerasnets.graph.layout import (
+    TO_LAST,
+    Scaling,
+    in_full_precision,
+    is_full,
+    rebuild,
+    stays_in_channels_last,
+    up_to_probabilities,
+)
 from kerasnets.graph.power import Power as Power  # from here on plain Keras reads each of our .h5 files
 from kerasnets.graph.walk import (
     Node,
@@ -19,7 +27,7 @@ from kerasnets.graph.walk import (
 from kerasnets.graph.weights import count
 
 __all__ = [
-    "TO_LAST", "Node", "Scaling", "copy_weights", "count", "has_weights", "keep_float64", "node_of", "nodes",
-    "producer", "rebuild", "skip_initializers", "stays_in_channels_last", "up_to_probabilities", "variables",
-    "weighted_layers",
+    "TO_LAST", "Node", "Scaling", "copy_weights", "count", "has_weights", "in_full_precision",
+    "is_full", "keep_float64", "node_of", "nodes", "producer", "rebuild", "skip_initializers", "stays_in_channels_last",
+    "up_to_probabilities", "variables", "weighted_layers",
 ]  # fmt: skip

@@ -3,7 +3,10 @@
 No other file of the package handles the layout: architecture files say only how layers are joined.
 """
 
-from typing import Any
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import keras
 from keras import layers
@@ -13,9 +16,47 @@ from kerasnets.recipes import Scaling as Scaling
 from kerasnets.runtime.backends import LAYOUTS
 
 AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> the same axis of channels_first
+PROOF = "float64"  # the policy of a proof
 TO_FIRST, TO_LAST = (3, 1, 2), (2, 3, 1)  # dims of a Permute layer, which counts from 1
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@contextlib.contextmanager
+def full_precision(*kept: str) -> Iterator[None]:
+    """Make new layers compute in float32 under any policy and floatx of Keras but those in `kept`."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    if policy.name not in kept:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+
+
+def in_full_precision(*kept: str) -> Callable[[Function], Function]:
+    """Return the decorator of a function that runs in `full_precision`."""
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with full_precision(*kept):
+                return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorate
+
+
+def is_full(network: keras.Model) -> bool:
+    """Whether no layer of a network computes in 16 bits."""
+    return all(layer.compute_dtype not in ("float16", "bfloat16") for layer in network.layers)
+
+
+@in_full_precision(PROOF)
 def rebuild(
     network: keras.Model,
     *,
@@ -24,7 +65,7 @@ def rebuild(
     probabilities: bool = False,
     precision: str = "float32",
 ) -> keras.Model:
-    """Return a copy of `network` as one flat graph, with the same layer names and weights.
+    """Return a copy of `network` as one flat graph in float32, with the same layer names and weights.
 
     Args:
         network: A network in channels_last.
@@ -59,6 +100,8 @@ def rebuild(
 
     def copy(layer: keras.Layer) -> keras.Layer:
         policy = {} if precision == "float32" or layer in last else {"dtype": precision}
+        if not policy and layer.compute_dtype in ("float16", "bfloat16"):
+            policy = {"dtype": "float32"}
         return type(layer).from_config(in_layout(layer, layout) | policy)
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:

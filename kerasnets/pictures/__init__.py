@@ -3,9 +3,13 @@
 A picture in memory is uint8, (height, width) grey or (height, width, 3) RGB, 0..255.
 """
 
+from kerasnets.errors import is_full_memory
+
 try:
     import cv2 as cv2
 except ImportError as error:
+    if is_full_memory(error):
+        raise MemoryError(str(error)) from error
     raise ImportError(
         f"OpenCV cannot be loaded ({error}); on Debian: apt-get install libgl1 libglib2.0-0; "
         "or, without windows, use opencv-python-headless"

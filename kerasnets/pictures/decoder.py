@@ -29,10 +29,10 @@ def decode(content: bytes) -> np.ndarray:
         BadInputError: Without a path. There is no picture, or decoding exceeds the limits on time or memory.
     """
     try:
-        done = child.run(__name__, seconds=PATIENCE, stdin=content)
+        process = child.run(__name__, seconds=PATIENCE, stdin=content)
     except subprocess.TimeoutExpired as error:
         raise too_costly("long") from error
-    return picture_of(done.returncode, done.stdout)
+    return picture_of(process.returncode, process.stdout)
 
 
 def picture_of(code: int, output: bytes) -> np.ndarray:

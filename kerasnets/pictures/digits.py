@@ -137,8 +137,8 @@ def paper_below(grey: np.ndarray) -> np.ndarray:
         return even
     small = shrink(cv2.GaussianBlur(grey - even, (0, 0), 1), PAPER_SIDE)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(WIDEST_STROKE * PAPER_SIDE) | 1,) * 2)
-    opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
-    return even + resize(cv2.GaussianBlur(opened, (0, 0), 2), *grey.shape)
+    opening = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
+    return even + resize(cv2.GaussianBlur(opening, (0, 0), 2), *grey.shape)
 
 
 def rim(grey: np.ndarray) -> np.ndarray:

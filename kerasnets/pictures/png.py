@@ -13,9 +13,11 @@ START = b"\x89PNG\r\n\x1a\n"
 MOST_CHUNKS = 20_000  # libpng writes 8 KB of pixels into each, 64 MB into 8,000
 MOST_NOTED = 64  # chunks of notes that are kept
 NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # to show the picture
+SHOWN = {b"IHDR", b"IDAT", b"IEND"}  # likewise, a plain one
 NOTES = {b"eXIf", b"tEXt", b"iTXt"}  # may say how to turn it
 NOT_PLAIN = {b"tRNS", b"eXIf"}  # a transparent colour, the orientation
 AT_ONCE, UNPACKED = 2**16, 2**20  # bytes that are unpacked at once, and what becomes of them
+LAST_FILTER = 4  # of the ways in which a row is written (section 9.2)
 CHANNELS = {0: 1, 2: 3}  # grey, RGB: the colour types that are plain
 
 
@@ -46,13 +48,14 @@ def structure_of(content: bytes) -> Structure:
     chunks = list(chunks_of(content))
     if chunks[0].kind != b"IHDR" or len(chunks[0].body) != 13:
         raise BadInputError("is damaged: its first chunk is not a PNG header", remedy=AGAIN)
-    width, height, bits, colour, interlaced = struct.unpack_from(">IIBB2xB", chunks[0].body)
+    width, height, bits, colour, *ways = struct.unpack_from(">IIBBBBB", chunks[0].body)
     check_size(width, height)
     kinds = {chunk.kind for chunk in chunks}
-    is_plain = bits == 8 and colour in CHANNELS and not interlaced and not NOT_PLAIN & kinds
+    is_plain = bits == 8 and colour in CHANNELS and ways == [0, 0, 0] and not NOT_PLAIN & kinds
     if is_plain:
         packed = (chunk.body for chunk in chunks if chunk.kind == b"IDAT")
-        check_pixels(packed, height * (1 + width * CHANNELS[colour]))  # each row starts with a byte for its filter
+        check_pixels(packed, height, 1 + width * CHANNELS[colour])
+        return Structure(content if kinds <= SHOWN else part_of(chunks), is_plain)
     return Structure(content if kinds <= NEEDED else essence_of(chunks), is_plain)
 
 
@@ -76,20 +79,31 @@ def chunks_of(content: bytes) -> Iterator[Chunk]:
         position = end + 4
 
 
-def check_pixels(parts: Iterable[memoryview], size: int) -> None:
-    """Raise BadInputError if the pixels do not unpack to `size` bytes; they are counted, not kept."""
-    stream, count = zlib.decompressobj(), 0
+def check_pixels(parts: Iterable[memoryview], height: int, row: int) -> None:
+    """Raise BadInputError if the pixels are not `height` rows of `row` bytes, each of which begins with a filter.
+
+    They are looked at piece by piece, not kept.
+    """
+    stream, count, size = zlib.decompressobj(), 0, height * row
     try:
         for part in parts:
             for start in range(0, len(part), AT_ONCE):
                 rest: bytes | memoryview = part[start : start + AT_ONCE]
                 while rest and count <= size:
-                    count += len(stream.decompress(rest, UNPACKED))
+                    pixels = stream.decompress(rest, UNPACKED)
+                    if max(pixels[-count % row :: row], default=0) > LAST_FILTER:
+                        raise BadInputError("is damaged: its pixels are not all there", remedy=AGAIN)
+                    count += len(pixels)
                     rest = stream.unconsumed_tail
     except zlib.error:
         count = 0
-    if count + len(stream.flush() if count else b"") != size or not size:
+    if count + len(stream.flush() if count else b"") != size or not size or stream.unused_data:
         raise BadInputError("is damaged: its pixels are not all there", remedy=AGAIN)
+
+
+def part_of(chunks: list[Chunk]) -> bytes:
+    """Return the file of the chunks that show a plain picture; libpng prints a line on stderr for some others."""
+    return b"".join([START, *(chunk.whole for chunk in chunks if chunk.kind in SHOWN)])
 
 
 def essence_of(chunks: list[Chunk]) -> bytes:

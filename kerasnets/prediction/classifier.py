@@ -2,12 +2,9 @@
 
 import functools
 import itertools
-import math
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -15,15 +12,12 @@ from kerasnets import pictures
 from kerasnets.errors import BadInputError, name_path, shorten
 from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
-from kerasnets.prediction.engine import Engine
+from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
+from kerasnets.prediction.engine import UNABLE, Engine
 from kerasnets.saving import Card, formats, shipped
 from kerasnets.saving.onnx_file import Input
 
-Image: TypeAlias = str | Path | bytes | np.ndarray  # a file's name, a file's content, or pixels
-Images: TypeAlias = Image | Sequence[Image]
-
 BATCH = 64  # pictures that go through the network at once
-UNNAMED = "the picture"  # stands for an array or bytes in a message
 
 
 class Classifier:
@@ -52,6 +46,7 @@ class Classifier:
         self.path, self.card, self.engine_name, self.onnx_input = Path(path), card, engine, onnx_input
         self.lock = threading.Lock()
         self.loaded: Engine | None = None
+        self.others: list[str] = []  # engines to try if this one cannot run the file
 
     @classmethod
     def load(cls, path: str | Path, engine: str = engines.AUTO) -> "Classifier":
@@ -73,15 +68,41 @@ class Classifier:
         """
         path = shipped.path_of(path)
         card, onnx_input = formats.read(path)
-        return cls(path, card, engines.choose(path, engine), onnx_input)
+        if card.input_kind not in pictures.KINDS:
+            problem = f"takes pictures of the kind {card.input_kind!r:.40}, which is unknown here"
+            raise BadInputError(problem, path=path, remedy="update kerasnets, or export it again")
+        classifier = cls(path, card, engines.choose(path, engine), onnx_input)
+        if engine == engines.AUTO:
+            classifier.others = engines.after(path, classifier.engine_name)
+        return classifier
 
     @property
     def engine(self) -> Engine:
         """The Engine with the network in it."""
         with self.lock:  # the first of several threads loads it
-            if self.loaded is None:
-                self.loaded = engines.load_safely(self.path, self.engine_name, self.onnx_input)
+            while self.loaded is None:
+                try:
+                    self.loaded = engines.load_safely(self.path, self.engine_name, self.onnx_input)
+                except BadInputError as error:
+                    self.take_another(error)
             return self.loaded
+
+    def take_another(self, error: BadInputError) -> None:
+        """Take the next engine if `error` says that this one cannot run the file; raise it if there is no other."""
+        if not self.others or not error.problem.startswith(UNABLE):
+            raise error
+        self.engine_name, self.loaded = self.others.pop(0), None
+
+    def compute(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the probabilities of prepared pixels by the first engine that can run the file."""
+        while True:
+            engine = self.engine
+            try:
+                return engine(pixels)
+            except BadInputError as error:
+                with self.lock:
+                    if self.loaded is engine:  # no other thread has taken another
+                        self.take_another(error)
 
     @functools.cached_property
     def input_shape(self) -> tuple[int, ...]:
@@ -109,8 +130,9 @@ class Classifier:
 
         Args:
             images: One image, or several in a list or an array (n, height, width[, channels]). An image is a path, the
-                bytes of a picture file, or an array (height, width[, 1 or 3]) of 0..255, grey or RGB. An array of
-                floats 0..1, as tutorials make them, is multiplied by 255, with a warning.
+                bytes of a picture file, or an array (height, width[, 1 or 3]) of 0..255, grey or RGB. Channels may
+                come first, as in PyTorch, and a row may hold all pixels of a grey picture of the network's size. An
+                array of floats 0..1, as tutorials make them, is multiplied by 255, with a warning.
 
         Raises:
             BadInputError: An image cannot be read; with `try_predict`, the other images are still classified.
@@ -131,7 +153,7 @@ class Classifier:
 
     def try_predict(self, images: Images) -> list[Prediction | BadInputError]:
         """Like `predict`, with a BadInputError instead of the Prediction of each image that cannot be read."""
-        return self.classify([self.prepare(image) for image in to_list(images)])
+        return self.classify([self.prepare(image) for image in to_list(images, self.input_shape)])
 
     def prepare(self, image: Image, name: str | Path | None = None) -> np.ndarray | BadInputError:
         """Return the pixels that the network takes for one image, or the BadInputError of an image without any.
@@ -154,7 +176,7 @@ class Classifier:
         predictions: list[Prediction] = []
         for start in range(0, len(good), BATCH):
             batch = good[start : start + BATCH]
-            probabilities = self.engine(np.stack(batch))
+            probabilities = self.compute(np.stack(batch))
             names = self.names_of(probabilities)
             orders = np.argsort(-probabilities).tolist()
             for pixels, shares, order in zip(batch, probabilities.tolist(), orders, strict=True):
@@ -193,45 +215,4 @@ class Classifier:
         return names
 
 
-def pixels_of(image: Image, name: str | Path = UNNAMED) -> np.ndarray:
-    """Return the pixels of an image: uint8 (height, width[, 1 or 3])."""
-    if isinstance(image, bytes):
-        return pictures.decode(image, name)
-    return pictures.read(image) if isinstance(image, (str, Path)) else as_pixels(image)
-
-
-def to_list(images: Images) -> list[Image]:
-    """Return `images` as a list of images."""
-    if isinstance(images, (str, Path, bytes)):
-        return [images]
-    if isinstance(images, (list, tuple)):
-        return list(images)
-    array = np.asarray(images)
-    is_one = array.ndim in (0, 2) or (array.ndim == 3 and array.shape[2] <= 4)  # `prepare` refuses some of them
-    return [array] if is_one else list(array)
-
-
-def as_pixels(array: np.ndarray) -> np.ndarray:
-    """Return uint8 pixels of an array of any type with values 0..255, or of floats 0..1 with a warning.
-
-    Raises:
-        ValueError: The values are not a picture's.
-        BadInputError: Some values are not finite.
-    """
-    array = np.asarray(array)
-    if array.dtype == np.uint8 or not array.size:
-        return array
-    if array.dtype.kind not in "iufb":
-        raise ValueError(f"an array of {array.dtype} is no picture; pass uint8 (height, width[, 1 or 3]), 0..255")
-    low, high = float(array.min()), float(array.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise BadInputError("has pixels that are not finite numbers", path=UNNAMED, remedy="pass uint8, 0..255")
-    if low < 0 or high > 255:
-        raise ValueError(f"an array of {low:g} to {high:g} is no picture; pass pixels of 0..255, before any scaling")
-    if array.dtype.kind in "fb" and high <= 1:
-        warnings.warn(
-            "the pixels are 0..1: multiplied by 255; pass them as they are, 0..255, the model scales them itself",
-            stacklevel=2,
-        )
-        array = array * np.float32(255)
-    return np.rint(array).astype(np.uint8)
+__all__ = ["Classifier", "Image", "Images", "as_pixels", "pixels_of", "to_list"]

@@ -10,6 +10,7 @@ import numpy as np
 from kerasnets.errors import BadInputError, in_one_line, is_full_memory
 from kerasnets.saving.onnx_file import Input
 
+UNABLE = "cannot be run by"  # how the problem begins if another engine may be able to run the file
 DTYPES = ("uint8", "float32")  # of an input: pixels of 0..255, or of 0..1 as other programs take them; rows of a table
 
 
@@ -104,7 +105,7 @@ class Engine:
         return onnx_input.name
 
     def unreadable(self, error: Exception) -> BadInputError:
-        problem = f"cannot be run by {self.title} ({in_one_line(error)})"
+        problem = f"{UNABLE} {self.title} ({in_one_line(error)})"
         return BadInputError(problem, path=self.path, remedy="export it again")
 
 

@@ -53,13 +53,10 @@ def choose(path: str | Path, name: str = AUTO) -> str:
     """
     if name not in (AUTO, *ENGINES):
         raise ValueError(f"unknown engine {name!r}; choose one of: {', '.join((AUTO, *ENGINES))}")
-    suffix = suffix_of(path)
-    readers = [reader for reader, library in ENGINES.items() if suffix in library.suffixes]
+    readers = readers_of(path)
     if not readers:
         known = ", ".join(sorted({suffix for library in ENGINES.values() for suffix in library.suffixes if suffix}))
         raise BadInputError(f"is not a model file; those end in {known}, or are a SavedModel's folder", path=path)
-    if name == AUTO and Path(path).is_file() and Path(path).stat().st_size > LARGE:
-        readers.sort(key=lambda reader: reader not in FOR_LARGE)
     if name != AUTO and name not in readers:
         raise ValueError(f"{name} does not read {shorten(path)}; choose one of: {', '.join((AUTO, *readers))}")
     for reader in readers if name == AUTO else [name]:
@@ -69,6 +66,20 @@ def choose(path: str | Path, name: str = AUTO) -> str:
     raise ImportError(
         f"{shorten(path)} needs {reader}, which is not installed: pip install {INSTALL.get(package, package)}"
     )
+
+
+def readers_of(path: str | Path) -> list[str]:
+    """Return the engines that read a model file, installed or not, in the order of choice."""
+    suffix = suffix_of(path)
+    readers = [reader for reader, library in ENGINES.items() if suffix in library.suffixes]
+    if Path(path).is_file() and Path(path).stat().st_size > LARGE:
+        readers.sort(key=lambda reader: reader not in FOR_LARGE)
+    return readers
+
+
+def after(path: str | Path, name: str) -> list[str]:
+    """Return the installed engines to try if the engine `name` cannot run the operators of a model file."""
+    return [reader for reader in readers_of(path) if reader != name and is_installed(ENGINES[reader].package)]
 
 
 def load(path: str | Path, name: str = AUTO, onnx_input: Input | None = None) -> Engine:

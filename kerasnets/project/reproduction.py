@@ -73,14 +73,14 @@ def reproduce(
         ImportError: A backend is not installed.
     """
     check_names(names, wanted_backends)
-    done = {key_of(line) for line in read(results)}
+    present = {key_of(line) for line in read(results)}
     jobs = [
         Job(name, backend, seed, precision or RECIPES[name].precision, compiled or RECIPES[name].compiled)
         for name in names
         for seed in seeds
         for backend in wanted_backends
     ]
-    jobs = [job for job in jobs if anew or key_of(vars(job)) not in done]
+    jobs = [job for job in jobs if anew or key_of(vars(job)) not in present]
     failed = 0
     for i, job in enumerate(jobs, start=1):
         tell(f"{i} of {len(jobs)}: {job}")

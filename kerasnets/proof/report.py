@@ -13,6 +13,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from kerasnets.errors import visible
 from kerasnets.models.registry import FORMS, Form
 from kerasnets.proof.verdict import (
     DEPTH_TO_COMPILE_TWICE,
@@ -56,7 +57,7 @@ class Lines:
         self.bar.stop()
 
     def print(self, line: str) -> None:
-        self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.bar.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
     def show(self, proof: Proof) -> None:
         cells = [f"{cell_of(proof, quantity):>18}" for quantity in QUANTITIES]

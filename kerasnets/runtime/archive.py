@@ -13,7 +13,7 @@ PIECE = 2**20  # bytes read or inflated at once
 DIRECTORY = 2**26  # bytes of the table of contents, at most
 ENTRY = b"PK\1\2"  # how an entry of the table begins (PKWARE APPNOTE.TXT, section 4.3.12)
 LOCAL, HEADER = b"PK\3\4", 30  # how the header before the content begins, and its bytes (section 4.3.7)
-ENCRYPTED = 1  # a bit of an entry's flags
+ENCRYPTED, UTF8 = 1, 2**11  # bits of an entry's flags
 
 
 class Archive:
@@ -85,11 +85,14 @@ class Archive:
 
     def start(self, name: str) -> int:
         """Return where in the file the content of an entry begins."""
-        offset = self.entries[name].header_offset
-        header = self._read_at(max(0, offset), HEADER)
-        if offset < 0 or len(header) < HEADER or not header.startswith(LOCAL):
+        entry = self.entries[name]
+        place = max(0, entry.header_offset)
+        header = self._read_at(place, HEADER)
+        length, extra = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
+        text = self._read_at(place + HEADER, length).decode("utf-8" if entry.flag_bits & UTF8 else "cp437", "replace")
+        if entry.header_offset < 0 or not header.startswith(LOCAL) or text != entry.orig_filename:
             raise zipfile.BadZipFile(f"{name!r:.40} does not begin where it should")
-        return offset + HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        return entry.header_offset + HEADER + length + extra
 
     def read(self, name: str) -> bytearray:
         """Return the content of an entry; raise BadZipFile if it is damaged."""

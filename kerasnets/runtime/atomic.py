@@ -107,6 +107,26 @@ def replace(part: Path, target: Path) -> None:
         old.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def backup(path: Path) -> Iterator[None]:
+    """Put the file at `path` back if the block fails; it has a second name until then, if the file system can."""
+    target = follow_links(path)
+    old, is_new = target.with_name(f".{target.name}-before"), not target.exists()
+    with contextlib.suppress(OSError):
+        old.unlink(missing_ok=True)
+        os.link(target, old)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            target.unlink(missing_ok=True)
+        elif old.exists():
+            os.replace(old, target)
+        raise
+    finally:
+        old.unlink(missing_ok=True)
+
+
 def write_all(path: str | Path, content: memoryview) -> None:
     """Write `content` into the file at `path`, and read it back from there.
 

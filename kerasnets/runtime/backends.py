@@ -9,12 +9,15 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 
 BACKENDS = ("torch", "tensorflow", "jax")  # in the order of choice; each is also the package's name
 LAYOUTS = ("channels_last", "channels_first")  # where the channels lie inside a network
 
 PACKAGES = {"torch": "torch torchvision", "tensorflow": "tensorflow", "jax": "jax"}  # arguments of pip install
+
+ROOT = Path(__file__).resolve().parents[2]  # of the clone, if kerasnets was not installed from a wheel
 
 _process_is_ours = False
 _quiet = threading.RLock()
@@ -24,6 +27,14 @@ def own_process() -> None:
     """Declare that this process is a command of ours, so that `choose` may keep the other backends out of it."""
     global _process_is_ours
     _process_is_ours = True
+
+
+def install_line(*extras: str) -> str:
+    """Return the command that installs extras of kerasnets, as a person with a clone or with a wheel types it."""
+    names = ",".join(extras)
+    if (ROOT / "pyproject.toml").is_file():
+        return f'pip install -e ".[{names}]" in the clone'
+    return f'pip install "kerasnets[{names}]"'
 
 
 def set_default() -> None:

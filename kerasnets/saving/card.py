@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, in_one_line
 
 if TYPE_CHECKING:
     import keras
+
+MOST_NUMBERS = 2**28  # in the input of a network
 
 # Files that people take for a model: (what it is, remedy) -> how it begins
 MISTAKEN = {
@@ -77,10 +80,12 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
             raise TypeError("a name is not text")
         if not all(type(size) is int and size > 0 for size in card.input_shape):
             raise ValueError(f"input_shape {card.input_shape}")
+        if len(card.input_shape) > 3 or math.prod(card.input_shape) > MOST_NUMBERS:
+            raise ValueError(f"input_shape {card.input_shape} is larger than any picture")
         check_names(card)
         return card
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        problem = f"has a card that cannot be read ({error!s:.60})"
+        problem = f"has a card that cannot be read ({in_one_line(error)})"
         raise BadInputError(problem, path=path, remedy="train or copy it again") from error
 
 

@@ -21,6 +21,7 @@ CARD, SUM = "kerasnets", "kerasnets_sha256"  # elements of OpenVINO's .xml: the 
 UNKNOWN = "#" * 64  # instead of that checksum while it is computed
 EXTRA = "assets.extra"  # a SavedModel's folder for files of other programs (its documentation, "SavedModel format")
 LARGEST_WEIGHTS = 2**31  # bytes of OpenVINO's .bin
+OTHER_SUFFIXES = {".hdf5": ".h5", ".hdf": ".h5", ".he5": ".h5", ".lite": ".tflite"}
 AGAIN = "export or copy it again"
 
 
@@ -42,7 +43,7 @@ def read(path: str | Path) -> tuple[Card, Input | None]:
     if suffix not in FORMATS:
         names = ", ".join(filter(None, FORMATS))
         problem = f"is not a model file; those end in {names}, or are the folder of a SavedModel"
-        raise BadInputError(problem, path=path)
+        raise BadInputError(problem, path=path, remedy=remedy_of(suffix))
     if suffix and not is_xml(path):
         check_present(path)
     try:
@@ -51,6 +52,12 @@ def read(path: str | Path) -> tuple[Card, Input | None]:
         raise
     except Exception as error:  # XML, zip and JSON raise many classes on damaged files
         raise BadInputError(f"is damaged ({in_one_line(error)})", path=path, remedy=AGAIN) from error
+
+
+def remedy_of(suffix: str) -> str:
+    """Return how to rename a file whose suffix other programs use for a format that kerasnets reads; else ""."""
+    known = OTHER_SUFFIXES.get(suffix.lower(), suffix.lower())
+    return f"rename it to end in {known}" if known in FORMATS and known else ""
 
 
 def add(path: str | Path, card: Card) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -75,8 +76,8 @@ def read(path: Path) -> Content:
     seconds = PATIENCE * (SECONDS + path.stat().st_size / SPEED)
     try:
         with AT_ONCE:
-            done = child.run("kerasnets.saving.keras_check", str(path.absolute()), seconds=seconds)
-        answer = json.loads(done.stdout)
+            process = child.run("kerasnets.saving.keras_check", str(path.absolute()), seconds=seconds)
+        answer = json.loads(process.stdout)
     except (subprocess.TimeoutExpired, ValueError) as error:  # it was killed, or ended in HDF5
         problem = "is damaged: to read it takes more time or memory than any good file does"
         raise BadInputError(problem, remedy=AGAIN) from error
@@ -121,6 +122,8 @@ def main() -> None:
     path = Path(sys.argv[1])
     size = path.stat().st_size
     child.limit(MEMORY + UNPACKED * size + SPARE, SECONDS + size / SPEED)
+    if hasattr(signal, "setitimer"):  # not on Windows; SIGPROF ends this process, a second before the limit does
+        signal.setitimer(signal.ITIMER_PROF, SECONDS + size / SPEED)
     answer: dict[str, str | int | None]
     try:
         with damage_as_bad_input(), (keras_parts if path.suffix == ".keras" else h5_parts)(path) as parts:

@@ -57,7 +57,7 @@ def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling |
     check_suffix(path)
     if not getattr(model, "inputs", None):
         raise ValueError(f"a model file holds a built network, not {model!r:.60}; call it on pictures first")
-    from kerasnets.graph import rebuild, up_to_probabilities
+    from kerasnets.graph import is_full, rebuild, up_to_probabilities
     from kerasnets.runtime.atomic import whole_file, write_all
 
     if scaling is None and len(model.input_shape) == 4 and model.input.dtype != "uint8":
@@ -65,7 +65,10 @@ def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling |
             f"{model.name} takes scaled pixels and a model file raw ones: pass the scaling it was trained with, as "
             "scaling=(1 / 255, 0.0)"
         )
-    model = up_to_probabilities(model) if scaling is None else rebuild(model, scaling=scaling, probabilities=True)
+    if scaling is not None or not is_full(model):
+        model = rebuild(model, scaling=scaling, probabilities=True)
+    else:
+        model = up_to_probabilities(model)
     check_card(card, model)
     card = dataclasses.replace(card, weights_sha256=digest(model))
     content = content_of(model, Path(path).suffix, as_json(card))
@@ -184,7 +187,11 @@ def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) 
 def card_in(content: Content, path: str | Path) -> Card:
     if content.card is None:
         return Card(content.name, (), content.input_shape)
-    return from_json(content.card, path)
+    card = from_json(content.card, path)
+    if content.input_shape and card.input_shape != content.input_shape:
+        problem = f"contradicts itself: its card tells of {card.input_shape}, its network takes {content.input_shape}"
+        raise BadInputError(problem, path=path, remedy="train or copy it again")
+    return card
 
 
 def check_suffix(path: str | Path) -> None:

@@ -99,7 +99,8 @@ def check_tensor(message: memoryview, budget: Budget) -> None:
     dims, data, others = read_tensor(message, budget)
     name, kind = repr(text(others.get(TENSOR_NAME)))[:40], others.get(DATA_TYPE, 0)
     if EXTERNAL_DATA in others or others.get(DATA_LOCATION, 0):
-        raise BadInputError(f"has its weights in another file ({name})", remedy="export it with its weights inside")
+        remedy = "export it whole: torch.onnx.export(..., external_data=False), or onnx.save of onnx.load"
+        raise BadInputError(f"has its weights in another file ({name})", remedy=remedy)
     if not isinstance(kind, int) or (kind not in BYTES and kind != STRING):
         raise BadInputError(f"has numbers of an unknown type in {name}", remedy="export it in float32")
     if len(dims) > MOST_DIMENSIONS or math.prod(dims) != count(data, kind):

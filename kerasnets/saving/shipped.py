@@ -19,7 +19,7 @@ def folder() -> Path:
 
 
 def photo() -> Path:
-    """Return the photo of a handwritten 3, for a first try and for benchmarks."""
+    """Return the picture of a handwritten 3, drawn to look like a photo, for a first try and for benchmarks."""
     installed = INSTALLED / PHOTO
     return installed if installed.is_file() else PACKAGE.parent / "docs/samples" / PHOTO
 

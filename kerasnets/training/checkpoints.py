@@ -5,6 +5,9 @@ optimizer's variables by name, the figures so far, and the settings, which a res
 if a stranger had made it: its checksums say nothing about who wrote it.
 """
 
+import contextlib
+import errno
+import io
 import json
 import math
 import re
@@ -12,7 +15,7 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,16 @@ from typing import Any
 import numpy as np
 
 from kerasnets.errors import BadInputError, in_one_line, shorten
+from kerasnets.runtime import signals
+from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.digests import sha256
 
 NAME = re.compile(r"epoch-(\d{5,9})\.npz")
 MOST_THREADS = 1024
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MOST_PARTS = 20_000  # arrays; DenseNet-201 with its optimizer has 4,000
+MOST_HEADER = 2**14  # bytes of an array's header, of which NumPy reads 10,000
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 # Errors that zipfile, NumPy and json raise for a damaged file. RuntimeError: a flipped bit marks it as encrypted.
@@ -122,10 +130,15 @@ def mark_of(folder: Path) -> str:
     """Return what tells the last checkpoint in `folder` from all others: a digest of its name and checksums."""
     paths = files(folder)
     try:
-        with zipfile.ZipFile(regular(paths[-1])) as archive:
-            return sha256(paths[-1].name, *(f"{entry.filename} {entry.CRC} " for entry in archive.infolist()))
+        with Archive(regular(paths[-1]), sys.maxsize, MOST_PARTS) as archive:
+            return sha256(paths[-1].name, *(f"{name} {entry.CRC} " for name, entry in archive.entries.items()))
     except (IndexError, *DAMAGE):
         return ""
+
+
+def folder_beside(model_file: Path) -> Path:
+    """Return the folder of the checkpoints of the training run that writes `model_file`."""
+    return model_file.with_suffix("") / "checkpoints"
 
 
 def aside(folder: str | Path) -> Path:
@@ -156,19 +169,29 @@ def take_back(folder: Path) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def name_resume(folder: Path) -> Iterator[None]:
+    """If the block is stopped or the disk is full, and there are checkpoints, add to the error how to go on with them.
+
+    The block may load a framework, build a network or write a report: the epochs themselves have a note of their own.
+    """
+    try:
+        yield
+    except (signals.Stopped, OSError) as error:
+        is_interruption = isinstance(error, signals.Stopped) or error.errno in FULL_DISK
+        place = folder if files(folder) else aside(folder)
+        if is_interruption and not getattr(error, "note", "") and files(place):
+            note = f"the checkpoints in {shorten(place)} are kept; --resume goes on with them"
+            error.note = note  # type: ignore[union-attr]  # printed by the command line
+        raise
+
+
 def read(path: Path) -> Checkpoint:
     """Return the Checkpoint in a file; raise one of DAMAGE if it is damaged, or large for its size."""
-    with zipfile.ZipFile(regular(path)) as archive:
-        entries = archive.infolist()
-        if len({entry.filename for entry in entries}) < len(entries):
-            raise ValueError("it has two parts of one name")
-        is_packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-        if is_packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
+    with Archive(regular(path), sys.maxsize, MOST_PARTS) as archive:
+        if any(map(archive.is_packed, archive.names)):
             raise ValueError("its parts are packed, as a checkpoint's never are")
-        part = archive.testzip()
-        if part:
-            raise zipfile.BadZipFile(f"its part {part} fails its checksum")
-        arrays = {entry.filename.removesuffix(".npy"): array_in(archive, entry) for entry in entries}
+        arrays = {name.removesuffix(".npy"): array_in(archive.read(name), name) for name in archive.names}
     meta = json.loads(str(arrays.pop("meta")))
     if not all(array.dtype.kind in "fiub" for array in arrays.values()):
         raise ValueError("it has arrays of other things than numbers")
@@ -189,16 +212,17 @@ def regular(path: Path) -> Path:
     return path
 
 
-def array_in(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
-    """Return the array in an entry whose size is the one that its header says: NumPy would allocate any."""
-    npy = np.lib.format
-    with archive.open(entry) as file:
-        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
-        shape, _, dtype = read_header(file)
-        if not dtype.hasobject and math.prod(shape) * dtype.itemsize != entry.file_size - file.tell():
-            raise ValueError(f"its part {entry.filename} has another size than its header says")
-        file.seek(0)
-        return npy.read_array(file, allow_pickle=False)
+def array_in(content: bytearray, name: str) -> np.ndarray:
+    """Return the array in a part whose size is the one that its header says: NumPy would allocate any."""
+    npy, file = np.lib.format, io.BytesIO(content[:MOST_HEADER])
+    read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+    shape, is_fortran, dtype = read_header(file)
+    start = file.tell()
+    if dtype.hasobject:
+        raise ValueError(f"its part {name} holds objects, not numbers")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - start:
+        raise ValueError(f"its part {name} has another size than its header says")
+    return np.ndarray(shape, dtype, content, start, order="F" if is_fortran else "C")
 
 
 def check_settings(made_with: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:

@@ -14,10 +14,11 @@ import keras
 
 from kerasnets import data, models, saving
 from kerasnets.data import index_files
-from kerasnets.errors import nearest_first, shorten
+from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
+from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 
 MODELS_SAVED = Path("models_saved")
@@ -72,7 +73,7 @@ class TrainingJob:
 
     @property
     def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
+        return folder_beside(self.files[0])
 
     @property
     def report(self) -> Path:
@@ -127,7 +128,7 @@ def prepare(request: Request) -> TrainingJob:
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
     if is_fallback:
-        print(fallback_line(first_choice, recipe, files[0]), file=sys.stderr)
+        print(visible(fallback_line(first_choice, recipe, files[0])), file=sys.stderr)
     initial.network.summary()
     return TrainingJob(
         recipe=recipe,

@@ -68,7 +68,7 @@ def leave_earlier_run(job: "TrainingJob") -> None:
     if checkpoints.are_unfinished(folder, job.report):
         print(
             f"note: the checkpoints of an unfinished run are in {shorten(checkpoints.set_aside(folder))} now; to go on "
-            f"with them, remove the folder {folder.name} beside it and add --resume",
+            f"with them, remove the folder {shorten(folder.name)} beside it and add --resume",
             file=sys.stderr,
         )
     elif checkpoints.files(folder):

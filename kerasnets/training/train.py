@@ -15,7 +15,7 @@ from kerasnets import data, saving
 from kerasnets.data import fitting, index_files
 from kerasnets.data.streams import Pictures, original_faults, select
 from kerasnets.errors import BadInputError
-from kerasnets.graph import copy_weights, rebuild
+from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
 from kerasnets.runtime.claims import claim
@@ -30,6 +30,7 @@ from kerasnets.training.trainee import trainee_of
 TEST_BATCH = 500  # images in a step at most
 
 
+@in_full_precision()
 def train(
     recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
@@ -38,6 +39,9 @@ def train(
     skip_broken: int = 0,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
+
+    Weights, tests and model files are float32 under any dtype policy of Keras; `precision` of the recipe says what the
+    training computes in.
 
     A folder beside the first model file, with the same name, gets report.html, its images, epochs.csv, batches.csv and
     the checkpoints. A run repeats exactly on the same backend and machine.

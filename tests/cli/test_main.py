@@ -157,6 +157,7 @@ def test_the_lists_name_all_networks_recipes_data_sets_and_shipped_models(tmp_pa
     assert list(lists["datasets"]) == list(DATASETS)
     assert list(lists["models"]) == shipped.names()
     assert lists["models"]["mnist_cnn-mnist"]["files"] == ".h5 .keras .onnx"
+    assert next(iter(lists)) == "models"  # what a new user can try at once
     lines = run(tmp_path, "list", "networks").stdout.splitlines()
     assert lines[0].split() == ["networks", "input", "classes", "parameters"]
     assert lines[1].split() == ["lenet5", "28x28x1", "10", "61,706"]

@@ -31,7 +31,8 @@ REFUSED = {
         {"stem_conv.weight": zeros(16, 3, 3, 3), "stem_conv.bias": zeros(16)},
         "stem_conv.bias (16,) has no place: the layer stem_conv takes weight alone",
     ),
-    "other kernel": ("mnist_cnn", mnist_cnn_state(conv2__weight=zeros(64, 32, 5, 5)), "no tensors fit the layer conv2"),
+    "other kernel": ("mnist_cnn", mnist_cnn_state(conv2__weight=zeros(64, 32, 5, 5)),
+                     "conv2.weight is (64, 32, 5, 5), expected (64, 32, 3, 3) of the layer conv2"),
     "other classes": (
         "mnist_cnn",
         mnist_cnn_state(fc2__weight=zeros(7, 64), fc2__bias=zeros(7)),
@@ -46,7 +47,7 @@ REFUSED = {
         "fc1.bias (64,) holds NaN or infinite numbers",
     ),
     "whole numbers": ("mnist_cnn", mnist_cnn_state(fc1__bias=zeros(64, dtype="int8")), "fc1.bias is int8 (64,)"),
-    "no tensor": ("mnist_cnn", mnist_cnn_state(epoch=5), "epoch is a int, not a tensor"),
+    "no tensor": ("mnist_cnn", mnist_cnn_state(fc1__bias=[0.0] * 64), "fc1.bias is a list, not a tensor"),
     "number for a name": ("mnist_cnn", {0: zeros(3)}, "it has 0 for a tensor's name"),
     "nothing": ("mnist_cnn", {}, "there are no weights in it"),
     "a list": ("mnist_cnn", [zeros(3)], "there is a list in it, not a state_dict"),

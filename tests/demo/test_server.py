@@ -393,7 +393,7 @@ def test_a_missing_package_gets_its_pip_install_line(tmp_path, package):
     (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('No module named {package}', name={package!r})")
     paths = os.pathsep.join([str(tmp_path), str(ROOT)])
     line = only_line(run(tmp_path, "demo.py", "--no-browser", ROOT / ONNX, PYTHONPATH=paths), 4)
-    assert line == f'error: {package} is not installed, which serves the page: pip install "kerasnets[demo]"'
+    assert line == f'error: {package} is not installed, which serves the page: pip install -e ".[demo]" in the clone'
 
 
 def test_the_line_at_the_start_is_greppable(tmp_path):

@@ -21,6 +21,7 @@ from PIL import Image
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
 from kerasnets.pictures import files
+from tests import mutants
 from tests.conftest import ROOT, turns
 
 SECONDS = 2  # that one bad picture may take
@@ -350,17 +351,6 @@ def multiply(content, rng):
 MUTATIONS = (flip_bits, flip_in_header, cut, cut_out, swap_blocks, overwrite, repeat, multiply)
 
 
-def mend(content):
-    """Make the checksums of a PNG right again, as far as its chunks can be told."""
-    position = 8
-    while position + 12 <= len(content):
-        end = position + 8 + int.from_bytes(content[position : position + 4], "big")
-        if end + 4 > len(content):
-            break
-        content[end : end + 4] = struct.pack(">I", zlib.crc32(content[position + 4 : end]))
-        position = end + 4
-
-
 def read_mutated(count, seed):
     """Read `count` mutated pictures, in a process of its own, and print the results as JSON."""
     rng = random.Random(seed)
@@ -373,7 +363,7 @@ def read_mutated(count, seed):
         content = bytearray(GOOD[name])
         mutation(content, rng)
         if name.endswith(".png") and rng.random() < 0.7:
-            mend(content)
+            mutants.mend(content)
         about = f"{i} {mutation.__name__} {name}"
         begun = time.process_time()
         before_child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime

@@ -225,6 +225,37 @@ def test_one_image_is_distinguished_from_several(case):
         assert np.array_equal(one, other) if isinstance(other, np.ndarray) else one == other
 
 
+# case: (array, shape of the network, the pictures in it)
+DIGITS = np.arange(3 * 36, dtype=np.uint8).reshape(3, 6, 6)
+FORMS = {
+    "rows": (DIGITS.reshape(3, 36), (6, 6, 1), list(DIGITS)),
+    "a row in a batch": (DIGITS[:1].reshape(1, 36), (6, 6, 1), [DIGITS[0]]),
+    "one row": (DIGITS[0].ravel(), (6, 6, 1), [DIGITS[0]]),
+    "a column": (DIGITS[0].reshape(36, 1), (6, 6, 1), [DIGITS[0]]),
+    "columns": (DIGITS.reshape(3, 36, 1), (6, 6, 1), list(DIGITS)),
+    "grey": (DIGITS, (6, 6, 1), list(DIGITS)),
+    "grey, channels first": (DIGITS[:, None], (6, 6, 1), [digit[..., None] for digit in DIGITS]),
+    "one grey, channels first": (DIGITS[:1], (6, 6, 1), [DIGITS[0][..., None]]),
+    "one of another size": (GREY, (6, 6, 1), [GREY]),
+    "colour": (COLOUR, (6, 6, 3), [COLOUR]),
+    "colour, channels first": (COLOUR.transpose(2, 0, 1), (6, 6, 3), [COLOUR]),
+    "batch of colour": (COLOUR[None], (6, 6, 3), [COLOUR]),
+    "batch, channels first": (np.stack([COLOUR, COLOUR + 1]).transpose(0, 3, 1, 2), (6, 6, 3), [COLOUR, COLOUR + 1]),
+    "list, channels first": ([COLOUR.transpose(2, 0, 1), GREY], (6, 6, 3), [COLOUR, GREY]),
+    "list of batches of one": ([COLOUR[None], COLOUR[None]], (6, 6, 3), [COLOUR, COLOUR]),
+    "list of rows": ([DIGITS[0].ravel(), DIGITS[1].ravel()], (6, 6, 1), [DIGITS[0], DIGITS[1]]),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_arrays_of_every_layout_are_the_pictures_in_them(case):
+    passed, shape, expected = FORMS[case]
+    found = classifier.to_list(passed, shape)
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 BYTES = np.array([[0, 1, 127, 128, 254, 255]], np.uint8)
 
 

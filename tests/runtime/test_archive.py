@@ -65,6 +65,14 @@ def test_a_bad_archive_is_refused(tmp_path, case):
         read(path)
 
 
+def test_an_entry_with_two_names_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    write_zip(path, [stored("safe", TEXT)])
+    path.write_bytes(path.read_bytes().replace(b"safe", b"evil", 1))  # in the header before its content
+    with pytest.raises(zipfile.BadZipFile, match="does not begin where it should"):
+        read(path)
+
+
 def test_overlapping_entries_are_refused(tmp_path):
     path = tmp_path / "a.zip"
     write_zip(path, [stored("a", TEXT), *[(str(i), 0, b"", len(TEXT), 0) for i in range(9)]])

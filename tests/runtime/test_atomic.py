@@ -187,3 +187,22 @@ def test_a_write_that_loses_bytes_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: os.ftruncate(handle, 5000))
     with pytest.raises(OSError, match="Input/output error"):
         atomic.write_all(tmp_path / "a.bin", memoryview(bytes(9000)))
+
+
+def test_a_file_that_goes_with_another_is_put_back_if_the_other_fails(tmp_path):
+    old, new = tmp_path / "old.bin", tmp_path / "new.bin"
+    old.write_text("old")
+
+    def write_and_fail(path):
+        with atomic.backup(path):
+            with atomic.whole_file(path) as part:
+                part.write_text("new")
+            raise OSError("full")
+
+    for path in (old, new):
+        with pytest.raises(OSError, match="full"):
+            write_and_fail(path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"old.bin": "old"}
+    with atomic.backup(old), atomic.whole_file(old) as part:
+        part.write_text("new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"old.bin": "new"}

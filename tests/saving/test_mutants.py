@@ -17,34 +17,18 @@ from kerasnets.prediction import engines
 from kerasnets.saving import Card, formats, onnx_file
 from kerasnets.saving.card import as_json
 from tests.conftest import often
+from tests.mutants import MEBIBYTES, SECONDS, changed_bytes
 from tests.saving.test_onnx_file import onnx, tiny
 from tests.tiny_models import write_litert, write_openvino
 
-SECONDS, MEBIBYTES = 5, 512  # the most that a bad file may take in addition to a good one
 CARD = Card("tiny", ("cat", "dog", "emu"), (4, 5, 3))
 ROWS, PICTURES = np.eye(3, dtype=np.float32), np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)
-NUMBERS = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**16, 2**40)
-
-
-def mutated(content, rng):
-    """Return a file with a bit, a byte, some bytes, a number or a copied part changed."""
-    changed, place, source = bytearray(content), *(int(rng.integers(len(content))) for _ in range(2))
-    width = int(rng.choice([2, 4, 8]))
-    patch = [
-        bytes([content[place] ^ 1 << int(rng.integers(8))]),
-        bytes([int(rng.choice([0, 1, 0x7F, 0x80, 0xFF]))]),
-        rng.bytes(width),
-        (int(rng.choice(NUMBERS)) & ((1 << 8 * width) - 1)).to_bytes(width, "little"),
-        content[source : source + 8 * width],
-    ][int(rng.integers(5))]
-    changed[place : place + len(patch)] = patch
-    return bytes(changed)
 
 
 def mutate_onnx(path, rng):
     if not path.exists():
         onnx.save(tiny(), path)
-    plain = mutated(path.read_bytes(), rng) + onnx_file.entry("kerasnets", as_json(CARD))
+    plain = changed_bytes(path.read_bytes(), rng) + onnx_file.entry("kerasnets", as_json(CARD))
     mutant = path.with_name("mutant.onnx")
     mutant.write_bytes(plain)
     mutant.write_bytes(plain + onnx_file.entry("kerasnets_sha256", onnx_file.sha256_of_file(mutant)))
@@ -55,7 +39,7 @@ def mutate_litert(path, rng):
     if not path.exists():
         write_litert(path)
     mutant = path.with_name("mutant.tflite")
-    mutant.write_bytes(mutated(path.read_bytes(), rng))
+    mutant.write_bytes(changed_bytes(path.read_bytes(), rng))
     formats.add(mutant, CARD)
     return mutant
 
@@ -69,7 +53,7 @@ def mutate_openvino(path, rng):
     in_weights = not rng.integers(3)
     for suffix, is_changed in ((".xml", not in_weights), (".bin", in_weights)):
         content = path.with_suffix(suffix).read_bytes()
-        mutant.with_suffix(suffix).write_bytes(mutated(content, rng) if is_changed else content)
+        mutant.with_suffix(suffix).write_bytes(changed_bytes(content, rng) if is_changed else content)
     seal = re.search(rb'kerasnets_sha256 value="([0-9a-f]{64})"', mutant.read_bytes())
     if seal:
         checksum = formats.sum_of_both(mutant, seal[1].decode())

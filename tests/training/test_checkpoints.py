@@ -1,16 +1,22 @@
 """Checkpoint files survive kills and full disks, and damage is detected."""
 
+import errno
 import io
 import json
 import os
 import shutil
+import signal
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import kerasnets
+from kerasnets.cli import main
 from kerasnets.errors import BadInputError
+from kerasnets.runtime import signals
 from kerasnets.training import checkpoints
 from kerasnets.training.checkpoints import Checkpoint
 from tests.conftest import kill_in, often, seconds_in_a_child
@@ -165,7 +171,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys):
     path = save(tmp_path, 1) / "epoch-00002.npz"
     np.savez(path, meta=np.array(json.dumps({"epoch": 2, "settings": SETTINGS})), a=np.array([print], object))
     assert checkpoints.load(tmp_path, SETTINGS).epoch == 1
-    assert "damaged (Object arrays cannot be loaded" in capsys.readouterr().err
+    assert "damaged (its part a.npy holds objects" in capsys.readouterr().err
 
 
 def test_an_archive_of_something_else_is_not_a_checkpoint(tmp_path, capsys):
@@ -386,3 +392,39 @@ def test_kill_9_during_a_save_leaves_the_last_one_or_one_more(workers, tmp_path,
     assert epochs[-1] > kills / 4  # the saves were under way
     checkpoints.save(tmp_path, large(epochs[-1] + 1))
     assert len(paths(tmp_path)) == 2  # and what the killed ones left is gone
+
+
+NOTE = "the checkpoints in {} are kept; --resume goes on with them"
+
+
+@pytest.mark.parametrize(("error", "place", "note"), [
+    (signals.Stopped(signal.SIGTERM), "checkpoints", NOTE),
+    (OSError(errno.ENOSPC, "full"), "checkpoints", NOTE),
+    (signals.Stopped(signal.SIGINT), "checkpoints-before", NOTE),
+    (signals.Stopped(signal.SIGINT), None, ""),
+    (PermissionError(errno.EACCES, "no"), "checkpoints", ""),  # the same run would fail again
+])  # fmt: skip
+def test_an_interruption_names_resume_if_there_are_checkpoints(tmp_path, monkeypatch, error, place, note):
+    """Also one while a framework is loaded, before there is a run."""
+
+    def train(recipe, **options):
+        raise error
+
+    monkeypatch.setitem(vars(kerasnets), "train", train)
+    monkeypatch.chdir(tmp_path)
+    if place:
+        folder = Path("models_saved/mnist_cnn-digits", place)
+        folder.mkdir(parents=True)
+        (folder / "epoch-00001.npz").touch()
+    with pytest.raises(type(error)) as caught:
+        main.run(["train", "mnist_cnn-digits", "--resume"])
+    assert getattr(caught.value, "note", "") == note.format(f"models_saved/mnist_cnn-digits/{place}")
+
+
+def test_an_interruption_keeps_the_note_of_the_run(tmp_path):
+    (tmp_path / "epoch-00001.npz").touch()
+    error = signals.Stopped(signal.SIGINT)
+    error.note = "1 of 2 epochs are kept"
+    with pytest.raises(signals.Stopped, match=r"stopped by Ctrl-C; 1 of 2 epochs are kept$"), \
+            checkpoints.name_resume(tmp_path):  # fmt: skip
+        raise error

@@ -128,6 +128,19 @@ def power(net: Builder, a: Any, b: Any) -> Value:
     return combine(net, POWER, a, b)
 
 
+def add_product(net: Builder, x: Any, a: Any, b: Any, *, value: Any = 1) -> Value:
+    product = _both(net, MULTIPLY, a, b)
+    return combine(net, ADD, x, _times(net, product, value))
+
+
+def _both(net: Builder, pair: Pair, a: Any, b: Any) -> Any:
+    """Combine two tensors that may both be parameters."""
+    if isinstance(a, Value) or isinstance(b, Value):
+        return combine(net, pair, a, b)
+    trained = getattr(a, "requires_grad", False) or getattr(b, "requires_grad", False)
+    return combine(net, pair, net.parameter(a), b) if trained else a * b
+
+
 def maximum(net: Builder, a: Any, b: Any) -> Value:
     return combine(net, Pair(ops.maximum, keras.layers.Maximum, True), a, b)
 
@@ -155,5 +168,5 @@ def fill(net: Builder, x: Value, value: Any) -> Value:
 OPERATORS = {
     "zero": zero, "fill": fill,
     "add": add, "sub": subtract, "rsub": subtract_from, "mul": multiply, "div": divide, "pow": power,
-    "maximum": maximum, "minimum": minimum, "masked_fill": masked_fill,
+    "addcmul": add_product, "maximum": maximum, "minimum": minimum, "masked_fill": masked_fill,
 }  # fmt: skip

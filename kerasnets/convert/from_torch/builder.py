@@ -47,9 +47,9 @@ class Builder:
         """Return the step's layer name: its module's if that is one operator, else with the operator's name."""
         whole = self.step.kind.startswith("torch.nn.modules") and not self.step.kind.endswith(OPAQUE)
         parts = (self.step.path, "" if whole and self.step.path else self.step.operator, suffix)
-        return self.unused("_".join(filter(None, parts)))
+        return self.unused_name("_".join(filter(None, parts)))
 
-    def unused(self, name: str) -> str:
+    def unused_name(self, name: str) -> str:
         name = name.replace(".", "_").lstrip("_")  # TensorFlow takes no leading underscore
         if name not in self.layers:
             return name
@@ -108,7 +108,9 @@ class Builder:
                 if self.owners.setdefault(id(weight), key) != key:
                     name = self.names.get(id(weight), "a weight")
                     raise self.refuse(f"{name} is used twice, in different ways; a Keras layer cannot share it so")
-            name = self.unused(self.name_of(present[0]) if present and self.names.get(id(present[0])) else self.name())
+            name = self.unused_name(
+                self.name_of(present[0]) if present and self.names.get(id(present[0])) else self.name()
+            )
             layer = self.layers[name] = self.shared[key] = kind(**options, name=name)
             result = layer(tensor, **(call or {}))
             layer.set_weights([np.ascontiguousarray(array, "float32") for array in arrays])

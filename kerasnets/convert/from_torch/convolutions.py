@@ -1,6 +1,6 @@
 """Convolutions: PyTorch's padding, groups and kernels as Keras has them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ PADDINGS = {1: keras.layers.ZeroPadding1D, 2: keras.layers.ZeroPadding2D, 3: ker
 CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 TRANSPOSED = {1: keras.layers.Conv1DTranspose, 2: keras.layers.Conv2DTranspose, 3: keras.layers.Conv3DTranspose}
 CROPPINGS = {1: keras.layers.Cropping1D, 2: keras.layers.Cropping2D, 3: keras.layers.Cropping3D}
+POOLINGS = {1: keras.layers.MaxPooling1D, 2: keras.layers.MaxPooling2D, 3: keras.layers.MaxPooling3D}
 DEPTHWISE = {1: keras.layers.DepthwiseConv1D, 2: keras.layers.DepthwiseConv2D}
 
 
@@ -29,14 +30,20 @@ def convolution(
     result = x.same(None)
     if isinstance(weight, Value):  # computed from a parameter, as in weight standardization
         return _by_operation(net, x, weight, bias, strides, dilations, border)
+    both = max(strides) > 1 and max(dilations) > 1  # Keras refuses both: all results are computed, some taken
     options: dict[str, Any] = {
-        "kernel_size": kernel, "strides": strides, "padding": border, "dilation_rate": dilations,
-        "use_bias": bias is not None, "data_format": "channels_last",
+        "kernel_size": kernel, "strides": [1] * rank if both else strides, "padding": border,
+        "dilation_rate": dilations, "use_bias": bias is not None, "data_format": "channels_last",
     }  # fmt: skip
     channels, per_group = int(x.tensor.shape[-1]), int(weight.shape[1])
     array = net.array(weight)
     inner = tuple(range(2, 2 + rank))
-    if groups == channels > 1 and per_group == 1 and rank in DEPTHWISE and _takes_depthwise(strides, dilations):
+    if (
+        groups == channels > 1
+        and per_group == 1
+        and rank in DEPTHWISE
+        and _takes_depthwise(options["strides"], dilations)
+    ):
         multiplier = len(array) // channels
         kind: Any = DEPTHWISE[rank]
         options["depth_multiplier"] = multiplier
@@ -46,7 +53,10 @@ def convolution(
         options |= {"filters": len(array), "groups": groups}
         array = array.transpose(*inner, 1, 0)
     arrays = [array] if bias is None else [array, net.array(bias)]
-    return replace(result, tensor=net.layer_with_weights(kind, x.tensor, [weight, bias], arrays, **options))
+    tensor = net.layer_with_weights(kind, x.tensor, [weight, bias], arrays, **options)
+    if both:
+        tensor = net.layer(POOLINGS[rank], tensor, "stride", pool_size=1, strides=strides, data_format="channels_last")
+    return replace(result, tensor=tensor)
 
 
 def _takes_depthwise(strides: Sequence[int], dilations: Sequence[int]) -> bool:
@@ -99,10 +109,26 @@ def _by_operation(
     rank = weight.rank - 2
     kernel = net.arrange(weight, (*range(2, 2 + rank), 1, 0)).tensor
     options: dict[str, Any] = {"strides": tuple(strides), "padding": border, "dilation_rate": tuple(dilations)}
-    tensor = ops.conv(x.tensor, kernel, data_format="channels_last", **options)
+    tensor = _grouped(x.tensor, kernel, data_format="channels_last", **options)
     if bias is not None:
         tensor = ops.add(tensor, bias.tensor if isinstance(bias, Value) else net.parameter(bias).tensor)
     return x.same(tensor)
+
+
+def _grouped(tensor: Any, kernel: Any, **options: Any) -> Any:
+    """Return a convolution by a tensor of as many groups as the shapes say: Keras' operation knows one group."""
+    groups = int(tensor.shape[-1]) // int(kernel.shape[-2])
+    if groups == 1:
+        return ops.conv(tensor, kernel, **options)
+    if kernel.shape[-2] == 1 and kernel.shape[-1] == groups and _takes_depthwise(*_both_steps(options)):
+        order = [*range(len(kernel.shape) - 2), len(kernel.shape) - 1, len(kernel.shape) - 2]
+        return ops.depthwise_conv(tensor, ops.transpose(kernel, order), **options)
+    parts = zip(ops.split(tensor, groups, axis=-1), ops.split(kernel, groups, axis=-1), strict=True)
+    return ops.concatenate([ops.conv(part, weights, **options) for part, weights in parts], axis=-1)
+
+
+def _both_steps(options: Mapping[str, Any]) -> tuple[Sequence[int], Sequence[int]]:
+    return options["strides"], options["dilation_rate"]
 
 
 def transposed_convolution(

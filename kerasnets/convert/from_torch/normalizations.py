@@ -20,10 +20,10 @@ def batch_norm(
     training differs by n / (n - 1) for n numbers in a channel.
     """
     rows = x.rows
-    if any(isinstance(part, Value) for part in (weight, bias)):
-        raise net.refuse("its weight is computed, not stored")
     if running_mean is None:
         return _of_the_batch(net, x, weight, bias, eps)
+    if any(isinstance(part, Value) for part in (weight, bias)):
+        raise net.refuse("its weight is computed, not stored")
     if getattr(net.program.modules.get(net.step.path), "momentum", momentum) is None:
         raise net.refuse("a cumulative average (momentum=None) has no Keras layer", "set its momentum to 0.1")
     x = x if rows is not None else net.to_channels_last(x)
@@ -48,13 +48,19 @@ def _of_the_batch(net: Builder, x: Value, weight: Any, bias: Any, eps: float) ->
     return _scale(net, x.same(tensor), weight, bias, [1])
 
 
+def _factor(net: Builder, part: Any) -> Any:
+    """Return a weight for an operation: computed, trained or constant."""
+    if isinstance(part, Value):
+        return part.tensor
+    return net.parameter(part).tensor if part.requires_grad else net.array(part)
+
+
 def _scale(net: Builder, x: Value, weight: Any, bias: Any, dims: list[int]) -> Value:
     """Return x * weight + bias, whose axes are PyTorch's axes `dims`."""
     shape = [x.tensor.shape[i] if axis in dims else 1 for i, axis in enumerate(x.axes)]
     for part, function in ((weight, ops.multiply), (bias, ops.add)):
         if part is not None:
-            factor = net.parameter(part).tensor if part.requires_grad else net.array(part)
-            x = x.same(function(x.tensor, ops.reshape(factor, shape)))
+            x = x.same(function(x.tensor, ops.reshape(_factor(net, part), shape)))
     return x
 
 

@@ -124,6 +124,7 @@ def expand(net: Builder, x: Value, size: Any, *_: Any, **__: Any) -> Value:
     for i, (before, after) in enumerate(zip(old, new, strict=True)):
         if int(before) == 1 and int(after) != 1 and not isinstance(after, Batched):
             tensor = ops.repeat(tensor, int(after), axis=i)
+            net.sized |= rank == 4 and x.axes[i] > 1
     grown = [
         i for i, (before, after) in enumerate(zip(old, new, strict=True)) if isinstance(after, Batched) and before == 1
     ]

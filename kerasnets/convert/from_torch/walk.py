@@ -26,6 +26,7 @@ class Walk:
         self.values: dict[str, Any] = {**inputs}
         self.values |= {key: tensor for key, (_, tensor) in builder.program.tensors.items()}
         self.results: dict[str, Any] = {}  # as the steps gave them, without what later steps overwrote
+        self.shapes = {step.name: step.shape for step in builder.program.steps}
         self.last_use: dict[str, int] = {}
         for i, step in enumerate(builder.program.steps):
             for name in _references((step.args, step.kwargs)):
@@ -62,6 +63,7 @@ class Walk:
         if step.operator not in OPERATORS:
             where = f" in {step.path} ({step.kind.rpartition('.')[2]})" if step.path else ""
             raise BadInputError(f"no Keras layer is known for the operator {step.operator}{where}")
+        args = [self.of_one_picture(ref, arg) for ref, arg in zip(step.args, args, strict=True)]
         if not is_symbolic:  # of parameters alone, which stay trained
             args = _as_values(self.builder, step, args)
         kwargs = {key: value for key, value in kwargs.items() if key not in ("memory_format", "dtype", "device")}
@@ -71,6 +73,16 @@ class Walk:
         if isinstance(result, Value):
             return replace(result, shape=step.shape)
         return [x and replace(x, shape=shape) for x, shape in zip(result, step.shapes, strict=True)]
+
+    def of_one_picture(self, reference: Any, value: Any) -> Any:
+        """Return a constant that PyTorch computed for each picture of the batch for one, if it is the same for all."""
+        if not isinstance(reference, Reference) or not hasattr(value, "narrow"):
+            return value
+        shape = self.shapes.get(reference.name, ())
+        for dim, size in enumerate(shape):
+            if isinstance(size, Batched) and bool((value == value.narrow(dim, 0, 1)).all()):
+                value = value.narrow(dim, 0, 1)
+        return value
 
     def of_shape(self, step: Step, args: Any, kwargs: Any) -> Any:
         """Return a constant whose shape comes from a symbolic value."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
+from kerasnets import saving
 from kerasnets.convert.to_torch import proof
 from kerasnets.convert.to_torch.blocks import with_blocks
 from kerasnets.convert.to_torch.head import head
@@ -14,6 +16,7 @@ from kerasnets.convert.to_torch.instances import instance
 from kerasnets.convert.to_torch.source import Source
 from kerasnets.convert.to_torch.translate import translate
 from kerasnets.convert.weight_files import import_torch
+from kerasnets.errors import name_path
 from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ class Translation:
     weights: dict[str, np.ndarray]
 
 
-def to_torch(model: keras.Model) -> "torch.nn.Module":
+def to_torch(model: keras.Model | str | Path) -> "torch.nn.Module":
     """Return a Keras model as a module of plain PyTorch, with equal weights, proven to give equal outputs.
 
     The module is made from a text that a person could have written, which needs neither Keras nor kerasnets:
@@ -39,14 +42,14 @@ def to_torch(model: keras.Model) -> "torch.nn.Module":
 
     Args:
         model: A model with a graph, functional or Sequential, on any backend. Sizes of pictures that it leaves open are
-            taken for 64 in the proof.
+            taken for 64 in the proof. Or a .keras or .h5 file, or the name of a shipped model, as `load` takes it.
 
     Returns:
         The module in inference mode.
 
     Raises:
         BadInputError: A layer has no translation, which the message names; or an output differs by more than 2e-5 of
-            its scale.
+            its scale; or the file is missing or damaged.
         ValueError: `model` is no keras.Model with a graph.
         ImportError: PyTorch is not installed.
 
@@ -60,7 +63,11 @@ def to_torch(model: keras.Model) -> "torch.nn.Module":
         >>> module.source.splitlines()[-1].strip()
         'return self.logits(x)'
     """
-    return translate_model(model).module
+    if not isinstance(model, (str, Path)):
+        return translate_model(model).module
+    network, card = saving.load(model)
+    with name_path(model):
+        return translate_model(network, class_names=card.class_names).module
 
 
 def translate_model(model: keras.Model, weights_file: str = "", class_names: Sequence[str] = ()) -> Translation:
@@ -68,7 +75,7 @@ def translate_model(model: keras.Model, weights_file: str = "", class_names: Seq
     backends.admit("torch", "torchvision")
     import_torch("a module of PyTorch")
     if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
-        raise ValueError(f"a keras.Model from inputs to outputs is translated, not {model!r:.60}")
+        raise ValueError(f"a keras.Model from inputs to outputs, or its file, is translated, not {model!r:.60}")
     network = translate(model)
     source = Source(with_blocks(network))
     text = source.text(head(model, network, source.name, weights_file), class_names)

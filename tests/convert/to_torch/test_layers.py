@@ -79,7 +79,7 @@ def refusals():
             kerasnets.to_torch(keras.Model(inputs, call(inputs)))
         except kerasnets.BadInputError as error:
             messages[name] = str(error).partition(",")[0]
-    for name, model in {"no model": "a", "no graph": keras.Model()}.items():
+    for name, model in {"no model": 1, "no graph": keras.Model()}.items():
         try:
             kerasnets.to_torch(model)
         except ValueError as error:
@@ -98,8 +98,34 @@ def test_the_layer_that_has_no_translation_is_named(workers):
     assert messages["two ways"] == "layer 'shared' is called in two ways"
     assert messages["mask"] == "layer 'lstm' is a LSTM"
     assert (
-        messages["no model"] == messages["no graph"] == "a keras.Model from inputs to outputs is translated, not "[:50]
+        messages["no model"]
+        == messages["no graph"]
+        == "a keras.Model from inputs to outputs, or its file, is translated, not "[:50]
     )
+
+
+def text_of(model):
+    import kerasnets
+
+    return kerasnets.to_torch(model).source.partition("class ")[2]
+
+
+def texts_by_name_and_file():
+    import kerasnets
+    from kerasnets.saving import shipped
+
+    path = shipped.path_of("small_cnn-mnist", shipped.KERAS)
+    texts = {text_of("small_cnn-mnist"), text_of(path), text_of(str(path)), text_of(kerasnets.load(path)[0])}
+    try:
+        kerasnets.to_torch("small_cnn-mnits")
+    except kerasnets.BadInputError as error:
+        return texts, str(error)
+
+
+def test_a_file_and_the_name_of_a_shipped_model_are_translated_too(workers):
+    texts, message = workers["torch"](texts_by_name_and_file)
+    assert len(texts) == 1
+    assert message.startswith("unknown model 'small_cnn-mnits'; choose one of: small_cnn-mnist, ")
 
 
 def wrong_translation():
