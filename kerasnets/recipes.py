@@ -10,6 +10,8 @@ OWN, FINETUNED = "own", "finetuned"
 PERMUTED = "-permuted"  # ends the name of a data set whose pixels are in another order
 SHIFT_AND_FLIP = "crop_flip"  # pad by 4 zeros and crop at random; mirror half of the images
 SHIFT_FLIP_CUTOUT = "crop_flip_cutout"  # the same, with a grey square of 16 pixels in each image
+PHOTO = "photo"  # crop a part of 8 to 100 % at the photo's own size; mirror half of the photos
+PHOTO_COLOUR = "photo_colour"  # the same, with other brightness, contrast and saturation
 SHIFT = "shift"  # pad by 2 zeros and crop at random; mirror none
 PRECISIONS = ("float32", "mixed_bfloat16")
 
@@ -38,7 +40,7 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network's builder
     image_shape: tuple[int, int, int] | None = None  # of the network's input, if it is not the data set's
     input_kind: str = ""  # how an image is prepared for that shape: a name in pictures.KINDS
-    augmentation: str = ""  # a name in training.augmentation.AUGMENTATIONS
+    augmentation: str = ""  # a name in training.augmentation.AUGMENTATIONS or training.photos.PHOTOS
     weight_decay: float = 0.0  # PyTorch's: this multiple of each weight is added to its gradient
     label_smoothing: float = 0.0  # share of the label that is spread over all classes
     loss: str = "cross_entropy"  # or "squared_error", of the softmax against one-hot labels

@@ -35,6 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--learning-rate", type=float, metavar="RATE", help=text)
     options.add_image_size(parser)
     add("--augment", action="store_true", help="shift and mirror the pictures in each epoch")
+    text = "crop a random part of each photo at its own size, and mirror it; a test takes the middle of a photo"
+    add("--augment-photos", action="store_true", help=text)
+    add("--augment-colours", action="store_true", help="the same, with other brightness, contrast and saturation")
+    place = parser.add_mutually_exclusive_group()
+    text = "read own pictures from the disk batch by batch (the default if they exceed the memory)"
+    place.add_argument("--stream", action="store_true", default=None, help=text)
+    text = "hold own pictures in memory"
+    place.add_argument("--in-memory", dest="stream", action="store_false", default=None, help=text)
+    text = "leave out up to N own pictures that cannot be read; the report names them (default: 0)"
+    add("--skip-broken", type=int, metavar="N", default=0, help=text)
     text = "stop after N epochs in a row without a better validation accuracy (or, at equal accuracy, a lower loss)"
     add("--patience", type=int, metavar="N", help=text)
     add("--weights", metavar="FILE", help="start from a .keras or .h5 file, or a shipped model; its head is replaced")
@@ -74,7 +84,8 @@ def run(args: argparse.Namespace) -> None:
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
     guest = options.guest(args, of_file=bool(args.weights))
-    train(args, recipe, image_size=image_size, weights=weights, freeze=args.freeze, guest=guest)
+    more = {"image_size": image_size, "weights": weights, "freeze": args.freeze, "guest": guest}
+    train(args, recipe, **more, stream=args.stream, skip_broken=args.skip_broken)
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
@@ -118,12 +129,17 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
         recipe = recipes.own(args.model or network_in(args.weights), args.dataset)
+    augmentations = (
+        (recipes.PHOTO_COLOUR, args.augment_colours),
+        (recipes.PHOTO, args.augment_photos),
+        (recipes.SHIFT_AND_FLIP, args.augment),
+    )
     return recipes.with_changes(
         recipe,
         learning_rate=args.learning_rate,
         patience=args.patience,
         keep_best=True if args.patience else None,
-        augmentation=recipes.SHIFT_AND_FLIP if args.augment else None,
+        augmentation=next((name for name, chosen in augmentations if chosen), None),
         precision=args.precision,
         compiled=args.compile or None,
     )

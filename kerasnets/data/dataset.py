@@ -1,11 +1,13 @@
-"""A data set in memory, and the checks before a training run on it."""
+"""A data set, and the checks before a training run on it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasnets.data.streams import Pictures
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.digests import sha256
 
 if TYPE_CHECKING:
     from kerasnets.data.catalogue import Dataset
@@ -15,10 +17,11 @@ ROWS = "row"  # the input kind of rows of numbers
 
 @dataclass(frozen=True)
 class Data:
-    """A data set in memory.
+    """A data set in memory, or streamed from the disk.
 
     Args:
-        train_images: uint8 (n, height, width, 1 or 3), 0..255; or rows of a table (n, columns), kept as float32.
+        train_images: uint8 (n, height, width, 1 or 3), 0..255; or rows of a table (n, columns), kept as float32. If the
+            pictures are streamed, this is no NumPy array, but decodes pictures when it is indexed like one.
         train_labels: int64 (n,), each the index of its class in `class_names`.
         test_images: Like train_images, of the same shape.
         test_labels: Like train_labels.
@@ -26,6 +29,7 @@ class Data:
         class_names: () is "0", "1", ...
         input_kind: How a picture is prepared to resemble the images of the set: a name in pictures.KINDS.
         test_files: The files of the test images, relative to the folder or zip; () if there are none.
+        left_out: The pictures that could not be read, likewise.
     """
 
     train_images: np.ndarray
@@ -36,6 +40,7 @@ class Data:
     class_names: tuple[str, ...] = ()
     input_kind: str = "picture"
     test_files: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for part in ("train_images", "test_images"):
@@ -75,6 +80,12 @@ def make_data(
         class_names=dataset.class_names,
         input_kind=dataset.input_kind,
     )
+
+
+def digest(data: Data) -> str:
+    """Return what tells the training part of `data` from others: the start of a SHA-256."""
+    images: Any = data.train_images
+    return sha256(images.digest if isinstance(images, Pictures) else images, data.train_labels)[:16]
 
 
 def as_float32(rows: Any) -> Any:
@@ -120,7 +131,7 @@ Fault = tuple[str, str]  # problem and remedy
 
 def fault_of_images(images: Any) -> Fault | None:
     """Return why an array cannot be the images of a data set; None if it can."""
-    if not isinstance(images, np.ndarray):
+    if not isinstance(images, (np.ndarray, Pictures)):
         return f"images are a {type(images).__name__}", "give a NumPy array"
     if images.ndim == 3:
         return f"images are {images.shape}, without channels", "add them by images[..., None]"
@@ -128,7 +139,7 @@ def fault_of_images(images: Any) -> Fault | None:
         return f"images are {images.shape}", "give (n, height, width, channels), or (n, columns) of a table"
     if images.size == 0:
         return f"there are no images, or they are empty: {images.shape}", "add some"
-    if images.ndim == 2:
+    if isinstance(images, np.ndarray) and images.ndim == 2:
         if images.dtype.kind != "f":
             return f"a table's rows are {images.dtype}", "give float32"
         if not np.isfinite(images).all():

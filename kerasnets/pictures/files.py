@@ -35,12 +35,15 @@ def read(path: str | Path) -> np.ndarray:
     return decode(read_file(Path(path)), path)
 
 
-def decode(content: bytes, path: str | Path) -> np.ndarray:
-    """Like `read`, from the bytes of a file; `path` stands for it in a message."""
+def decode(content: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
+    """Like `read`, from the bytes of a file; `path` stands for it in a message.
+
+    With a `factor` of 2, 4 or 8, a plain JPEG has its size divided by that, rounded up; any other picture is whole.
+    """
     with name_path(path):
         if not content:
             raise BadInputError("is empty", remedy=AGAIN)
-        pixels = plain.decode(content)
+        pixels = plain.decode(content, factor)
         if pixels is None and costs.is_bounded(content):
             from kerasnets.pictures import pillow
 

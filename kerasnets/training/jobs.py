@@ -13,14 +13,17 @@ from typing import Any, NamedTuple
 import keras
 
 from kerasnets import data, models, saving
+from kerasnets.data import index_files
 from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.training.checkpoints import folder_beside
+from kerasnets.training.photos import PHOTOS
 
 MODELS_SAVED = Path("models_saved")
+CROP = "crop"  # begins the input kinds that take the middle of a picture
 
 # (setting, value) pairs that a checkpoint leaves out: checkpoints of earlier versions lack these settings.
 DEFAULTS = (("precision", Recipe.precision), ("compiled", Recipe.compiled))
@@ -45,6 +48,8 @@ class Request:
     freeze: Sequence[str]
     resume: bool
     tensorboard: bool
+    stream: bool | None
+    skip_broken: int
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,9 @@ class TrainingJob:
         settings = {name: value for name, value in settings.items() if (name, value) not in DEFAULTS}
         if not (self.recipe.schedule and self.recipe.schedule[0] == "cosine"):
             del settings["epochs"]  # the learning rate does not depend on them: a run can resume with more
-        pixels = sha256(self.data.train_images, self.data.train_labels)[:16]
         return {
-            **settings, "seed": self.seed, "data": pixels, "frozen": self.frozen, "weights": self.initial_sha256,
+            **settings, "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
+            "weights": self.initial_sha256,
         }  # fmt: skip
 
 
@@ -117,8 +122,7 @@ def prepare(request: Request) -> TrainingJob:
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
     data.check(examples)
-    variant = FINETUNED if request.weights else None
-    recipe = with_changes(recipe, epochs=request.epochs, batch_size=request.batch_size, variant=variant)
+    recipe = recipe_of(request, recipe)
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
@@ -165,6 +169,8 @@ def check_request(request: Request, recipe: Recipe) -> None:
         raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
     for path in request.out:
         saving.check_suffix(path)
+    if request.skip_broken < 0:
+        raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
 
 
 def check_recipe(recipe: Recipe, examples: data.Data) -> None:
@@ -199,7 +205,8 @@ def build_network(
     if scale_words:
         print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
     network = with_classes(model, num_classes, freeze)
-    return InitialNetwork(network, None, card.input_kind, card.weights_sha256 or sha256(*model.get_weights()))
+    input_kind = examples.input_kind if is_photo(recipe) else card.input_kind
+    return InitialNetwork(network, None, input_kind, card.weights_sha256 or sha256(*model.get_weights()))
 
 
 def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
@@ -209,19 +216,40 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     """
     if request.arrays is not None:
         return recipe, request.arrays
+    reading = reading_of(request, recipe)
     if request.weights:
         if request.image_size:
             raise ValueError(f"an image size cannot be chosen: {shorten(request.weights)} takes images of its own size")
-        return recipe, data.load_like(
-            saving.load_card(request.weights, request.guest), recipe.dataset, request.data_dir
-        )
+        card = saving.load_card(request.weights, request.guest)
+        if is_photo(recipe) and not card.input_kind.startswith(CROP):
+            card = dataclasses.replace(card, input_kind=CROP)
+        return recipe, data.load_like(card, recipe.dataset, request.data_dir, reading=reading)
     fallback = RECIPES.get(request.fallback or "")
     try:
-        return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size)
+        kind = CROP if is_photo(recipe) else "picture"
+        return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size, kind, reading=reading)
     except ConnectionError:
         if fallback is None or request.data_dir:  # a person who names a folder wants its data
             raise
     return fallback, data.load_data(fallback.dataset)
+
+
+def is_photo(recipe: Recipe) -> bool:
+    """Whether training crops the pictures at their own size, so that a test takes their middle."""
+    return recipe.augmentation in PHOTOS
+
+
+def reading_of(request: Request, recipe: Recipe) -> data.Reading:
+    """Return how own pictures are read for a training."""
+    index = folder_of(first_file(request.out, recipe_of(request, recipe))) / index_files.NAME
+    is_known = recipe.dataset in data.DATASETS
+    return data.Reading(request.stream, is_photo(recipe) and not is_known, request.skip_broken, index)
+
+
+def recipe_of(request: Request, recipe: Recipe) -> Recipe:
+    """Return `recipe` with the changes of the request."""
+    variant = FINETUNED if request.weights else None
+    return with_changes(recipe, epochs=request.epochs, batch_size=request.batch_size, variant=variant)
 
 
 def fallback_line(first_choice: Recipe, recipe: Recipe, path: Path) -> str:
@@ -237,13 +265,17 @@ def output_files(out: Sequence[str | Path], recipe: Recipe, is_fallback: bool) -
 
     Raises OSError if a file cannot be written.
     """
-    files = [Path(path) for path in out] or [MODELS_SAVED / f"{recipe.name}.keras"]
+    files = [first_file(out, recipe), *map(Path, out[1:])]
     if is_fallback:
         ending = f"-{recipe.dataset}"
         files = [file if file.stem.endswith(ending) else file.with_stem(file.stem + ending) for file in files]
     for path in [*files, folder_of(files[0]) / "report.html"]:
         check_writable(path)
     return files
+
+
+def first_file(out: Sequence[str | Path], recipe: Recipe) -> Path:
+    return Path(out[0]) if out else MODELS_SAVED / f"{recipe.name}.keras"
 
 
 def folder_of(path: Path) -> Path:

@@ -33,6 +33,8 @@ AUGMENTATIONS = {
     "crop_flip": "shifted by up to 4 pixels, half of the pictures mirrored",
     "crop_flip_cutout": "shifted by up to 4 pixels, half of the pictures mirrored, a square of 16 pixels greyed out",
     "shift": "shifted by up to 2 pixels",
+    "photo": "a part of 8 to 100 % of the photo, half of them mirrored",
+    "photo_colour": "a part of 8 to 100 % of the photo, half of them mirrored, in other colours",
 }
 LOSSES = {"cross_entropy": "cross-entropy", "squared_error": "squared error of the probabilities"}
 SCHEDULES: dict[str, Callable[..., str]] = {
@@ -170,6 +172,7 @@ def with_order_of_pixels(page: str, accuracies: Mapping[str, float]) -> str:
 
 def table_of_settings(job: "TrainingJob", run: "Run", train_count: int) -> Table:
     """Return how the model was made; `train_count` is the number of training examples without validation."""
+    left_out = job.data.left_out
     shape, examples = "x".join(map(str, job.network.input_shape[1:])), len(job.data.train_labels)
     kept = f", the weights are from epoch {run.best_epoch}" if run.best_epoch < run.epochs else ""
     settings = {
@@ -177,6 +180,7 @@ def table_of_settings(job: "TrainingJob", run: "Run", train_count: int) -> Table
         "data": run.dataset,
         "examples": f"{train_count:,} for training, {examples - train_count:,} for validation, "
                     f"{len(job.data.test_labels):,} for the test",
+        "left out": f"{len(left_out)} pictures that cannot be read: {name_some(left_out, 'pictures')}" * bool(left_out),
         "network": f"{job.recipe.model} for {shape}, {job.parameters:,} trained parameters",
         "options": ", ".join(f"{name} {value}" for name, value in job.recipe.options.items()),
         "first weights": str(job.weights or ""),
@@ -219,9 +223,9 @@ def scaling_of(job: "TrainingJob") -> str:
     return "as in the model file of the first weights" if job.weights else ""
 
 
-def name_some(names: Sequence[str]) -> str:
-    """Return the first names of layers, and the number of layers if there are more."""
-    return ", ".join(names[:MOST_NAMED]) + (f", ... ({len(names)} layers)" if len(names) > MOST_NAMED else "")
+def name_some(names: Sequence[str], things: str = "layers") -> str:
+    """Return the first names of some things, and their number if there are more."""
+    return ", ".join(names[:MOST_NAMED]) + (f", ... ({len(names)} {things})" if len(names) > MOST_NAMED else "")
 
 
 def write_csv(path: Path, first: str, columns: Mapping[str, Sequence[float]]) -> None:

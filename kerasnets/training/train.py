@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from kerasnets import data, saving
-from kerasnets.data import fitting
+from kerasnets.data import fitting, index_files
+from kerasnets.data.streams import Pictures, original_faults, select
 from kerasnets.errors import BadInputError
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
@@ -21,6 +22,7 @@ from kerasnets.runtime.claims import claim
 from kerasnets.training import batches, evaluation, jobs, report, resumption, state
 from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard
 from kerasnets.training.jobs import TrainingJob
+from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
@@ -33,8 +35,8 @@ def train(
     recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
-    freeze: Sequence[str] = (), resume: bool = False, tensorboard: bool = False,
-    guest: saving.Guest = saving.UNKNOWN,
+    freeze: Sequence[str] = (), resume: bool = False, tensorboard: bool = False, stream: bool | None = None,
+    skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -61,6 +63,9 @@ def train(
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         tensorboard: Whether to write logs for TensorBoard too.
+        stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
+            exceed the memory.
+        skip_broken: The most pictures that are left out because they cannot be read.
         guest: What is known about the file `weights` if kerasnets did not write it.
 
     Returns:
@@ -84,7 +89,7 @@ def train(
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
         data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume,
-        tensorboard=tensorboard, guest=guest,
+        tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, guest=guest,
     ))  # fmt: skip
     with claim([*map(jobs.folder_of, job.files), *job.files], "training"):
         figures, test = fit(job)
@@ -100,6 +105,7 @@ def train(
 def fit(job: TrainingJob) -> tuple[Figures, evaluation.Evaluation]:
     """Train the job's network in place; return the figures of its epochs and the evaluation of its test data."""
     plan, validation = batches_of(job)
+    keep_index(job)
     trainee = trainee_of(job.network, job.recipe, job.scaling, plan.steps_per_epoch)
     figures = Figures(plan, job.recipe.keep_best, job.recipe.patience, functools.partial(resumption.save, job))
     with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():
@@ -119,19 +125,29 @@ def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
     """Return the batches to train on and those to validate on, which may be none."""
     recipe, labels, shape = job.recipe, job.data.train_labels, job.network.input_shape[1:]
     training, validation = split_indices(job)
-    images, prepare = fitting.fit_to_network(job.data.train_images, job.data.input_kind, job.input_kind, shape)
+    source = job.data.train_images
+    images, prepare = fitting.fit_to_network(source, job.data.input_kind, job.input_kind, shape)
+    chosen = select(source if recipe.augmentation in PHOTOS else images, training)
     plan = batches.Batches(
-        images[training] if prepare else batches.on_accelerator(images[training]), labels[training],
-        recipe.batch_size, recipe.epochs, seed=job.seed, augmentation=recipe.augmentation, prepare=prepare,
+        chosen if prepare or recipe.augmentation in PHOTOS else batches.on_accelerator(chosen), labels[training],
+        recipe.batch_size, recipe.epochs, seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape,
     )  # fmt: skip
-    return plan, fitting.InOrder(images[validation], labels[validation], test_batch_size(recipe), prepare)
+    return plan, fitting.InOrder(select(images, validation), labels[validation], test_batch_size(recipe), prepare)
+
+
+def keep_index(job: TrainingJob) -> None:
+    """Write the index of streamed pictures into the job's folder, where a later run finds it."""
+    images = job.data.train_images
+    if isinstance(images, Pictures):
+        index_files.save(images.index, job.folder / index_files.NAME)
 
 
 def run_epochs(
     job: TrainingJob, trainee: keras.Model, plan: batches.Batches, validation: fitting.InOrder, figures: Figures
 ) -> None:
     """Train from the first epoch of `plan` to its last."""
-    with contextlib.closing(Progress(plan.steps_per_epoch, plan.epochs, plan.first)) as progress:
+    progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first)
+    with contextlib.closing(plan), contextlib.closing(progress), original_faults(plan, validation):
         watchers = [keras.callbacks.TerminateOnNaN(), StopWhenAsked(), figures, progress]
         if job.tensorboard:
             watchers.append(TensorBoard(job.folder / "tensorboard", figures))

@@ -320,7 +320,7 @@ def test_pictures_that_would_fill_the_memory_are_refused_before_they_are_read(ma
     path = make(files(draw("")))
     monkeypatch.setattr(folders, "MOST_BYTES", 30 * 9 * 7 * 3 - 1)
     with pytest.raises(BadInputError, match=r"30 pictures of 9x7 are more than .* take a smaller --image-size"):
-        data.load_data(path)
+        data.load_data(path, reading=data.Reading(stream=False))
 
 
 def encrypt(path):
