@@ -128,3 +128,12 @@ def test_flat_pictures_are_taken_as_rows_and_a_card_tells_that_they_are_pictures
     again = Classifier.load(path).predict(np.full((16, 16), 77, "uint8"))[0]
     assert dict(first.ranking)["dog"] == pytest.approx(GREYS[77], abs=1e-5)
     assert again.ranking == first.ranking
+
+
+def test_a_map_for_each_class_is_refused(tmp_path):
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    values = [helper.make_tensor_value_info(name, kind, ["n", 3, 8, 8]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", values[:1], values[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9), tmp_path / "a.onnx")
+    with pytest.raises(BadInputError, match=r"gives \(1, 3, 8, 8\), not a score for each class"):
+        Classifier.load(tmp_path / "a.onnx").predict(np.zeros((8, 8, 3), "uint8"))
