@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import keras
+import numpy as np
 from keras import layers
 
 from kerasnets.graph.walk import copy_weights, producer, register_parameters, skip_initializers
@@ -98,8 +99,9 @@ def rebuild(
     if scaling:
         scale, offset = scaling
         first = layers.Rescaling(scale, offset, name="rescaling")(first)
+    turn = layers.Permute(TO_FIRST, name="channels_first")
     if layout == "channels_first":
-        first = layers.Permute(TO_FIRST, name="channels_first")(first)
+        first = turn(first)
 
     last = [producer(tensor) for tensor in network.outputs]
 
@@ -110,6 +112,8 @@ def rebuild(
         return type(layer).from_config(in_layout(layer, layout) | policy)
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        if layout == "channels_first" and scales_by_channel(layer) and args[0] is inputs:
+            return turn(layer(inputs))  # before the channels are moved: Rescaling has no layout of its own
         args = keras.tree.map_structure(lambda tensor: first if tensor is inputs else tensor, args)
         if layout == "channels_first" and stays_in_channels_last(layer):
             return in_channels_last(layer, *args)
@@ -159,9 +163,16 @@ def loses_its_bias(layer: keras.Layer) -> bool:
 
 def stays_in_channels_last(layer: keras.Layer) -> bool:
     """Whether a layer of the copy keeps channels_last: a Reshape does too, whose numbers are in that order."""
-    return isinstance(layer, layers.Reshape) or (
-        isinstance(layer, layers.Conv2D) and layer.data_format == "channels_last"
+    return (
+        isinstance(layer, layers.Reshape)
+        or scales_by_channel(layer)
+        or (isinstance(layer, layers.Conv2D) and layer.data_format == "channels_last")
     )
+
+
+def scales_by_channel(layer: keras.Layer) -> bool:
+    """Whether a layer is a Rescaling with a number for each channel."""
+    return isinstance(layer, layers.Rescaling) and max(np.size(layer.scale), np.size(layer.offset)) > 1
 
 
 def in_channels_last(layer: keras.Layer, x: keras.KerasTensor) -> keras.KerasTensor:

@@ -1,0 +1,47 @@
+"""A network in channels_first gives the numbers that it gives in channels_last, or is exported as it is."""
+
+import numpy as np
+
+
+def scale_by_channel():
+    """Return the outputs of a network with a scale for each channel, at its input and inside, in both layouts."""
+    import keras
+    from keras import layers
+
+    from kerasnets.graph import rebuild
+
+    inputs = keras.Input((6, 8, 3), dtype="uint8")
+    x = layers.Rescaling([0.01, 0.02, 0.03], [0.1, 0.2, 0.3], name="rescaling")(inputs)
+    x = layers.Rescaling(2.0, [0.5, 0.0, -0.5])(layers.Conv2D(3, 3)(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 6, 8, 3)).astype("uint8")
+    return [np.asarray(each.predict_on_batch(pixels)) for each in (model, rebuild(model, layout="channels_first"))]
+
+
+def test_a_scale_for_each_channel_is_kept_in_channels_first(workers):
+    expected, found = workers["torch"](scale_by_channel)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def with_axes(is_aware):
+    """Return whether a network is exported in channels_first, and its outputs before and after."""
+    import keras
+    from keras import layers, ops
+
+    from kerasnets.export.writers import in_channels_first
+
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(4, 3)(inputs)
+    x = layers.GlobalMaxPooling2D()(x) if is_aware else ops.max(x, axis=(1, 2))
+    model = keras.Model(inputs, layers.Dense(4)(x))
+    pixels = np.random.default_rng(0).uniform(size=(2, 6, 6, 3)).astype("float32")
+    model.layers[-1].set_weights([np.arange(16).reshape(4, 4) - 7.5, np.arange(4)])
+    rebuilt = in_channels_first(model)
+    return rebuilt is not model, *(np.asarray(each.predict_on_batch(pixels)) for each in (model, rebuilt))
+
+
+def test_operations_with_axes_are_exported_as_they_are(workers):
+    for is_aware in (True, False):
+        moved, expected, found = workers["torch"](with_axes, is_aware)
+        assert moved == is_aware
+        np.testing.assert_allclose(found, expected, atol=1e-4)
