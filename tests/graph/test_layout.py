@@ -12,7 +12,7 @@ def scale_by_channel():
 
     inputs = keras.Input((6, 8, 3), dtype="uint8")
     x = layers.Rescaling([0.01, 0.02, 0.03], [0.1, 0.2, 0.3], name="rescaling")(inputs)
-    x = layers.Rescaling(2.0, [0.5, 0.0, -0.5])(layers.Conv2D(3, 3)(x))
+    x = layers.Rescaling(2.0, [0.5, 0.0, -0.5], name="inner")(layers.Conv2D(3, 3)(x))
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
     pixels = np.random.default_rng(0).integers(0, 256, (2, 6, 8, 3)).astype("uint8")
     return [np.asarray(each.predict_on_batch(pixels)) for each in (model, rebuild(model, layout="channels_first"))]
