@@ -38,7 +38,7 @@ def write_onnx(model: "keras.Model", path: Path) -> None:
     import keras
 
     if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
-        model = in_channels_first(model)
+        model = with_static_norms(in_channels_first(model))
     model.export(path, format="onnx", verbose=False)
     name_ends(path)
 
@@ -58,6 +58,40 @@ def in_channels_first(model: "keras.Model") -> "keras.Model":
     except Exception:  # an operation does not fit the other shapes
         return model
     return rebuilt if same else model
+
+
+def with_static_norms(model: "keras.Model") -> "keras.Model":
+    """Return a model on torch whose layer normalizations can be exported.
+
+    Keras passes PyTorch sizes that it reads off the input, which PyTorch's exporter takes for numbers to be computed.
+    """
+    import keras
+    import torch
+
+    class StaticNorm(keras.layers.LayerNormalization):  # type: ignore[misc]
+        def call(self, x: "torch.Tensor") -> "torch.Tensor":
+            weights = [None if each is None else each.value for each in (self.gamma, self.beta)]
+            return torch.nn.functional.layer_norm(x, self.sizes, *weights, self.epsilon)
+
+        def build(self, input_shape: tuple[int, ...]) -> None:
+            super().build(input_shape)
+            self.sizes = [input_shape[axis] for axis in self.axis]
+
+    def is_last(layer: object) -> bool:
+        if type(layer) is not keras.layers.LayerNormalization or layer.rms_scaling:
+            return False
+        rank = len(layer.input.shape)
+        return sorted(axis % rank for axis in layer.axis) == list(range(rank - len(layer.axis), rank))
+
+    def copy(layer: "keras.Layer") -> "keras.Layer":
+        return StaticNorm.from_config(layer.get_config()) if is_last(layer) else layer
+
+    if not any(map(is_last, model.layers)):
+        return model
+    clone = keras.models.clone_model(model, clone_function=copy)
+    clone.set_weights(model.get_weights())
+    clone.predict_on_batch(np.zeros((1, *model.input_shape[1:]), model.input.dtype))  # Keras needs a call before
+    return clone
 
 
 def name_ends(path: Path) -> None:

@@ -1,5 +1,7 @@
 """A network in channels_first gives the numbers that it gives in channels_last, or is exported as it is."""
 
+import warnings
+
 import numpy as np
 
 
@@ -38,6 +40,34 @@ def with_axes(is_aware):
     model.layers[-1].set_weights([np.arange(16).reshape(4, 4) - 7.5, np.arange(4)])
     rebuilt = in_channels_first(model)
     return rebuilt is not model, *(np.asarray(each.predict_on_batch(pixels)) for each in (model, rebuilt))
+
+
+def export_norms(path):
+    """Export a network of layer normalizations, also over all axes, by torch; return its outputs, and OpenCV's."""
+    import cv2
+    import keras
+    from keras import layers
+
+    from kerasnets.export.writers import write_onnx
+
+    inputs = keras.Input((6, 6, 3))
+    x = layers.LayerNormalization(name="channels")(layers.Conv2D(4, 3)(inputs))
+    x = layers.LayerNormalization(axis=(1, 2, 3), scale=False, epsilon=0.5)(x)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    model.get_layer("channels").set_weights([np.array([1.0, 2, 3, 4]), np.array([0.1, 0.2, 0.3, 0.4])])
+    pixels = np.random.default_rng(0).uniform(size=(1, 6, 6, 3)).astype("float32")
+    expected = np.asarray(model.predict_on_batch(pixels))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own
+        write_onnx(model, path)
+    network = cv2.dnn.readNetFromONNX(str(path))
+    network.setInput(pixels)
+    return expected, network.forward()
+
+
+def test_layer_normalization_is_exported_by_torch(workers, tmp_path):
+    expected, found = workers["torch"](export_norms, tmp_path / "norms.onnx")
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_operations_with_axes_are_exported_as_they_are(workers):
