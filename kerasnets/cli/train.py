@@ -69,7 +69,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", nargs="+", metavar="FILE", help=text)
     options.add_data_dir(parser)
-    add("--resume", action="store_true", help="continue a run that was stopped, after its last epoch")
+    add("--resume", action="store_true", help="continue the last run of these settings, after its last epoch")
+    text = "replace the model and report of an earlier run; without it, the second run of a name gets the number 2"
+    add("--overwrite", action="store_true", help=text)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
     add("--json", action="store_true", help="print the result as JSON, and the progress on stderr")
 
@@ -90,10 +92,11 @@ def run(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
     """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
-    from kerasnets.training import checkpoints
+    from kerasnets.training import checkpoints, places
 
     name = recipe if isinstance(recipe, str) else recipe.name
-    folder = checkpoints.folder_beside(Path(args.out[0] if args.out else f"models_saved/{name}.keras"))
+    files = [Path(file) for file in args.out or (f"models_saved/{name}.keras",)]
+    folder = checkpoints.folder_beside(places.last_run(files)[0])
     redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
     with redirection, checkpoints.name_resume(folder):
         import kerasnets
@@ -106,6 +109,7 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
             out=args.out,
             data_dir=args.data_dir,
             resume=args.resume,
+            overwrite=args.overwrite,
             tensorboard=args.tensorboard,
             **more,
         )
