@@ -24,6 +24,8 @@ from kerasnets.cli import app, options
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
 
+CHANGES = ("shift", "crop", "flip", "none")  # of --augment
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -34,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "instead of the recipe's; without a recipe the default is 0.001, with Adam"
     add("--learning-rate", type=float, metavar="RATE", help=text)
     options.add_image_size(parser)
-    add("--augment", action="store_true", help="shift and mirror the pictures in each epoch")
+    text = (
+        "change the pictures in each epoch: shift (by up to 2 pixels), crop (by up to 4), flip (mirror half of them), "
+        "two of these, or none (default: as the kind of data allows; digits are not mirrored)"
+    )
+    add("--augment", nargs="*", metavar="CHANGE", help=text)
     text = "crop a random part of each photo at its own size, and mirror it; a test takes the middle of a photo"
     add("--augment-photos", action="store_true", help=text)
     add("--augment-colours", action="store_true", help="the same, with other brightness, contrast and saturation")
@@ -118,6 +124,8 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
 
 def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     """Return the recipe of the options, changed as they say."""
+    if args.augment and not (args.recipe or args.dataset) and args.augment[-1] not in CHANGES:
+        args.recipe = args.augment.pop()  # --augment RECIPE
     if bool(args.recipe) == bool(args.dataset):
         raise UsageError("name a recipe, or a data set by --dataset with --model or --weights")
     if args.recipe and (args.model or args.weights):
@@ -136,17 +144,30 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     augmentations = (
         (recipes.PHOTO_COLOUR, args.augment_colours),
         (recipes.PHOTO, args.augment_photos),
-        (recipes.SHIFT_AND_FLIP, args.augment),
     )
     return recipes.with_changes(
         recipe,
         learning_rate=args.learning_rate,
         patience=args.patience,
         keep_best=True if args.patience else None,
-        augmentation=next((name for name, chosen in augmentations if chosen), None),
+        augmentation=next((name for name, chosen in augmentations if chosen), augmentation_of(args)),
         precision=args.precision,
         compiled=args.compile or None,
     )
+
+
+def augmentation_of(args: argparse.Namespace) -> str | None:
+    """Return the name of the augmentation that --augment asks for; None without the option."""
+    if args.augment is None:
+        return None
+    if not args.augment:
+        return recipes.AUTO
+    chosen = set(args.augment)
+    if chosen - set(CHANGES) or chosen >= {"shift", "crop"} or ("none" in chosen and len(chosen) > 1):
+        raise UsageError(
+            f"--augment takes shift, crop, flip, shift flip, crop flip or none, not {' '.join(args.augment)}"
+        )
+    return "_".join(change for change in CHANGES if change in chosen).replace("none", "")
 
 
 def check_names(args: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_chang
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.training import places
+from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 
@@ -124,7 +125,7 @@ def prepare(request: Request) -> TrainingJob:
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
     data.check(examples)
-    recipe = recipe_of(request, recipe)
+    recipe = suit(recipe_of(request, recipe), examples)
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
