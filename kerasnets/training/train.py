@@ -193,7 +193,9 @@ def save(job: TrainingJob, run: Run) -> None:
 
 def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the training and the validation part; BadInputError if a class is too small to split."""
-    count = job.recipe.validation
+    count, given = job.recipe.validation, job.data.validation
+    if given is not None and len(given):
+        return np.setdiff1d(np.arange(len(job.data.train_labels)), given), given
     try:
         return data.split(job.data.train_labels, count, job.seed)
     except ValueError as error:
