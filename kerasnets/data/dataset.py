@@ -1,11 +1,14 @@
-"""A data set in memory, and the checks before a training run on it."""
+"""A data set, and the checks before a training run on it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasnets.data.streams import Pictures
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.digests import sha256
 
 if TYPE_CHECKING:
     from kerasnets.data.catalogue import Dataset
@@ -15,10 +18,11 @@ ROWS = "row"  # the input kind of rows of numbers
 
 @dataclass(frozen=True)
 class Data:
-    """A data set in memory.
+    """A data set in memory, or streamed from the disk.
 
     Args:
-        train_images: uint8 (n, height, width, 1 or 3), 0..255; or rows of a table (n, columns), kept as float32.
+        train_images: uint8 (n, height, width, 1 or 3), 0..255; or rows of a table (n, columns), kept as float32. If the
+            pictures are streamed, this is no NumPy array, but decodes pictures when it is indexed like one.
         train_labels: int64 (n,), each the index of its class in `class_names`.
         test_images: Like train_images, of the same shape.
         test_labels: Like train_labels.
@@ -26,6 +30,9 @@ class Data:
         class_names: () is "0", "1", ...
         input_kind: How a picture is prepared to resemble the images of the set: a name in pictures.KINDS.
         test_files: The files of the test images, relative to the folder or zip; () if there are none.
+        left_out: The pictures that could not be read, likewise.
+        is_split: Whether kerasnets has split off the test part, which the data did not have.
+        validation: int64, the training images that are given for validation; None if a training chooses them.
     """
 
     train_images: np.ndarray
@@ -36,6 +43,9 @@ class Data:
     class_names: tuple[str, ...] = ()
     input_kind: str = "picture"
     test_files: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    is_split: bool = False
+    validation: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for part in ("train_images", "test_images"):
@@ -77,6 +87,12 @@ def make_data(
     )
 
 
+def digest(data: Data) -> str:
+    """Return what tells the training part of `data` from others: the start of a SHA-256."""
+    images: Any = data.train_images
+    return sha256(images.digest if isinstance(images, Pictures) else images, data.train_labels)[:16]
+
+
 def as_float32(rows: Any) -> Any:
     """Return the rows of a table as float32; NumPy makes float64 unless told otherwise. Anything else is unchanged."""
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind != "f":
@@ -89,12 +105,15 @@ def is_whole(labels: Any) -> bool:
     return isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
 
 
-def check(data: Data) -> None:
-    """Raise BadInputError if a training run on `data` would fail, or would learn nothing."""
+def check(data: Data, parts: Sequence[str] = ("train", "test")) -> None:
+    """Raise BadInputError if a training run on `data` would fail, or would learn nothing.
+
+    Without "train" in `parts`, the data are for a test alone.
+    """
     if len(set(data.class_names)) < len(data.class_names):
         twice = max(data.class_names, key=data.class_names.count)
         raise BadInputError(f"{data.title}: two classes have the name {twice!r:.40}", remedy="give each its own")
-    for part in ("train", "test"):
+    for part in parts:
         images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
         fault = fault_of_images(images) or fault_of_labels(labels, len(images), len(data.class_names))
         if fault:
@@ -105,6 +124,8 @@ def check(data: Data) -> None:
             f"{data.test_images.shape[1:]}",
             remedy="give both one shape",
         )
+    if "train" not in parts:
+        return
     counts = np.bincount(data.train_labels, minlength=len(data.class_names))
     if len(counts) < 2:
         raise BadInputError(f"{data.title} has one class alone", remedy="give it two or more")
@@ -120,7 +141,7 @@ Fault = tuple[str, str]  # problem and remedy
 
 def fault_of_images(images: Any) -> Fault | None:
     """Return why an array cannot be the images of a data set; None if it can."""
-    if not isinstance(images, np.ndarray):
+    if not isinstance(images, (np.ndarray, Pictures)):
         return f"images are a {type(images).__name__}", "give a NumPy array"
     if images.ndim == 3:
         return f"images are {images.shape}, without channels", "add them by images[..., None]"
@@ -128,7 +149,7 @@ def fault_of_images(images: Any) -> Fault | None:
         return f"images are {images.shape}", "give (n, height, width, channels), or (n, columns) of a table"
     if images.size == 0:
         return f"there are no images, or they are empty: {images.shape}", "add some"
-    if images.ndim == 2:
+    if isinstance(images, np.ndarray) and images.ndim == 2:
         if images.dtype.kind != "f":
             return f"a table's rows are {images.dtype}", "give float32"
         if not np.isfinite(images).all():

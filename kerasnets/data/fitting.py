@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasnets import pictures
+from kerasnets.data.streams import LookAhead, Pictures
 
 AT_ONCE = 1e9  # bytes: more prepared images than this are prepared anew in each epoch
 
@@ -18,7 +19,7 @@ class InOrder(keras.utils.PyDataset):
     """Images, and their labels if given, batch by batch in their own order.
 
     Args:
-        images: (n, ...).
+        images: (n, ...); Pictures are decoded ahead.
         labels: (n, ...) or None.
         batch_size: Images in a batch.
         prepare: A function that is applied to the images of a batch.
@@ -33,11 +34,15 @@ class InOrder(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self.images, self.labels, self.batch_size, self.prepare = images, labels, batch_size, prepare
+        self.ahead = LookAhead(self.make, len(self)) if isinstance(images, Pictures) else None
 
     def __len__(self) -> int:
         return -(-len(self.images) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return self.ahead[index] if self.ahead else self.make(index)
+
+    def make(self, index: int) -> tuple[Any, ...]:
         chosen = slice(index * self.batch_size, (index + 1) * self.batch_size)
         images = self.prepare(self.images[chosen]) if self.prepare else self.images[chosen]
         return (images,) if self.labels is None else (images, self.labels[chosen])
@@ -60,7 +65,7 @@ def fit_to_network(
     if images.shape[1:] == tuple(shape) and own_kind == kind:
         return images, None
     prepare = functools.partial(prepare_all, kind=kind, shape=tuple(shape))
-    if len(images) * np.prod(shape, dtype=float) > AT_ONCE:
+    if isinstance(images, Pictures) or len(images) * np.prod(shape, dtype=float) > AT_ONCE:
         return images, prepare
     return prepare(images), None
 

@@ -6,9 +6,10 @@ import os
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,11 +17,14 @@ from kerasnets import pictures
 from kerasnets.errors import BadInputError, in_one_line, visible
 from kerasnets.runtime.archive import Archive
 
+Value = TypeVar("Value")
+
 # Pixels of all pictures: for each byte of their files, plus SPARE. A photo as JPEG has 4 in a byte, a scan of text 50.
 PIXELS, SPARE = 100, 100_000_000
 LARGE = 8_000_000  # pixels of a picture
 MOST_ENTRIES = 500_000  # in a zip; each takes about a kilobyte of memory
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+DOS = 0  # the system that an entry of a zip was made on; PowerShell separates folders by backslashes there
+STATUSES = 1000  # files that a thread asks about at once
 
 
 class FolderSource:
@@ -36,18 +40,39 @@ class FolderSource:
 
     def paths(self) -> list[str]:
         """Return all files and folders as relative paths; a folder's path ends in a slash."""
-        return [
-            (folder / name).relative_to(self.path).as_posix() + slash
-            for folder, folders, files in self.walk()
-            for names, slash in ((folders, "/"), (files, ""))
-            for name in names
-        ]
+        found = []
+        for folder, folders, files in self.walk():
+            above = "".join(f"{part}/" for part in folder.relative_to(self.path).parts)
+            found += [f"{above}{name}/" for name in folders]
+            found += [above + name for name in files]
+        return found
 
     def content(self, name: str) -> bytes:
         return pictures.read_file(self.path / name)
 
     def label(self, name: str) -> str | Path:
         return self.path / name
+
+    def marks(self, names: Sequence[str]) -> np.ndarray:
+        """Return int64 (n, 2): the bytes of each file, and when it was written; (-1, -1) if it is gone.
+
+        Several threads ask, because a network's disk answers late.
+        """
+        root = f"{self.path}/"
+
+        def of_some(names: Sequence[str]) -> list[tuple[int, int]]:
+            found = []
+            for name in names:
+                try:
+                    status = os.stat(root + name)
+                    found.append((status.st_size, status.st_mtime_ns))
+                except OSError:
+                    found.append((-1, -1))
+            return found
+
+        parts = [names[start : start + STATUSES] for start in range(0, len(names), STATUSES)]
+        with ThreadPoolExecutor(8) as threads:
+            return np.array([pair for found in threads.map(of_some, parts) for pair in found], "int64").reshape(-1, 2)
 
     def walk(self) -> Iterator[tuple[Path, list[str], list[str]]]:
         """Like os.walk through links, but each real folder once; print a note on links to a folder passed before."""
@@ -88,23 +113,50 @@ class ZipSource:
             problem = f"is damaged or no zip ({in_one_line(error)})"
             raise BadInputError(problem, path=path, remedy="copy or make it again") from error
 
+        is_of_windows = not any("/" in name for name in self.archive.names)
+        self.entries = {  # path with slashes -> name in the archive
+            name.replace("\\", "/") if is_of_windows or entry.create_system == DOS else name: name
+            for name, entry in self.archive.entries.items()
+        }
+
     def paths(self) -> list[str]:
-        return self.archive.names
+        return list(self.entries)
 
     def label(self, name: str) -> str | Path:
         return name
 
+    def marks(self, names: Sequence[str]) -> np.ndarray:
+        """Return int64 (n, 2): the bytes of each entry, and its checksum."""
+        entries = (self.archive.entries[self.entries[name]] for name in names)
+        pairs = ((entry.file_size, entry.CRC) for entry in entries)
+        return np.fromiter((number for pair in pairs for number in pair), "int64", 2 * len(names)).reshape(-1, 2)
+
     def content(self, name: str) -> bytes:
-        if self.archive.size(name) > pictures.MAX_BYTES:
+        entry = self.entries[name]
+        if self.archive.size(entry) > pictures.MAX_BYTES:
             problem = f"is larger than a picture may be, {pictures.MAX_BYTES / 1e6:.0f} MB"
             raise BadInputError(problem, path=name, remedy="leave it out")
         try:
-            return bytes(self.archive.read(name))
+            return bytes(self.archive.read(entry))
         except (OSError, zipfile.BadZipFile) as error:
             raise BadInputError(f"cannot be unpacked: {error}", path=name, remedy="make the zip again") from error
 
 
-Source = FolderSource | ZipSource
+class HeldSource:
+    """Another source, each file of which is read once and held in memory."""
+
+    def __init__(self, source: FolderSource | ZipSource) -> None:
+        self.source, self.path = source, source.path
+        self.contents: dict[str, bytes] = {}
+        self.paths, self.label, self.marks = source.paths, source.label, source.marks
+
+    def content(self, name: str) -> bytes:
+        if name not in self.contents:
+            self.contents[name] = self.source.content(name)
+        return self.contents[name]
+
+
+Source = FolderSource | ZipSource | HeldSource
 
 
 class Ration:
@@ -122,19 +174,34 @@ class Ration:
         Raises:
             TooManyPixelsError: All pictures together have more pixels than any files of their size do.
         """
-        content, path = source.content(name), source.label(name)
+        with self.decoded(source.content(name), source.label(name)) as picture:
+            yield picture
+
+    @contextlib.contextmanager
+    def decoded(self, content: bytes, path: str | Path) -> Iterator[np.ndarray]:
+        """Like `picture`, from the content of a file."""
         pixels = pixels_in(content)
         with self.condition:
-            self.condition.wait_for(lambda: not self.at_once or self.at_once + pixels <= pictures.MAX_PIXELS)
             self.bytes, self.pixels = self.bytes + len(content), self.pixels + pixels
             if self.pixels > SPARE + PIXELS * self.bytes:
                 raise TooManyPixelsError
+        with self.hold(pixels):
+            yield self.call(pixels, pictures.decode, content, path)
+
+    def call(self, pixels: int, function: Callable[..., Value], *args: Any) -> Value:
+        """Return function(*args), which decodes a picture of so many pixels; large ones are left to one thread."""
+        if pixels < LARGE:
+            return function(*args)
+        return self.thread.submit(function, *args).result()
+
+    @contextlib.contextmanager
+    def hold(self, pixels: int) -> Iterator[None]:
+        """Run the block, which needs `pixels` in memory, when those of other threads leave room for them."""
+        with self.condition:
+            self.condition.wait_for(lambda: not self.at_once or self.at_once + pixels <= pictures.MAX_PIXELS)
             self.at_once += pixels
         try:
-            if pixels < LARGE:
-                yield pictures.decode(content, path)
-            else:
-                yield self.thread.submit(pictures.decode, content, path).result()
+            yield
         finally:
             with self.condition:
                 self.at_once -= pixels
@@ -160,35 +227,6 @@ def pixels_in(content: bytes) -> int:
     return min(width * height, pictures.MAX_PIXELS)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> FolderSource | ZipSource:
     """Return the source of pictures at `path`; raise BadInputError if there is none."""
     return ZipSource(path) if path.suffix.lower() == ".zip" else FolderSource(path)
-
-
-def picture_names(source: Source) -> list[str]:
-    """Return the names of all pictures in alphabetical order; print a note on other files.
-
-    Raises:
-        BadInputError: A folder has no pictures.
-    """
-    paths = sorted(path for path in source.paths() if not is_hidden(PurePosixPath(path)))
-    files = [path for path in paths if not path.endswith("/")]
-    names = [path for path in files if PurePosixPath(path).suffix.lower() in SUFFIXES]
-    others = [path for path in files if PurePosixPath(path).suffix.lower() not in SUFFIXES]
-    if others:
-        more = f" and {len(others) - 1} more" if others[1:] else ""
-        note = f"note: left out of {source.path.name}, because it is not {', '.join(SUFFIXES)}: {others[0]}{more}"
-        print(visible(note), file=sys.stderr)
-    filled = {folder for name in names for folder in PurePosixPath(name).parents}
-    folders = {PurePosixPath(path) if path.endswith("/") else PurePosixPath(path).parent for path in paths}
-    for folder in sorted(folders - {PurePosixPath(".")}):
-        if folder not in filled:
-            raise BadInputError(
-                f"{{path}}: class folder {folder.name!r} has no pictures", path=source.path, remedy="fill or remove it"
-            )
-    return names
-
-
-def is_hidden(path: PurePosixPath) -> bool:
-    """Whether a path has a hidden part (macOS adds __MACOSX/._1.jpg to a zip)."""
-    return any(part.startswith((".", "__MACOSX")) for part in path.parts)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,8 @@ def load_data(
     data_dir: str | Path | None = None,
     image_size: tuple[int, ...] | None = None,
     input_kind: str = "picture",
+    *,
+    reading: folders.Reading = folders.BY_SIZE,
 ) -> Data:
     """Load a known data set or own data.
 
@@ -52,6 +55,7 @@ def load_data(
         image_size: (height, width) or (height, width, channels) in pixels, to which own pictures are resized. None if
             all have the same size.
         input_kind: How own pictures are resized: a name in pictures.KINDS.
+        reading: How own pictures are read: held in memory or streamed, by their size unless it says so.
 
     Returns:
         The Data: train_images and test_images, uint8 (n, height, width, channels), 0..255, or float32 (n, columns) of a
@@ -68,10 +72,12 @@ def load_data(
         ((1437, 28, 28, 1), (360,))
     """
     if name not in DATASETS:
-        return load_own(name, image_size, input_kind)
+        return load_own(name, image_size, input_kind, reading)
     if image_size:
         raise ValueError(f"an image size goes with own pictures; {name} has its own")
+    check_reading(name, reading)
     dataset = DATASETS[str(name)]
+    note_own(name)
     if dataset.permuted:
         return permute(load_data(dataset.permuted, data_dir), dataset)
     data_dir = data_dir or os.environ.get("KERASNETS_DATA")
@@ -79,6 +85,16 @@ def load_data(
     if present is not None:
         return present
     return downloads.download(dataset, READERS[dataset.form], data_dir, keras_cache())
+
+
+def note_own(name: str | Path) -> None:
+    """Print a note if `name` is a known set, and a person has own data of that name."""
+    if name not in DATASETS:
+        return
+    own = next((path for path in (Path(name), Path(f"{name}.zip"), Path(f"{name}.npz")) if path.exists()), None)
+    if own:
+        place = os.path.join(".", own)
+        print(f"note: {name} is {DATASETS[str(name)].title} here; for your own data, write {place}", file=sys.stderr)
 
 
 def load_present(name: str, data_dir: str | Path | None = None) -> Data | None:
@@ -110,26 +126,36 @@ def permute(data: Data, dataset: Dataset) -> Data:
     )
 
 
-def load_like(card: Card, name: str | Path, data_dir: str | Path | None = None) -> Data:
+def load_like(
+    card: Card, name: str | Path, data_dir: str | Path | None = None, *, reading: folders.Reading = folders.BY_SIZE
+) -> Data:
     """Load like `load_data`, with own pictures prepared like the images that the model with `card` was trained on."""
     if name in DATASETS or Path(name).suffix.lower() == ".npz":
-        return load_data(name, data_dir)
+        return load_data(name, data_dir, reading=reading)
     if len(card.input_shape) != 3:
         raise BadInputError(
             f"holds pictures, and a {card.model} takes rows of numbers", path=name, remedy="name an .npz"
         )
-    return load_data(name, data_dir, card.input_shape, card.input_kind)
+    return load_data(name, data_dir, card.input_shape, card.input_kind, reading=reading)
 
 
-def load_own(path: str | Path, image_size: tuple[int, ...] | None, input_kind: str) -> Data:
+def check_reading(name: str | Path, reading: folders.Reading) -> None:
+    """Raise ValueError if `reading` asks for what only folders and zips of pictures allow."""
+    if reading.stream or reading.skip_broken:
+        option = "streaming" if reading.stream else "leaving out broken pictures"
+        raise ValueError(f"{option} goes with a folder or zip of pictures; {name} is none")
+
+
+def load_own(path: str | Path, image_size: tuple[int, ...] | None, input_kind: str, reading: folders.Reading) -> Data:
     """Load own data: class folders, a zip of them, or an .npz archive."""
     check_name(path)
     path = Path(path)
     if path.suffix.lower() == ".npz":
+        check_reading(path, reading)
         data = load_archive(path, image_size)
     else:
-        data = folders.read_classes(path, image_size, input_kind=input_kind)
-    check(data)
+        data = folders.read_classes(path, image_size, input_kind=input_kind, reading=reading)
+    check(data, ("train", "test") if len(data.train_labels) or not reading.whole else ("test",))
     return data
 
 

@@ -46,10 +46,13 @@ def summarize(data: Data) -> Summary:
     count = len(data.class_names)
     images = data.train_images
     scale = 255 if images.dtype == np.uint8 else 1
-    pixels = images.reshape(-1, images.shape[-1])
-    parts = np.array_split(pixels, -(-len(pixels) // 2**20))  # of a few MB: float64 of all pixels would be GBs
-    total = sum(part.sum(axis=0, dtype="float64") for part in parts) / len(pixels)
-    squares = sum((part.astype("float64") ** 2).sum(axis=0) for part in parts) / len(pixels)
+    at_once = max(1, int(2**20 * images.shape[-1] / np.prod(images.shape[1:])))  # float64 of all pixels would be GBs
+    count_of_pixels, total, squares = 0, np.zeros(images.shape[-1]), np.zeros(images.shape[-1])
+    for start in range(0, len(images), at_once):
+        part = images[start : start + at_once].reshape(-1, images.shape[-1]).astype("float64")
+        count_of_pixels += len(part)
+        total, squares = total + part.sum(axis=0), squares + (part**2).sum(axis=0)
+    total, squares = total / count_of_pixels, squares / count_of_pixels
     return Summary(
         title=data.title,
         class_names=tuple(data.class_names),

@@ -19,6 +19,22 @@ from kerasnets.errors import BadInputError, name_path
 from kerasnets.pictures import costs, plain
 from kerasnets.pictures.limits import AGAIN, MAX_BYTES
 
+# Of the files that are taken from a folder, in small letters; what a file is, its content decides
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm",
+    ".pbm", ".pnm", ".pfm", ".avif", ".jp2", ".j2k", ".jpx", ".jpf",
+)  # fmt: skip
+# How the name of a file or folder begins that a system or program keeps beside a person's own
+HIDDEN = (
+    ".",
+    "__MACOSX",
+    "@eaDir",
+    "#recycle",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "Thumbs.db",
+    "desktop.ini",
+)
 PIPE_SECONDS = 2  # that a pipe may take until its end
 
 
@@ -35,12 +51,15 @@ def read(path: str | Path) -> np.ndarray:
     return decode(read_file(Path(path)), path)
 
 
-def decode(content: bytes, path: str | Path) -> np.ndarray:
-    """Like `read`, from the bytes of a file; `path` stands for it in a message."""
+def decode(content: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
+    """Like `read`, from the bytes of a file; `path` stands for it in a message.
+
+    With a `factor` of 2, 4 or 8, a plain JPEG has its size divided by that, rounded up; any other picture is whole.
+    """
     with name_path(path):
         if not content:
             raise BadInputError("is empty", remedy=AGAIN)
-        pixels = plain.decode(content)
+        pixels = plain.decode(content, factor)
         if pixels is None and costs.is_bounded(content):
             from kerasnets.pictures import pillow
 

@@ -54,5 +54,6 @@ KINDS: dict[str, Callable[[np.ndarray, Shape], np.ndarray]] = {
     "picture": to_size,
     "crop256": functools.partial(to_centre, side=256),  # torchvision's, for its weights of 2014 to 2017
     "crop232": functools.partial(to_centre, side=232),  # torchvision's, for its weights of 2021 (IMAGENET1K_V2)
+    "crop": to_centre,  # the same share as crop256 takes at 224 pixels, for any size
     "row": refuse,  # of a table
 }

@@ -17,8 +17,10 @@ def to_size(picture: np.ndarray, shape: Shape) -> np.ndarray:
     return resize(picture, *shape[:2]).reshape(shape)
 
 
-def to_centre(picture: np.ndarray, shape: Shape, side: int) -> np.ndarray:
+def to_centre(picture: np.ndarray, shape: Shape, side: int = 0) -> np.ndarray:
     """Scale a picture so that its shorter side has `side` pixels, and crop `shape` from its centre.
+
+    Without `side`, it is 8/7 of the longer side of `shape`: 256 for 224.
 
     This is torchvision's preprocessing for ImageNet (Resize, CenterCrop), with the same antialiased filter of Pillow
     and the same pixels. OpenCV has no such filter: INTER_AREA is off by 36 grey levels on a photo, INTER_LINEAR by 90.
@@ -26,7 +28,7 @@ def to_centre(picture: np.ndarray, shape: Shape, side: int) -> np.ndarray:
     from PIL import Image
 
     height, width = picture.shape[:2]
-    side = max(side, *shape[:2])
+    side = max(side or round(max(shape[:2]) * 8 / 7), *shape[:2])
     scaled = (side, side * height // width) if width <= height else (side * width // height, side)
     if math.prod(scaled) > MAX_PIXELS:
         problem = f"has {width}x{height} pixels, which are too thin a picture"

@@ -1,6 +1,7 @@
 """Zip archives of any origin, read within bounds that hold whatever the archive declares about itself."""
 
 import io
+import os
 import threading
 import zipfile
 import zlib
@@ -89,11 +90,10 @@ class Archive:
     def start(self, name: str) -> int:
         """Return where in the file the content of an entry begins."""
         entry = self.entries[name]
-        with self.lock:
-            self.file.seek(max(0, entry.header_offset))
-            header = self.file.read(HEADER)
-            length, extra = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
-            text = self.file.read(length).decode("utf-8" if entry.flag_bits & UTF8 else "cp437", "replace")
+        place = max(0, entry.header_offset)
+        header = self._read_at(place, HEADER)
+        length, extra = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
+        text = self._read_at(place + HEADER, length).decode("utf-8" if entry.flag_bits & UTF8 else "cp437", "replace")
         if entry.header_offset < 0 or not header.startswith(LOCAL) or text != entry.orig_filename:
             raise zipfile.BadZipFile(f"{name!r:.40} does not begin where it should")
         return entry.header_offset + HEADER + length + extra
@@ -124,12 +124,20 @@ class Archive:
             for _ in self.pieces(name):
                 pass
 
+    def _read_at(self, place: int, size: int) -> bytes:
+        """Return up to `size` bytes from `place` on; threads read at once if the system has a call for it."""
+        if place >= self.file.size:  # also a number that no system call takes
+            return b""
+        if hasattr(os, "pread"):
+            return os.pread(self.file.fileno(), size, place)
+        with self.lock:
+            self.file.seek(place)
+            return self.file.read(size)
+
     def _packed(self, name: str) -> Iterator[bytes]:
         place, left = self.start(name), self.entries[name].compress_size
         while left:
-            with self.lock:
-                self.file.seek(place)
-                piece = self.file.read(min(PIECE, left))
+            piece = self._read_at(place, min(PIECE, left))
             if not piece:
                 raise zipfile.BadZipFile(f"{name!r:.40} is cut short")
             place, left = place + len(piece), left - len(piece)

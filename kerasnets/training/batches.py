@@ -7,8 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnets.data.streams import LookAhead, Pictures
 from kerasnets.runtime import provenance
 from kerasnets.training.augmentation import AUGMENTATIONS, Draws
+from kerasnets.training.photos import PHOTOS, change_photos
+from kerasnets.training.regularization import Regularization
 
 KEPT_ON_ACCELERATOR = 2e9  # bytes of images at most
 
@@ -19,26 +22,43 @@ class Batches(keras.utils.PyDataset):
     Backends differ in how often they announce an epoch, and TensorFlow reads ahead.
 
     Args:
-        images: uint8 (n, height, width, channels) or float32 (n, columns): a NumPy array, or from `on_accelerator`.
+        images: uint8 (n, height, width, channels) or float32 (n, columns): a NumPy array, or from `on_accelerator`, or
+            Pictures, which are decoded ahead.
         labels: int64 (n,).
         batch_size: Images in a batch, 0 for all; the last batch of an epoch may be smaller.
         epochs: The number of the last epoch.
         seed: Of order and augmentation.
         first: Epochs that an earlier run has completed.
-        augmentation: A name in AUGMENTATIONS, or "".
+        augmentation: A name in AUGMENTATIONS or PHOTOS, or "".
         prepare: A function that is applied to the images of a batch last.
+        shape: (height, width, channels) that PHOTOS crop to; None is that of the images.
+        regularization: Changes that are made after all others.
     """
 
     def __init__(
         self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, *, seed: int, first: int = 0,
         augmentation: str = "", prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+        shape: tuple[int, ...] | None = None, regularization: Regularization | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.images, self.labels, self.epochs, self.seed, self.first = images, labels, epochs, seed, first
         self.batch_size = batch_size or len(images)
-        self.augmentation, self.prepare = augmentation, prepare
+        self.augmentation, self.prepare, self.regularization = augmentation, prepare, regularization
+        self.shape: Any = shape or tuple(images.shape[1:])
         self.steps_per_epoch = -(-len(images) // self.batch_size)
         self.plan = functools.lru_cache(maxsize=2)(self.draw_plan)
+        self.ahead: LookAhead | None = None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether batches are made before they are asked for."""
+        return isinstance(self.images, Pictures)
+
+    def close(self) -> None:
+        """Make no more batches ahead."""
+        if self.ahead:
+            self.ahead.close()
+            self.ahead = None
 
     def __len__(self) -> int:
         # One epoch more than is trained: at the end of the sequence Keras would start again, and PyTorch's loader would
@@ -46,18 +66,36 @@ class Batches(keras.utils.PyDataset):
         return self.steps_per_epoch * (self.epochs - self.first + 1)
 
     def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
-        epoch, step = divmod(index, self.steps_per_epoch)
-        order, draws = self.plan(self.first + epoch)
+        if not self.is_ahead:
+            return self.make(index)
+        if self.ahead is None:
+            self.ahead = LookAhead(self.make, len(self))
+        return self.ahead[index]
+
+    def make(self, index: int) -> tuple[Any, np.ndarray]:
+        """Return the batch at `index`."""
+        later, step = divmod(index, self.steps_per_epoch)
+        epoch = self.first + later
+        order, draws = self.plan(epoch)
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+        images, labels = self.pixels(chosen, epoch, draws), self.labels[chosen]
+        if self.regularization:
+            return self.regularization.change(images, labels, chosen, (self.seed, epoch), step)
+        return images, labels
+
+    def pixels(self, chosen: np.ndarray, epoch: int, draws: Draws) -> Any:
+        """Return the images at `chosen`, augmented as in an epoch."""
+        if self.augmentation in PHOTOS:
+            return change_photos(self.images, chosen, self.shape, self.augmentation, self.seed, epoch)
         images = self.images[chosen]
         if self.augmentation:
             images = AUGMENTATIONS[self.augmentation][0](images, *(draw[chosen] for draw in draws))
-        return self.prepare(images) if self.prepare else images, self.labels[chosen]
+        return self.prepare(images) if self.prepare else images
 
     def draw_plan(self, epoch: int) -> tuple[np.ndarray, Draws]:
         """Draw (order of the images, augmentation of each image) of an epoch."""
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
-        if not self.augmentation:
+        if not self.augmentation or self.augmentation in PHOTOS:
             return order, ()
         draw = AUGMENTATIONS[self.augmentation][1]
         return order, draw(len(self.images), np.random.default_rng((self.seed, epoch, 1)))
@@ -73,19 +111,20 @@ def as_fit_takes(plan: Batches) -> Any:
         from torch.utils.data import DataLoader
 
         return DataLoader(plan, batch_size=None)  # a PyDataset would be wrapped twice, and each array inspected
-    if backend == "tensorflow" and not (plan.augmentation or plan.prepare):  # these run in NumPy
+    in_numpy = plan.augmentation or plan.prepare or plan.is_ahead or plan.regularization
+    if backend == "tensorflow" and not in_numpy:
         from kerasnets.training.fast.tensorflow_model import dataset_of
 
         return dataset_of(plan)
     return plan
 
 
-def on_accelerator(images: np.ndarray) -> Any:
-    """Return the images as a tensor on the accelerator, if there is one and they fit; else unchanged.
+def on_accelerator(images: Any) -> Any:
+    """Return an array of images as a tensor on the accelerator, if there is one and they fit; else unchanged.
 
     Only torch and JAX take batches from there: TensorFlow makes its batches on the CPU.
     """
-    on_tensorflow = keras.backend.backend() == "tensorflow"
-    if on_tensorflow or not provenance.accelerator() or images.nbytes > KEPT_ON_ACCELERATOR:
+    stays = isinstance(images, Pictures) or keras.backend.backend() == "tensorflow"
+    if stays or not provenance.accelerator() or images.nbytes > KEPT_ON_ACCELERATOR:
         return images
     return keras.ops.convert_to_tensor(images)

@@ -137,7 +137,11 @@ def evaluate(
     callbacks: "Iterable[keras.callbacks.Callback]" = (),
 ) -> Evaluation:
     """Return the Evaluation of `model`, from pixels to logits, on labelled images."""
-    return of_logits(labels, model.predict(images, callbacks=list(callbacks), verbose=0), class_names)
+    from kerasnets.data.streams import original_faults
+
+    with original_faults(images):
+        logits = model.predict(images, callbacks=list(callbacks), verbose=0)
+    return of_logits(labels, logits, class_names)
 
 
 def evaluate_file(

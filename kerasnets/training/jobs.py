@@ -13,18 +13,20 @@ from typing import Any, NamedTuple
 import keras
 
 from kerasnets import data, models, saving
+from kerasnets.data import index_files
 from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
-from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
+from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
+from kerasnets.training import places
+from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
+from kerasnets.training.photos import PHOTOS
+from kerasnets.training.settings import check_recipe, compared
 
 MODELS_SAVED = Path("models_saved")
-
-# (setting, value) pairs that a checkpoint leaves out: checkpoints of earlier versions lack these settings.
-DEFAULTS = (("precision", Recipe.precision), ("compiled", Recipe.compiled))
-NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
+CROP = "crop"  # begins the input kinds that take the middle of a picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,10 @@ class Request:
     guest: saving.Guest
     freeze: Sequence[str]
     resume: bool
+    overwrite: bool
     tensorboard: bool
+    stream: bool | None
+    skip_broken: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class TrainingJob:
     @property
     def folder(self) -> Path:
         """The folder of the report and the checkpoints."""
-        return folder_of(self.files[0])
+        return places.folder_of(self.files[0])
 
     @property
     def checkpoints(self) -> Path:
@@ -75,7 +80,7 @@ class TrainingJob:
     @property
     def report(self) -> Path:
         """The file that the training writes last."""
-        return self.folder / "report.html"
+        return self.folder / places.REPORT
 
     @property
     def frozen(self) -> list[str]:
@@ -90,13 +95,9 @@ class TrainingJob:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything that two runs must share so that one can resume from the other's checkpoints."""
-        settings = {name: value for name, value in dataclasses.asdict(self.recipe).items() if name not in NOT_COMPARED}
-        settings = {name: value for name, value in settings.items() if (name, value) not in DEFAULTS}
-        if not (self.recipe.schedule and self.recipe.schedule[0] == "cosine"):
-            del settings["epochs"]  # the learning rate does not depend on them: a run can resume with more
-        pixels = sha256(self.data.train_images, self.data.train_labels)[:16]
         return {
-            **settings, "seed": self.seed, "data": pixels, "frozen": self.frozen, "weights": self.initial_sha256,
+            **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
+            "weights": self.initial_sha256,
         }  # fmt: skip
 
 
@@ -117,18 +118,14 @@ def prepare(request: Request) -> TrainingJob:
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
     data.check(examples)
-    variant = FINETUNED if request.weights else None
-    recipe = with_changes(recipe, epochs=request.epochs, batch_size=request.batch_size, variant=variant)
+    recipe = suit(recipe_of(request, recipe), examples)
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
     initial = build_network(recipe, examples, request.weights, request.freeze, request.guest)
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
-    if is_fallback:
-        print(visible(fallback_line(first_choice, recipe, files[0])), file=sys.stderr)
-    initial.network.summary()
-    return TrainingJob(
+    job = TrainingJob(
         recipe=recipe,
         data=examples,
         network=initial.network,
@@ -141,6 +138,26 @@ def prepare(request: Request) -> TrainingJob:
         resume=request.resume,
         tensorboard=request.tensorboard,
     )
+    job = with_place(job, request.overwrite)
+    if is_fallback:
+        print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
+    initial.network.summary()
+    return job
+
+
+def with_place(job: TrainingJob, overwrite: bool) -> TrainingJob:
+    """Return the job with files that replace no earlier run's, or with those of the run that it resumes.
+
+    Raises OSError if a file cannot be written.
+    """
+    if job.resume:
+        files = places.choose_to_resume(job.files, lambda: job.settings, overwrite=overwrite)
+    else:
+        files = places.choose(job.files, overwrite=overwrite)
+    job = dataclasses.replace(job, files=files)
+    for path in [*files, job.report]:
+        check_writable(path)
+    return job
 
 
 def find_recipe(recipe: str | Recipe) -> Recipe:
@@ -165,20 +182,8 @@ def check_request(request: Request, recipe: Recipe) -> None:
         raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
     for path in request.out:
         saving.check_suffix(path)
-
-
-def check_recipe(recipe: Recipe, examples: data.Data) -> None:
-    """Raise ValueError for impossible settings, or for settings that do not suit the data."""
-    if not recipe.learning_rate > 0:
-        raise ValueError(f"the learning rate must be above 0, not {recipe.learning_rate}")
-    if recipe.patience < 0:
-        raise ValueError(f"patience must be at least 0, not {recipe.patience}")
-    if recipe.patience and not (recipe.keep_best and recipe.validation):
-        raise ValueError(f"{recipe.name} holds out no validation data, which patience needs; leave patience out")
-    if recipe.precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {recipe.precision!r}; choose one of: {', '.join(PRECISIONS)}")
-    if recipe.augmentation and len(examples.image_shape) != 3:
-        raise ValueError(f"{recipe.augmentation} changes images; {examples.title} has rows of numbers")
+    if request.skip_broken < 0:
+        raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
 
 
 def build_network(
@@ -199,7 +204,8 @@ def build_network(
     if scale_words:
         print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
     network = with_classes(model, num_classes, freeze)
-    return InitialNetwork(network, None, card.input_kind, card.weights_sha256 or sha256(*model.get_weights()))
+    input_kind = examples.input_kind if is_photo(recipe) else card.input_kind
+    return InitialNetwork(network, None, input_kind, card.weights_sha256 or sha256(*model.get_weights()))
 
 
 def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
@@ -209,19 +215,41 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     """
     if request.arrays is not None:
         return recipe, request.arrays
+    reading = reading_of(request, recipe)
     if request.weights:
         if request.image_size:
             raise ValueError(f"an image size cannot be chosen: {shorten(request.weights)} takes images of its own size")
-        return recipe, data.load_like(
-            saving.load_card(request.weights, request.guest), recipe.dataset, request.data_dir
-        )
+        card = saving.load_card(request.weights, request.guest)
+        if is_photo(recipe) and not card.input_kind.startswith(CROP):
+            card = dataclasses.replace(card, input_kind=CROP)
+        return recipe, data.load_like(card, recipe.dataset, request.data_dir, reading=reading)
     fallback = RECIPES.get(request.fallback or "")
     try:
-        return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size)
+        kind = CROP if is_photo(recipe) else "picture"
+        return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size, kind, reading=reading)
     except ConnectionError:
         if fallback is None or request.data_dir:  # a person who names a folder wants its data
             raise
     return fallback, data.load_data(fallback.dataset)
+
+
+def is_photo(recipe: Recipe) -> bool:
+    """Whether training crops the pictures at their own size, so that a test takes their middle."""
+    return recipe.augmentation in PHOTOS
+
+
+def reading_of(request: Request, recipe: Recipe) -> data.Reading:
+    """Return how own pictures are read for a training."""
+    first = first_file(request.out, recipe_of(request, recipe))
+    index = places.folder_of(places.last_run([first])[0]) / index_files.NAME
+    is_known = recipe.dataset in data.DATASETS
+    return data.Reading(request.stream, is_photo(recipe) and not is_known, request.skip_broken, index)
+
+
+def recipe_of(request: Request, recipe: Recipe) -> Recipe:
+    """Return `recipe` with the changes of the request."""
+    variant = FINETUNED if request.weights else None
+    return with_changes(recipe, epochs=request.epochs, batch_size=request.batch_size, variant=variant)
 
 
 def fallback_line(first_choice: Recipe, recipe: Recipe, path: Path) -> str:
@@ -233,19 +261,13 @@ def fallback_line(first_choice: Recipe, recipe: Recipe, path: Path) -> str:
 
 
 def output_files(out: Sequence[str | Path], recipe: Recipe, is_fallback: bool) -> list[Path]:
-    """Return the model files to write; a fallback's get the name of its data set, unless they have it.
-
-    Raises OSError if a file cannot be written.
-    """
-    files = [Path(path) for path in out] or [MODELS_SAVED / f"{recipe.name}.keras"]
+    """Return the model files to write; a fallback's get the name of its data set, unless they have it."""
+    files = [first_file(out, recipe), *map(Path, out[1:])]
     if is_fallback:
         ending = f"-{recipe.dataset}"
         files = [file if file.stem.endswith(ending) else file.with_stem(file.stem + ending) for file in files]
-    for path in [*files, folder_of(files[0]) / "report.html"]:
-        check_writable(path)
     return files
 
 
-def folder_of(path: Path) -> Path:
-    """Return the folder for everything that a training run writes besides the model file `path`."""
-    return path.with_suffix("")
+def first_file(out: Sequence[str | Path], recipe: Recipe) -> Path:
+    return Path(out[0]) if out else MODELS_SAVED / f"{recipe.name}.keras"
