@@ -131,6 +131,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     if args.recipe and (args.model or args.weights):
         raise UsageError("a recipe names its model; --model and --weights go with --dataset")
     if args.recipe and args.recipe not in recipes.RECIPES:
+        args.recipe = first_recipe_of(args.recipe)
+    if args.recipe and args.recipe not in recipes.RECIPES:
         known = nearest_first(args.recipe, recipes.RECIPES)
         raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
     if args.dataset and not (args.model or args.weights):
@@ -154,6 +156,18 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         precision=args.precision,
         compiled=args.compile or None,
     )
+
+
+def first_recipe_of(model: str) -> str:
+    """Return the name of a network's first recipe, with a note; any other name is returned as it is."""
+    from kerasnets.models import NETWORKS
+
+    name = next((name for name, recipe in recipes.RECIPES.items() if recipe.model == model), None)
+    if name:
+        app.tell_on_stderr(f"note: {model} is trained by its first recipe, {name} (--list shows all)")
+    elif model in NETWORKS:
+        raise UsageError(f"{model} has no recipe; name your data: --model {model} --dataset path/to/folder")
+    return name or model
 
 
 def augmentation_of(args: argparse.Namespace) -> str | None:
