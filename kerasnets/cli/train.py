@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnets import recipes
-from kerasnets.cli import app, options
+from kerasnets.cli import app, options, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
 
@@ -33,8 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--list", action="store_true", help="show the recipes and the accuracy that was published for each")
     add("--model", metavar="NAME", help="a network, for a data set without a recipe")
     options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz of your own")
-    text = "instead of the recipe's; without a recipe the default is 0.001, with Adam"
-    add("--learning-rate", type=float, metavar="RATE", help=text)
     options.add_image_size(parser)
     text = (
         "change the pictures in each epoch: shift (by up to 2 pixels), crop (by up to 4), flip (mirror half of them), "
@@ -60,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--precision", choices=recipes.PRECISIONS, help=text)
     text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
     add("--compile", action="store_true", help=text)
+    training_settings.add_settings(parser)
     options.add_guest(parser)
     add_training_options(parser)
 
@@ -149,12 +148,12 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     )
     return recipes.with_changes(
         recipe,
-        learning_rate=args.learning_rate,
         patience=args.patience,
         keep_best=True if args.patience else None,
         augmentation=next((name for name, chosen in augmentations if chosen), augmentation_of(args)),
         precision=args.precision,
         compiled=args.compile or None,
+        **training_settings.changes_of(args, recipe),
     )
 
 

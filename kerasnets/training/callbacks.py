@@ -35,6 +35,16 @@ class StopWhenAsked(keras.callbacks.Callback):
         signals.check()
 
 
+class TestAverages(keras.callbacks.Callback):
+    """Validates with the average of the weights."""
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        state.swap_averages(self.model)
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        state.swap_averages(self.model)
+
+
 class Figures(keras.callbacks.Callback):
     """Collects the figures of each batch and epoch and the weights of the best epoch; ends a run that stops improving.
 
@@ -43,20 +53,23 @@ class Figures(keras.callbacks.Callback):
         keep_best: Whether the best epoch is the one with the best validation accuracy, and not the last.
         patience: As in Recipe.
         save: Called after each epoch with (epochs done, arrays for a checkpoint).
+        averages: Whether the optimizer averages the weights, so that `best` is always an average.
 
     Attributes:
         history: {name: list by epoch}, with "seconds".
         batches: {"loss", "accuracy": list by step}.
-        best: {name: array}, the weights of the best epoch; empty without keep_best.
+        best: {name: array}, the weights of the best epoch; empty without keep_best and averages.
         kept: Epochs that a checkpoint holds: one less than the completed ones if the disk was full.
         diverged: Whether a figure or weight of the last epoch is not finite.
     """
 
     def __init__(
-        self, plan: "Batches", keep_best: bool, patience: int, save: Callable[[int, Mapping[str, np.ndarray]], None]
-    ) -> None:
+        self, plan: "Batches", keep_best: bool, patience: int, save: Callable[[int, Mapping[str, np.ndarray]], None],
+        averages: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.plan, self.keep_best, self.patience, self.save = plan, keep_best, patience, save
+        self.has_best = keep_best or averages
         self.history: dict[str, list[float]] = {}
         self.batches: dict[str, list[float]] = {"loss": [], "accuracy": []}
         self.best: dict[str, np.ndarray] = {}
@@ -80,7 +93,7 @@ class Figures(keras.callbacks.Callback):
             raise BadInputError(f"the checkpoint has not the figures of {checkpoint.epoch} epochs")
         if batches.keys() != self.batches.keys() or any(array.shape != (steps,) for array in batches.values()):
             raise BadInputError(f"the checkpoint has not the figures of {steps} steps")
-        if self.keep_best and not checkpoint.part("best"):
+        if self.has_best and not checkpoint.part("best"):
             raise BadInputError("the checkpoint lacks the best epoch's weights")
 
     @property
@@ -130,8 +143,8 @@ class Figures(keras.callbacks.Callback):
         for name, values in self.batches.items():
             figures = self.by_batch("data_loss" if name == "loss" else name, name)
             values.extend(self.as_counted(figures) if name == "accuracy" else figures)
-        if self.keep_best and self.best_epoch == epoch:
-            self.best = weights
+        if self.has_best and self.best_epoch == epoch:
+            self.best = weights | state.averaged(self.model)
         self.save(epoch + 1, arrays | self.arrays())
         self.kept = epoch + 1
         if self.is_over:

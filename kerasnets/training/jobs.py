@@ -16,20 +16,17 @@ from kerasnets import data, models, saving
 from kerasnets.data import index_files
 from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
-from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
+from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.training import places
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
+from kerasnets.training.settings import check_recipe, compared
 
 MODELS_SAVED = Path("models_saved")
 CROP = "crop"  # begins the input kinds that take the middle of a picture
-
-# (setting, value) pairs that a checkpoint leaves out: checkpoints of earlier versions lack these settings.
-DEFAULTS = (("precision", Recipe.precision), ("compiled", Recipe.compiled))
-NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +95,8 @@ class TrainingJob:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything that two runs must share so that one can resume from the other's checkpoints."""
-        settings = {name: value for name, value in dataclasses.asdict(self.recipe).items() if name not in NOT_COMPARED}
-        settings = {name: value for name, value in settings.items() if (name, value) not in DEFAULTS}
-        if not (self.recipe.schedule and self.recipe.schedule[0] == "cosine"):
-            del settings["epochs"]  # the learning rate does not depend on them: a run can resume with more
         return {
-            **settings, "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
+            **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
             "weights": self.initial_sha256,
         }  # fmt: skip
 
@@ -191,20 +184,6 @@ def check_request(request: Request, recipe: Recipe) -> None:
         saving.check_suffix(path)
     if request.skip_broken < 0:
         raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
-
-
-def check_recipe(recipe: Recipe, examples: data.Data) -> None:
-    """Raise ValueError for impossible settings, or for settings that do not suit the data."""
-    if not recipe.learning_rate > 0:
-        raise ValueError(f"the learning rate must be above 0, not {recipe.learning_rate}")
-    if recipe.patience < 0:
-        raise ValueError(f"patience must be at least 0, not {recipe.patience}")
-    if recipe.patience and not (recipe.keep_best and recipe.validation):
-        raise ValueError(f"{recipe.name} holds out no validation data, which patience needs; leave patience out")
-    if recipe.precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {recipe.precision!r}; choose one of: {', '.join(PRECISIONS)}")
-    if recipe.augmentation and len(examples.image_shape) != 3:
-        raise ValueError(f"{recipe.augmentation} changes images; {examples.title} has rows of numbers")
 
 
 def build_network(

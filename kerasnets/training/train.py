@@ -19,11 +19,12 @@ from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
 from kerasnets.runtime.claims import claim
-from kerasnets.training import batches, evaluation, jobs, places, report, resumption, state
-from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard
+from kerasnets.training import batches, evaluation, jobs, places, report, resumption, settings, state
+from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard, TestAverages
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
+from kerasnets.training.regularization import regularization_of
 from kerasnets.training.remarks import remarks
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
@@ -109,8 +110,11 @@ def fit(job: TrainingJob) -> tuple[Figures, evaluation.Evaluation]:
     """Train the job's network in place; return the figures of its epochs and the evaluation of its test data."""
     plan, validation = batches_of(job)
     keep_index(job)
-    trainee = trainee_of(job.network, job.recipe, job.scaling, plan.steps_per_epoch)
-    figures = Figures(plan, job.recipe.keep_best, job.recipe.patience, functools.partial(resumption.save, job))
+    recipe, num_classes = job.recipe, len(job.data.class_names)
+    weights = settings.class_weights_of(recipe, plan.labels, num_classes)
+    trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights)
+    save = functools.partial(resumption.save, job)
+    figures = Figures(plan, recipe.keep_best, recipe.patience, save, averages=bool(recipe.ema))
     with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():
         resumption.start(job, trainee, figures)
         plan.first = figures.epochs
@@ -131,9 +135,11 @@ def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
     source = job.data.train_images
     images, prepare = fitting.fit_to_network(source, job.data.input_kind, job.input_kind, shape)
     chosen = select(source if recipe.augmentation in PHOTOS else images, training)
+    regularization = regularization_of(recipe, len(job.data.class_names))
+    stays = prepare or recipe.augmentation in PHOTOS or regularization
     plan = batches.Batches(
-        chosen if prepare or recipe.augmentation in PHOTOS else batches.on_accelerator(chosen), labels[training],
-        recipe.batch_size, recipe.epochs, seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape,
+        chosen if stays else batches.on_accelerator(chosen), labels[training], recipe.batch_size, recipe.epochs,
+        seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape, regularization=regularization,
     )  # fmt: skip
     return plan, fitting.InOrder(select(images, validation), labels[validation], test_batch_size(recipe), prepare)
 
@@ -152,6 +158,8 @@ def run_epochs(
     progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first)
     with contextlib.closing(plan), contextlib.closing(progress), original_faults(plan, validation):
         watchers = [keras.callbacks.TerminateOnNaN(), StopWhenAsked(), figures, progress]
+        if job.recipe.ema:
+            watchers.append(TestAverages())
         if job.tensorboard:
             watchers.append(TensorBoard(job.folder / "tensorboard", figures))
         trainee.fit(
