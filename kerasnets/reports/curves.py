@@ -56,8 +56,8 @@ def learning_curves(title: str, curves: Sequence[Curve], best_epoch: int) -> "Fi
         axes.set(title=curve.name[0].upper() + curve.name[1:], xlabel="epoch", ylim=(low, high))
         if beyond is not None:
             words = f"off the scale: {'down' if beyond < low else 'up'} to {beyond:.3g}"
-            axes.text(0.5, 0.02 if beyond < low else 0.98, words, transform=axes.transAxes, color=GREY, fontsize=9,
-                      ha="center", va="bottom" if beyond < low else "top")  # fmt: skip
+            axes.text(0.02, 0.02 if beyond < low else 0.98, words, transform=axes.transAxes, color=GREY, fontsize=9,
+                      ha="left", va="bottom" if beyond < low else "top")  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

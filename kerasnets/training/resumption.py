@@ -52,10 +52,8 @@ def start_line(job: "TrainingJob", epoch: int) -> str:
     if epoch < job.recipe.epochs:
         return f"resuming after epoch {epoch} of {job.recipe.epochs}"
     if checkpoints.are_unfinished(job.checkpoints, job.report):
-        return f"all {epoch} epochs are trained: the test and the files follow"
-    return (
-        f"the run is finished: it has all {epoch} epochs (--epochs goes on to more); its test and files are made again"
-    )
+        return f"resuming after epoch {epoch} of {epoch}: the test and the files follow"
+    return f"the run is finished, with all {epoch} epochs; its test and files are made again (--epochs goes on to more)"
 
 
 def take_up_threads(count: int) -> None:
