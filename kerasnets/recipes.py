@@ -63,7 +63,6 @@ class Recipe:
     cutmix: float = 0.0  # the same for a box of another image; with both, one of them by chance in each batch
     random_erasing: float = 0.0  # probability that a box of an image is filled with the mean colour
     trivial_augment: bool = False  # whether one change out of fourteen is made to each image
-    progressive: tuple[int, ...] = ()  # (first side, last side, epoch of the first growth, epoch of the last side)
     class_weights: str = ""  # "balanced": an example counts by how rare its class is
     gradient_clip: float = 0.0  # the largest norm of all gradients together; 0 is no limit
     accumulate: int = 1  # batches whose gradients are averaged for one step of the optimizer

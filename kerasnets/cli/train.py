@@ -84,7 +84,11 @@ def run(args: argparse.Namespace) -> None:
     weights = args.weights and shipped_or_file(args.weights)
     guest = options.guest(args, of_file=bool(args.weights))
     more = {"image_size": image_size, "weights": weights, "freeze": args.freeze, "guest": guest}
-    train(args, recipe, **more, stream=args.stream, skip_broken=args.skip_broken)
+    more |= {"stream": args.stream, "skip_broken": args.skip_broken}
+    if args.find_learning_rate is not None:
+        find_learning_rate(args, recipe, more)
+    else:
+        train(args, recipe, **more)
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
@@ -108,6 +112,18 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
             tensorboard=args.tensorboard,
             **more,
         )
+    app.tell(result.json() if args.json else result.line())
+
+
+def find_learning_rate(args: argparse.Namespace, recipe: recipes.Recipe, more: dict[str, Any]) -> None:
+    """Search a learning rate for `recipe` instead of training it, and print the result."""
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        from kerasnets.training import rate_finder
+
+        result = rate_finder.find_learning_rate(
+            recipe, steps=args.find_learning_rate, batch_size=args.batch_size, seed=args.seed, out=args.out,
+            data_dir=args.data_dir, **more,
+        )  # fmt: skip
     app.tell(result.json() if args.json else result.line())
 
 
