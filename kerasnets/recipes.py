@@ -13,6 +13,7 @@ SHIFT_FLIP_CUTOUT = "crop_flip_cutout"  # the same, with a grey square of 16 pix
 PHOTO = "photo"  # crop a part of 8 to 100 % at the photo's own size; mirror half of the photos
 PHOTO_COLOUR = "photo_colour"  # the same, with other brightness, contrast and saturation
 SHIFT = "shift"  # pad by 2 zeros and crop at random; mirror none
+AUTO = "auto"  # one of training.augmentation.AUGMENTATIONS, by the kind of the data
 PRECISIONS = ("float32", "mixed_bfloat16")
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 BALANCED = "balanced"
@@ -53,7 +54,7 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network's builder
     image_shape: tuple[int, int, int] | None = None  # of the network's input, if it is not the data set's
     input_kind: str = ""  # how an image is prepared for that shape: a name in pictures.KINDS
-    augmentation: str = ""  # a name in training.augmentation.AUGMENTATIONS or training.photos.PHOTOS
+    augmentation: str = ""  # of training.augmentation.AUGMENTATIONS or training.photos.PHOTOS, or AUTO
     weight_decay: float = 0.0  # PyTorch's: this multiple of each weight is added to its gradient; AdamW's is decoupled
     decay_norms: bool = True  # whether biases and the weights of normalizations decay too, as PyTorch's default has it
     label_smoothing: float = 0.0  # share of the label that is spread over all classes

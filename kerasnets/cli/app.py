@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from typing import Any, NoReturn, Protocol, TextIO
 
 from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten, visible
-from kerasnets.runtime import backends, signals
+from kerasnets.runtime import backends, room, signals
 
 LINE = 200  # characters of an error line at most
 REMEDY = 110  # characters at the end of a line that is too long: there it says what to do
@@ -90,6 +90,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
         child.end_with_parent()
     backends.own_process()
+    room.watch()
     signals.install()
     code = exit_code_of(main)
     close_streams()
@@ -163,7 +164,7 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
             traceback.print_exc()
         if signals.Signals.received is not None:  # what failed then is the stop, or the terminal that was closed
             return exit_code_of(signals.check)
-        if is_full_memory(error) and not isinstance(error, BadInputError):
+        if is_full_memory(error) and not isinstance(error, (BadInputError, room.NoRoomError)):
             error = MemoryError(LITTLE_MEMORY)
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
         print_error(error if code else f"internal error, please report it (--debug shows where): {error!r}")

@@ -19,6 +19,8 @@ from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
+from kerasnets.training import places
+from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.settings import check_recipe, compared
@@ -44,6 +46,7 @@ class Request:
     guest: saving.Guest
     freeze: Sequence[str]
     resume: bool
+    overwrite: bool
     tensorboard: bool
     stream: bool | None
     skip_broken: int
@@ -68,7 +71,7 @@ class TrainingJob:
     @property
     def folder(self) -> Path:
         """The folder of the report and the checkpoints."""
-        return folder_of(self.files[0])
+        return places.folder_of(self.files[0])
 
     @property
     def checkpoints(self) -> Path:
@@ -77,7 +80,7 @@ class TrainingJob:
     @property
     def report(self) -> Path:
         """The file that the training writes last."""
-        return self.folder / "report.html"
+        return self.folder / places.REPORT
 
     @property
     def frozen(self) -> list[str]:
@@ -115,17 +118,14 @@ def prepare(request: Request) -> TrainingJob:
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
     data.check(examples)
-    recipe = recipe_of(request, recipe)
+    recipe = suit(recipe_of(request, recipe), examples)
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
     initial = build_network(recipe, examples, request.weights, request.freeze, request.guest)
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
-    if is_fallback:
-        print(visible(fallback_line(first_choice, recipe, files[0])), file=sys.stderr)
-    initial.network.summary()
-    return TrainingJob(
+    job = TrainingJob(
         recipe=recipe,
         data=examples,
         network=initial.network,
@@ -138,6 +138,26 @@ def prepare(request: Request) -> TrainingJob:
         resume=request.resume,
         tensorboard=request.tensorboard,
     )
+    job = with_place(job, request.overwrite)
+    if is_fallback:
+        print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
+    initial.network.summary()
+    return job
+
+
+def with_place(job: TrainingJob, overwrite: bool) -> TrainingJob:
+    """Return the job with files that replace no earlier run's, or with those of the run that it resumes.
+
+    Raises OSError if a file cannot be written.
+    """
+    if job.resume:
+        files = places.choose_to_resume(job.files, lambda: job.settings, overwrite=overwrite)
+    else:
+        files = places.choose(job.files, overwrite=overwrite)
+    job = dataclasses.replace(job, files=files)
+    for path in [*files, job.report]:
+        check_writable(path)
+    return job
 
 
 def find_recipe(recipe: str | Recipe) -> Recipe:
@@ -220,7 +240,8 @@ def is_photo(recipe: Recipe) -> bool:
 
 def reading_of(request: Request, recipe: Recipe) -> data.Reading:
     """Return how own pictures are read for a training."""
-    index = folder_of(first_file(request.out, recipe_of(request, recipe))) / index_files.NAME
+    first = first_file(request.out, recipe_of(request, recipe))
+    index = places.folder_of(places.last_run([first])[0]) / index_files.NAME
     is_known = recipe.dataset in data.DATASETS
     return data.Reading(request.stream, is_photo(recipe) and not is_known, request.skip_broken, index)
 
@@ -240,23 +261,13 @@ def fallback_line(first_choice: Recipe, recipe: Recipe, path: Path) -> str:
 
 
 def output_files(out: Sequence[str | Path], recipe: Recipe, is_fallback: bool) -> list[Path]:
-    """Return the model files to write; a fallback's get the name of its data set, unless they have it.
-
-    Raises OSError if a file cannot be written.
-    """
+    """Return the model files to write; a fallback's get the name of its data set, unless they have it."""
     files = [first_file(out, recipe), *map(Path, out[1:])]
     if is_fallback:
         ending = f"-{recipe.dataset}"
         files = [file if file.stem.endswith(ending) else file.with_stem(file.stem + ending) for file in files]
-    for path in [*files, folder_of(files[0]) / "report.html"]:
-        check_writable(path)
     return files
 
 
 def first_file(out: Sequence[str | Path], recipe: Recipe) -> Path:
     return Path(out[0]) if out else MODELS_SAVED / f"{recipe.name}.keras"
-
-
-def folder_of(path: Path) -> Path:
-    """Return the folder for everything that a training run writes besides the model file `path`."""
-    return path.with_suffix("")

@@ -34,6 +34,9 @@ AUGMENTATIONS = {
     "crop_flip": "shifted by up to 4 pixels, half of the pictures mirrored",
     "crop_flip_cutout": "shifted by up to 4 pixels, half of the pictures mirrored, a square of 16 pixels greyed out",
     "shift": "shifted by up to 2 pixels",
+    "shift_flip": "shifted by up to 2 pixels, half of the pictures mirrored",
+    "crop": "shifted by up to 4 pixels",
+    "flip": "half of the pictures mirrored",
     "photo": "a part of 8 to 100 % of the photo, half of them mirrored",
     "photo_colour": "a part of 8 to 100 % of the photo, half of them mirrored, in other colours",
 }

@@ -19,7 +19,7 @@ from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
 from kerasnets.runtime.claims import claim
-from kerasnets.training import batches, evaluation, jobs, report, resumption, settings, state
+from kerasnets.training import batches, evaluation, jobs, places, report, resumption, settings, state
 from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard, TestAverages
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
@@ -36,8 +36,8 @@ def train(
     recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
-    freeze: Sequence[str] = (), resume: bool = False, tensorboard: bool = False, stream: bool | None = None,
-    skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
+    freeze: Sequence[str] = (), resume: bool = False, overwrite: bool = False, tensorboard: bool = False,
+    stream: bool | None = None, skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -55,7 +55,8 @@ def train(
         epochs: Epochs instead of the recipe's, at least 1.
         batch_size: Images in a step instead of the recipe's, at least 1.
         seed: Seed of split, order, augmentation and initial weights, from 0 to 2**32 - 1.
-        out: The model file to write, or several, each .keras or .h5. None is models_saved/<recipe>.keras.
+        out: The model file to write, or several, each .keras or .h5. None is models_saved/<recipe>.keras. If an earlier
+            run has written them, this one gets numbered names (a-2.keras); the Run has them.
         data_dir: Folder of the data, as in load_data.
         image_size: (height, width) to which own images are resized, in pixels, as in load_data. With `weights`, own
             images get the size of that model.
@@ -63,6 +64,7 @@ def train(
             replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
+        overwrite: Whether to replace the model files and report of an earlier run instead.
         tensorboard: Whether to write logs for TensorBoard too.
         stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
             exceed the memory.
@@ -89,10 +91,10 @@ def train(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume, overwrite=overwrite,
         tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, guest=guest,
     ))  # fmt: skip
-    with claim([*map(jobs.folder_of, job.files), *job.files], "training"):
+    with claim([*map(places.folder_of, job.files), *job.files], "training"):
         figures, test = fit(job)
         run = make_run(job, figures, test)
         with resumption.note_kept_epochs(job, figures):
@@ -199,7 +201,9 @@ def save(job: TrainingJob, run: Run) -> None:
 
 def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the training and the validation part; BadInputError if a class is too small to split."""
-    count = job.recipe.validation
+    count, given = job.recipe.validation, job.data.validation
+    if given is not None and len(given):
+        return np.setdiff1d(np.arange(len(job.data.train_labels)), given), given
     try:
         return data.split(job.data.train_labels, count, job.seed)
     except ValueError as error:
@@ -240,5 +244,6 @@ def accuracies_beside(run: Run, path: Path) -> dict[str, float]:
     accuracies = {}
     for name in names:
         with contextlib.suppress(BadInputError):  # a file that is missing or damaged is left out
-            accuracies[name] = saving.load_card(path.with_name(path.name.replace(run.recipe, name))).accuracy
+            file = path.with_name(path.name.replace(run.recipe, name))
+            accuracies[name] = saving.load_card(file if file.exists() else places.last_model(file)).accuracy
     return {name: accuracy for name, accuracy in accuracies.items() if accuracy is not None}  # not made by train

@@ -25,6 +25,10 @@ def trainee_of(
         from kerasnets.training.fast.tensorflow_model import tensorflow_trainee
 
         trainee = tensorflow_trainee(network, recipe, scaling)
+    elif backend == "jax":
+        from kerasnets.training.fast.jax_model import jax_trainee
+
+        trainee = jax_trainee(network, recipe, scaling)
     if trainee is None:
         trainee = rebuild(network, scaling=scaling, precision=recipe.precision)
     compile_for(trainee, recipe, steps_per_epoch, recipe.epochs, class_weights)
