@@ -71,6 +71,7 @@ def curve_of_rates(
         marks: {words: rate to mark}, the most important first.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -81,6 +82,8 @@ def curve_of_rates(
     low, first = min(smooth), smooth[0]
     top = max(first, float(np.median(smooth)))
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(low - 0.1 * (top - low), top + (top - low) / 2))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)

@@ -114,7 +114,7 @@ def find_learning_rate(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=None, arrays=arrays, epochs=None, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=False, tensorboard=False,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=False, overwrite=True, tensorboard=False,
         stream=stream, skip_broken=skip_broken, guest=guest,
     ))  # fmt: skip
     losses = losses_of(job, steps)
@@ -129,7 +129,7 @@ def find_learning_rate(
         f"use {search.learning_rate:g}": search.learning_rate,
         f"lowest loss at {search.lowest:.2g}": search.lowest,
     }
-    plots.save_figure(curve_of_rates(title, rates, losses, search.smooth, marks), search.picture)
+    plots.save_figure(curve_of_rates(title, rates, losses, search.smooth.tolist(), marks), search.picture)
     return search
 
 
