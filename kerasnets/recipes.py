@@ -211,8 +211,8 @@ _FFCV = Recipe(  # libffcv/ffcv-imagenet, rn18_configs, on one A100
 )  # fmt: skip
 _LESS = "with BlurPool, growing pictures, and mirrored pictures in the test"  # that ffcv has and we have not
 
-# Recipes for ImageNet, whose folder a person names. AlexNet and VGG without batch normalization take a tenth of the rate
-# (references/classification/README.md). DenseNet's are its paper's (arXiv:1608.06993, section 4.1), of which
+# Recipes for ImageNet, whose folder a person names; none has been run yet. AlexNet takes a tenth of the rate
+# (references/classification/README.md). DenseNet's settings are its paper's (arXiv:1608.06993, section 4.1), with which
 # torchvision's weights reach 0.7443. All measure the last epoch on the 50,000 validation pictures, as the sources do.
 IMAGENET: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     _TORCHVISION,
@@ -250,4 +250,5 @@ def permuted_pairs() -> list[str]:
 
 def as_dicts() -> list[dict[str, Any]]:
     """Return all recipes for a program to read."""
-    return [{"recipe": name, **dataclasses.asdict(recipe)} for name, recipe in RECIPES.items()]
+    recipes = {**RECIPES, **IMAGENET}
+    return [{"recipe": name, **dataclasses.asdict(recipe)} for name, recipe in recipes.items()]

@@ -93,7 +93,8 @@ def find_learning_rate(
     recipe: str | Recipe, *, steps: int = STEPS, arrays: Any = None, batch_size: int | None = None, seed: int = 0,
     out: str | Path | Sequence[str | Path] | None = None, data_dir: str | Path | None = None,
     image_size: tuple[int, ...] | None = None, weights: str | Path | None = None, freeze: Sequence[str] = (),
-    stream: bool | None = None, skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
+    stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
+    guest: saving.Guest = saving.UNKNOWN,
 ) -> Search:  # fmt: skip
     """Train a few steps at rates from FIRST to LAST, and draw the loss of each; no model file is written.
 
@@ -114,8 +115,8 @@ def find_learning_rate(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=None, arrays=arrays, epochs=None, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=False, overwrite=True, tensorboard=False,
-        stream=stream, skip_broken=skip_broken, guest=guest,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=False, overwrite=True,
+        tensorboard=False, stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest,
     ))  # fmt: skip
     losses = losses_of(job, steps)
     rates = [float(rate) for rate in np.geomspace(FIRST, LAST, steps)][: len(losses)]
