@@ -51,7 +51,7 @@ class Card:
         date: Of the end of the training, as "2026-01-31T12:00:00Z".
         parent: Name of the model file that the training started from; "" for random weights.
         parent_sha256: `weights_sha256` of that file.
-        data_digest: Digest of the data set: pictures, labels and names of the classes.
+        data_digest: Digest of the pictures, or rows, and labels that were trained and validated on.
 
     Example:
         >>> card = Card("lenet5", class_names=("cat", "dog"), input_shape=(28, 28, 1))
