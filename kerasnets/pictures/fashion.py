@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.digits import MIN_CONTRAST, SIDE, quantile, rim
-from kerasnets.pictures.sizes import Shape, resize, to_grey
+from kerasnets.pictures.digits import MIN_CONTRAST, SIDE
+from kerasnets.pictures.sizes import Shape, quantile, resize, rim, to_grey
 
 
 def to_fashion_form(picture: np.ndarray, shape: Shape) -> np.ndarray:
