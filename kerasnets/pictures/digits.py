@@ -16,6 +16,10 @@ BOX = 20  # pixels: the digit's longer side in it
 INK = 32  # the grey level from which a pixel of an MNIST picture counts as ink
 MIN_STROKE = 2.0  # pixels in the box: nine tenths of MNIST's strokes are thicker, by stroke_width
 WORKING_SIDE = 400  # pixels: larger photos are shrunk to it first
+STROKE = 100  # the grey level from which a pixel of MNIST's form is judged as part of a stroke
+WIDEST = 1.7  # of its height; the widest of MNIST's first 3,000 training pictures has 1.67
+FULLEST = 0.7  # of its box that is inked; the fullest of the same pictures that is no bar has 0.66
+NARROW = 8  # pixels of MNIST's form: a bar, as of a 1, may fill its box
 SOFT = 0.11  # a part less sharp is a shadow; digits in photos have 0.16 to 0.23, the test's shadows 0.08 at most
 
 
@@ -26,10 +30,18 @@ class Sight:
     Attributes:
         pixels: uint8 (height, width, channels), as the network takes them.
         digits: How many digits there are; 1 if the picture is not searched for digits.
+        doubt: Why this can hardly be a digit; "" if it can.
+        is_cut_out: Whether a digit was cut out of the picture.
     """
 
     pixels: np.ndarray
     digits: int = 1
+    doubt: str = ""
+    is_cut_out: bool = False
+
+
+class NothingSeenError(BadInputError):
+    """A picture shows nothing that a network could be asked about."""
 
 
 def find_digit(picture: np.ndarray) -> Sight:
@@ -44,7 +56,19 @@ def find_digit(picture: np.ndarray) -> Sight:
         if is_mnist_form(grey):
             return Sight(grey[..., None])
     ink, digits = cut_out_ink(picture)
-    return Sight(centre_by_mass(scale_to_box(ink))[..., None], digits)
+    form = centre_by_mass(scale_to_box(ink))
+    return Sight(form[..., None], digits, doubt_about(form), is_cut_out=True)
+
+
+def doubt_about(form: np.ndarray) -> str:
+    """Return why ink in MNIST's form, uint8 (28, 28), can hardly be a digit; "" if it can."""
+    mask = (form > STROKE).astype(np.uint8)
+    _, _, width, height = cv2.boundingRect(mask)
+    if width > WIDEST * height:
+        return "wider than a digit"
+    if mask.sum() > FULLEST * width * height and min(width, height) > NARROW:
+        return "a blot without strokes"
+    return ""
 
 
 def to_mnist_form(picture: np.ndarray, shape: Shape = (SIDE, SIDE, 1)) -> np.ndarray:
@@ -131,8 +155,8 @@ def sharpness(ink: np.ndarray, mask: np.ndarray) -> float:
     return quantile(steps[cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0], 0.9)
 
 
-def nothing_to_see() -> BadInputError:
-    return BadInputError("has no digit to see: it is all of one colour", remedy="take a picture with more contrast")
+def nothing_to_see() -> NothingSeenError:
+    return NothingSeenError("has no digit to see: it is all of one colour", remedy="take a picture with more contrast")
 
 
 def scale_to_box(ink: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """KINDS: the ways in which a picture becomes the pixels that a network takes."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -42,7 +43,7 @@ def look(picture: np.ndarray, kind: str, shape: tuple[int, ...], name: object = 
         try:
             if kind in DIGITS:
                 sight = find_digit(picture)
-                return Sight(DIGITS[kind](sight.pixels, (shape[0], shape[1], shape[2])), sight.digits)
+                return dataclasses.replace(sight, pixels=DIGITS[kind](sight.pixels, (shape[0], shape[1], shape[2])))
             return Sight(KINDS[kind](picture, (shape[0], shape[1], shape[2])))
         except cv2.error as error:  # its whole message has several lines
             reason = in_one_line(getattr(error, "err", error))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.digits import MIN_CONTRAST, nothing_to_see
+from kerasnets.pictures.digits import MIN_CONTRAST, NothingSeenError, nothing_to_see
 from kerasnets.pictures.paper import ink_of
 from kerasnets.pictures.parts import at_rim, enclosing
 from kerasnets.pictures.sizes import quantile, shrink, to_rgb
@@ -64,7 +64,7 @@ def find_digits(picture: np.ndarray) -> list[Digit]:
         raise nothing_to_see()
     parts, boxes = parts_of_sheet(ink, found.all)
     if not boxes:
-        raise BadInputError("has no digit to see on the sheet", remedy="take a sharper or nearer picture of it")
+        raise NothingSeenError("has no digit to see on the sheet", remedy="take a sharper or nearer picture of it")
     scale = max(picture.shape) / max(working.shape)
     digits = []
     for i, row in reading_order(boxes):

@@ -20,10 +20,12 @@ class Gallery:
     """The first 40 pictures with an answer, each shrunk, so that none is decoded a second time to be drawn.
 
     Attributes:
+        top: Number of classes in the bars of a picture; 1 stands for the usual number.
         answered: How many pictures with an answer were added, including those that are not kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, top: int = 1) -> None:
+        self.top = top
         self.answered = 0
         self.predictions: list[tuple[np.ndarray, str, Prediction]] = []
         self.sheets: list[tuple[np.ndarray, str]] = []
@@ -57,19 +59,22 @@ class Gallery:
             OSError: The file cannot be written, or there is no screen.
         """
         if self.predictions:
-            draw(self.predictions, save, show)
+            draw(self.predictions, save, show, self.top)
         if self.sheets:
             draw_sheets(self.sheets, save, show)
 
 
 def draw(
-    predictions: list[tuple[np.ndarray, str, Prediction]], save: str | Path | None = None, show: bool = False
+    predictions: list[tuple[np.ndarray, str, Prediction]],
+    save: str | Path | None = None,
+    show: bool = False,
+    top: int = 1,
 ) -> None:
-    """Draw, for each (picture, name, Prediction), the picture, the network's input, and bars of the top classes."""
+    """Draw, for each (picture, name, Prediction), the picture, the network's input, and bars of the `top` classes."""
     from kerasnets.reports import plots
 
     thumbnails, names, results = zip(*predictions, strict=True)
-    finish(plots.predictions(thumbnails, names, results), save, show)
+    finish(plots.predictions(thumbnails, names, results, top if top > 1 else plots.TOP), save, show)
 
 
 def draw_sheets(sheets: list[tuple[np.ndarray, str]], save: str | Path | None = None, show: bool = False) -> None:

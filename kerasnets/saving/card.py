@@ -47,6 +47,8 @@ class Card:
         multi_label: Whether each class has a probability by itself, as several sigmoids give them.
         scaling: (scale, offset) of an adopted export, which takes pixel * scale + offset; None of all other files.
         bgr: Whether an adopted export takes blue first.
+        temperature: By which the logits are divided to make the probabilities honest, found on validation data.
+        sure_from: The least probability, calibrated, of an answer that is called sure.
 
     Example:
         >>> card = Card("lenet5", class_names=("cat", "dog"), input_shape=(28, 28, 1))
@@ -71,6 +73,8 @@ class Card:
     multi_label: bool = False
     scaling: "Scaling | None" = None
     bgr: bool = False
+    temperature: float = 1.0
+    sure_from: float = 0.9  # of the answers called sure, nine in ten at least are right
 
 
 def as_json(card: Card) -> str:
@@ -90,6 +94,8 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
             raise ValueError(f"input_shape {card.input_shape}")
         if not isinstance(card.multi_label, bool) or not isinstance(card.bgr, bool):
             raise TypeError("multi_label or bgr is neither true nor false")
+        if not (is_number(card.temperature) and card.temperature > 0 and is_number(card.sure_from)):
+            raise ValueError(f"temperature {card.temperature!r:.20} or sure_from {card.sure_from!r:.20}")
         if card.scaling is not None and not is_scaling(card.scaling):
             raise TypeError(f"scaling {card.scaling!r:.40}")
         if len(card.input_shape) > 3 or math.prod(card.input_shape) > MOST_NUMBERS:
@@ -101,12 +107,15 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
         raise BadInputError(problem, path=path, remedy="train or copy it again") from error
 
 
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
 def is_scaling(value: object) -> bool:
     """Whether a value of JSON is (scale, offset): numbers, or lists by channel."""
 
     def are_numbers(part: object) -> bool:
-        numbers = part if isinstance(part, list) and 0 < len(part) <= 4 else [part]
-        return all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
+        return all(map(is_number, part if isinstance(part, list) and 0 < len(part) <= 4 else [part]))
 
     return isinstance(value, list) and len(value) == 2 and all(map(are_numbers, value))
 

@@ -143,7 +143,7 @@ def pencil(digit, rng):
 
 
 def glare(digit, rng):
-    """A lamp that the paper mirrors: a bright blot, which the picture cannot hold, near the digit or on a part of it."""
+    """A lamp that the paper mirrors: a bright blot, which the picture cannot hold, near the digit or on it."""
     scene = Scene(rng, paper=(205, 204, 200))
     (x0, y0), side = write(scene, digit, strength=0.95)
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
