@@ -36,7 +36,7 @@ class Format:
         save: The file to draw pictures and answers into, or the video to write; None for none.
         show: Whether to show the drawing in a window.
         csv: Whether to print a CSV table instead of lines.
-        explain: The file to draw explanations into; None for none.
+        explain: Whether to draw what each answer depends on, beside the drawing.
     """
 
     top: int = 1
@@ -44,7 +44,7 @@ class Format:
     save: str | None = None
     show: bool = False
     csv: bool = False
-    explain: str | None = None
+    explain: bool = False
 
 
 def gather(names: Iterable[str]) -> list[Named]:
@@ -149,6 +149,8 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
         if gallery.answered > MOST:
             print(f"note: of {gallery.answered} pictures, the first {MOST} are drawn", file=sys.stderr)
         gallery.draw(form.save, form.show)
+        if form.explain:
+            gallery.explain(classifier, form.save, form.show)
     return 3 if failed else 0
 
 

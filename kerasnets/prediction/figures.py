@@ -12,6 +12,8 @@ from kerasnets.prediction.answers import Prediction, Result, Sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from kerasnets.prediction.classifier import Classifier
+
 MOST = 40  # pictures in one figure
 SIDE, SHEET_SIDE = 500, 1500  # pixels: larger photos, and sheets, are shrunk to it
 
@@ -62,6 +64,19 @@ class Gallery:
             draw(self.predictions, save, show, self.top)
         if self.sheets:
             draw_sheets(self.sheets, save, show)
+
+    def explain(self, classifier: "Classifier", save: str | Path | None = None, show: bool = False) -> Path | None:
+        """Draw the places that each answer depends on; return the file, whose name is that of `save` with "-why"."""
+        if not self.predictions:
+            return None
+        from kerasnets.prediction.explanations import explain
+        from kerasnets.reports import plots
+
+        path = Path(save).with_stem(f"{Path(save).stem}-why") if save else None
+        thumbnails, names, results = zip(*self.predictions, strict=True)
+        maps = [explain(classifier, result) for result in results]
+        finish(plots.explanations(thumbnails, names, results, maps), path, show)
+        return path
 
 
 def draw(

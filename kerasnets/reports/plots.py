@@ -5,7 +5,7 @@ A function imports matplotlib when it is called, because a prediction without a 
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -198,6 +198,33 @@ def predictions(
         bars.invert_yaxis()
         bars.tick_params(length=0)
         bars.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure
+
+
+def explanations(
+    pictures: Sequence[np.ndarray],
+    names: Sequence[str],
+    results: Sequence[Prediction],
+    maps: Sequence[Mapping[str, np.ndarray]],
+) -> "Figure":
+    """Draw a row for each picture: the picture, and the network's input below each map of what the answer depends on.
+
+    Args:
+        pictures: uint8 (height, width[, 3]), RGB.
+        names: The captions of the pictures.
+        results: The prediction for each picture.
+        maps: {method: float32 (height, width) of 0..1} for each picture, of the same methods.
+    """
+    from matplotlib.figure import Figure
+
+    panels = 1 + max(map(len, maps))
+    figure = Figure(figsize=(2.8 * panels, 3 * len(results)), layout="constrained")
+    rows = figure.subplots(len(results), panels, squeeze=False)
+    for (shown, *others), picture, name, result, heats in zip(rows, pictures, names, results, maps, strict=True):
+        draw_pixels(shown, picture, name if len(name) <= 30 else f"...{name[-27:]}")
+        for axes, (method, heat) in zip(others, heats.items(), strict=True):
+            draw_pixels(axes, result.pixels, visible(f"why {result.label}: {method}"))
+            axes.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
     return figure
 
 
