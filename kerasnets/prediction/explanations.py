@@ -49,7 +49,7 @@ def class_of(classifier: "Classifier", prediction: Prediction) -> int:
 
 
 def occlusion(classifier: "Classifier", prediction: Prediction) -> np.ndarray:
-    """Return the root of how much the answer's logarithm falls when a place is covered with the colour of the picture's rim.
+    """Return the root of how much the answer's logarithm falls when a place is covered by the colour of the rim.
 
     Source: Zeiler and Fergus, ECCV 2014, arXiv:1311.2901, section 4.2, which covers with grey.
     """

@@ -121,6 +121,8 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
 
 def origin_of(card: Card) -> tuple[Any, ...]:
     return card.date, card.parent, card.parent_sha256, card.data_digest
+
+
 def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
