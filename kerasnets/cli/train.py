@@ -5,6 +5,7 @@
     kerasnets train --model vgg11_bn --dataset path/to/folder --image-size 64
     kerasnets train --model resnet18 --pretrained --dataset path/to/folder
     kerasnets train --weights models_saved/resnet18.keras --freeze stage1 stage2 --dataset path/to/folder
+    kerasnets train lenet5-mnist --seeds 0 1 2
     kerasnets train lenet5-mnist --resume
 
 A folder or zip of your own has one folder of pictures for each class. If the class folders are in two folders "train"
@@ -16,14 +17,19 @@ it is the only one.
 import argparse
 import contextlib
 import re
+import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasnets import recipes
 from kerasnets.cli import app, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
+
+if TYPE_CHECKING:
+    from kerasnets.training.run import Run
 
 CHANGES = ("shift", "crop", "flip", "none")  # of --augment
 
@@ -71,7 +77,11 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--epochs", type=int, help="instead of the recipe's")
     add("--batch-size", type=int, metavar="N", help="instead of the recipe's")
-    add("--seed", type=int, default=0, help="of the validation split, order and initial weights (default: 0)")
+    seeds = parser.add_mutually_exclusive_group()
+    text = "of the validation split, order and initial weights (default: 0)"
+    seeds.add_argument("--seed", type=int, default=0, help=text)
+    text = "train once with each seed, into files that end in -seed0, -seed1, ...; mean and deviation are printed last"
+    seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help=text)
     text = (
         ".keras or .h5, or both (default: models_saved/<recipe>.keras); the report goes into a folder of the same name"
     )
@@ -109,28 +119,61 @@ def run(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
     """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
+    if not args.seeds:
+        result = train_once(args, recipe, args.seed, args.out, **more)
+        app.tell(result.json() if args.json else result.line())
+        return
+    files = files_of(args, recipe)
+    results = []
+    for seed in dict.fromkeys(args.seeds):
+        results.append(
+            train_once(args, recipe, seed, [file.with_stem(f"{file.stem}-seed{seed}") for file in files], **more)
+        )
+        if not args.json:
+            app.tell(results[-1].line())
+    app.tell(f"[{', '.join(result.json() for result in results)}]" if args.json else summary(results))
+
+
+def summary(results: "Sequence[Run]") -> str:
+    """Return the mean and standard deviation of runs of one recipe as one greppable line."""
+    accuracies = [result.test_accuracy for result in results]
+    deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    seeds = ",".join(str(result.seed) for result in results)
+    return (
+        f"result recipe={results[0].recipe} seeds={seeds} test_accuracy={statistics.mean(accuracies):.4f} "
+        f"std={deviation:.4f} lowest={min(accuracies):.4f} highest={max(accuracies):.4f} backend={results[0].backend}"
+    )
+
+
+def files_of(args: argparse.Namespace, recipe: str | recipes.Recipe) -> list[Path]:
+    """Return the model files to write, as named."""
+    name = recipe if isinstance(recipe, str) else recipe.name
+    return [Path(file) for file in args.out or (f"models_saved/{name}.keras",)]
+
+
+def train_once(
+    args: argparse.Namespace, recipe: str | recipes.Recipe, seed: int, out: "Sequence[str | Path] | None", **more: Any
+) -> "Run":
     from kerasnets.training import checkpoints, places
 
-    name = recipe if isinstance(recipe, str) else recipe.name
-    files = [Path(file) for file in args.out or (f"models_saved/{name}.keras",)]
+    files = [Path(file) for file in out] if out else files_of(args, recipe)
     folder = checkpoints.folder_beside(places.last_run(files)[0])
     redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
     with redirection, checkpoints.name_resume(folder):
         import kerasnets
 
-        result = kerasnets.train(
+        return kerasnets.train(
             recipe,
             epochs=args.epochs,
             batch_size=args.batch_size,
-            seed=args.seed,
-            out=args.out,
+            seed=seed,
+            out=out,
             data_dir=args.data_dir,
             resume=args.resume,
             overwrite=args.overwrite,
             tensorboard=args.tensorboard,
             **more,
         )
-    app.tell(result.json() if args.json else result.line())
 
 
 def find_learning_rate(args: argparse.Namespace, recipe: recipes.Recipe, more: dict[str, Any]) -> None:
@@ -156,6 +199,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         raise UsageError("name a recipe, or a data set by --dataset with --model or --weights")
     if args.recipe and (args.model or args.weights):
         raise UsageError("a recipe names its model; --model and --weights go with --dataset")
+    if args.recipe and args.recipe not in recipes.RECIPES and not is_imagenet:
+        args.recipe = first_recipe_of(args.recipe)
     if args.recipe and args.recipe not in recipes.RECIPES and not is_imagenet:
         known = nearest_first(args.recipe, [*recipes.RECIPES, *recipes.IMAGENET])
         raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
@@ -183,6 +228,18 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         compiled=args.compile or None,
         **training_settings.changes_of(args, recipe),
     )
+
+
+def first_recipe_of(model: str) -> str:
+    """Return the name of a network's first recipe, with a note; any other name is returned as it is."""
+    from kerasnets.models import NETWORKS
+
+    name = next((name for name, recipe in recipes.RECIPES.items() if recipe.model == model), None)
+    if name:
+        app.tell_on_stderr(f"note: {model} is trained by its first recipe, {name} (--list shows all)")
+    elif model in NETWORKS:
+        raise UsageError(f"{model} has no recipe; name your data: --model {model} --dataset path/to/folder")
+    return name or model
 
 
 def augmentation_of(args: argparse.Namespace) -> str | None:

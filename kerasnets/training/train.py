@@ -14,7 +14,7 @@ import numpy as np
 from kerasnets import data, saving
 from kerasnets.data import fitting, index_files
 from kerasnets.data.streams import Pictures, original_faults, select
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, visible
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
@@ -25,6 +25,7 @@ from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
 from kerasnets.training.regularization import regularization_of
+from kerasnets.training.remarks import remarks
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
 
@@ -105,8 +106,8 @@ def train(
         with resumption.note_kept_epochs(job, figures):
             save(job, run)
             report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
-    if not test.beats_majority:
-        print(advice_for(run), file=sys.stderr)
+    for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
+        print(visible(f"note: {note}"), file=sys.stderr)
     return run
 
 
@@ -224,12 +225,14 @@ def test_batch_size(recipe: Recipe) -> int:
     return min(recipe.batch_size or TEST_BATCH, TEST_BATCH)
 
 
-def advice_for(run: Run) -> str:
-    """Return the note on a run that learned nothing."""
-    return (
-        f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
+def notes_on(run: Run, test: evaluation.Evaluation, validated: int) -> list[str]:
+    """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
+    if test.beats_majority:
+        return remarks(run, test, validated)
+    return [
+        f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
         "data); try a smaller --learning-rate or more --epochs"
-    )
+    ]
 
 
 def divergence(recipe: Recipe) -> FloatingPointError:
