@@ -1,6 +1,7 @@
 """`train --pretrained`: from torchvision's ImageNet weights, first a fresh head alone, then all at a smaller rate."""
 
 import argparse
+import contextlib
 import dataclasses
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnets import recipes
-from kerasnets.cli import app
+from kerasnets.cli import app, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.recipes import Recipe
 from kerasnets.runtime import backends, child
@@ -52,15 +53,16 @@ def train(args: argparse.Namespace, recipe: Recipe, more: dict[str, Any], train_
     head = dataclasses.replace(
         recipe, learning_rate=HEAD_FACTOR * recipe.learning_rate, schedule=(), epochs=head_epochs, ema=0.0
     )
-    import kerasnets
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        import kerasnets
 
-    print(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
-    first = kerasnets.train(
-        head, seed=args.seed, batch_size=args.batch_size, out=out.with_suffix("") / f"head{out.suffix}",
-        data_dir=args.data_dir, resume=args.resume, overwrite=True, **more | {"weights": weights, "freeze": BODY},
-    )  # fmt: skip
-    epochs = args.epochs or recipe.epochs
-    print(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
+        print(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
+        first = kerasnets.train(
+            head, seed=args.seed, batch_size=args.batch_size, out=out.with_suffix("") / f"head{out.suffix}",
+            data_dir=args.data_dir, resume=args.resume, overwrite=True, **more | {"weights": weights, "freeze": BODY},
+        )  # fmt: skip
+        epochs = args.epochs or recipe.epochs
+        print(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
     train_all(args, recipe, **more | {"weights": first.files[0], "freeze": (), "keep_head": True})
 
 
@@ -69,10 +71,11 @@ def with_defaults(args: argparse.Namespace, recipe: Recipe) -> tuple[Recipe, int
     count, side = pictures_in(args.dataset)
     head_epochs, epochs = next((pair for most, pair in EPOCHS.items() if count <= most), MOST)
     is_told = args.augment is not None or args.augment_photos or args.augment_colours
+    usual = None if args.schedule or args.warmup is not None else ("cosine", 1)
     recipe = recipes.with_changes(
         recipe,
         learning_rate=args.learning_rate or RATE,
-        schedule=None if args.schedule or args.warmup is not None else ("cosine", 1),
+        schedule=training_settings.schedule_of(args, dataclasses.replace(recipe, schedule=(), epochs=epochs)) or usual,
         epochs=epochs,
         batch_size=32,
         keep_best=True,

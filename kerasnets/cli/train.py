@@ -111,8 +111,7 @@ def run(args: argparse.Namespace) -> None:
         weights = pretrained.weights_of(args.model) if args.pretrained else weights
         find_learning_rate(args, recipe, more | {"weights": weights})
     elif args.pretrained:
-        with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
-            pretrained.train(args, recipe, more, train)
+        pretrained.train(args, recipe, more, train)
     else:
         train(args, recipe, **more)
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.server
 import io
+import json
 import threading
 from functools import partial
 from pathlib import Path
@@ -59,6 +60,13 @@ def test_options_come_before_the_defaults(monkeypatch):
     assert (recipe.learning_rate, recipe.schedule, recipe.augmentation, head) == (0.01, (), "", 2)
 
 
+def test_steps_fall_after_thirds_of_the_epochs_that_the_pictures_decide(monkeypatch):
+    monkeypatch.setattr(pretrained, "pictures_in", lambda dataset: (100, 375))
+    args = arguments("--pretrained --model resnet18 --dataset pets --schedule steps --learning-rate 0.01")
+    recipe, _ = pretrained.with_defaults(args, train.recipes.own("resnet18", "pets"))
+    assert recipe.schedule == ("epochs", 0.1, (10, 20), 0)
+
+
 def test_pictures_and_their_sizes_are_counted_without_a_framework(tmp_path):
     write_pictures(tmp_path / "pets", ("cat", "dog"))
     assert pretrained.pictures_in(str(tmp_path / "pets")) == (6, 20)
@@ -87,9 +95,10 @@ def finetune(folder, address):
     weights = models.ResNet18_Weights.DEFAULT
     usual, weights.value.url = weights.value.url, f"{address}/made-{digest}.pth"
     out, output = folder / "model.keras", io.StringIO()
-    words = f"--pretrained --model resnet18 --dataset {folder / 'pets'} --head-epochs 1 --epochs 1 --out {out}"
+    words = f"--pretrained --model resnet18 --dataset {folder / 'pets'} --head-epochs 1 --epochs 1 --out {out} --json"
+    printed = io.StringIO()
     try:
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(output):
             train.run(arguments(words))
     finally:
         weights.value.url = usual
@@ -99,6 +108,7 @@ def finetune(folder, address):
     layers = [
         {layer.name: layer.get_weights() for layer in kerasnets.load(file)[0].layers if layer.weights} for file in files
     ]
+    assert json.loads(printed.getvalue())["files"] == [str(out)]
     return output.getvalue(), layers, module.state_dict()["conv1.weight"].numpy()
 
 
