@@ -11,6 +11,8 @@ import numpy as np
 from kerasnets import pictures
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError, shorten
+from kerasnets.pictures.files import HIDDEN
+from kerasnets.prediction import rows
 from kerasnets.prediction.answers import Result, as_json
 from kerasnets.prediction.classifier import Classifier
 from kerasnets.prediction.figures import MOST, Gallery
@@ -21,7 +23,6 @@ Image = str | Path | np.ndarray | BadInputError  # a file, its pixels, or the re
 Named = tuple[str, Image]
 
 STANDARD_INPUT = "-"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")  # of pictures taken from a folder
 MANY = 200  # pictures from which on a bar shows the progress
 
 
@@ -34,12 +35,16 @@ class Format:
         json: Whether to print one JSON list instead of lines.
         save: The file to draw pictures and answers into, or the video to write; None for none.
         show: Whether to show the drawing in a window.
+        csv: Whether to print a CSV table instead of lines.
+        explain: Whether to draw what each answer depends on, beside the drawing.
     """
 
     top: int = 1
     json: bool = False
     save: str | None = None
     show: bool = False
+    csv: bool = False
+    explain: bool = False
 
 
 def gather(names: Iterable[str]) -> list[Named]:
@@ -87,7 +92,7 @@ def files_matching(pattern: str) -> list[str]:
     rest = Path(*(part if part == "**" else part.replace("**", "*") for part in parts[bool(start) :]))
     paths = [path for path in Path(start or ".").glob(str(rest)) if path.is_file()]
     shows_hidden = any(part.startswith(".") and part != ".." for part in parts)
-    hidden = [path for path in paths if any(part.startswith(".") and part != ".." for part in path.parts)]
+    hidden = [path for path in paths if any(part.startswith(HIDDEN) and part != ".." for part in path.parts)]
     return sorted({str(path) for path in paths} - {str(path) for path in hidden if not shows_hidden})
 
 
@@ -100,10 +105,16 @@ def read_standard_input() -> np.ndarray:
 
 
 def pictures_below(folder: str) -> list[Path]:
-    paths = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if not paths:
-        raise BadInputError(f"no picture in {{path}}: no name ends in {', '.join(SUFFIXES)}", path=folder)
-    return paths
+    """Return the pictures below a folder, also in linked folders, without hidden ones; a note names other files."""
+    from kerasnets.data import layout, picture_sources
+
+    names, others, _ = layout.sort_out(picture_sources.FolderSource(Path(folder)))
+    if not names:
+        kinds = f"no name ends in {', '.join(layout.USUAL)} or the like"
+        raise BadInputError(f"no picture in {{path}}: {kinds}", path=folder)
+    if others:
+        layout.note(f"left out of {shorten(folder)}, because it is no picture that can be read: {layout.some(others)}")
+    return [Path(folder, name) for name in names]
 
 
 def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, sheets: bool = False) -> int:
@@ -121,15 +132,19 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
         plots.check_suffix(form.save)
         check_writable(form.save)
         check_not_a_source(form.save, [image for _, image in named if isinstance(image, (str, Path))])
-    gallery = Gallery() if form.save or form.show else None
+    gallery = Gallery(form.top) if form.save or form.show else None
+    if form.csv:
+        print(rows.as_csv([rows.header(form.top, many=sheets)]), end="")
     results: list[Result] = []
     failed = 0
     for name, result in progress(predict_pictures(classifier, named, many=sheets, gallery=gallery), len(named)):
         if isinstance(result, BadInputError):
             failed += 1
             app.print_error(result)
-        elif not form.json:
+        elif not (form.json or form.csv):
             print(result.line(name, form.top))
+        if form.csv:
+            print(rows.as_csv(rows.rows(name, result, form.top, many=sheets)), end="")
         if form.json:
             results.append(result)
     if form.json:
@@ -140,6 +155,8 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
         if gallery.answered > MOST:
             print(f"note: of {gallery.answered} pictures, the first {MOST} are drawn", file=sys.stderr)
         gallery.draw(form.save, form.show)
+        if form.explain:
+            gallery.explain(classifier, form.save, form.show)
     return 3 if failed else 0
 
 

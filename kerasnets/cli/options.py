@@ -21,6 +21,11 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="FOLDER", help=text)
 
 
+def add_synsets(parser: argparse.ArgumentParser) -> None:
+    text = "names of class folders such as n01440764 (default: LOC_synset_mapping.txt in or above the folder)"
+    parser.add_argument("--synsets", metavar="FILE", help=text)
+
+
 def add_image_size(parser: argparse.ArgumentParser) -> None:
     text = "resize your own pictures to a square, or to height and width"
     parser.add_argument("--image-size", type=int, nargs="+", metavar="PIXELS", help=text)

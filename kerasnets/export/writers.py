@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -68,22 +68,22 @@ def with_static_norms(model: "keras.Model") -> "keras.Model":
     import keras
     import torch
 
-    class StaticNorm(keras.layers.LayerNormalization):  # type: ignore[misc]
-        def call(self, x: "torch.Tensor") -> "torch.Tensor":
-            weights = [None if each is None else each.value for each in (self.gamma, self.beta)]
-            return torch.nn.functional.layer_norm(x, self.sizes, *weights, self.epsilon)
+    class StaticNorm(keras.layers.LayerNormalization):
+        def call(self, x: Any) -> Any:
+            gamma, beta = (None if each is None else each.value for each in (self.gamma, self.beta))
+            return torch.nn.functional.layer_norm(x, self.sizes, gamma, beta, self.epsilon)
 
-        def build(self, input_shape: tuple[int, ...]) -> None:
+        def build(self, input_shape: Any) -> None:
             super().build(input_shape)
             self.sizes = [input_shape[axis] for axis in self.axis]
 
-    def is_last(layer: object) -> bool:
+    def is_last(layer: Any) -> bool:
         if type(layer) is not keras.layers.LayerNormalization or layer.rms_scaling:
             return False
         rank = len(layer.input.shape)
         return sorted(axis % rank for axis in layer.axis) == list(range(rank - len(layer.axis), rank))
 
-    def copy(layer: "keras.Layer") -> "keras.Layer":
+    def copy(layer: Any) -> Any:
         return StaticNorm.from_config(layer.get_config()) if is_last(layer) else layer
 
     if not any(map(is_last, model.layers)):

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import keras
-import numpy as np
 from keras import layers
 
-from kerasnets.graph.walk import copy_weights, producer, register_parameters, skip_initializers
+from kerasnets.graph.walk import copy_weights, nodes, producer, register_parameters, skip_initializers
 from kerasnets.recipes import Scaling as Scaling
 from kerasnets.runtime.backends import LAYOUTS
 
@@ -99,9 +98,9 @@ def rebuild(
     if scaling:
         scale, offset = scaling
         first = layers.Rescaling(scale, offset, name="rescaling")(first)
-    turn = layers.Permute(TO_FIRST, name="channels_first")
-    if layout == "channels_first":
-        first = turn(first)
+    own = None if scaling else own_scaling(network)  # of each channel: it stands before the channels change place
+    if layout == "channels_first" and not own:
+        first = layers.Permute(TO_FIRST, name="channels_first")(first)
 
     last = [producer(tensor) for tensor in network.outputs]
 
@@ -112,8 +111,8 @@ def rebuild(
         return type(layer).from_config(in_layout(layer, layout) | policy)
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
-        if layout == "channels_first" and scales_by_channel(layer) and args[0] is inputs:
-            return turn(layer(inputs))  # before the channels are moved: Rescaling has no layout of its own
+        if own and layer.name == own.name and layout == "channels_first":
+            return layers.Permute(TO_FIRST, name="channels_first")(layer(*args))
         args = keras.tree.map_structure(lambda tensor: first if tensor is inputs else tensor, args)
         if layout == "channels_first" and stays_in_channels_last(layer):
             return in_channels_last(layer, *args)
@@ -124,6 +123,12 @@ def rebuild(
     register_parameters(rebuilt)
     copy_weights(network, rebuilt)
     return up_to_probabilities(rebuilt) if probabilities else rebuilt
+
+
+def own_scaling(network: keras.Model) -> keras.Layer | None:
+    """Return the Rescaling layer of `network` that alone takes its pixels; None if there is none."""
+    takers = [node.operation for node in nodes(network) if any(x is network.input for x in node.input_tensors)]
+    return takers[0] if len(takers) == 1 and isinstance(takers[0], layers.Rescaling) else None
 
 
 def up_to_probabilities(network: keras.Model) -> keras.Model:
@@ -166,16 +171,9 @@ def loses_its_bias(layer: keras.Layer) -> bool:
 
 def stays_in_channels_last(layer: keras.Layer) -> bool:
     """Whether a layer of the copy keeps channels_last: a Reshape does too, whose numbers are in that order."""
-    return (
-        isinstance(layer, layers.Reshape)
-        or scales_by_channel(layer)
-        or (isinstance(layer, layers.Conv2D) and layer.data_format == "channels_last")
+    return isinstance(layer, layers.Reshape) or (
+        isinstance(layer, layers.Conv2D) and layer.data_format == "channels_last"
     )
-
-
-def scales_by_channel(layer: keras.Layer) -> bool:
-    """Whether a layer is a Rescaling with a number for each channel."""
-    return isinstance(layer, layers.Rescaling) and max(np.size(layer.scale), np.size(layer.offset)) > 1
 
 
 def in_channels_last(layer: keras.Layer, x: keras.KerasTensor) -> keras.KerasTensor:

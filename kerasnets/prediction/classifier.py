@@ -15,6 +15,7 @@ from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
 from kerasnets.prediction.engine import UNABLE, Engine
+from kerasnets.prediction.verdicts import calibrate, judge
 from kerasnets.saving import NUMBERED, UNKNOWN, Card, Guest, formats, note_on, shipped
 from kerasnets.saving.guest import check_own, input_shape
 from kerasnets.saving.onnx_file import Input
@@ -191,8 +192,8 @@ class Classifier:
         """Like `predict`, with a BadInputError instead of the Prediction of each image that cannot be read."""
         return self.classify([self.prepare(image) for image in to_list(images, self.input_shape)])
 
-    def prepare(self, image: Image, name: str | Path | None = None) -> np.ndarray | BadInputError:
-        """Return the pixels that the network takes for one image, or the BadInputError of an image without any.
+    def prepare(self, image: Image, name: str | Path | None = None) -> pictures.Sight | BadInputError:
+        """Return what is seen on one image, with the pixels that the network takes, or a BadInputError.
 
         Args:
             image: As in `predict`.
@@ -204,22 +205,26 @@ class Classifier:
             picture = pixels_of(image, name)
             with name_path(name):
                 self.check_kind(picture)
-            return pictures.prepare(picture, self.card.input_kind, shape, name)
+            return pictures.look(picture, self.card.input_kind, shape, name)
         except BadInputError as error:
             return error
 
-    def classify(self, prepared: Sequence[np.ndarray | BadInputError]) -> list[Prediction | BadInputError]:
-        """Return a Prediction for the pixels of each image, as `prepare` gives them; errors stay where they are."""
+    def classify(self, prepared: Sequence[pictures.Sight | BadInputError]) -> list[Prediction | BadInputError]:
+        """Return a Prediction for what is seen on each image, as `prepare` gives them; errors stay where they are."""
         results: list[Prediction | BadInputError] = []
-        good = [pixels for pixels in prepared if not isinstance(pixels, BadInputError)]
+        good = [sight for sight in prepared if not isinstance(sight, BadInputError)]
         predictions: list[Prediction] = []
         for start in range(0, len(good), BATCH):
             batch = good[start : start + BATCH]
-            probabilities = self.compute(np.stack(batch))
+            probabilities = self.compute(np.stack([sight.pixels for sight in batch]))
+            if not self.card.multi_label:
+                probabilities = calibrate(probabilities, self.card.temperature)
             names = self.names_of(probabilities)
             orders = np.argsort(-probabilities).tolist()
-            for pixels, shares, order in zip(batch, probabilities.tolist(), orders, strict=True):
-                predictions.append(Prediction(tuple((names[k], shares[k]) for k in order), pixels))
+            for sight, shares, order in zip(batch, probabilities.tolist(), orders, strict=True):
+                ranking = tuple((names[k], shares[k]) for k in order)
+                verdict = judge(sight, ranking[0][1], self.card.sure_from)
+                predictions.append(Prediction(ranking, sight.pixels, verdict))
         waiting = iter(predictions)
         for each in prepared:
             results.append(each if isinstance(each, BadInputError) else next(waiting))

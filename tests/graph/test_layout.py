@@ -1,77 +1,38 @@
-"""A network in channels_first gives the numbers that it gives in channels_last, or is exported as it is."""
-
-import warnings
+"""A network that scales its pixels by channel gives the same in either layout, and trains."""
 
 import numpy as np
 
+from kerasnets import recipes
+from tests.conftest import mostly_on_torch
 
-def scale_by_channel():
-    """Return the outputs of a network with a scale for each channel, at its input and inside, in both layouts."""
+SCALING = ([1 / 255, 2 / 255, 0.5 / 255], [-1.0, 0.2, 0.1])
+
+
+def outputs_in_both_layouts(pixels):
+    """(probabilities in channels_last, in channels_first, of the trainee, loss of one step of it)."""
     import keras
-    from keras import layers
 
+    import kerasnets
     from kerasnets.graph import rebuild
+    from kerasnets.training.trainee import trainee_of
 
-    inputs = keras.Input((6, 8, 3), dtype="uint8")
-    x = layers.Rescaling([0.01, 0.02, 0.03], [0.1, 0.2, 0.3], name="rescaling")(inputs)
-    x = layers.Rescaling(2.0, [0.5, 0.0, -0.5], name="inner")(layers.Conv2D(3, 3)(x))
-    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 6, 8, 3)).astype("uint8")
-    return [np.asarray(each.predict_on_batch(pixels)) for each in (model, rebuild(model, layout="channels_first"))]
-
-
-def test_a_scale_for_each_channel_is_kept_in_channels_first(workers):
-    expected, found = workers["torch"](scale_by_channel)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-def with_axes(is_aware):
-    """Return whether a network is exported in channels_first, and its outputs before and after."""
-    import keras
-    from keras import layers, ops
-
-    from kerasnets.export.writers import in_channels_first
-
-    inputs = keras.Input((6, 6, 3))
-    x = layers.Conv2D(4, 3)(inputs)
-    x = layers.GlobalMaxPooling2D()(x) if is_aware else ops.max(x, axis=(1, 2))
-    model = keras.Model(inputs, layers.Dense(4)(x))
-    pixels = np.random.default_rng(0).uniform(size=(2, 6, 6, 3)).astype("float32")
-    model.layers[-1].set_weights([np.arange(16).reshape(4, 4) - 7.5, np.arange(4)])
-    rebuilt = in_channels_first(model)
-    return rebuilt is not model, *(np.asarray(each.predict_on_batch(pixels)) for each in (model, rebuilt))
+    network = kerasnets.build("resnet20", input_shape=(12, 16, 3), num_classes=4)
+    scaled = rebuild(network, scaling=SCALING)
+    results = [scaled(pixels)]
+    if keras.backend.backend() != "tensorflow":  # which has no convolution in channels_first on a CPU
+        results.append(rebuild(scaled, layout="channels_first")(pixels))
+    trainee = trainee_of(scaled, recipes.own("resnet20", "drawn"), None, 5)
+    results.append(trainee(pixels))
+    loss = trainee.evaluate(pixels, np.arange(len(pixels)) % 4, verbose=0)[0]
+    return [np.array(keras.ops.convert_to_numpy(result)) for result in results], float(loss)
 
 
-def export_norms(path):
-    """Export a network of layer normalizations, also over all axes, by torch; return its outputs, and OpenCV's."""
-    import cv2
-    import keras
-    from keras import layers
-
-    from kerasnets.export.writers import write_onnx
-
-    inputs = keras.Input((6, 6, 3))
-    x = layers.LayerNormalization(name="channels")(layers.Conv2D(4, 3)(inputs))
-    x = layers.LayerNormalization(axis=(1, 2, 3), scale=False, epsilon=0.5)(x)
-    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-    model.get_layer("channels").set_weights([np.array([1.0, 2, 3, 4]), np.array([0.1, 0.2, 0.3, 0.4])])
-    pixels = np.random.default_rng(0).uniform(size=(1, 6, 6, 3)).astype("float32")
-    expected = np.asarray(model.predict_on_batch(pixels))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own
-        write_onnx(model, path)
-    network = cv2.dnn.readNetFromONNX(str(path))
-    network.setInput(pixels)
-    return expected, network.forward()
-
-
-def test_layer_normalization_is_exported_by_torch(workers, tmp_path):
-    expected, found = workers["torch"](export_norms, tmp_path / "norms.onnx")
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-def test_operations_with_axes_are_exported_as_they_are(workers):
-    for is_aware in (True, False):
-        moved, expected, found = workers["torch"](with_axes, is_aware)
-        assert moved == is_aware
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+@mostly_on_torch
+def test_a_scaling_by_channel_stands_before_the_change_of_layout(worker):
+    """It failed on torch, where the trainee is in channels_first, and the last axis was then the width."""
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 12, 16, 3), dtype=np.uint8)
+    results, loss = worker(outputs_in_both_layouts, pixels)
+    for result in results[1:]:
+        np.testing.assert_allclose(result, results[0], atol=1e-5)
+    assert np.ptp(results[0]) > 1e-3
+    assert np.isfinite(loss)
