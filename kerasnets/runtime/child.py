@@ -106,9 +106,8 @@ def limit(memory: int, seconds: float) -> None:
 
 
 def is_tight(memory: int) -> bool:
-    """Whether this process's own limit lets a child have less than `memory` bytes, so that no file is to blame."""
-    limit = room.limit_of_addresses()
-    return limit is not None and limit < memory + LIBRARIES
+    """Whether this process's own limits let a child have less than `memory` bytes, so that no file is to blame."""
+    return any(limit < memory + LIBRARIES for limit in room.limits().values())
 
 
 def data_size() -> int:
