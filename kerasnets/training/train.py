@@ -14,7 +14,7 @@ import numpy as np
 from kerasnets import data, saving
 from kerasnets.data import fitting, index_files
 from kerasnets.data.streams import Pictures, original_faults, select
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, visible
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
@@ -25,6 +25,7 @@ from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
 from kerasnets.training.regularization import regularization_of
+from kerasnets.training.remarks import remarks
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
 
@@ -36,8 +37,9 @@ def train(
     recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
-    freeze: Sequence[str] = (), resume: bool = False, overwrite: bool = False, tensorboard: bool = False,
-    stream: bool | None = None, skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
+    freeze: Sequence[str] = (), keep_head: bool = False, resume: bool = False, overwrite: bool = False,
+    tensorboard: bool = False, stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
+    guest: saving.Guest = saving.UNKNOWN,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -63,12 +65,15 @@ def train(
         weights: A model file whose weights training starts from, also of another program. Its last layer is always
             replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
+        keep_head: Whether the last layer of that model is kept; it must have the classes of the data.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         overwrite: Whether to replace the model files and report of an earlier run instead.
         tensorboard: Whether to write logs for TensorBoard too.
         stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
             exceed the memory.
         skip_broken: The most pictures that are left out because they cannot be read.
+        synsets: A file with the names of class folders that are called after WordNet's synsets, as ImageNet's are. None
+            takes LOC_synset_mapping.txt, if it lies in or above the folder of the data.
         guest: What is known about the file `weights` if kerasnets did not write it.
 
     Returns:
@@ -91,8 +96,9 @@ def train(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume, overwrite=overwrite,
-        tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, guest=guest,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, keep_head=keep_head,
+        resume=resume, overwrite=overwrite, tensorboard=tensorboard, stream=stream, skip_broken=skip_broken,
+        synsets=synsets, guest=guest,
     ))  # fmt: skip
     with claim([*map(places.folder_of, job.files), *job.files], "training"):
         figures, test = fit(job)
@@ -100,8 +106,8 @@ def train(
         with resumption.note_kept_epochs(job, figures):
             save(job, run)
             report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
-    if not test.beats_majority:
-        print(advice_for(run), file=sys.stderr)
+    for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
+        print(visible(f"note: {note}"), file=sys.stderr)
     return run
 
 
@@ -219,12 +225,14 @@ def test_batch_size(recipe: Recipe) -> int:
     return min(recipe.batch_size or TEST_BATCH, TEST_BATCH)
 
 
-def advice_for(run: Run) -> str:
-    """Return the note on a run that learned nothing."""
-    return (
-        f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
+def notes_on(run: Run, test: evaluation.Evaluation, validated: int) -> list[str]:
+    """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
+    if test.beats_majority:
+        return remarks(run, test, validated)
+    return [
+        f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
         "data); try a smaller --learning-rate or more --epochs"
-    )
+    ]
 
 
 def divergence(recipe: Recipe) -> FloatingPointError:
