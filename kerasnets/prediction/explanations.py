@@ -125,7 +125,7 @@ def halves_of(model: "keras.Model") -> "tuple[keras.Model, keras.Model] | None":
     convolutions = [layer for layer in drawn if "Conv" in type(layer).__name__]
     for layer in [*convolutions[-1:], *drawn[-1:]]:
         with contextlib.suppress(ValueError):  # a later layer uses an earlier output too
-            return keras.Model(model.inputs, layer.output), keras.Model(layer.output, model.output)
+            return keras.Model(model.inputs[0], layer.output), keras.Model(layer.output, model.output)
     return None
 
 
