@@ -66,4 +66,5 @@ def at(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the least probability of a sure answer that calls FALSE_ALARMS of the right answers unsure."""
     right = probabilities.argmax(axis=1) == labels
-    return int(100 * min(0.9, np.quantile(probabilities.max(axis=1)[right], FALSE_ALARMS))) / 100
+    least = float(np.quantile(probabilities.max(axis=1)[right], FALSE_ALARMS))
+    return int(100 * min(max(least, 0.5), 0.9)) / 100  # an answer as likely wrong as right is not sure
