@@ -120,7 +120,7 @@ def is_decoupled(recipe: Recipe) -> bool:
 
 
 def is_decayed(variable: Any, norms: bool) -> bool:
-    """Whether a trainable variable decays: biases and the weights of normalizations, which have one axis, if `norms`."""
+    """Whether a trainable variable decays; biases and the weights of normalizations have one axis."""
     return norms or len(variable.shape) > 1
 
 
