@@ -135,6 +135,7 @@ def test_a_command_prints_names_only_by_what_makes_them_visible():
         "as_text",
         "recipes_table",
         ".line(name",
+        "as_csv",
     )
     for path in sorted((ROOT / "kerasnets/cli").glob("*.py")):
         source = path.read_text(encoding="utf-8")
