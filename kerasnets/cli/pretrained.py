@@ -116,7 +116,7 @@ def weights_of(model: str) -> str:
         model_files.make_pretrained_file(model, path)
     else:  # PyTorch reads its weights; its import would end a process of TensorFlow
         command = [sys.executable, "-m", "kerasnets", "convert", model, "--pretrained", "--out", str(path)]
-        done = subprocess.run(command, env=child.variables(KERAS_BACKEND="torch"), stdout=sys.stderr)
+        done = subprocess.run(command, env=child.variables(KERAS_BACKEND="torch"), stdout=sys.stderr, stderr=sys.stderr)
         if done.returncode:
             raise SystemExit(done.returncode)
     return str(path)
