@@ -93,6 +93,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # keeps TensorFlow's C++ code from its start-up notices
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own messages name a picture that OpenCV cannot decode
     open_missing_streams()
+    if "--debug" not in sys.argv:
+        keep_stderr()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
             stream.reconfigure(errors="backslashreplace")
@@ -136,6 +138,19 @@ def open_missing_streams() -> None:
     if sys.stdout is None:
         print_error("standard output is closed; let it be a file, or /dev/null")
         sys.exit(4)
+
+
+def keep_stderr() -> None:
+    """Keep standard error for Python: what C code prints there goes nowhere, as libjpeg's words on a damaged picture.
+
+    This changes the whole process, so only a command does it; and a child must be given `sys.stderr` to print there.
+    """
+    if sys.stderr is not sys.__stderr__ or not isinstance(sys.stderr, TextIOWrapper):
+        return
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = open(kept, "w", 1, sys.stderr.encoding, closefd=False)  # noqa: SIM115
 
 
 def run_command(command: Command, prog: str, words: Sequence[str]) -> int | None:

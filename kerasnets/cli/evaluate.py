@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz", required=True)
     options.add_data_dir(parser)
+    options.add_synsets(parser)
     text = "judge all pictures of a folder without a test part, also those that the model was trained on"
     parser.add_argument("--all", action="store_true", help=text)
     parser.add_argument("--out", metavar="FOLDER", help="write report.html, confusion.png and mistakes.png into it")
@@ -99,7 +100,8 @@ def load(args: argparse.Namespace, card: "Card") -> "Data":
     from kerasnets import data
 
     is_trained_on = card.dataset == Path(args.dataset).resolve().name.removesuffix(".zip")
-    reading = data.Reading(whole=args.all or not is_trained_on)
+    synsets = Path(args.synsets) if args.synsets else None
+    reading = data.Reading(whole=args.all or not is_trained_on, synsets=synsets)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         dataset = data.load_like(card, args.dataset, args.data_dir, reading=reading)
     if dataset.is_split:

@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--list", action="store_true", help="show the recipes and the accuracy that was published for each")
     add("--model", metavar="NAME", help="a network, for a data set without a recipe")
     options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz of your own")
+    options.add_synsets(parser)
     options.add_image_size(parser)
     text = (
         "change the pictures in each epoch: shift (by up to 2 pixels), crop (by up to 4), flip (mirror half of them), "
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
     add("--compile", action="store_true", help=text)
     training_settings.add_settings(parser)
-    options.add_guest(parser)
+    options.add_guest(parser, own_size=False)
     add_training_options(parser)
 
 
@@ -100,9 +101,13 @@ def run(args: argparse.Namespace) -> None:
     image_size = options.image_size(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    guest = options.guest(args, of_file=bool(args.weights))
+    guest = options.guest(args, of_file=bool(args.weights), own_size=False)
     more = {"image_size": image_size, "weights": weights, "freeze": args.freeze, "guest": guest}
-    train(args, recipe, **more, stream=args.stream, skip_broken=args.skip_broken)
+    more |= {"stream": args.stream, "skip_broken": args.skip_broken, "synsets": args.synsets}
+    if args.find_learning_rate is not None:
+        find_learning_rate(args, recipe, more)
+    else:
+        train(args, recipe, **more)
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
@@ -164,24 +169,42 @@ def train_once(
         )
 
 
+def find_learning_rate(args: argparse.Namespace, recipe: recipes.Recipe, more: dict[str, Any]) -> None:
+    """Search a learning rate for `recipe` instead of training it, and print the result."""
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        from kerasnets.training import rate_finder
+
+        result = rate_finder.find_learning_rate(
+            recipe, steps=args.find_learning_rate, batch_size=args.batch_size, seed=args.seed, out=args.out,
+            data_dir=args.data_dir, **more,
+        )  # fmt: skip
+    app.tell(result.json() if args.json else result.line())
+
+
 def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     """Return the recipe of the options, changed as they say."""
     if args.augment and not (args.recipe or args.dataset) and args.augment[-1] not in CHANGES:
         args.recipe = args.augment.pop()  # --augment RECIPE
-    if bool(args.recipe) == bool(args.dataset):
+    is_imagenet = args.recipe in recipes.IMAGENET
+    if is_imagenet and not args.dataset:
+        raise UsageError(f"{args.recipe} needs --dataset: the folder or zip with ImageNet's train and val")
+    if bool(args.recipe) == bool(args.dataset) and not is_imagenet:
         raise UsageError("name a recipe, or a data set by --dataset with --model or --weights")
     if args.recipe and (args.model or args.weights):
         raise UsageError("a recipe names its model; --model and --weights go with --dataset")
-    if args.recipe and args.recipe not in recipes.RECIPES:
+    if args.recipe and args.recipe not in recipes.RECIPES and not is_imagenet:
         args.recipe = first_recipe_of(args.recipe)
-    if args.recipe and args.recipe not in recipes.RECIPES:
-        known = nearest_first(args.recipe, recipes.RECIPES)
+    if args.recipe and args.recipe not in recipes.RECIPES and not is_imagenet:
+        known = nearest_first(args.recipe, [*recipes.RECIPES, *recipes.IMAGENET])
         raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
-    if args.dataset and not (args.model or args.weights):
+    if args.dataset and not (args.model or args.weights or is_imagenet):
         raise UsageError("--dataset goes with --model, or with --weights")
     if args.dataset:
         check_names(args)
-    if args.recipe:
+    if is_imagenet:
+        shape = (*image_size, 3) if (image_size := options.image_size(args)) else None
+        recipe = recipes.with_changes(recipes.IMAGENET[args.recipe], dataset=args.dataset, image_shape=shape)
+    elif args.recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
         recipe = recipes.own(args.model or network_in(args.weights), args.dataset)
@@ -254,7 +277,7 @@ def recipes_table() -> str:
     from kerasnets.reports.tables import Table
 
     rows = []
-    for name, recipe in recipes.RECIPES.items():
+    for name, recipe in {**recipes.RECIPES, **recipes.IMAGENET}.items():
         optimizer = f"{recipe.optimizer} {recipe.learning_rate:g}"
         batch = f"{recipe.batch_size:,}" if recipe.batch_size else "all"
         rows.append((name, f"{recipe.epochs:,}", batch, optimizer, recipe.published_figure))

@@ -1,6 +1,6 @@
 """The learning curves of a training run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,39 @@ def learning_curves(title: str, curves: Sequence[Curve], best_epoch: int) -> "Fi
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=9)
+    figure.suptitle(title, fontweight="bold")
+    return figure
+
+
+def curve_of_rates(
+    title: str, rates: Sequence[float], losses: Sequence[float], smooth: Sequence[float], marks: Mapping[str, float]
+) -> "Figure":
+    """Draw the loss against the learning rate, on a logarithmic axis.
+
+    Args:
+        title: The line above the curve.
+        rates: The learning rate of each step.
+        losses: The loss of each step.
+        smooth: The losses, averaged over neighbours.
+        marks: {words: rate to mark}, the most important first.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, color=LIGHT, linewidth=0.8, label="each batch")
+    axes.plot(rates, smooth, color=BLUE, label="average of ten")
+    for (words, rate), (color, style) in zip(marks.items(), ((ORANGE, "-"), (GREY, ":")), strict=False):
+        axes.axvline(rate, color=color, linestyle=style, label=words)
+    low, first = min(smooth), smooth[0]
+    top = max(first, float(np.median(smooth)))
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(low - 0.1 * (top - low), top + (top - low) / 2))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
     figure.suptitle(title, fontweight="bold")
     return figure
 

@@ -50,6 +50,7 @@ class Request:
     tensorboard: bool
     stream: bool | None
     skip_broken: int
+    synsets: str | Path | None
 
 
 @dataclass(frozen=True)
@@ -226,11 +227,18 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     fallback = RECIPES.get(request.fallback or "")
     try:
         kind = CROP if is_photo(recipe) else "picture"
-        return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size, kind, reading=reading)
+        size = request.image_size
+        if recipe.image_shape and not size and recipe.dataset not in data.DATASETS and not is_archive(recipe.dataset):
+            size = recipe.image_shape
+        return recipe, data.load_data(recipe.dataset, request.data_dir, size, kind, reading=reading)
     except ConnectionError:
         if fallback is None or request.data_dir:  # a person who names a folder wants its data
             raise
     return fallback, data.load_data(fallback.dataset)
+
+
+def is_archive(dataset: str) -> bool:
+    return Path(dataset).suffix.lower() == ".npz"
 
 
 def is_photo(recipe: Recipe) -> bool:
@@ -243,7 +251,9 @@ def reading_of(request: Request, recipe: Recipe) -> data.Reading:
     first = first_file(request.out, recipe_of(request, recipe))
     index = places.folder_of(places.last_run([first])[0]) / index_files.NAME
     is_known = recipe.dataset in data.DATASETS
-    return data.Reading(request.stream, is_photo(recipe) and not is_known, request.skip_broken, index)
+    synsets = None if request.synsets is None else Path(request.synsets)
+    is_native = is_photo(recipe) and not is_known
+    return data.Reading(request.stream, is_native, request.skip_broken, index, synsets=synsets)
 
 
 def recipe_of(request: Request, recipe: Recipe) -> Recipe:

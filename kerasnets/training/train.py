@@ -38,7 +38,8 @@ def train(
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
     freeze: Sequence[str] = (), resume: bool = False, overwrite: bool = False, tensorboard: bool = False,
-    stream: bool | None = None, skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
+    stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
+    guest: saving.Guest = saving.UNKNOWN,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -70,6 +71,8 @@ def train(
         stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
             exceed the memory.
         skip_broken: The most pictures that are left out because they cannot be read.
+        synsets: A file with the names of class folders that are called after WordNet's synsets, as ImageNet's are. None
+            takes LOC_synset_mapping.txt, if it lies in or above the folder of the data.
         guest: What is known about the file `weights` if kerasnets did not write it.
 
     Returns:
@@ -93,7 +96,7 @@ def train(
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
         data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume, overwrite=overwrite,
-        tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, guest=guest,
+        tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest,
     ))  # fmt: skip
     with claim([*map(places.folder_of, job.files), *job.files], "training"):
         figures, test = fit(job)

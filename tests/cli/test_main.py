@@ -38,7 +38,7 @@ def test_help_lists_every_command_and_loads_none(tmp_path):
     assert [line.split()[0] for line in lines if line[4] != " "] == list(main.COMMANDS)
     assert set(ast.literal_eval(process.stdout.splitlines()[-1])) == {
         "kerasnets", "kerasnets.cli", "kerasnets.cli.main", "kerasnets.cli.app", "kerasnets.errors",
-        "kerasnets.runtime", "kerasnets.runtime.backends", "kerasnets.runtime.signals",
+        "kerasnets.runtime", "kerasnets.runtime.backends", "kerasnets.runtime.room", "kerasnets.runtime.signals",
     }  # fmt: skip
 
 
