@@ -3,6 +3,7 @@
     kerasnets train mnist_cnn-digits
     kerasnets train lenet5-mnist --seed 1 --epochs 10 --data-dir data
     kerasnets train --model vgg11_bn --dataset path/to/folder --image-size 64
+    kerasnets train --model resnet18 --pretrained --dataset path/to/folder
     kerasnets train --weights models_saved/resnet18.keras --freeze stage1 stage2 --dataset path/to/folder
     kerasnets train lenet5-mnist --seeds 0 1 2
     kerasnets train lenet5-mnist --resume
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasnets import recipes
-from kerasnets.cli import app, options, training_settings
+from kerasnets.cli import app, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
 
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "stop after N epochs in a row without a better validation accuracy (or, at equal accuracy, a lower loss)"
     add("--patience", type=int, metavar="N", help=text)
     add("--weights", metavar="FILE", help="start from a .keras or .h5 file, or a shipped model; its head is replaced")
+    pretrained.add_pretrained(parser)
     text = "layers or stages of that model to keep as they are"
     add("--freeze", nargs="+", default=(), metavar="NAME", help=text)
     text = "mixed_bfloat16 is faster on most accelerators and slower on most CPUs"
@@ -99,13 +101,17 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes_table())
         return
     image_size = options.image_size(args)
+    pretrained.check(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
     guest = options.guest(args, of_file=bool(args.weights), own_size=False)
     more = {"image_size": image_size, "weights": weights, "freeze": args.freeze, "guest": guest}
     more |= {"stream": args.stream, "skip_broken": args.skip_broken, "synsets": args.synsets}
     if args.find_learning_rate is not None:
-        find_learning_rate(args, recipe, more)
+        weights = pretrained.weights_of(args.model) if args.pretrained else weights
+        find_learning_rate(args, recipe, more | {"weights": weights})
+    elif args.pretrained:
+        pretrained.train(args, recipe, more, train)
     else:
         train(args, recipe, **more)
 

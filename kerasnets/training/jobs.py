@@ -45,6 +45,7 @@ class Request:
     weights: str | Path | None
     guest: saving.Guest
     freeze: Sequence[str]
+    keep_head: bool
     resume: bool
     overwrite: bool
     tensorboard: bool
@@ -123,7 +124,7 @@ def prepare(request: Request) -> TrainingJob:
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
-    initial = build_network(recipe, examples, request.weights, request.freeze, request.guest)
+    initial = build_network(recipe, examples, request.weights, request.freeze, request.guest, request.keep_head)
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
     job = TrainingJob(
@@ -188,8 +189,9 @@ def check_request(request: Request, recipe: Recipe) -> None:
 
 
 def build_network(
-    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str], guest: saving.Guest
-) -> InitialNetwork:
+    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str], guest: saving.Guest,
+    keep_head: bool,
+) -> InitialNetwork:  # fmt: skip
     """Build the network to train: with random weights, or from the model file `weights`."""
     num_classes = len(examples.class_names)
     if weights is None:
@@ -204,7 +206,9 @@ def build_network(
         raise ValueError(f"{shorten(weights)} is a {card.model}, not a {recipe.model}; name that by --model")
     if scale_words:
         print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
-    network = with_classes(model, num_classes, freeze)
+    if keep_head and card.class_names != tuple(examples.class_names):
+        raise ValueError(f"the head of {shorten(weights)} is of other classes than {examples.title}")
+    network = with_classes(model, num_classes, freeze, keep_head=keep_head)
     input_kind = examples.input_kind if is_photo(recipe) else card.input_kind
     return InitialNetwork(network, None, input_kind, card.weights_sha256 or sha256(*model.get_weights()))
 

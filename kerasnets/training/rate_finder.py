@@ -115,8 +115,9 @@ def find_learning_rate(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=None, arrays=arrays, epochs=None, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=False, overwrite=True,
-        tensorboard=False, stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, keep_head=False,
+        resume=False, overwrite=True, tensorboard=False, stream=stream, skip_broken=skip_broken, synsets=synsets,
+        guest=guest,
     ))  # fmt: skip
     losses = losses_of(job, steps)
     rates = [float(rate) for rate in np.geomspace(FIRST, LAST, steps)][: len(losses)]

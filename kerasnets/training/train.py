@@ -37,8 +37,8 @@ def train(
     recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
-    freeze: Sequence[str] = (), resume: bool = False, overwrite: bool = False, tensorboard: bool = False,
-    stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
+    freeze: Sequence[str] = (), keep_head: bool = False, resume: bool = False, overwrite: bool = False,
+    tensorboard: bool = False, stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
     guest: saving.Guest = saving.UNKNOWN,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
@@ -65,6 +65,7 @@ def train(
         weights: A model file whose weights training starts from, also of another program. Its last layer is always
             replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
+        keep_head: Whether the last layer of that model is kept; it must have the classes of the data.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         overwrite: Whether to replace the model files and report of an earlier run instead.
         tensorboard: Whether to write logs for TensorBoard too.
@@ -95,8 +96,9 @@ def train(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume, overwrite=overwrite,
-        tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, keep_head=keep_head,
+        resume=resume, overwrite=overwrite, tensorboard=tensorboard, stream=stream, skip_broken=skip_broken,
+        synsets=synsets, guest=guest,
     ))  # fmt: skip
     with claim([*map(places.folder_of, job.files), *job.files], "training"):
         figures, test = fit(job)
