@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
     add("--compile", action="store_true", help=text)
     training_settings.add_settings(parser)
-    options.add_guest(parser)
+    options.add_guest(parser, own_size=False)
     add_training_options(parser)
 
 
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> None:
     pretrained.check(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    guest = options.guest(args, of_file=bool(args.weights))
+    guest = options.guest(args, of_file=bool(args.weights), own_size=False)
     more = {"image_size": image_size, "weights": weights, "freeze": args.freeze, "guest": guest}
     more |= {"stream": args.stream, "skip_broken": args.skip_broken, "synsets": args.synsets}
     if args.find_learning_rate is not None:

@@ -19,7 +19,7 @@ MODEL = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
 SAMPLES = ROOT / "docs/samples"
 HEAVY = ("keras", "torch", "tensorflow", "jax", "h5py", "matplotlib", "PIL", "sklearn", "scipy", "onnx", "onnxruntime",
          "openvino")  # fmt: skip
-ANSWER = r"(\S+): (\d) [01]\.\d{4}"
+ANSWER = r"(\S+): (\d) [01]\.\d{4}(?:  \(unsure: .+\))?"
 
 
 def lines_of(done):
