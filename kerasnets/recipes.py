@@ -13,7 +13,21 @@ SHIFT_FLIP_CUTOUT = "crop_flip_cutout"  # the same, with a grey square of 16 pix
 PHOTO = "photo"  # crop a part of 8 to 100 % at the photo's own size; mirror half of the photos
 PHOTO_COLOUR = "photo_colour"  # the same, with other brightness, contrast and saturation
 SHIFT = "shift"  # pad by 2 zeros and crop at random; mirror none
+AUTO = "auto"  # one of training.augmentation.AUGMENTATIONS, by the kind of the data
 PRECISIONS = ("float32", "mixed_bfloat16")
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+BALANCED = "balanced"
+
+# Name of a schedule -> what follows it in a recipe. A warm-up raises the rate linearly, in epochs.
+SCHEDULES = {
+    "constant": "warm-up",
+    "cosine": "warm-up; falls to 0 along half a cosine",
+    "linear": "warm-up; falls to 0",
+    "steps": "factor, (step, ...): counted in batches",
+    "epochs": "factor, (epoch, ...), warm-up",
+    "onecycle": "share of the rise; from 1/25 of the rate up to it, then down to almost 0, both along half a cosine",
+}
+OF_ALL_EPOCHS = ("cosine", "linear", "onecycle")  # schedules whose rate depends on the number of epochs
 
 Scaling = tuple[float | Sequence[float], float | Sequence[float]]  # scale and offset of a Rescaling layer
 
@@ -27,9 +41,9 @@ class Recipe:
     _: KW_ONLY
     mean: float | tuple[float, ...]  # of pixels / 255; one number, or one for each channel
     std: float | tuple[float, ...]  # the same
-    optimizer: str  # a name in training.optimizers.OPTIMIZERS
+    optimizer: str  # a name in OPTIMIZERS
     learning_rate: float
-    momentum: float  # of SGD; Adam and RMSprop ignore it
+    momentum: float  # of SGD; the others ignore it
     batch_size: int  # images in a step; 0 for the whole training set
     epochs: int
     validation: float  # images held out of the training set: their number, or their share if below 1
@@ -40,11 +54,20 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network's builder
     image_shape: tuple[int, int, int] | None = None  # of the network's input, if it is not the data set's
     input_kind: str = ""  # how an image is prepared for that shape: a name in pictures.KINDS
-    augmentation: str = ""  # a name in training.augmentation.AUGMENTATIONS or training.photos.PHOTOS
-    weight_decay: float = 0.0  # PyTorch's: this multiple of each weight is added to its gradient
+    augmentation: str = ""  # of training.augmentation.AUGMENTATIONS or training.photos.PHOTOS, or AUTO
+    weight_decay: float = 0.0  # PyTorch's: this multiple of each weight is added to its gradient; AdamW's is decoupled
+    decay_norms: bool = True  # whether biases and the weights of normalizations decay too, as PyTorch's default has it
     label_smoothing: float = 0.0  # share of the label that is spread over all classes
     loss: str = "cross_entropy"  # or "squared_error", of the softmax against one-hot labels
-    schedule: tuple[Any, ...] = ()  # ("steps", factor, (step, ...)), ("cosine", warm-up epochs); () is a constant rate
+    schedule: tuple[Any, ...] = ()  # a name in SCHEDULES and its options; () is a constant rate
+    mixup: float = 0.0  # alpha of the Beta distribution that the share of each of two mixed images is drawn from
+    cutmix: float = 0.0  # the same for a box of another image; with both, one of them by chance in each batch
+    random_erasing: float = 0.0  # probability that a box of an image is filled with the mean colour
+    trivial_augment: bool = False  # whether one change out of fourteen is made to each image
+    class_weights: str = ""  # "balanced": an example counts by how rare its class is
+    gradient_clip: float = 0.0  # the largest norm of all gradients together; 0 is no limit
+    accumulate: int = 1  # batches whose gradients are averaged for one step of the optimizer
+    ema: float = 0.0  # momentum, by batch, of an average of the weights, which is then what is tested and saved
     keep_best: bool = False  # whether the model has the weights of the best validation epoch, not of the last epoch
     patience: int = 0  # stop after this many epochs without a better one; 0 never stops early
     precision: str = "float32"  # of the computation inside the network: one of PRECISIONS
@@ -70,6 +93,11 @@ class Recipe:
         if isinstance(self.mean, tuple) or isinstance(self.std, tuple):
             raise ValueError(f"{self.name}: give mean and std both by channel, or both as one number")
         return 1 / (255 * self.std), -self.mean / self.std
+
+
+def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
+    """Return `recipe` with `changes`; a change to None is ignored."""
+    return dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -169,6 +197,34 @@ Example:
 """
 
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TORCHVISION = Recipe(  # references/classification, "default params", with which it trained on 8 GPUs of 32 images
+    "resnet50", "imagenet", mean=IMAGENET_MEAN, std=IMAGENET_STD, optimizer="sgd", learning_rate=0.1, momentum=0.9,
+    batch_size=256, epochs=90, validation=0, goal=0.7613, image_shape=(224, 224, 3), augmentation=PHOTO,
+    weight_decay=1e-4, schedule=("epochs", 0.1, (30, 60)),
+)  # fmt: skip
+_FFCV = Recipe(  # libffcv/ffcv-imagenet, rn18_configs, on one A100
+    "resnet18", "imagenet", mean=IMAGENET_MEAN, std=IMAGENET_STD, optimizer="sgd", learning_rate=0.5, momentum=0.9,
+    batch_size=1024, epochs=16, validation=0, goal=0.669, image_shape=(192, 192, 3), augmentation=PHOTO,
+    weight_decay=5e-5, decay_norms=False, label_smoothing=0.1, schedule=("linear", 2), precision="mixed_bfloat16",
+    compiled=True,
+)  # fmt: skip
+_LESS = "with BlurPool, growing pictures, and mirrored pictures in the test"  # that ffcv has and we have not
+
+# Recipes for ImageNet, whose folder a person names; none has been run yet. AlexNet takes a tenth of the rate
+# (references/classification/README.md). DenseNet's settings are its paper's (arXiv:1608.06993, section 4.1), with which
+# torchvision's weights reach 0.7443. All measure the last epoch on the 50,000 validation pictures, as the sources do.
+IMAGENET: dict[str, Recipe] = {recipe.name: recipe for recipe in (
+    _TORCHVISION,
+    with_changes(_TORCHVISION, model="vgg16_bn", goal=0.7336),
+    with_changes(_TORCHVISION, model="densenet121", goal=0.7443),
+    with_changes(_TORCHVISION, model="alexnet_torchvision", goal=0.5652, learning_rate=0.01),
+    with_changes(_FFCV, variant="16", published=f"0.669, {_LESS}"),
+    with_changes(_FFCV, variant="32", published=f"0.700, {_LESS}", epochs=32, goal=0.7),
+    with_changes(_FFCV, variant="88", published=f"0.724, {_LESS}", epochs=88, goal=0.724),
+)}  # fmt: skip
+
+
 def own(model: str, dataset: str) -> Recipe:
     """Return the recipe for a pair: from RECIPES, or else settings that suit most small networks, best epoch kept.
 
@@ -184,11 +240,6 @@ def own(model: str, dataset: str) -> Recipe:
     return with_changes(recipe, variant=OWN) if recipe.name != pair and recipe.name in RECIPES else recipe
 
 
-def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
-    """Return `recipe` with `changes`; a change to None is ignored."""
-    return dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})
-
-
 def permuted_pairs() -> list[str]:
     """Return the names of the recipes that show together what another order of the pixels does."""
     models = {recipe.model for recipe in _ROWS if recipe.dataset.endswith(PERMUTED)}
@@ -199,4 +250,5 @@ def permuted_pairs() -> list[str]:
 
 def as_dicts() -> list[dict[str, Any]]:
     """Return all recipes for a program to read."""
-    return [{"recipe": name, **dataclasses.asdict(recipe)} for name, recipe in RECIPES.items()]
+    recipes = {**RECIPES, **IMAGENET}
+    return [{"recipe": name, **dataclasses.asdict(recipe)} for name, recipe in recipes.items()]

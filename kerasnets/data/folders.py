@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.data import index_files
+from kerasnets.data import index_files, synsets
 from kerasnets.data.dataset import Data
 from kerasnets.data.index_files import Index
 from kerasnets.data.layout import Listing, list_pictures
@@ -40,12 +40,16 @@ class Reading:
         native: Whether training changes the pictures at their own sizes. In memory, they are then held as files.
         skip_broken: The most pictures that are left out because they cannot be read.
         index: The index file of an earlier run, which spares the check of unchanged pictures; it may be missing.
+        whole: Whether all pictures are the test part, and none the training part, if no test part is given.
+        synsets: A file with names for the class folders, as in `synsets`; None finds one beside the data.
     """
 
     stream: bool | None = None
     native: bool = False
     skip_broken: int = 0
     index: Path | None = None
+    whole: bool = False
+    synsets: Path | None = None
 
 
 BY_SIZE = Reading()
@@ -71,7 +75,7 @@ def read_classes(
     """
     path = Path(path)
     source = open_source(path)
-    listing = list_pictures(source)
+    listing = list_pictures(source, reading.whole)
     height, width, channels = (*(shape or first_size(source, listing.names)), 3)[:3]
     target = Target(height, width, channels, len(shape or ()) == 3, shape is not None, input_kind)
     read: Any = stream if is_streamed(source, len(listing.names), target, reading) else hold
@@ -83,10 +87,12 @@ def read_classes(
         test_images,
         listing.labels[test],
         title=title or path.resolve().name.removesuffix(".zip"),
-        class_names=listing.class_names,
+        class_names=synsets.class_names_of(listing.class_names, path, reading.synsets),
         input_kind=input_kind,
         test_files=tuple(listing.names[i] for i in test),
         left_out=tuple(listing.names[i] for i in sorted(faults)),
+        is_split=listing.is_split,
+        validation=np.flatnonzero(np.isin(train, listing.validation)),
     )
 
 
@@ -127,7 +133,7 @@ def stream(
     if earlier:
         index.take_over(earlier)
     faults = survey(files, index, target)
-    refuse_or_tell(source, faults, len(listing.names), reading.skip_broken)
+    refuse_or_tell(source, listing.names, faults, reading.skip_broken)
     check_sizes(source, index.sizes_of(without(np.arange(len(listing.names)), faults)), target)
     channels = target.channels if target.has_channels or index.coloured.any() else 1
     every = Pictures(files, index, (target.height, target.width, channels))
@@ -177,7 +183,7 @@ def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> 
             images[places[i]] = pixels[..., : images.shape[3]]
 
     faults = for_each(source, names, np.arange(len(names)), read_into)
-    refuse_or_tell(source, faults, len(names), reading.skip_broken)
+    refuse_or_tell(source, names, faults, reading.skip_broken)
     check_sizes(source, sizes, target)
     if faults:
         for to, place in enumerate(places[without(order, faults)]):

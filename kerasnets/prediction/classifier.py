@@ -17,7 +17,7 @@ from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixel
 from kerasnets.prediction.engine import UNABLE, Engine
 from kerasnets.prediction.verdicts import calibrate, judge
 from kerasnets.saving import NUMBERED, UNKNOWN, Card, Guest, formats, note_on, shipped
-from kerasnets.saving.guest import check_own
+from kerasnets.saving.guest import check_own, input_shape
 from kerasnets.saving.onnx_file import Input
 
 BATCH = 64  # pictures that go through the network at once
@@ -120,9 +120,12 @@ class Classifier:
         """(height, width, channels) of the network's input, or (columns,) of a row."""
         is_told = self.card.input_shape and (self.guest is None or self.engine_name != "keras")
         shape = self.card.input_shape if is_told else self.engine.shape
-        sizes = tuple(size for size in shape if size is not None)
-        if len(sizes) < len(shape):
-            raise BadInputError("leaves open what size its pictures have", path=self.path, remedy="export it with one")
+        with name_path(self.path):
+            shape = input_shape(shape, self.guest or UNKNOWN)
+            sizes = tuple(size for size in shape if size is not None)
+            if len(sizes) < len(shape):
+                remedy = "add --image-size PIXELS, or export it with one size"
+                raise BadInputError("leaves open what size its pictures have", remedy=remedy)
         return sizes
 
     @property
@@ -268,7 +271,11 @@ def card_with(guest: Guest, card: Card) -> Card:
 
 def own_guest(card: Card, engine: str) -> Guest:
     """Return what an engine has to know about a file of ours; Keras reads the card itself."""
-    return UNKNOWN if engine == "keras" else Guest("", (), card.scaling, card.bgr, card.multi_label)
+    if engine == "keras":
+        return UNKNOWN
+    shape = card.input_shape
+    size = (shape[0], shape[1]) if len(shape) == 3 else None  # an adopted export may take such pictures as rows
+    return Guest("", (), card.scaling, card.bgr, card.multi_label, size)
 
 
 def facts_about(card: Card, guest: Guest) -> Guest | None:

@@ -11,6 +11,7 @@ from kerasnets.data.streams import LookAhead, Pictures
 from kerasnets.runtime import provenance
 from kerasnets.training.augmentation import AUGMENTATIONS, Draws
 from kerasnets.training.photos import PHOTOS, change_photos
+from kerasnets.training.regularization import Regularization
 
 KEPT_ON_ACCELERATOR = 2e9  # bytes of images at most
 
@@ -31,17 +32,18 @@ class Batches(keras.utils.PyDataset):
         augmentation: A name in AUGMENTATIONS or PHOTOS, or "".
         prepare: A function that is applied to the images of a batch last.
         shape: (height, width, channels) that PHOTOS crop to; None is that of the images.
+        regularization: Changes that are made after all others.
     """
 
     def __init__(
         self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, *, seed: int, first: int = 0,
         augmentation: str = "", prepare: Callable[[np.ndarray], np.ndarray] | None = None,
-        shape: tuple[int, ...] | None = None,
+        shape: tuple[int, ...] | None = None, regularization: Regularization | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.images, self.labels, self.epochs, self.seed, self.first = images, labels, epochs, seed, first
         self.batch_size = batch_size or len(images)
-        self.augmentation, self.prepare = augmentation, prepare
+        self.augmentation, self.prepare, self.regularization = augmentation, prepare, regularization
         self.shape: Any = shape or tuple(images.shape[1:])
         self.steps_per_epoch = -(-len(images) // self.batch_size)
         self.plan = functools.lru_cache(maxsize=2)(self.draw_plan)
@@ -72,16 +74,23 @@ class Batches(keras.utils.PyDataset):
 
     def make(self, index: int) -> tuple[Any, np.ndarray]:
         """Return the batch at `index`."""
-        epoch, step = divmod(index, self.steps_per_epoch)
-        order, draws = self.plan(self.first + epoch)
+        later, step = divmod(index, self.steps_per_epoch)
+        epoch = self.first + later
+        order, draws = self.plan(epoch)
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+        images, labels = self.pixels(chosen, epoch, draws), self.labels[chosen]
+        if self.regularization:
+            return self.regularization.change(images, labels, chosen, (self.seed, epoch), step)
+        return images, labels
+
+    def pixels(self, chosen: np.ndarray, epoch: int, draws: Draws) -> Any:
+        """Return the images at `chosen`, augmented as in an epoch."""
         if self.augmentation in PHOTOS:
-            images = change_photos(self.images, chosen, self.shape, self.augmentation, self.seed, self.first + epoch)
-            return images, self.labels[chosen]
+            return change_photos(self.images, chosen, self.shape, self.augmentation, self.seed, epoch)
         images = self.images[chosen]
         if self.augmentation:
             images = AUGMENTATIONS[self.augmentation][0](images, *(draw[chosen] for draw in draws))
-        return self.prepare(images) if self.prepare else images, self.labels[chosen]
+        return self.prepare(images) if self.prepare else images
 
     def draw_plan(self, epoch: int) -> tuple[np.ndarray, Draws]:
         """Draw (order of the images, augmentation of each image) of an epoch."""
@@ -102,7 +111,8 @@ def as_fit_takes(plan: Batches) -> Any:
         from torch.utils.data import DataLoader
 
         return DataLoader(plan, batch_size=None)  # a PyDataset would be wrapped twice, and each array inspected
-    if backend == "tensorflow" and not (plan.augmentation or plan.prepare or plan.is_ahead):  # these run in NumPy
+    in_numpy = plan.augmentation or plan.prepare or plan.is_ahead or plan.regularization
+    if backend == "tensorflow" and not in_numpy:
         from kerasnets.training.fast.tensorflow_model import dataset_of
 
         return dataset_of(plan)

@@ -16,18 +16,17 @@ from kerasnets import data, models, saving
 from kerasnets.data import index_files
 from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
-from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
+from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
+from kerasnets.training import places
+from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
+from kerasnets.training.settings import check_recipe, compared
 
 MODELS_SAVED = Path("models_saved")
 CROP = "crop"  # begins the input kinds that take the middle of a picture
-
-# (setting, value) pairs that a checkpoint leaves out: checkpoints of earlier versions lack these settings.
-DEFAULTS = (("precision", Recipe.precision), ("compiled", Recipe.compiled))
-NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +45,13 @@ class Request:
     weights: str | Path | None
     guest: saving.Guest
     freeze: Sequence[str]
+    keep_head: bool
     resume: bool
+    overwrite: bool
     tensorboard: bool
     stream: bool | None
     skip_broken: int
+    synsets: str | Path | None
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class TrainingJob:
     @property
     def folder(self) -> Path:
         """The folder of the report and the checkpoints."""
-        return folder_of(self.files[0])
+        return places.folder_of(self.files[0])
 
     @property
     def checkpoints(self) -> Path:
@@ -80,7 +82,7 @@ class TrainingJob:
     @property
     def report(self) -> Path:
         """The file that the training writes last."""
-        return self.folder / "report.html"
+        return self.folder / places.REPORT
 
     @property
     def frozen(self) -> list[str]:
@@ -95,12 +97,8 @@ class TrainingJob:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything that two runs must share so that one can resume from the other's checkpoints."""
-        settings = {name: value for name, value in dataclasses.asdict(self.recipe).items() if name not in NOT_COMPARED}
-        settings = {name: value for name, value in settings.items() if (name, value) not in DEFAULTS}
-        if not (self.recipe.schedule and self.recipe.schedule[0] == "cosine"):
-            del settings["epochs"]  # the learning rate does not depend on them: a run can resume with more
         return {
-            **settings, "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
+            **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
             "weights": self.initial_sha256,
         }  # fmt: skip
 
@@ -122,17 +120,14 @@ def prepare(request: Request) -> TrainingJob:
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
     data.check(examples)
-    recipe = recipe_of(request, recipe)
+    recipe = suit(recipe_of(request, recipe), examples)
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
-    initial = build_network(recipe, examples, request.weights, request.freeze, request.guest)
+    initial = build_network(recipe, examples, request.weights, request.freeze, request.guest, request.keep_head)
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
-    if is_fallback:
-        print(visible(fallback_line(first_choice, recipe, files[0])), file=sys.stderr)
-    initial.network.summary()
-    return TrainingJob(
+    job = TrainingJob(
         recipe=recipe,
         data=examples,
         network=initial.network,
@@ -145,6 +140,26 @@ def prepare(request: Request) -> TrainingJob:
         resume=request.resume,
         tensorboard=request.tensorboard,
     )
+    job = with_place(job, request.overwrite)
+    if is_fallback:
+        print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
+    initial.network.summary()
+    return job
+
+
+def with_place(job: TrainingJob, overwrite: bool) -> TrainingJob:
+    """Return the job with files that replace no earlier run's, or with those of the run that it resumes.
+
+    Raises OSError if a file cannot be written.
+    """
+    if job.resume:
+        files = places.choose_to_resume(job.files, lambda: job.settings, overwrite=overwrite)
+    else:
+        files = places.choose(job.files, overwrite=overwrite)
+    job = dataclasses.replace(job, files=files)
+    for path in [*files, job.report]:
+        check_writable(path)
+    return job
 
 
 def find_recipe(recipe: str | Recipe) -> Recipe:
@@ -173,23 +188,10 @@ def check_request(request: Request, recipe: Recipe) -> None:
         raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
 
 
-def check_recipe(recipe: Recipe, examples: data.Data) -> None:
-    """Raise ValueError for impossible settings, or for settings that do not suit the data."""
-    if not recipe.learning_rate > 0:
-        raise ValueError(f"the learning rate must be above 0, not {recipe.learning_rate}")
-    if recipe.patience < 0:
-        raise ValueError(f"patience must be at least 0, not {recipe.patience}")
-    if recipe.patience and not (recipe.keep_best and recipe.validation):
-        raise ValueError(f"{recipe.name} holds out no validation data, which patience needs; leave patience out")
-    if recipe.precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {recipe.precision!r}; choose one of: {', '.join(PRECISIONS)}")
-    if recipe.augmentation and len(examples.image_shape) != 3:
-        raise ValueError(f"{recipe.augmentation} changes images; {examples.title} has rows of numbers")
-
-
 def build_network(
-    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str], guest: saving.Guest
-) -> InitialNetwork:
+    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str], guest: saving.Guest,
+    keep_head: bool,
+) -> InitialNetwork:  # fmt: skip
     """Build the network to train: with random weights, or from the model file `weights`."""
     num_classes = len(examples.class_names)
     if weights is None:
@@ -204,7 +206,9 @@ def build_network(
         raise ValueError(f"{shorten(weights)} is a {card.model}, not a {recipe.model}; name that by --model")
     if scale_words:
         print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
-    network = with_classes(model, num_classes, freeze)
+    if keep_head and card.class_names != tuple(examples.class_names):
+        raise ValueError(f"the head of {shorten(weights)} is of other classes than {examples.title}")
+    network = with_classes(model, num_classes, freeze, keep_head=keep_head)
     input_kind = examples.input_kind if is_photo(recipe) else card.input_kind
     return InitialNetwork(network, None, input_kind, card.weights_sha256 or sha256(*model.get_weights()))
 
@@ -227,11 +231,18 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     fallback = RECIPES.get(request.fallback or "")
     try:
         kind = CROP if is_photo(recipe) else "picture"
-        return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size, kind, reading=reading)
+        size = request.image_size
+        if recipe.image_shape and not size and recipe.dataset not in data.DATASETS and not is_archive(recipe.dataset):
+            size = recipe.image_shape
+        return recipe, data.load_data(recipe.dataset, request.data_dir, size, kind, reading=reading)
     except ConnectionError:
         if fallback is None or request.data_dir:  # a person who names a folder wants its data
             raise
     return fallback, data.load_data(fallback.dataset)
+
+
+def is_archive(dataset: str) -> bool:
+    return Path(dataset).suffix.lower() == ".npz"
 
 
 def is_photo(recipe: Recipe) -> bool:
@@ -241,9 +252,12 @@ def is_photo(recipe: Recipe) -> bool:
 
 def reading_of(request: Request, recipe: Recipe) -> data.Reading:
     """Return how own pictures are read for a training."""
-    index = folder_of(first_file(request.out, recipe_of(request, recipe))) / index_files.NAME
+    first = first_file(request.out, recipe_of(request, recipe))
+    index = places.folder_of(places.last_run([first])[0]) / index_files.NAME
     is_known = recipe.dataset in data.DATASETS
-    return data.Reading(request.stream, is_photo(recipe) and not is_known, request.skip_broken, index)
+    synsets = None if request.synsets is None else Path(request.synsets)
+    is_native = is_photo(recipe) and not is_known
+    return data.Reading(request.stream, is_native, request.skip_broken, index, synsets=synsets)
 
 
 def recipe_of(request: Request, recipe: Recipe) -> Recipe:
@@ -261,23 +275,13 @@ def fallback_line(first_choice: Recipe, recipe: Recipe, path: Path) -> str:
 
 
 def output_files(out: Sequence[str | Path], recipe: Recipe, is_fallback: bool) -> list[Path]:
-    """Return the model files to write; a fallback's get the name of its data set, unless they have it.
-
-    Raises OSError if a file cannot be written.
-    """
+    """Return the model files to write; a fallback's get the name of its data set, unless they have it."""
     files = [first_file(out, recipe), *map(Path, out[1:])]
     if is_fallback:
         ending = f"-{recipe.dataset}"
         files = [file if file.stem.endswith(ending) else file.with_stem(file.stem + ending) for file in files]
-    for path in [*files, folder_of(files[0]) / "report.html"]:
-        check_writable(path)
     return files
 
 
 def first_file(out: Sequence[str | Path], recipe: Recipe) -> Path:
     return Path(out[0]) if out else MODELS_SAVED / f"{recipe.name}.keras"
-
-
-def folder_of(path: Path) -> Path:
-    """Return the folder for everything that a training run writes besides the model file `path`."""
-    return path.with_suffix("")

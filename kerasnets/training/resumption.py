@@ -44,7 +44,16 @@ def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> None:
     state.restore(trainee, checkpoint)  # Figures restores again at the first step, for the random number generators
     figures.resume(checkpoint)
     take_up_threads(checkpoint.threads)
-    print(f"resuming after epoch {checkpoint.epoch} of {job.recipe.epochs}")
+    print(start_line(job, checkpoint.epoch))
+
+
+def start_line(job: "TrainingJob", epoch: int) -> str:
+    """Return what a run does that resumes after an epoch."""
+    if epoch < job.recipe.epochs:
+        return f"resuming after epoch {epoch} of {job.recipe.epochs}"
+    if checkpoints.are_unfinished(job.checkpoints, job.report):
+        return f"resuming after epoch {epoch} of {epoch}: the test and the files follow"
+    return f"the run is finished, with all {epoch} epochs; its test and files are made again (--epochs goes on to more)"
 
 
 def take_up_threads(count: int) -> None:

@@ -14,16 +14,18 @@ import numpy as np
 from kerasnets import data, saving
 from kerasnets.data import fitting, index_files
 from kerasnets.data.streams import Pictures, original_faults, select
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, visible
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
 from kerasnets.runtime.claims import claim
-from kerasnets.training import batches, evaluation, jobs, report, resumption, state
-from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard
+from kerasnets.training import batches, evaluation, jobs, places, report, resumption, settings, state
+from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard, TestAverages
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
+from kerasnets.training.regularization import regularization_of
+from kerasnets.training.remarks import remarks
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
 
@@ -35,8 +37,9 @@ def train(
     recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
-    freeze: Sequence[str] = (), resume: bool = False, tensorboard: bool = False, stream: bool | None = None,
-    skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
+    freeze: Sequence[str] = (), keep_head: bool = False, resume: bool = False, overwrite: bool = False,
+    tensorboard: bool = False, stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
+    guest: saving.Guest = saving.UNKNOWN,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -54,18 +57,23 @@ def train(
         epochs: Epochs instead of the recipe's, at least 1.
         batch_size: Images in a step instead of the recipe's, at least 1.
         seed: Seed of split, order, augmentation and initial weights, from 0 to 2**32 - 1.
-        out: The model file to write, or several, each .keras or .h5. None is models_saved/<recipe>.keras.
+        out: The model file to write, or several, each .keras or .h5. None is models_saved/<recipe>.keras. If an earlier
+            run has written them, this one gets numbered names (a-2.keras); the Run has them.
         data_dir: Folder of the data, as in load_data.
         image_size: (height, width) to which own images are resized, in pixels, as in load_data. With `weights`, own
             images get the size of that model.
         weights: A model file whose weights training starts from, also of another program. Its last layer is always
             replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
+        keep_head: Whether the last layer of that model is kept; it must have the classes of the data.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
+        overwrite: Whether to replace the model files and report of an earlier run instead.
         tensorboard: Whether to write logs for TensorBoard too.
         stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
             exceed the memory.
         skip_broken: The most pictures that are left out because they cannot be read.
+        synsets: A file with the names of class folders that are called after WordNet's synsets, as ImageNet's are. None
+            takes LOC_synset_mapping.txt, if it lies in or above the folder of the data.
         guest: What is known about the file `weights` if kerasnets did not write it.
 
     Returns:
@@ -88,17 +96,18 @@ def train(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume,
-        tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, guest=guest,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, keep_head=keep_head,
+        resume=resume, overwrite=overwrite, tensorboard=tensorboard, stream=stream, skip_broken=skip_broken,
+        synsets=synsets, guest=guest,
     ))  # fmt: skip
-    with claim([*map(jobs.folder_of, job.files), *job.files], "training"):
+    with claim([*map(places.folder_of, job.files), *job.files], "training"):
         figures, test = fit(job)
         run = make_run(job, figures, test)
         with resumption.note_kept_epochs(job, figures):
             save(job, run)
             report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
-    if not test.beats_majority:
-        print(advice_for(run), file=sys.stderr)
+    for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
+        print(visible(f"note: {note}"), file=sys.stderr)
     return run
 
 
@@ -106,8 +115,11 @@ def fit(job: TrainingJob) -> tuple[Figures, evaluation.Evaluation]:
     """Train the job's network in place; return the figures of its epochs and the evaluation of its test data."""
     plan, validation = batches_of(job)
     keep_index(job)
-    trainee = trainee_of(job.network, job.recipe, job.scaling, plan.steps_per_epoch)
-    figures = Figures(plan, job.recipe.keep_best, job.recipe.patience, functools.partial(resumption.save, job))
+    recipe, num_classes = job.recipe, len(job.data.class_names)
+    weights = settings.class_weights_of(recipe, plan.labels, num_classes)
+    trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights)
+    save = functools.partial(resumption.save, job)
+    figures = Figures(plan, recipe.keep_best, recipe.patience, save, averages=bool(recipe.ema))
     with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():
         resumption.start(job, trainee, figures)
         plan.first = figures.epochs
@@ -128,9 +140,11 @@ def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
     source = job.data.train_images
     images, prepare = fitting.fit_to_network(source, job.data.input_kind, job.input_kind, shape)
     chosen = select(source if recipe.augmentation in PHOTOS else images, training)
+    regularization = regularization_of(recipe, len(job.data.class_names))
+    stays = prepare or recipe.augmentation in PHOTOS or regularization
     plan = batches.Batches(
-        chosen if prepare or recipe.augmentation in PHOTOS else batches.on_accelerator(chosen), labels[training],
-        recipe.batch_size, recipe.epochs, seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape,
+        chosen if stays else batches.on_accelerator(chosen), labels[training], recipe.batch_size, recipe.epochs,
+        seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape, regularization=regularization,
     )  # fmt: skip
     return plan, fitting.InOrder(select(images, validation), labels[validation], test_batch_size(recipe), prepare)
 
@@ -149,6 +163,8 @@ def run_epochs(
     progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first)
     with contextlib.closing(plan), contextlib.closing(progress), original_faults(plan, validation):
         watchers = [keras.callbacks.TerminateOnNaN(), StopWhenAsked(), figures, progress]
+        if job.recipe.ema:
+            watchers.append(TestAverages())
         if job.tensorboard:
             watchers.append(TensorBoard(job.folder / "tensorboard", figures))
         trainee.fit(
@@ -191,7 +207,9 @@ def save(job: TrainingJob, run: Run) -> None:
 
 def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the training and the validation part; BadInputError if a class is too small to split."""
-    count = job.recipe.validation
+    count, given = job.recipe.validation, job.data.validation
+    if given is not None and len(given):
+        return np.setdiff1d(np.arange(len(job.data.train_labels)), given), given
     try:
         return data.split(job.data.train_labels, count, job.seed)
     except ValueError as error:
@@ -207,12 +225,14 @@ def test_batch_size(recipe: Recipe) -> int:
     return min(recipe.batch_size or TEST_BATCH, TEST_BATCH)
 
 
-def advice_for(run: Run) -> str:
-    """Return the note on a run that learned nothing."""
-    return (
-        f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
+def notes_on(run: Run, test: evaluation.Evaluation, validated: int) -> list[str]:
+    """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
+    if test.beats_majority:
+        return remarks(run, test, validated)
+    return [
+        f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
         "data); try a smaller --learning-rate or more --epochs"
-    )
+    ]
 
 
 def divergence(recipe: Recipe) -> FloatingPointError:
@@ -232,5 +252,6 @@ def accuracies_beside(run: Run, path: Path) -> dict[str, float]:
     accuracies = {}
     for name in names:
         with contextlib.suppress(BadInputError):  # a file that is missing or damaged is left out
-            accuracies[name] = saving.load_card(path.with_name(path.name.replace(run.recipe, name))).accuracy
+            file = path.with_name(path.name.replace(run.recipe, name))
+            accuracies[name] = saving.load_card(file if file.exists() else places.last_model(file)).accuracy
     return {name: accuracy for name, accuracy in accuracies.items() if accuracy is not None}  # not made by train

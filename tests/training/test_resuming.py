@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from unittest import mock
 
 import numpy as np
@@ -85,13 +86,14 @@ def stop_after(epoch):
         signals.Signals.received = None
 
 
-def train_few(recipe, out, stop=0, resume=False):
+def train_few(recipe, out, stop=0, resume=False, overwrite=False):
     """(fields of the Run, None), or (None, class and message of the error)."""
     from kerasnets.runtime.signals import Stopped
 
     try:
         with stop_after(stop):
-            return dataclasses.asdict(kerasnets.train(recipe, arrays=few_digits(), out=out, resume=resume)), None
+            options = {"resume": resume, "overwrite": overwrite}
+            return dataclasses.asdict(kerasnets.train(recipe, arrays=few_digits(), out=out, **options)), None
     except (Stopped, ValueError, FloatingPointError) as error:
         return None, (type(error).__name__, str(error))
 
@@ -242,10 +244,10 @@ def train_and_listen(*arguments):
         return train_few(*arguments), output.getvalue()
 
 
-def test_without_resume_the_checkpoints_of_an_unfinished_run_are_set_aside(workers, tmp_path):
+def test_on_overwriting_the_checkpoints_of_an_unfinished_run_are_set_aside(workers, tmp_path):
     worker, out, place = workers["torch"], tmp_path / "a.keras", tmp_path / "a/checkpoints"
     worker(train_few, STUCK, out, 3)
-    (_, (kind, _)), output = worker(train_and_listen, STUCK, out, 1)
+    (_, (kind, _)), output = worker(train_and_listen, STUCK, out, 1, False, True)
     assert kind == "Stopped"
     before = keras_file.shorten(tmp_path / "a/checkpoints-before")
     assert output == (
@@ -262,14 +264,48 @@ def test_without_resume_the_checkpoints_of_an_unfinished_run_are_set_aside(worke
     assert not (tmp_path / "a/checkpoints-before").exists()
 
 
-def test_the_checkpoints_of_a_finished_run_are_replaced_with_a_note(workers, tmp_path):
+def test_on_overwriting_the_checkpoints_of_a_finished_run_are_replaced_with_a_note(workers, tmp_path):
     recipe = recipes.with_changes(STUCK, epochs=1)
     workers["torch"](train_few, recipe, tmp_path / "a.keras")
     (tmp_path / "a/report.html").touch()  # which train_few leaves out
-    _, output = workers["torch"](train_and_listen, recipe, tmp_path / "a.keras")
+    _, output = workers["torch"](train_and_listen, recipe, tmp_path / "a.keras", 0, False, True)
     place = keras_file.shorten(tmp_path / "a/checkpoints")
     assert output.startswith(f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n")
     assert not (tmp_path / "a/checkpoints-before").exists()
+
+
+def test_two_runs_of_one_name_keep_both_models_and_each_resumes_by_its_settings(workers, tmp_path):
+    worker, out = workers["torch"], tmp_path / "a.keras"
+    first, second = (recipes.with_changes(STUCK, epochs=1, learning_rate=rate) for rate in (1e-12, 1e-3))
+    worker(train_few, first, out)
+    before = out.read_bytes()
+    (run, _), output = worker(train_and_listen, second, out)
+    assert run["files"] == [str(tmp_path / "a-2.keras")]
+    assert "this run writes" in output
+    assert out.read_bytes() == before
+    worker(train_few, recipes.with_changes(second, epochs=2), out, 0, True)
+    assert (last_of(tmp_path / "a/checkpoints"), last_of(tmp_path / "a-2/checkpoints")) == (1, 2)
+    worker(train_few, recipes.with_changes(first, epochs=3), out, 0, True)
+    assert (last_of(tmp_path / "a/checkpoints"), last_of(tmp_path / "a-2/checkpoints")) == (3, 2)
+
+
+def start_lines(folder):
+    """What a run says that resumes after the epoch before its last, after its last, and when it was finished."""
+    from kerasnets.training import resumption
+
+    job = types.SimpleNamespace(recipe=STUCK, checkpoints=folder / "checkpoints", report=folder / "report.html")
+    checkpoints.save(job.checkpoints, checkpoints.Checkpoint(STUCK.epochs, {}, {}))
+    lines = [resumption.start_line(job, epoch) for epoch in (STUCK.epochs - 1, STUCK.epochs)]
+    job.report.write_text(f"<!-- checkpoints: {checkpoints.mark_of(job.checkpoints)} -->")
+    return [*lines, resumption.start_line(job, STUCK.epochs)]
+
+
+def test_a_resumed_run_says_whether_it_trains_tests_or_was_finished(workers, tmp_path):
+    assert workers["torch"](start_lines, tmp_path) == [
+        "resuming after epoch 8 of 9",
+        "resuming after epoch 9 of 9: the test and the files follow",
+        "the run is finished, with all 9 epochs; its test and files are made again (--epochs goes on to more)",
+    ]
 
 
 def finetune(weights, out, resume):

@@ -219,7 +219,7 @@ def test_a_run_repeats(worker, tmp_path):
 
 def train_twice(folder):
     """The weights of two runs with one seed, and of one with another."""
-    return [train_digits(folder, "model.h5", {"epochs": 1, "seed": seed})[3] for seed in (4, 4, 5)]
+    return [train_digits(folder, "model.h5", {"epochs": 1, "seed": seed, "overwrite": True})[3] for seed in (4, 4, 5)]
 
 
 @pytest.mark.parametrize(("recipe", "options", "words"), [
@@ -253,6 +253,22 @@ def test_a_run_that_learned_nothing_prints_a_note_with_advice(workers, tmp_path,
         "data); try a smaller --learning-rate or more --epochs\n"
     )
     assert "no better than that" in (tmp_path / "a/report.html").read_text()
+
+
+def parts_of(validation):
+    """The training and the validation part of ten pictures, some of which are given for validation."""
+    from kerasnets.training import train
+
+    labels, pixels = np.arange(10) % 2, np.zeros((10, 4, 4, 1), np.uint8)
+    given = data.Data(pixels, labels, pixels, labels, validation=np.array(validation, int))
+    job = types.SimpleNamespace(data=given, recipe=recipes.own("small_cnn", "pets"), seed=0)
+    return [part.tolist() for part in train.split_indices(job)]
+
+
+def test_a_given_validation_part_is_the_one_that_validates(workers):
+    assert workers["torch"](parts_of, [8, 9]) == [[*range(8)], [8, 9]]
+    training, validation = workers["torch"](parts_of, [])
+    assert (len(training), len(validation)) == (9, 1)  # a tenth
 
 
 def refusals(out):

@@ -21,7 +21,7 @@ from kerasnets import graph
 from kerasnets.recipes import Recipe
 from kerasnets.training.fast.torch_layers import forward_pass
 from kerasnets.training.fast.torch_optimizers import step_of
-from kerasnets.training.optimizers import LOSSES
+from kerasnets.training.optimizers import LOSSES, Weights, is_decayed
 
 # With fewer channels PyTorch's batch normalization takes five times as long in NHWC memory as in NCHW; the rest of a
 # network is faster in NHWC (torch 2.14 on two cores with AVX2; docs/benchmarks/training.md has whole networks).
@@ -30,7 +30,9 @@ FEW_CHANNELS = 16
 DTYPES = {"float32": torch.float32, "mixed_bfloat16": torch.bfloat16}
 
 
-def torch_trainee(network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None) -> "TorchNetwork | None":
+def torch_trainee(
+    network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None, class_weights: Weights = None
+) -> "TorchNetwork | None":
     """Return a TorchNetwork with the weights of `network`, from raw pixels to logits, for `recipe`.
 
     It is in channels_first: in channels_last, Keras' torch backend copies to NCHW and back around every convolution and
@@ -41,18 +43,21 @@ def torch_trainee(network: keras.Model, recipe: Recipe, scaling: graph.Scaling |
     if any(extras) or len(network.outputs) > 1:
         return None
     copy = graph.rebuild(network, layout="channels_first", scaling=scaling)
-    loss = mean_loss(recipe, copy.output_shape[-1])
+    loss = mean_loss(recipe, copy.output_shape[-1], class_weights)
     return TorchNetwork(
         copy.inputs, copy.outputs, copy.name,
         mean_loss=loss, precision=DTYPES[recipe.precision], compiled=recipe.compiled,
+        decays=lambda variable: is_decayed(variable, recipe.decay_norms),
     )  # fmt: skip
 
 
-def mean_loss(recipe: Recipe, num_classes: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Return the recipe's loss, a function of logits (n, classes) and int64 labels (n,)."""
-    if recipe.loss == "cross_entropy":
+def mean_loss(
+    recipe: Recipe, num_classes: int, class_weights: Weights = None
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the recipe's loss, a function of logits (n, classes) and labels: int64 (n,), or shares (n, classes)."""
+    if recipe.loss == "cross_entropy" and class_weights is None:
         return functools.partial(functional.cross_entropy, label_smoothing=recipe.label_smoothing)
-    of_each = LOSSES[recipe.loss](num_classes, recipe)
+    of_each = LOSSES[recipe.loss](num_classes, recipe, class_weights)
     return lambda logits, labels: of_each(labels, logits).mean()
 
 
@@ -64,6 +69,7 @@ class TorchNetwork(keras.Model):
         mean_loss: A function of logits (n, classes) and int64 labels (n,).
         precision: The dtype of convolutions and matrix products, as in `torch.autocast`; weights stay float32.
         compiled: Whether `torch.compile` compiles the forward pass and its gradient.
+        decays: Whether a variable shrinks by the weight decay of an optimizer that has its own.
     """
 
     def __init__(
@@ -75,9 +81,10 @@ class TorchNetwork(keras.Model):
         mean_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         precision: torch.dtype = torch.float32,
         compiled: bool = False,
+        decays: Callable[[Any], bool] = lambda variable: True,
     ) -> None:
         super().__init__(inputs, outputs, name=name)
-        self.mean_loss, self.precision = mean_loss, precision
+        self.mean_loss, self.precision, self.decays = mean_loss, precision, decays
         self.memory_format = memory_format(self)
         forward = forward_pass(self, self.memory_format)
         self.forward_pass = compile_by_torch(forward) if compiled else forward
@@ -102,7 +109,7 @@ def learner(network: TorchNetwork) -> Callable[[torch.Tensor, torch.Tensor], dic
     variables = network.trainable_variables
     values = [variable.value for variable in variables]
     decays = [2 * variable.regularizer.l2 if variable.regularizer else 0 for variable in variables]  # l2 w^2
-    take_step = step_of(network.optimizer, variables)
+    take_step = step_of(network.optimizer, variables, [network.decays(variable) for variable in variables])
     sums = functools.cache(lambda: sums_of(network))  # the metrics exist only after Keras has seen the first batch
 
     def learn(images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -118,7 +125,7 @@ def learner(network: TorchNetwork) -> Callable[[torch.Tensor, torch.Tensor], dic
                 if decay:
                     value.grad.add_(value, alpha=decay)
             take_step([value.grad for value in values])
-            right = (logits.argmax(1) == labels).sum()
+            right = (logits.argmax(1) == (labels if labels.ndim == 1 else labels.argmax(1))).sum()
             for name, value in (("loss", loss.detach() * len(labels)), ("accuracy", right)):
                 total, count = sums()[name]
                 means[name] = total.add_(value) / count.add_(len(labels))

@@ -1,0 +1,118 @@
+"""Which pictures `kerasnets evaluate` judges, and what it says about them."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from kerasnets import data, saving
+from kerasnets.cli import main
+from kerasnets.errors import BadInputError
+from kerasnets.training import evaluation
+from tests.conftest import ROOT
+from tests.stand_ins import encoded, write_folder
+
+CARD = saving.Card("small_cnn", ("cat", "dog"), (6, 5, 3), "picture")
+
+
+@pytest.fixture
+def judged(monkeypatch, capsys):
+    """A function that runs the command for a model with a card, and returns (pictures judged, notes)."""
+
+    def evaluate_file(path, dataset, *args):
+        probabilities = np.full((len(dataset.test_labels), 2), 0.5)
+        return evaluation.of_separate(dataset.test_labels, probabilities, dataset.class_names), CARD
+
+    def run(card, *words):
+        monkeypatch.setattr(saving, "load_card", lambda path, guest: card)
+        monkeypatch.setattr(evaluation, "evaluate_file", evaluate_file)
+        main.run(["evaluate", "a.keras", "--dataset", *words])
+        output, notes = capsys.readouterr()
+        [count] = [word.removeprefix("examples=") for word in output.split() if word.startswith("examples=")]
+        return int(count), notes
+
+    return run
+
+
+@pytest.fixture
+def pets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
+    names = [f"{name}/{i}.png" for name in ("cat", "dog") for i in range(10)]
+    write_folder(tmp_path / "pets", dict.fromkeys(names, encoded(pixels)))
+    write_folder(
+        tmp_path / "both", {f"{part}/{name}": encoded(pixels) for part in ("train", "val") for name in names[:15]}
+    )
+    write_folder(tmp_path / "alone", {f"test/{name}": encoded(pixels) for name in names})
+
+
+def test_all_of_a_folder_without_parts_is_judged(judged, pets):
+    for name in ("pets", "alone"):
+        assert judged(CARD, name) == (20, f"note: {name} has no test part: all its pictures are judged\n")
+
+
+def test_the_pictures_that_training_held_out_are_judged_and_all_on_demand(judged, pets):
+    card = dataclasses.replace(CARD, dataset="pets")
+    words = "the 4 pictures that were held out are judged (--all judges every one)"
+    assert judged(card, "pets") == (4, f"note: the model was trained on pets; {words}\n")
+    assert judged(card, "pets", "--all") == (20, "note: pets has no test part: all its pictures are judged\n")
+    assert judged(card, "alone")[0] == 20
+
+
+def test_a_given_test_part_is_judged_without_a_word(judged, pets):
+    for words in (("both",), ("both", "--all")):
+        assert judged(CARD, *words) == (15, "")
+
+
+ONNX = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
+
+
+def test_an_export_is_judged_as_opencv_answers_it(capsys, tmp_path):
+    main.run(["evaluate", str(ONNX), "--dataset", "digits", "--json", "--out", str(tmp_path / "report")])
+    result = json.loads(capsys.readouterr().out)
+    network, digits = cv2.dnn.readNetFromONNX(str(ONNX)), data.load_data("digits")
+    network.setInput(digits.test_images)
+    probabilities = network.forward()
+    right = probabilities.argmax(axis=1) == digits.test_labels
+    assert result["test_accuracy"] == right.mean()
+    expected = -np.log(probabilities[np.arange(len(right)), digits.test_labels]).mean()
+    assert result["test_loss"] == pytest.approx(expected, rel=1e-4)
+    assert (tmp_path / "report/report.html").is_file()
+
+
+@pytest.mark.parametrize(("words", "problem"), [
+    (("--dataset", "sum3"), "takes pictures, sums of three numbers has rows of numbers"),
+    (("--dataset", "pets"), r"knows 10 classes \(0, 1, \.\.\.\), pets has 2 classes \(cat, dog\)"),
+])  # fmt: skip
+def test_an_export_on_other_data_is_refused(pets, words, problem):
+    with pytest.raises(BadInputError, match=problem):
+        main.run(["evaluate", str(ONNX), *words])
+
+
+def test_the_arithmetic_of_probabilities_is_that_of_logits():
+    logits = np.random.default_rng(0).normal(0, 3, (50, 4)).astype("float32")
+    labels = np.arange(50) % 4
+    names = tuple("abcd")
+    card = dataclasses.replace(CARD, class_names=names, input_shape=(3,), input_kind="row")
+    rows = data.Data(logits[:, :3], labels, logits[:, :3], labels, class_names=names, input_kind="row")
+    exact = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    starts = iter(range(0, 50, evaluation.BATCH_SIZE))
+
+    def compute(part):
+        start = next(starts)
+        return exact[start : start + len(part)]
+
+    result = evaluation.evaluate_by(compute, "a.tflite", card, rows)
+    expected = evaluation.of_logits(labels, logits, names)
+    assert result.accuracy == expected.accuracy
+    assert result.loss == pytest.approx(expected.loss, rel=1e-5)
+
+
+def test_the_report_of_a_training_is_not_replaced(pets):
+    write_folder(Path("a"), {"report.html": b"<html><!-- checkpoints: 12ab --></html>"})
+    with pytest.raises(ValueError, match="--out a has the report of a training; name another folder"):
+        main.run(["evaluate", str(ONNX), "--dataset", "digits", "--out", "a"])
+    assert b"12ab" in Path("a/report.html").read_bytes()
