@@ -136,6 +136,7 @@ def test_a_command_prints_names_only_by_what_makes_them_visible():
         "recipes_table",
         ".line(name",
         "as_csv",
+        "format_help",
     )
     for path in sorted((ROOT / "kerasnets/cli").glob("*.py")):
         source = path.read_text(encoding="utf-8")
