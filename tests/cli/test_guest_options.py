@@ -63,7 +63,7 @@ def test_a_file_of_keras_2_is_adopted_and_then_needs_no_options(tmp_path, monkey
     before = kerasnets("predict", KERAS_2 / "chain.h5", PHOTO, "--classes", "a", "b", "c")
     after = kerasnets("predict", out, PHOTO)
     assert after[:2] == (0, before[1])
-    assert re.fullmatch(rf"{PHOTO}: [abc] 0\.\d{{4}}\n", after[1])
+    assert re.fullmatch(rf"{PHOTO}: [abc] 0\.\d{{4}}(  \(unsure: .*\))?\n", after[1])
     assert "note" not in after[2]
 
 
