@@ -1,0 +1,127 @@
+"""Answers say how far they can be trusted, in words, JSON and CSV."""
+
+import csv
+import dataclasses
+import io
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from kerasnets.pictures import Sight
+from kerasnets.prediction import Classifier, rows
+from kerasnets.prediction.answers import as_json
+from kerasnets.prediction.figures import Gallery
+from kerasnets.prediction.verdicts import calibrate, judge
+from tests.conftest import ROOT
+
+MODEL = str(ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx")
+FORM = np.zeros((28, 28, 1), np.uint8)
+CASES = [  # what is seen, probability, the card's least probability; verdict and reason
+    (Sight(FORM), 0.95, 0.9, "sure", ""),
+    (Sight(FORM), 0.89, 0.9, "unsure", "a probability below 0.9"),
+    (Sight(FORM, is_cut_out=True), 0.95, 0.9, "unsure", "a probability below 0.98"),
+    (Sight(FORM, is_cut_out=True), 0.99, 0.995, "unsure", "a probability below 0.995"),
+    (Sight(FORM, 3, is_cut_out=True), 1.0, 0.9, "not one digit", "3 digits seen; --many reads them"),
+    (Sight(FORM, doubt="wider than a digit"), 1.0, 0.9, "not one digit", "wider than a digit"),
+]
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Classifier.load(MODEL)
+
+
+def printed(text, thick=8):
+    picture = np.full((300, 500, 3), 235, np.uint8)
+    cv2.putText(picture, text, (60, 220), cv2.FONT_HERSHEY_SIMPLEX, 6, (30, 30, 30), thick * 2, cv2.LINE_AA)
+    return picture
+
+
+@pytest.mark.parametrize(("sight", "probability", "least", "name", "reason"), CASES)
+def test_a_verdict_has_a_reason(sight, probability, least, name, reason):
+    verdict = judge(sight, probability, least)
+    assert (verdict.name, verdict.reason) == (name, reason)
+
+
+def test_probabilities_at_a_temperature_are_the_softmax_of_the_divided_logits():
+    logits = np.random.default_rng(0).normal(0, 4, (50, 10))
+
+    def softmax(values):
+        return np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+
+    np.testing.assert_allclose(calibrate(softmax(logits), 1.7), softmax(logits / 1.7), rtol=1e-5)
+    np.testing.assert_array_equal(calibrate(softmax(logits), 1), softmax(logits))
+
+
+def test_the_card_decides_on_temperature_and_threshold(classifier):
+    picture = printed("7")
+    [usual] = classifier.predict([picture])
+    careful = Classifier.load(MODEL)
+    careful.card = dataclasses.replace(careful.card, temperature=5.0, sure_from=0.99)
+    [answer] = careful.predict([picture])
+    assert answer.label == usual.label
+    assert answer.probability < usual.probability
+    assert answer.verdict.reason == "a probability below 0.99"
+
+
+def test_two_digits_and_blank_paper_are_not_answered_as_if_sure(classifier):
+    results = classifier.try_predict([printed("47"), np.full((300, 500, 3), 235, np.uint8)])
+    two, blank = json.loads(as_json(["two", "blank"], results))
+    assert (two["verdict"], two["reason"]) == ("not one digit", "2 digits seen; --many reads them")
+    assert results[0].line("two").endswith("  (not one digit: 2 digits seen; --many reads them)")
+    assert blank["verdict"] == "nothing found"
+    assert "no digit to see" in blank["reason"]
+    assert "no digit to see" in blank["error"]
+
+
+def test_at_most_one_in_200_of_mnists_test_pictures_that_are_read_right_is_called_unsure(classifier, mnist):
+    shares = np.concatenate([classifier.compute(part) for part in np.split(mnist.test_images, 20)])
+    shares = calibrate(shares, classifier.card.temperature)  # all are in MNIST's form, which stays as it is
+    right = shares.argmax(axis=1) == mnist.test_labels
+    names = [judge(Sight(FORM), float(share), classifier.card.sure_from).name for share in shares.max(axis=1)[right]]
+    assert sum(name != "sure" for name in names) < 0.005 * len(mnist.test_labels)
+
+
+def test_csv_has_a_row_for_each_picture_and_for_each_digit_of_a_sheet(classifier):
+    results = classifier.try_predict([printed("7"), np.full((300, 500, 3), 235, np.uint8)])
+    lines = [rows.header(2), *(row for name, each in zip(('a "1", b', "c"), results, strict=True)
+                               for row in rows.rows(name, each, 2))]  # fmt: skip
+    first, second = csv.DictReader(io.StringIO(rows.as_csv(lines)))
+    assert (first["image"], first["label"], first["verdict"], first["error"]) == ('a "1", b', "7", "sure", "")
+    assert 0 < float(first["probability_2"]) < float(first["probability"])
+    assert (second["label"], second["verdict"]) == ("", "nothing found")
+    sheet = classifier.read_sheet(printed("47"))
+    lines = [rows.header(many=True), *rows.rows("s", sheet, many=True)]
+    assert len(lines[0]) == len(lines[1])
+    four, seven = csv.DictReader(io.StringIO(rows.as_csv(lines)))
+    assert int(four["x"]) < int(seven["x"])
+    assert four["row"] == seven["row"] == "0"
+
+
+@pytest.mark.parametrize(("top", "bars"), [(1, 5), (3, 3)])
+def test_as_many_bars_are_drawn_as_classes_are_asked_for(classifier, tmp_path, top, bars, monkeypatch):
+    from kerasnets.reports import plots
+
+    figures = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: figures.append(figure))
+    gallery = Gallery(top)
+    gallery.add(printed("7"), "seven", classifier.predict(printed("7"))[0])
+    gallery.draw(tmp_path / "drawn.png")
+    assert len(figures[0].axes[2].patches) == bars
+
+
+def test_seventeen_pictures_are_drawn_as_a_grid(classifier, monkeypatch):
+    from kerasnets.reports import plots
+
+    figures = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: figures.append(figure))
+    gallery = Gallery()
+    answer = classifier.predict(printed("7"))[0]
+    for i in range(17):
+        gallery.add(printed("7"), f"{i}.png", answer)
+    gallery.draw("drawn.png")
+    width, height = figures[0].get_size_inches()
+    assert 0.5 < width / height < 2
+    assert sum(axes.get_title() == "what the network sees" for axes in figures[0].axes) == 17
