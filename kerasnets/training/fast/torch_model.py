@@ -47,7 +47,7 @@ def torch_trainee(
     return TorchNetwork(
         copy.inputs, copy.outputs, copy.name,
         mean_loss=loss, precision=DTYPES[recipe.precision], compiled=recipe.compiled,
-        decays=lambda variable: is_decayed(variable, recipe),
+        decays=lambda variable: is_decayed(variable, recipe.decay_norms),
     )  # fmt: skip
 
 
