@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 FEW = 100  # pictures of a part: one of them is a point of accuracy or more
 ERRORS = 4  # standard errors beyond which a change of accuracy is no accident
 DROP = 0.03  # of accuracy from one epoch to the next: a collapse
-RISE = 1.25  # times the least validation loss: learning by heart
+RISE, NATS = 1.5, 0.1  # times the least validation loss, and above it: learning by heart
 GAP = 0.1  # of accuracy between training and validation
 MOST_NAMED = 5  # classes
 
@@ -63,7 +63,7 @@ def overfitting(run: "Run") -> Iterator[str]:
         return
     low = min(range(len(run.val_loss)), key=lambda epoch: run.val_loss[epoch])
     last, least = run.val_loss[-1], run.val_loss[low]
-    if low + 2 < len(run.val_loss) and last > RISE * least and run.loss[-1] < run.loss[low]:
+    if low + 2 < len(run.val_loss) and last > max(RISE * least, least + NATS) and run.loss[-1] < run.loss[low]:
         yield (
             f"from epoch {low + 1} on, the validation loss rose from {least:.4f} to {last:.4f} while the training loss "
             f"fell: the network learns the training pictures by heart (overfitting). {advice}"
