@@ -69,7 +69,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", nargs="+", metavar="FILE", help=text)
     options.add_data_dir(parser)
-    add("--resume", action="store_true", help="continue a run that was stopped, after its last epoch")
+    add("--resume", action="store_true", help="continue a run that was stopped, from its last checkpoint")
+    text = "write a checkpoint every N minutes too, and when the run is stopped; --resume goes on after that step"
+    add("--checkpoint-minutes", type=float, metavar="N", help=text)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
     add("--json", action="store_true", help="print the result as JSON, and the progress on stderr")
 
@@ -107,6 +109,7 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
             data_dir=args.data_dir,
             resume=args.resume,
             tensorboard=args.tensorboard,
+            checkpoint_minutes=args.checkpoint_minutes,
             **more,
         )
     app.tell(result.json() if args.json else result.line())

@@ -6,6 +6,7 @@ on. While a step runs, the signal is therefore only recorded.
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -31,6 +32,8 @@ class Signals:
     """The signals that this process has received."""
 
     received: int | None = None  # number of the first one
+    at = 0.0  # when it came
+    patience = 0.0  # seconds after it in which others are ignored: a launcher passes on what a terminal sent already
     deferring = False
 
 
@@ -42,7 +45,11 @@ def install() -> None:
 
 
 def handle(number: int, frame: FrameType | None) -> None:
-    is_second, Signals.received = Signals.received is not None, number
+    now = time.monotonic()
+    is_second = Signals.received is not None
+    if is_second and now - Signals.at < Signals.patience:
+        return
+    Signals.received, Signals.at = number, now
     if is_second or not Signals.deferring:
         raise Stopped(number)
 

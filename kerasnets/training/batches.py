@@ -31,16 +31,20 @@ class Batches(keras.utils.PyDataset):
         augmentation: A name in AUGMENTATIONS or PHOTOS, or "".
         prepare: A function that is applied to the images of a batch last.
         shape: (height, width, channels) that PHOTOS crop to; None is that of the images.
+        share: A function that returns the part of a batch's indices that this worker makes; None makes all.
+
+    Attributes:
+        skip: Steps of the first epoch that an earlier run has completed.
     """
 
     def __init__(
         self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, *, seed: int, first: int = 0,
         augmentation: str = "", prepare: Callable[[np.ndarray], np.ndarray] | None = None,
-        shape: tuple[int, ...] | None = None,
+        shape: tuple[int, ...] | None = None, share: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.images, self.labels, self.epochs, self.seed, self.first = images, labels, epochs, seed, first
-        self.batch_size = batch_size or len(images)
+        self.batch_size, self.share, self.skip = batch_size or len(images), share, 0
         self.augmentation, self.prepare = augmentation, prepare
         self.shape: Any = shape or tuple(images.shape[1:])
         self.steps_per_epoch = -(-len(images) // self.batch_size)
@@ -61,7 +65,7 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         # One epoch more than is trained: at the end of the sequence Keras would start again, and PyTorch's loader would
         # draw a random number that a longer training does not draw.
-        return self.steps_per_epoch * (self.epochs - self.first + 1)
+        return self.steps_per_epoch * (self.epochs - self.first + 1) - self.skip
 
     def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
         if not self.is_ahead:
@@ -72,9 +76,11 @@ class Batches(keras.utils.PyDataset):
 
     def make(self, index: int) -> tuple[Any, np.ndarray]:
         """Return the batch at `index`."""
-        epoch, step = divmod(index, self.steps_per_epoch)
+        epoch, step = divmod(self.skip + index, self.steps_per_epoch)
         order, draws = self.plan(self.first + epoch)
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+        if self.share:
+            chosen = self.share(chosen)
         if self.augmentation in PHOTOS:
             images = change_photos(self.images, chosen, self.shape, self.augmentation, self.seed, self.first + epoch)
             return images, self.labels[chosen]
@@ -82,6 +88,10 @@ class Batches(keras.utils.PyDataset):
         if self.augmentation:
             images = AUGMENTATIONS[self.augmentation][0](images, *(draw[chosen] for draw in draws))
         return self.prepare(images) if self.prepare else images, self.labels[chosen]
+
+    def size_of(self, step: int) -> int:
+        """Return the number of images in the whole batch of a step, counted from the first epoch's first one."""
+        return min(self.batch_size, len(self.images) - step % self.steps_per_epoch * self.batch_size)
 
     def draw_plan(self, epoch: int) -> tuple[np.ndarray, Draws]:
         """Draw (order of the images, augmentation of each image) of an epoch."""
@@ -102,7 +112,7 @@ def as_fit_takes(plan: Batches) -> Any:
         from torch.utils.data import DataLoader
 
         return DataLoader(plan, batch_size=None)  # a PyDataset would be wrapped twice, and each array inspected
-    if backend == "tensorflow" and not (plan.augmentation or plan.prepare or plan.is_ahead):  # these run in NumPy
+    if backend == "tensorflow" and not (plan.augmentation or plan.prepare or plan.is_ahead or plan.share):  # in NumPy
         from kerasnets.training.fast.tensorflow_model import dataset_of
 
         return dataset_of(plan)

@@ -19,6 +19,7 @@ from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
+from kerasnets.runtime.workers import place
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 
@@ -50,6 +51,7 @@ class Request:
     tensorboard: bool
     stream: bool | None
     skip_broken: int
+    checkpoint_minutes: float | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class TrainingJob:
     files: list[Path]  # to write
     resume: bool
     tensorboard: bool
+    checkpoint_minutes: float | None = None  # between two checkpoints within an epoch; None writes none
 
     @property
     def folder(self) -> Path:
@@ -144,6 +147,7 @@ def prepare(request: Request) -> TrainingJob:
         files=files,
         resume=request.resume,
         tensorboard=request.tensorboard,
+        checkpoint_minutes=request.checkpoint_minutes,
     )
 
 
@@ -165,6 +169,8 @@ def check_request(request: Request, recipe: Recipe) -> None:
     for name, value in (("epochs", request.epochs), ("batch size", request.batch_size)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+    if request.checkpoint_minutes is not None and not request.checkpoint_minutes > 0:
+        raise ValueError(f"the minutes between checkpoints must be above 0, not {request.checkpoint_minutes:g}")
     if request.freeze and request.weights is None:
         raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
     for path in request.out:
@@ -269,7 +275,7 @@ def output_files(out: Sequence[str | Path], recipe: Recipe, is_fallback: bool) -
     if is_fallback:
         ending = f"-{recipe.dataset}"
         files = [file if file.stem.endswith(ending) else file.with_stem(file.stem + ending) for file in files]
-    for path in [*files, folder_of(files[0]) / "report.html"]:
+    for path in [*files, folder_of(files[0]) / "report.html"] if place().leads else ():
         check_writable(path)
     return files
 
