@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import time
+from collections.abc import Iterator
 
 from kerasnets.runtime.workers import Place
 
@@ -19,7 +20,7 @@ def wait_for_all(place: Place, seconds: float) -> tuple[Connections, Connections
     """Return ({rank: connection for talks}, {rank: connection for beats}) of all other workers."""
     kinds: dict[str, Connections] = {"talk": {}, "beat": {}}
     deadline = time.monotonic() + seconds
-    with listener_of(place) as listener:
+    with listener_of(place) as listener, closed_by_error(kinds):
         while missing := [rank for rank in range(1, place.count) if any(rank not in of for of in kinds.values())]:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -43,30 +44,40 @@ def admit(guest: socket.socket, place: Place, kinds: dict[str, Connections]) -> 
     except (OSError, ValueError, KeyError, TypeError):  # something else
         guest.close()
         return
-    if count != place.count:
-        raise OSError(f"worker {rank} says that there are {count} workers, and worker 0 {place.count}")
-    if rank in of or not 0 < rank < count:
+    if count != place.count or rank in of or not 0 < rank < count:
+        guest.close()
+        if count != place.count:
+            raise OSError(f"worker {rank} says that there are {count} workers, and worker 0 {place.count}")
         raise OSError(f"two workers have the number {rank}; give each its own RANK")
     of[rank] = without_delay(guest)
+
+
+@contextlib.contextmanager
+def closed_by_error(kinds: dict[str, Connections]) -> Iterator[None]:
+    """Close all connections in `kinds` if the block fails."""
+    try:
+        yield
+    except BaseException:
+        for connection in (each for of in kinds.values() for each in of.values()):
+            connection.close()
+        raise
 
 
 def go_to_leader(place: Place, seconds: float) -> tuple[Connections, Connections]:
     """Return ({0: connection for talks}, {0: connection for beats}) of worker 0."""
     deadline = time.monotonic() + seconds
-    connections = []
-    for kind in ("talk", "beat"):
-        connection = None
-        while connection is None:
-            connection = next(filter(None, (call(place, port, kind) for port in place.ports)), None)
-            if connection is None and time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"worker {place.rank} did not meet worker 0 at {place.address}, port {place.port}, within "
-                    f"{seconds:g} s; start all of them with the same command, and check MASTER_ADDR and MASTER_PORT"
-                )
-            if connection is None:
+    kinds: dict[str, Connections] = {"talk": {}, "beat": {}}
+    with closed_by_error(kinds):
+        for kind, of in kinds.items():
+            while not (found := next(filter(None, (call(place, port, kind) for port in place.ports)), None)):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        f"worker {place.rank} did not meet worker 0 at {place.address}, port {place.port}, within "
+                        f"{seconds:g} s; start all of them with the same command, and check MASTER_ADDR and MASTER_PORT"
+                    )
                 time.sleep(0.2)
-        connections.append({0: connection})
-    return connections[0], connections[1]
+            of[0] = found
+    return kinds["talk"], kinds["beat"]
 
 
 def call(place: Place, port: int, kind: str) -> socket.socket | None:

@@ -78,6 +78,7 @@ class Meeting:
 
     def close(self) -> None:
         self.watch.over = True
+        self.watch.join(2 * BEAT)
         for talk in [*self.talks.values(), *self.watch.peers.values()]:
             talk.close()
 
