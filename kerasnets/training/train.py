@@ -132,6 +132,7 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
             print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
                   f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
         test = evaluate_test_data(job, trainee, figures, group)
+        group.stop_together()
     copy_weights(trainee, job.network)
     return figures, test
 
