@@ -13,7 +13,21 @@ SHIFT_FLIP_CUTOUT = "crop_flip_cutout"  # the same, with a grey square of 16 pix
 PHOTO = "photo"  # crop a part of 8 to 100 % at the photo's own size; mirror half of the photos
 PHOTO_COLOUR = "photo_colour"  # the same, with other brightness, contrast and saturation
 SHIFT = "shift"  # pad by 2 zeros and crop at random; mirror none
+AUTO = "auto"  # one of training.augmentation.AUGMENTATIONS, by the kind of the data
 PRECISIONS = ("float32", "mixed_bfloat16")
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+BALANCED = "balanced"
+
+# Name of a schedule -> what follows it in a recipe. A warm-up raises the rate linearly, in epochs.
+SCHEDULES = {
+    "constant": "warm-up",
+    "cosine": "warm-up; falls to 0 along half a cosine",
+    "linear": "warm-up; falls to 0",
+    "steps": "factor, (step, ...): counted in batches",
+    "epochs": "factor, (epoch, ...), warm-up",
+    "onecycle": "share of the rise; from 1/25 of the rate up to it, then down to almost 0, both along half a cosine",
+}
+OF_ALL_EPOCHS = ("cosine", "linear", "onecycle")  # schedules whose rate depends on the number of epochs
 
 Scaling = tuple[float | Sequence[float], float | Sequence[float]]  # scale and offset of a Rescaling layer
 
@@ -27,9 +41,9 @@ class Recipe:
     _: KW_ONLY
     mean: float | tuple[float, ...]  # of pixels / 255; one number, or one for each channel
     std: float | tuple[float, ...]  # the same
-    optimizer: str  # a name in training.optimizers.OPTIMIZERS
+    optimizer: str  # a name in OPTIMIZERS
     learning_rate: float
-    momentum: float  # of SGD; Adam and RMSprop ignore it
+    momentum: float  # of SGD; the others ignore it
     batch_size: int  # images in a step; 0 for the whole training set
     epochs: int
     validation: float  # images held out of the training set: their number, or their share if below 1
@@ -40,11 +54,21 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network's builder
     image_shape: tuple[int, int, int] | None = None  # of the network's input, if it is not the data set's
     input_kind: str = ""  # how an image is prepared for that shape: a name in pictures.KINDS
-    augmentation: str = ""  # a name in training.augmentation.AUGMENTATIONS or training.photos.PHOTOS
-    weight_decay: float = 0.0  # PyTorch's: this multiple of each weight is added to its gradient
+    augmentation: str = ""  # of training.augmentation.AUGMENTATIONS or training.photos.PHOTOS, or AUTO
+    weight_decay: float = 0.0  # PyTorch's: this multiple of each weight is added to its gradient; AdamW's is decoupled
+    decay_norms: bool = True  # whether biases and the weights of normalizations decay too, as PyTorch's default has it
     label_smoothing: float = 0.0  # share of the label that is spread over all classes
     loss: str = "cross_entropy"  # or "squared_error", of the softmax against one-hot labels
-    schedule: tuple[Any, ...] = ()  # ("steps", factor, (step, ...)), ("cosine", warm-up epochs); () is a constant rate
+    schedule: tuple[Any, ...] = ()  # a name in SCHEDULES and its options; () is a constant rate
+    mixup: float = 0.0  # alpha of the Beta distribution that the share of each of two mixed images is drawn from
+    cutmix: float = 0.0  # the same for a box of another image; with both, one of them by chance in each batch
+    random_erasing: float = 0.0  # probability that a box of an image is filled with the mean colour
+    trivial_augment: bool = False  # whether one change out of fourteen is made to each image
+    progressive: tuple[int, ...] = ()  # (first side, last side, epoch of the first growth, epoch of the last side)
+    class_weights: str = ""  # "balanced": an example counts by how rare its class is
+    gradient_clip: float = 0.0  # the largest norm of all gradients together; 0 is no limit
+    accumulate: int = 1  # batches whose gradients are averaged for one step of the optimizer
+    ema: float = 0.0  # momentum, by batch, of an average of the weights, which is then what is tested and saved
     keep_best: bool = False  # whether the model has the weights of the best validation epoch, not of the last epoch
     patience: int = 0  # stop after this many epochs without a better one; 0 never stops early
     precision: str = "float32"  # of the computation inside the network: one of PRECISIONS

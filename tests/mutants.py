@@ -4,6 +4,7 @@ import collections
 import copy
 import os
 import struct
+import threading
 import zlib
 from pathlib import Path
 
@@ -97,25 +98,73 @@ def try_mutants(good, mutants, ask, names=("mutant",)):
 
 
 def cost(ask, path):
-    """Return (error or None, CPU seconds with ended children, MiB at the most beyond now) of ask(path)."""
+    """Return (error or None, CPU seconds with ended children, MiB at the most beyond now) of ask(path).
+
+    The memory is that of this process and of its largest child together.
+    """
     forget_most_memory()
     before, begun = memory("VmRSS"), sum(os.times()[:4])
-    try:
-        ask(path)
-        error = None
-    except Exception as caught:  # whatever reaches the person who asked
-        error = caught.with_traceback(None)
-    return error, sum(os.times()[:4]) - begun, memory("VmHWM") - before
+    with Children() as children:
+        try:
+            ask(path)
+            error = None
+        except Exception as caught:  # whatever reaches the person who asked
+            error = caught.with_traceback(None)
+    return error, sum(os.times()[:4]) - begun, memory("VmHWM") - before + children.most
 
 
 def forget_most_memory():
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def memory(line):
-    """Return a line of this process' status (Linux), in MiB."""
-    with open("/proc/self/status") as file:
-        return next(int(row.split()[1]) / 1024 for row in file if row.startswith(line))
+def memory(line, process="self"):
+    """Return a line of a process' status (Linux), in MiB; 0 if the process has ended."""
+    try:
+        with open(f"/proc/{process}/status") as file:
+            return next((int(row.split()[1]) / 1024 for row in file if row.startswith(line)), 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+class Children:
+    """Watches the processes that this one starts within a block (Linux).
+
+    The system's own figure (ru_maxrss) would not do: that of a new process starts at the size of its parent.
+
+    Attributes:
+        most: MiB that the largest of them had at the most.
+    """
+
+    PAUSE = 0.005  # seconds between two looks; what a process takes after the last is missed
+
+    def __enter__(self):
+        self.most, self.others, self.ended = 0, set(), threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+    def watch(self):
+        while True:
+            for process in filter(str.isdigit, os.listdir("/proc")):
+                if process not in self.others and self.is_child(process):
+                    self.most = max(self.most, memory("VmHWM", process))
+            if self.ended.wait(self.PAUSE):
+                return
+
+    def is_child(self, process):
+        """Whether a process is a child that runs a program of its own, and no longer has this one's memory."""
+        try:
+            parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+            if parent != os.getpid():
+                self.others.add(process)
+                return False
+            return Path(f"/proc/{process}/cmdline").read_bytes() != Path("/proc/self/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
 
 def check(result):

@@ -11,6 +11,7 @@ import numpy as np
 from kerasnets import pictures
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError, shorten
+from kerasnets.pictures.files import HIDDEN
 from kerasnets.prediction.answers import Result, as_json
 from kerasnets.prediction.classifier import Classifier
 from kerasnets.prediction.figures import MOST, Gallery
@@ -21,7 +22,6 @@ Image = str | Path | np.ndarray | BadInputError  # a file, its pixels, or the re
 Named = tuple[str, Image]
 
 STANDARD_INPUT = "-"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")  # of pictures taken from a folder
 MANY = 200  # pictures from which on a bar shows the progress
 
 
@@ -87,7 +87,7 @@ def files_matching(pattern: str) -> list[str]:
     rest = Path(*(part if part == "**" else part.replace("**", "*") for part in parts[bool(start) :]))
     paths = [path for path in Path(start or ".").glob(str(rest)) if path.is_file()]
     shows_hidden = any(part.startswith(".") and part != ".." for part in parts)
-    hidden = [path for path in paths if any(part.startswith(".") and part != ".." for part in path.parts)]
+    hidden = [path for path in paths if any(part.startswith(HIDDEN) and part != ".." for part in path.parts)]
     return sorted({str(path) for path in paths} - {str(path) for path in hidden if not shows_hidden})
 
 
@@ -100,10 +100,16 @@ def read_standard_input() -> np.ndarray:
 
 
 def pictures_below(folder: str) -> list[Path]:
-    paths = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if not paths:
-        raise BadInputError(f"no picture in {{path}}: no name ends in {', '.join(SUFFIXES)}", path=folder)
-    return paths
+    """Return the pictures below a folder, also in linked folders, without hidden ones; a note names other files."""
+    from kerasnets.data import layout, picture_sources
+
+    names, others, _ = layout.sort_out(picture_sources.FolderSource(Path(folder)))
+    if not names:
+        kinds = f"no name ends in {', '.join(layout.USUAL)} or the like"
+        raise BadInputError(f"no picture in {{path}}: {kinds}", path=folder)
+    if others:
+        layout.note(f"left out of {shorten(folder)}, because it is no picture that can be read: {layout.some(others)}")
+    return [Path(folder, name) for name in names]
 
 
 def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, sheets: bool = False) -> int:

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from typing import Any, NoReturn, Protocol, TextIO
 
 from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten, visible
-from kerasnets.runtime import backends, signals, workers
+from kerasnets.runtime import backends, room, signals, workers
 
 LINE = 200  # characters of an error line at most
 REMEDY = 110  # characters at the end of a line that is too long: there it says what to do
@@ -90,6 +90,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
         child.end_with_parent()
     backends.own_process()
+    room.watch()
     signals.install()
     if follows():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # worker 0 prints what all compute
@@ -174,7 +175,7 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
             traceback.print_exc()
         if signals.Signals.received is not None:  # what failed then is the stop, or the terminal that was closed
             return exit_code_of(signals.check)
-        if is_full_memory(error) and not isinstance(error, BadInputError):
+        if is_full_memory(error) and not isinstance(error, (BadInputError, room.NoRoomError)):
             error = MemoryError(LITTLE_MEMORY)
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
         if getattr(error, "told", False) or (code == 2 and follows()):  # worker 0 tells it

@@ -8,7 +8,8 @@ predict: one picture in a fresh process, one picture in a warm process, and a fo
 installed engine that reads .keras or ONNX; --networks names the networks that are measured at 224x224 too.
 train: epochs of fit on each installed backend, in turn with a plain PyTorch loop in both memory layouts and the
 tutorials' DataLoader loop, a tf.function loop, or a jax.jit loop; and the ratio of kerasnets to each.
-pipeline: CIFAR-10's pictures cropped, mirrored and normalized on one core, beside the tutorials' DataLoader with PIL.
+pipeline: CIFAR-10's pictures, and photos in files, cropped and mirrored on one core, beside the tutorials' DataLoader
+with PIL.
 memory: the peak memory of a training run on as many pictures as MNIST has, above the memory used after imports,
 compared with a PyTorch loop (Linux only).
 

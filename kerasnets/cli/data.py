@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kerasnets import data
-    from kerasnets.data import summary
+    from kerasnets.data import sources, summary
     from kerasnets.reports import plots, window
 
     save = args.save or (None if args.show else f"models_saved/{Path(args.dataset).stem}-data.png")
@@ -46,3 +46,4 @@ def run(args: argparse.Namespace) -> None:
         if args.show:
             window.show(figure)
     app.tell(*([json.dumps(result.as_dict())] if args.json else result.lines()))
+    sources.note_own(args.dataset)  # once more: a person who looks at data reads the last lines

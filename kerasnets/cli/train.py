@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from kerasnets import recipes
-from kerasnets.cli import app, options
+from kerasnets.cli import app, options, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
+
+CHANGES = ("shift", "crop", "flip", "none")  # of --augment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,10 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--list", action="store_true", help="show the recipes and the accuracy that was published for each")
     add("--model", metavar="NAME", help="a network, for a data set without a recipe")
     options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz of your own")
-    text = "instead of the recipe's; without a recipe the default is 0.001, with Adam"
-    add("--learning-rate", type=float, metavar="RATE", help=text)
     options.add_image_size(parser)
-    add("--augment", action="store_true", help="shift and mirror the pictures in each epoch")
+    text = (
+        "change the pictures in each epoch: shift (by up to 2 pixels), crop (by up to 4), flip (mirror half of them), "
+        "two of these, or none (default: as the kind of data allows; digits are not mirrored)"
+    )
+    add("--augment", nargs="*", metavar="CHANGE", help=text)
     text = "crop a random part of each photo at its own size, and mirror it; a test takes the middle of a photo"
     add("--augment-photos", action="store_true", help=text)
     add("--augment-colours", action="store_true", help="the same, with other brightness, contrast and saturation")
@@ -54,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--precision", choices=recipes.PRECISIONS, help=text)
     text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
     add("--compile", action="store_true", help=text)
+    training_settings.add_settings(parser)
     options.add_guest(parser)
     add_training_options(parser)
 
@@ -69,9 +74,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", nargs="+", metavar="FILE", help=text)
     options.add_data_dir(parser)
-    add("--resume", action="store_true", help="continue a run that was stopped, from its last checkpoint")
+    text = "continue the last run of these settings, from its last checkpoint"
+    add("--resume", action="store_true", help=text)
     text = "write a checkpoint every N minutes too, and when the run is stopped; --resume goes on after that step"
     add("--checkpoint-minutes", type=float, metavar="N", help=text)
+    text = "replace the model and report of an earlier run; without it, the second run of a name gets the number 2"
+    add("--overwrite", action="store_true", help=text)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
     add("--json", action="store_true", help="print the result as JSON, and the progress on stderr")
 
@@ -92,10 +100,11 @@ def run(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
     """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
-    from kerasnets.training import checkpoints
+    from kerasnets.training import checkpoints, places
 
     name = recipe if isinstance(recipe, str) else recipe.name
-    folder = checkpoints.folder_beside(Path(args.out[0] if args.out else f"models_saved/{name}.keras"))
+    files = [Path(file) for file in args.out or (f"models_saved/{name}.keras",)]
+    folder = checkpoints.folder_beside(places.last_run(files)[0])
     redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
     with redirection, checkpoints.name_resume(folder):
         import kerasnets
@@ -108,6 +117,7 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
             out=args.out,
             data_dir=args.data_dir,
             resume=args.resume,
+            overwrite=args.overwrite,
             tensorboard=args.tensorboard,
             checkpoint_minutes=args.checkpoint_minutes,
             **more,
@@ -117,6 +127,8 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
 
 def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     """Return the recipe of the options, changed as they say."""
+    if args.augment and not (args.recipe or args.dataset) and args.augment[-1] not in CHANGES:
+        args.recipe = args.augment.pop()  # --augment RECIPE
     if bool(args.recipe) == bool(args.dataset):
         raise UsageError("name a recipe, or a data set by --dataset with --model or --weights")
     if args.recipe and (args.model or args.weights):
@@ -135,17 +147,30 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     augmentations = (
         (recipes.PHOTO_COLOUR, args.augment_colours),
         (recipes.PHOTO, args.augment_photos),
-        (recipes.SHIFT_AND_FLIP, args.augment),
     )
     return recipes.with_changes(
         recipe,
-        learning_rate=args.learning_rate,
         patience=args.patience,
         keep_best=True if args.patience else None,
-        augmentation=next((name for name, chosen in augmentations if chosen), None),
+        augmentation=next((name for name, chosen in augmentations if chosen), augmentation_of(args)),
         precision=args.precision,
         compiled=args.compile or None,
+        **training_settings.changes_of(args, recipe),
     )
+
+
+def augmentation_of(args: argparse.Namespace) -> str | None:
+    """Return the name of the augmentation that --augment asks for; None without the option."""
+    if args.augment is None:
+        return None
+    if not args.augment:
+        return recipes.AUTO
+    chosen = set(args.augment)
+    if chosen - set(CHANGES) or chosen >= {"shift", "crop"} or ("none" in chosen and len(chosen) > 1):
+        raise UsageError(
+            f"--augment takes shift, crop, flip, shift flip, crop flip or none, not {' '.join(args.augment)}"
+        )
+    return "_".join(change for change in CHANGES if change in chosen).replace("none", "")
 
 
 def check_names(args: argparse.Namespace) -> None:

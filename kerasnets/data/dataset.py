@@ -1,5 +1,6 @@
 """A data set, and the checks before a training run on it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ class Data:
         input_kind: How a picture is prepared to resemble the images of the set: a name in pictures.KINDS.
         test_files: The files of the test images, relative to the folder or zip; () if there are none.
         left_out: The pictures that could not be read, likewise.
+        is_split: Whether kerasnets has split off the test part, which the data did not have.
+        validation: int64, the training images that are given for validation; None if a training chooses them.
     """
 
     train_images: np.ndarray
@@ -41,6 +44,8 @@ class Data:
     input_kind: str = "picture"
     test_files: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    is_split: bool = False
+    validation: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for part in ("train_images", "test_images"):
@@ -100,12 +105,15 @@ def is_whole(labels: Any) -> bool:
     return isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
 
 
-def check(data: Data) -> None:
-    """Raise BadInputError if a training run on `data` would fail, or would learn nothing."""
+def check(data: Data, parts: Sequence[str] = ("train", "test")) -> None:
+    """Raise BadInputError if a training run on `data` would fail, or would learn nothing.
+
+    Without "train" in `parts`, the data are for a test alone.
+    """
     if len(set(data.class_names)) < len(data.class_names):
         twice = max(data.class_names, key=data.class_names.count)
         raise BadInputError(f"{data.title}: two classes have the name {twice!r:.40}", remedy="give each its own")
-    for part in ("train", "test"):
+    for part in parts:
         images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
         fault = fault_of_images(images) or fault_of_labels(labels, len(images), len(data.class_names))
         if fault:
@@ -116,6 +124,8 @@ def check(data: Data) -> None:
             f"{data.test_images.shape[1:]}",
             remedy="give both one shape",
         )
+    if "train" not in parts:
+        return
     counts = np.bincount(data.train_labels, minlength=len(data.class_names))
     if len(counts) < 2:
         raise BadInputError(f"{data.title} has one class alone", remedy="give it two or more")

@@ -40,12 +40,14 @@ class Reading:
         native: Whether training changes the pictures at their own sizes. In memory, they are then held as files.
         skip_broken: The most pictures that are left out because they cannot be read.
         index: The index file of an earlier run, which spares the check of unchanged pictures; it may be missing.
+        whole: Whether all pictures are the test part, and none the training part, if no test part is given.
     """
 
     stream: bool | None = None
     native: bool = False
     skip_broken: int = 0
     index: Path | None = None
+    whole: bool = False
 
 
 BY_SIZE = Reading()
@@ -71,7 +73,7 @@ def read_classes(
     """
     path = Path(path)
     source = open_source(path)
-    listing = list_pictures(source)
+    listing = list_pictures(source, reading.whole)
     height, width, channels = (*(shape or first_size(source, listing.names)), 3)[:3]
     target = Target(height, width, channels, len(shape or ()) == 3, shape is not None, input_kind)
     read: Any = stream if is_streamed(source, len(listing.names), target, reading) else hold
@@ -87,6 +89,8 @@ def read_classes(
         input_kind=input_kind,
         test_files=tuple(listing.names[i] for i in test),
         left_out=tuple(listing.names[i] for i in sorted(faults)),
+        is_split=listing.is_split,
+        validation=np.flatnonzero(np.isin(train, listing.validation)),
     )
 
 
@@ -127,7 +131,7 @@ def stream(
     if earlier:
         index.take_over(earlier)
     faults = survey(files, index, target)
-    refuse_or_tell(source, faults, len(listing.names), reading.skip_broken)
+    refuse_or_tell(source, listing.names, faults, reading.skip_broken)
     check_sizes(source, index.sizes_of(without(np.arange(len(listing.names)), faults)), target)
     channels = target.channels if target.has_channels or index.coloured.any() else 1
     every = Pictures(files, index, (target.height, target.width, channels))
@@ -177,7 +181,7 @@ def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> 
             images[places[i]] = pixels[..., : images.shape[3]]
 
     faults = for_each(source, names, np.arange(len(names)), read_into)
-    refuse_or_tell(source, faults, len(names), reading.skip_broken)
+    refuse_or_tell(source, names, faults, reading.skip_broken)
     check_sizes(source, sizes, target)
     if faults:
         for to, place in enumerate(places[without(order, faults)]):

@@ -1,7 +1,9 @@
 """The layout of own data: which pictures a folder or zip has, of which class, and in which part.
 
 pets/cat/001.jpg, pets/dog/001.jpg            a fifth of each class becomes the test part
-pets/train/cat/..., pets/test/cat/...         the test part is given; it may be called "val" or "validation" too
+pets/train/cat/..., pets/test/cat/...         the test part is given; `parts` has the names that it may have
+pets/train/..., pets/val/..., pets/test/...   the validation part is given too
+pets/train/cat/..., pets/test/001.jpg         the pictures in "test" are left out: no folder says what they show
 
 A million names take seconds: whatever depends on the folder alone is worked out once for each folder.
 """
@@ -13,13 +15,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from kerasnets.data.parts import TEST, TRAIN, UNLABELLED, VALIDATION, part_of
 from kerasnets.data.picture_sources import Source
 from kerasnets.errors import BadInputError, shorten, visible
+from kerasnets.pictures.files import HIDDEN, SUFFIXES
 
-HIDDEN = (".", "__MACOSX")  # how the name of a hidden file or folder begins
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "val", "valid", "validation")
+USUAL = (".jpg", ".png", ".bmp", ".webp", ".tif", ".gif")  # of SUFFIXES, for a message
 TEST_SHARE = 0.2  # of each class, if no test part is given
 
 Folder = tuple[str, ...]  # the parts of a relative path
@@ -34,6 +35,7 @@ class Listing:
         labels: int64 (n,).
         train: int64 (k,), the indices of the training part in its order.
         test: int64 (n - k,), likewise.
+        validation: int64, those of the training part that are given for validation.
         class_names: In alphabetical order.
     """
 
@@ -41,44 +43,49 @@ class Listing:
     labels: np.ndarray
     train: np.ndarray
     test: np.ndarray
+    validation: np.ndarray
     class_names: tuple[str, ...]
+    is_split: bool  # whether the test part was not given, but split off
 
 
-def list_pictures(source: Source) -> Listing:
-    """Return the Listing of a folder or zip.
+def list_pictures(source: Source, whole: bool = False) -> Listing:
+    """Return the Listing of a folder or zip; with `whole`, all pictures are the test part if none is given.
 
     Raises:
         BadInputError: A class has no pictures, there is only one class, or the folders do not show which are the
             classes.
     """
     parts = parts_of(source)
-    class_names = tuple(sorted(parts["train"]))
-    check_classes(source.path, class_names, parts["test"])
+    class_names = tuple(sorted(parts[TRAIN]))
+    check_classes(source.path, class_names, parts)
     lists = [classes.get(name, []) for classes in parts.values() for name in class_names]
     names = [name for part in lists for name in part]
     labels = np.repeat(np.tile(np.arange(len(class_names)), len(parts)), [len(part) for part in lists])
-    if parts["test"]:
-        train, test = np.split(np.arange(len(names)), [sum(map(len, parts["train"].values()))])
-    else:
-        train, test = split_off_test(labels, class_names, source.path)
-    return Listing(names, labels, train, test, class_names)
+    ends = np.cumsum([sum(map(len, classes.values())) for classes in parts.values()])
+    every = np.arange(len(names))
+    train, validation, test, _ = np.split(every, ends)
+    is_split = not len(test) and not whole
+    if not len(test):
+        train, test = (every[:0], every) if whole else split_off_test(labels, class_names, source.path)
+    return Listing(names, labels, np.concatenate([train, validation]), test, validation, class_names, is_split)
 
 
-def check_classes(path: Path, class_names: Sequence[str], test_classes: Mapping[str, Sequence[str]]) -> None:
-    """Raise BadInputError unless there are two classes or more, the same in both parts."""
+def check_classes(path: Path, class_names: Sequence[str], parts: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+    """Raise BadInputError unless there are two classes or more, the same in all parts that are given."""
     if len(class_names) < 2:
         content = f"one class alone, {class_names[0]!r}" if class_names else "no pictures"
         remedy = "give each of two or more classes a folder, as cat/1.jpg, dog/1.jpg"
         raise BadInputError(f"holds {content}", path=path, remedy=remedy)
-    only_test = sorted(set(test_classes) - set(class_names))
-    only_train = sorted(set(class_names) - set(test_classes)) if test_classes else []
-    if only_test or only_train:
-        name, part = (only_test or only_train)[0], "test" if only_test else "train"
-        raise BadInputError(
-            f"{{path}}: class {name!r} is in the {part} part alone",
-            path=path,
-            remedy="give both parts the same class folders",
-        )
+    for part, classes in parts.items():
+        beyond = sorted(set(classes) - set(class_names))
+        missing = sorted(set(class_names) - set(classes)) if classes and part == TEST else []
+        if beyond or missing:
+            names, where = (beyond, part) if beyond else (missing, TRAIN)
+            which = (
+                f"class {names[0]!r} is" if len(names) == 1 else f"classes {some([repr(name) for name in names])} are"
+            )
+            remedy = "give both parts the same class folders"
+            raise BadInputError(f"{{path}}: {which} in the {where} part alone", path=path, remedy=remedy)
 
 
 def split_off_test(labels: np.ndarray, class_names: Sequence[str], path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -88,10 +95,10 @@ def split_off_test(labels: np.ndarray, class_names: Sequence[str], path: Path) -
     """
     counts = np.bincount(labels)
     if counts.min() < 2:
-        raise BadInputError(
-            f"{shorten(path)}: class {class_names[int(counts.argmin())]!r} has one picture",
-            remedy="it needs two or more, for training and for the test",
-        )
+        alone = [repr(class_names[i]) for i in np.flatnonzero(counts < 2).tolist()]
+        which = f"class {alone[0]} has" if len(alone) == 1 else f"classes {some(alone)} have"
+        remedy = f"{'it needs' if len(alone) == 1 else 'each needs'} two or more, for training and for the test"
+        raise BadInputError(f"{shorten(path)}: {which} one picture", remedy=remedy)
     shuffled = np.random.RandomState(0).permutation(len(labels))  # its stream never changes
     by_class = np.split(np.argsort(labels[shuffled], kind="stable"), np.cumsum(counts)[:-1])
     is_test = np.zeros(len(labels), bool)
@@ -101,39 +108,61 @@ def split_off_test(labels: np.ndarray, class_names: Sequence[str], path: Path) -
 
 
 def parts_of(source: Source) -> dict[str, dict[str, list[str]]]:
-    """Return {"train": {class: names of pictures}, "test": {...}}; the test part is empty if none is given."""
+    """Return {"train": {class: names of pictures}, "val": {...}, "test": {...}}; a part that is not given is empty."""
+    name_of = source.path.name
+    pictures_in = pictures_of(source)
+    found = {nearest_part(folder) for folder in pictures_in}
+    has_parts = TRAIN in found and bool(found & {TEST, VALIDATION})
+    test_part = TEST if TEST in found else VALIDATION  # a part for validation beside none for the test is the test's
+    result: dict[str, dict[str, list[str]]] = {TRAIN: {}, VALIDATION: {}, TEST: {}}
+    places: dict[tuple[str, str], Folder] = {}
+    for folder, names in pictures_in.items():
+        part = nearest_part(folder) if has_parts else TRAIN
+        if not part or part == UNLABELLED:
+            raise BadInputError(f"{name_of}: {names[0]} lies in neither train nor {test_part}; move it")
+        part = TEST if part == test_part else part
+        if places.setdefault((part, folder[-1]), folder) != folder:
+            both = " and ".join("/".join(place) for place in sorted({folder, places[part, folder[-1]]}))
+            remedy = "give each class one folder, or name the parts train and test"
+            raise BadInputError(f"{name_of}: {both} would be one class", remedy=remedy)
+        result[part].setdefault(folder[-1], []).extend(sorted(names))
+    if len({folder[:-1] for folder in places.values()}) > (len(found & {TRAIN, TEST, VALIDATION}) if has_parts else 1):
+        note(f"the classes of {name_of} are its innermost folders: {some(sorted(result[TRAIN]))}")
+    if result[VALIDATION]:
+        count = sum(map(len, result[VALIDATION].values()))
+        note(f"the {count} pictures of {name_of} in its part for validation are used for that")
+    return result
+
+
+def pictures_of(source: Source) -> dict[Folder, list[str]]:
+    """Return {folder: its pictures} of all class folders, and check that they are such."""
     named: dict[str, list[str]] = {}
     for name in picture_names(source):
         named.setdefault(name.rpartition("/")[0], []).append(name)
     pictures_in: dict[Folder, list[str]] = {}
     for path, names in named.items():
         pictures_in.setdefault(PurePosixPath(path).parts, []).extend(names)
+    classless = [folder for folder in pictures_in if is_unlabelled(folder)]
+    remaining = [folder for folder in pictures_in if folder not in classless and folder != ()]
+    if classless and len({folder[-1] for folder in remaining}) > 1:
+        count = sum(len(pictures_in.pop(folder)) for folder in classless)
+        where = " and ".join("/".join(folder) for folder in classless)
+        note(
+            f"left out of {source.path.name}, because no class folder says what they show: {count} pictures in {where}"
+        )
     check_layout(source, pictures_in)
-    tops = {folder[-2].lower() for folder in pictures_in if len(folder) > 1}
-    parts: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}}
-    has_parts = any(top in TRAIN_NAMES for top in tops) and any(top in TEST_NAMES for top in tops)
-    test_name = next((name for name in TEST_NAMES if name in tops), None)
-    left_out = 0
-    places: dict[tuple[str, str], Folder] = {}
-    for folder, names in pictures_in.items():
-        top = folder[-2].lower() if len(folder) > 1 else ""
-        if has_parts and top not in (*TRAIN_NAMES, *TEST_NAMES):
-            raise BadInputError(f"{source.path.name}: {names[0]} lies in neither train nor {test_name}; move it")
-        if has_parts and top in TEST_NAMES and top != test_name:
-            left_out += len(names)  # a third part, as validation beside test
-            continue
-        part = "test" if has_parts and top == test_name else "train"
-        if places.setdefault((part, folder[-1]), folder) != folder:
-            both = " and ".join("/".join(place) for place in sorted({folder, places[part, folder[-1]]}))
-            raise BadInputError(f"{source.path.name}: {both} would be one class; give each class one folder")
-        parts[part].setdefault(folder[-1], []).extend(sorted(names))
-    if len({folder[:-1] for folder in places.values()}) > (2 if has_parts else 1):
-        classes = ", ".join(sorted(parts["train"])[:3]) + ", ..." * (len(parts["train"]) > 3)
-        print(visible(f"note: the classes of {source.path.name} are its innermost folders: {classes}"), file=sys.stderr)
-    if left_out:
-        note = f"note: {left_out} pictures of {source.path.name} are in neither train nor {test_name}"
-        print(visible(note), file=sys.stderr)
-    return parts
+    return pictures_in
+
+
+def is_unlabelled(folder: Folder) -> bool:
+    """Whether pictures lie in a folder called test itself, as Kaggle has it, or in one of pictures to predict."""
+    own, above = part_of(folder[-1]) if folder else "", nearest_part(folder)
+    return above == UNLABELLED or (own in (TEST, VALIDATION, UNLABELLED) and above in ("", own))
+
+
+def nearest_part(folder: Folder) -> str:
+    """Return the part that the folders above a class folder name, the nearest first; "" if they name none."""
+    return next(filter(None, map(part_of, reversed(folder[:-1]))), "")
 
 
 def check_layout(source: Source, pictures_in: Mapping[Folder, Sequence[str]]) -> None:
@@ -144,18 +173,14 @@ def check_layout(source: Source, pictures_in: Mapping[Folder, Sequence[str]]) ->
     for folder in sorted(outer & set(pictures_in)):
         problem = f"{source.path.name}: {'/'.join(folder)} holds both pictures and folders of them"
         raise BadInputError(problem, remedy="make it one class")
-    above = {name.lower() for folder in pictures_in for name in folder[:-2]}
-    if above & set(TRAIN_NAMES) and above & set(TEST_NAMES):
-        deepest: Folder = max(pictures_in, key=len)
-        raise BadInputError(
-            f"{source.path.name}: in {'/'.join(deepest)} there is a folder between the part and the class",
-            remedy="arrange the pictures as train/cat/1.jpg, test/cat/1.jpg",
-        )
-    if pictures_in and all(folder[-1].lower() in (*TRAIN_NAMES, *TEST_NAMES) for folder in pictures_in):
-        raise BadInputError(
-            f"{source.path.name}: the pictures lie in {min(pictures_in)[-1]!r} itself",
-            remedy="arrange them as train/cat/1.jpg, test/cat/1.jpg",
-        )
+    arrange = "as train/cat/1.jpg, test/cat/1.jpg"
+    between = [folder for folder in pictures_in if nearest_part(folder) and not part_of(folder[-2])]
+    if between and len({nearest_part(folder) for folder in between}) > 1:
+        problem = f"{source.path.name}: in {'/'.join(between[-1])} there is a folder between the part and the class"
+        raise BadInputError(problem, remedy=f"arrange the pictures {arrange}")
+    if pictures_in and all(part_of(folder[-1]) for folder in pictures_in):
+        problem = f"{source.path.name}: the pictures lie in {min(pictures_in)[-1]!r} itself"
+        raise BadInputError(problem, remedy=f"arrange them {arrange}")
 
 
 def picture_names(source: Source) -> list[str]:
@@ -164,36 +189,56 @@ def picture_names(source: Source) -> list[str]:
     Raises:
         BadInputError: A folder has no pictures.
     """
+    names, others, folders = sort_out(source)
+    if others:
+        note(f"left out of {source.path.name}, because it is not {', '.join(USUAL)} or the like: {some(others, 1)}")
+    above = {PurePosixPath(folder) for folder in {name.rpartition("/")[0] for name in names}}
+    above |= {parent for folder in above for parent in folder.parents}
+    empty = sorted({PurePosixPath(folder) for folder in folders} - above - {PurePosixPath(".")})
+    if empty:
+        kinds = sorted({PurePosixPath(name).suffix for name in others if PurePosixPath(name).parent in empty} - {""})
+        problem = f"has no pictures{f' but {some(kinds)}' if kinds else ''}"
+        remedy = "save them as JPEG or PNG" if kinds else "fill or remove it"
+        which = f"class folder {empty[0].name!r}"
+        if empty[1:]:
+            which, problem = (
+                f"class folders {some([repr(path.name) for path in empty])}",
+                problem.replace("has", "have"),
+            )
+            remedy = remedy.replace("it", "them")
+        raise BadInputError(f"{{path}}: {which} {problem}", path=source.path, remedy=remedy)
+    return names
+
+
+def sort_out(source: Source) -> tuple[list[str], list[str], set[str]]:
+    """Return (pictures, other files, folders) of a source in alphabetical order, without hidden ones."""
     names, others = [], []
     hidden: dict[str, bool] = {}  # by folder
-    filled: set[str] = set()
-    seen: set[str] = set()  # and these other folders
+    folders: set[str] = set()
     for path in sorted(source.paths()):
         folder, _, name = path.rpartition("/")
         if folder not in hidden:
             hidden[folder] = is_hidden(PurePosixPath(folder))
         if hidden[folder] or name.startswith(HIDDEN):
             continue
+        folders.add(folder)
         if name.lower().endswith(SUFFIXES):
             names.append(path)
-            filled.add(folder)
-            continue
-        seen.add(folder)
-        if name:
+        elif name:
             others.append(path)
-    if others:
-        more = f" and {len(others) - 1} more" if others[1:] else ""
-        note = f"note: left out of {source.path.name}, because it is not {', '.join(SUFFIXES)}: {others[0]}{more}"
-        print(visible(note), file=sys.stderr)
-    above = {PurePosixPath(folder) for folder in filled}
-    above |= {parent for folder in above for parent in folder.parents}
-    for empty in sorted({PurePosixPath(folder) for folder in seen} - above - {PurePosixPath(".")}):
-        raise BadInputError(
-            f"{{path}}: class folder {empty.name!r} has no pictures", path=source.path, remedy="fill or remove it"
-        )
-    return names
+    return names, others, folders
 
 
 def is_hidden(path: PurePosixPath) -> bool:
     """Whether a path has a hidden part (macOS adds __MACOSX/._1.jpg to a zip)."""
     return any(part.startswith(HIDDEN) for part in path.parts)
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names, and the number of the others."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def note(text: str) -> None:
+    print(visible(f"note: {text}"), file=sys.stderr)

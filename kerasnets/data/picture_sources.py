@@ -23,6 +23,7 @@ Value = TypeVar("Value")
 PIXELS, SPARE = 100, 100_000_000
 LARGE = 8_000_000  # pixels of a picture
 MOST_ENTRIES = 500_000  # in a zip; each takes about a kilobyte of memory
+DOS = 0  # the system that an entry of a zip was made on; PowerShell separates folders by backslashes there
 STATUSES = 1000  # files that a thread asks about at once
 
 
@@ -112,24 +113,31 @@ class ZipSource:
             problem = f"is damaged or no zip ({in_one_line(error)})"
             raise BadInputError(problem, path=path, remedy="copy or make it again") from error
 
+        is_of_windows = not any("/" in name for name in self.archive.names)
+        self.entries = {  # path with slashes -> name in the archive
+            name.replace("\\", "/") if is_of_windows or entry.create_system == DOS else name: name
+            for name, entry in self.archive.entries.items()
+        }
+
     def paths(self) -> list[str]:
-        return self.archive.names
+        return list(self.entries)
 
     def label(self, name: str) -> str | Path:
         return name
 
     def marks(self, names: Sequence[str]) -> np.ndarray:
         """Return int64 (n, 2): the bytes of each entry, and its checksum."""
-        entries = self.archive.entries
-        pairs = ((entries[name].file_size, entries[name].CRC) for name in names)
+        entries = (self.archive.entries[self.entries[name]] for name in names)
+        pairs = ((entry.file_size, entry.CRC) for entry in entries)
         return np.fromiter((number for pair in pairs for number in pair), "int64", 2 * len(names)).reshape(-1, 2)
 
     def content(self, name: str) -> bytes:
-        if self.archive.size(name) > pictures.MAX_BYTES:
+        entry = self.entries[name]
+        if self.archive.size(entry) > pictures.MAX_BYTES:
             problem = f"is larger than a picture may be, {pictures.MAX_BYTES / 1e6:.0f} MB"
             raise BadInputError(problem, path=name, remedy="leave it out")
         try:
-            return bytes(self.archive.read(name))
+            return bytes(self.archive.read(entry))
         except (OSError, zipfile.BadZipFile) as error:
             raise BadInputError(f"cannot be unpacked: {error}", path=name, remedy="make the zip again") from error
 

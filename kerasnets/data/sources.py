@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -76,6 +77,7 @@ def load_data(
         raise ValueError(f"an image size goes with own pictures; {name} has its own")
     check_reading(name, reading)
     dataset = DATASETS[str(name)]
+    note_own(name)
     if dataset.permuted:
         return permute(load_data(dataset.permuted, data_dir), dataset)
     data_dir = data_dir or os.environ.get("KERASNETS_DATA")
@@ -83,6 +85,16 @@ def load_data(
     if present is not None:
         return present
     return downloads.download(dataset, READERS[dataset.form], data_dir, keras_cache())
+
+
+def note_own(name: str | Path) -> None:
+    """Print a note if `name` is a known set, and a person has own data of that name."""
+    if name not in DATASETS:
+        return
+    own = next((path for path in (Path(name), Path(f"{name}.zip"), Path(f"{name}.npz")) if path.exists()), None)
+    if own:
+        place = os.path.join(".", own)
+        print(f"note: {name} is {DATASETS[str(name)].title} here; for your own data, write {place}", file=sys.stderr)
 
 
 def load_present(name: str, data_dir: str | Path | None = None) -> Data | None:
@@ -143,7 +155,7 @@ def load_own(path: str | Path, image_size: tuple[int, ...] | None, input_kind: s
         data = load_archive(path, image_size)
     else:
         data = folders.read_classes(path, image_size, input_kind=input_kind, reading=reading)
-    check(data)
+    check(data, ("train", "test") if len(data.train_labels) or not reading.whole else ("test",))
     return data
 
 

@@ -17,6 +17,7 @@ from kerasnets.errors import BadInputError, shorten, visible
 
 WHOLE = ("picture", "crop", "crop256", "crop232")  # kinds that take any picture that is not thin
 THIN = 20  # times as long as wide
+MOST_NAMED = 1000  # pictures that cannot be read
 BLOCK = 4096  # pictures whose reading is planned at once
 
 Faults = Mapping[int, str]  # index of a picture -> why it cannot be read
@@ -108,12 +109,32 @@ def for_each(
     return {i: fault for i, fault in faults.items() if fault}
 
 
-def refuse_or_tell(source: Source, faults: Faults, count: int, most: int) -> None:
-    """Raise one BadInputError if more than `most` pictures cannot be read; print a note on fewer."""
+def refuse_or_tell(source: Source, names: Sequence[str], faults: Faults, most: int) -> None:
+    """Raise one BadInputError if more than `most` pictures cannot be read; print a note on fewer.
+
+    Several are named one by one on stderr first.
+    """
     if not faults:
         return
-    first = next(iter(faults.values()))
+    count, first = len(names), next(iter(faults.values()))
+    if len(faults) == 1 and not most:
+        raise BadInputError(f"1 of {count} pictures cannot be read: {first}")
     if len(faults) > most:
-        raise BadInputError(f"{len(faults)} of {count} pictures cannot be read: {first}")
+        for fault in list(faults.values())[:MOST_NAMED]:
+            print(visible(f"note: {fault}"), file=sys.stderr)
+        problem = f"{len(faults)} of {count} pictures cannot be read: {in_short([names[i] for i in sorted(faults)])}"
+        remedy = f"replace them, or leave them out of a training by --skip-broken {len(faults)}"
+        raise BadInputError(problem, remedy=remedy)
     note = f"note: left out of {source.path.name}: {len(faults)} of {count} pictures that cannot be read: {first}"
     print(visible(note), file=sys.stderr)
+
+
+def in_short(names: Sequence[str], length: int = 70) -> str:
+    """Return the names, of the later ones without folders, in about `length` characters; "..." stands for others."""
+    text = shorten(names[0], length)
+    for name in names[1:]:
+        name = visible(name.rpartition("/")[2])
+        if len(text) + len(name) > length:
+            return f"{text}, ..."
+        text += f", {name}"
+    return text

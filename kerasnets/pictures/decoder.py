@@ -40,6 +40,8 @@ def picture_of(code: int, output: bytes) -> np.ndarray:
     if code == BAD_INPUT:
         problem, remedy = json.loads(output)
         raise BadInputError(problem, remedy=remedy)
+    if code and child.is_tight(MEMORY):
+        raise MemoryError("too little memory to decode a picture")
     if code:
         raise too_costly("long" if -code in TIMERS else "much memory")
     height, width = SIZE.unpack_from(output)

@@ -19,6 +19,22 @@ from kerasnets.errors import BadInputError, name_path
 from kerasnets.pictures import costs, plain
 from kerasnets.pictures.limits import AGAIN, MAX_BYTES
 
+# Of the files that are taken from a folder, in small letters; what a file is, its content decides
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm",
+    ".pbm", ".pnm", ".pfm", ".avif", ".jp2", ".j2k", ".jpx", ".jpf",
+)  # fmt: skip
+# How the name of a file or folder begins that a system or program keeps beside a person's own
+HIDDEN = (
+    ".",
+    "__MACOSX",
+    "@eaDir",
+    "#recycle",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "Thumbs.db",
+    "desktop.ini",
+)
 PIPE_SECONDS = 2  # that a pipe may take until its end
 
 

@@ -123,6 +123,9 @@ class Sandbox(Engine):
                 raise self.death()
             if content[:1] == b"=":
                 return content[1:]
+            if content[:1] == b"?":
+                self.check_room()
+                raise self.fault(f"takes {self.engine} too much memory")
             problem, remedy = json.loads(content[1:])
         except ValueError as error:
             if isinstance(error, BadInputError):
@@ -145,10 +148,16 @@ class Sandbox(Engine):
         """Return the reason why the process has ended."""
         self.end()
         code = self.process.wait()
+        self.check_room()
         if code in (-signal.SIGKILL, -signal.SIGXCPU):
             return self.fault(f"takes {self.engine} too long")
         died = f" by {signal.Signals(-code).name}" if code < 0 else ""
         return self.fault(f"ends {self.engine}{died}: damaged, or too much for it")
+
+    def check_room(self) -> None:
+        """Raise MemoryError if this process's own limit has left too little to the other."""
+        if child.is_tight(memory_for(self.size)):
+            raise MemoryError(f"too little memory for {self.engine}")
 
     def fault(self, problem: str) -> BadInputError:
         return BadInputError(problem, path=self.path, remedy="export it again, or use another engine")
@@ -208,12 +217,17 @@ def answer_seconds(size: int, count: int) -> float:
     return ANSWER + count * (EACH + size / BYTES_A_SECOND)
 
 
+def memory_for(size: int) -> int:
+    """Return the bytes that an engine may take for a model file of `size` bytes, without those of its threads."""
+    return MEMORY + PER_BYTE * size
+
+
 def limit_memory(size: int) -> None:
     """Limit this process to the memory that a model file of `size` bytes may need; it may write no file."""
     with contextlib.suppress(ImportError):  # Windows
         import resource
 
-        most = child.data_size() + MEMORY + PER_BYTE * size + child.THREAD * 4 * (os.cpu_count() or 1)
+        most = child.data_size() + memory_for(size) + child.THREAD * 4 * (os.cpu_count() or 1)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -258,7 +272,7 @@ def main(path: str, engine: str, told: str) -> int:
     except Exception as error:
         if not is_full_memory(error):
             raise
-        send(pipe, b"!", json.dumps([f"takes {engine} too much memory", "use another engine"]).encode())
+        send(pipe, b"?")
     return 0
 
 

@@ -119,7 +119,7 @@ def run(job: Job, data_dir: str | None, anew: bool, runs: Path) -> dict[str, Any
     ]  # fmt: skip
     command += ["--compile"] if job.compiled else []
     command += ["--data-dir", data_dir] if data_dir else []
-    command += ["--resume"] if is_stopped and not anew else []
+    command += ["--resume"] if is_stopped and not anew else ["--overwrite"]
     process = subprocess.Popen(
         command,
         env=child.variables(KERAS_BACKEND=job.backend),

@@ -83,6 +83,10 @@ class Archive:
     def is_packed(self, name: str) -> bool:
         return self.entries[name].compress_type != zipfile.ZIP_STORED
 
+    def begin(self, name: str) -> int:
+        """Return where in the file the header of an entry begins; of the first entry, where the archive does."""
+        return self.entries[name].header_offset
+
     def start(self, name: str) -> int:
         """Return where in the file the content of an entry begins."""
         entry = self.entries[name]

@@ -29,11 +29,35 @@ def claim(paths: Iterable[str | Path], task: str) -> Iterator[None]:
         yield
 
 
+def is_claimed(path: str | Path) -> bool:
+    """Whether another process, or thread, has claimed a file or folder."""
+    place = Path(os.path.realpath(path))
+    try:
+        import fcntl
+
+        handle = os.open(_lock_file(place), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (ImportError, OSError):  # Windows; there is no such file
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there are no locks
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
+def _lock_file(place: Path) -> Path:
+    return place.with_name(f".{cut(place.name)}.lock")
+
+
 @contextlib.contextmanager
 def _claim(place: Path, path: str | Path, task: str) -> Iterator[None]:
     with name_target(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-        file = place.with_name(f".{cut(place.name)}.lock")
+        file = _lock_file(place)
         handle = _lock(file, path, task)
     try:
         yield

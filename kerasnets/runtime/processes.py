@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Self, TypeVar
 
-from kerasnets.runtime import backends
+from kerasnets.runtime import backends, room
 
 Result = TypeVar("Result")
 
@@ -49,7 +50,11 @@ class Worker:
         return self.pool.submit(function, *args)
 
     def __call__(self, function: Callable[..., Result], *args: object) -> Result:
-        return self.submit(function, *args).result()
+        try:
+            return self.submit(function, *args).result()
+        except BrokenProcessPool as error:
+            problem = f"too little memory, probably: the process of {self.backend} has ended"
+            raise room.NoRoomError(f"{problem}; free some, or raise the limit on it") from error
 
     def close(self) -> None:
         """End the process after its calls have returned."""
@@ -76,7 +81,11 @@ def start(backend: str, prepare: Callable[[], object] | None, parent: Connection
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.environ["KERAS_BACKEND"] = backend
     backends.own_process()
-    backends.choose()
+    room.watch()
+    try:
+        backends.choose()
+    except MemoryError:
+        os._exit(1)  # without the traceback that the pool would print
     import keras
 
     keras.config.disable_interactive_logging()

@@ -25,7 +25,7 @@ class Place:
         local_count: Of workers on this machine.
         address: Of the machine of worker 0.
         port: From which on its ports are tried.
-        run: Text that tells this run, and this start of it, from all others.
+        launch: Text that tells what the launcher was started for from all others.
         restarts: How often the launcher has started the workers again.
         most_restarts: How often it would.
         launcher: "torchrun", "srun", or "" for a person.
@@ -37,7 +37,7 @@ class Place:
     local_count: int = 1
     address: str = "localhost"
     port: int = PORT
-    run: str = ""
+    launch: str = ""
     restarts: int = 0
     most_restarts: int = 0
     launcher: str = ""
@@ -46,6 +46,11 @@ class Place:
     def leads(self) -> bool:
         """Whether this worker prints, and writes all files."""
         return self.rank == 0
+
+    @property
+    def run(self) -> str:
+        """Text that tells this start of the workers from all others."""
+        return f"{self.launch} {self.restarts}"
 
     @property
     def ports(self) -> range:
@@ -93,7 +98,7 @@ def of_torchrun(variables: Variables) -> Place:
         rank=rank, count=count, local_rank=variables.number("LOCAL_RANK", rank),
         local_count=variables.number("LOCAL_WORLD_SIZE", count), address=variables.text("MASTER_ADDR", "localhost"),
         port=port + bool(launcher),  # torchrun's own store holds the port itself
-        run=f"{variables.text('TORCHELASTIC_RUN_ID')} {port} {restarts}", restarts=restarts,
+        launch=f"{variables.text('TORCHELASTIC_RUN_ID')} {port}", restarts=restarts,
         most_restarts=variables.number("TORCHELASTIC_MAX_RESTARTS"), launcher=launcher,
     )  # fmt: skip
 
@@ -107,7 +112,7 @@ def of_slurm(variables: Variables) -> Place:
         rank=variables.number("SLURM_PROCID"), count=count, local_rank=variables.number("SLURM_LOCALID"),
         local_count=int(re.match(r"\d*", variables.text("SLURM_STEP_TASKS_PER_NODE"))[0] or count),  # type: ignore[index]
         address=variables.text("MASTER_ADDR", first_node(nodes)), port=port,
-        run=f"{job}.{variables.text('SLURM_STEP_ID')} {port} {restarts}", restarts=restarts, launcher="srun",
+        launch=f"{job}.{variables.text('SLURM_STEP_ID')} {port}", restarts=restarts, launcher="srun",
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasnets.errors import BadInputError, in_one_line
 
@@ -47,6 +47,11 @@ class Card:
         multi_label: Whether each class has a probability by itself, as several sigmoids give them.
         scaling: (scale, offset) of an adopted export, which takes pixel * scale + offset; None of all other files.
         bgr: Whether an adopted export takes blue first.
+        settings: All settings of the training, as JSON has them: the fields of a Recipe, and the frozen layers.
+        date: Of the end of the training, as "2026-01-31T12:00:00Z".
+        parent: Name of the model file that the training started from; "" for random weights.
+        parent_sha256: `weights_sha256` of that file.
+        data_digest: Digest of the data set: pictures, labels and names of the classes.
 
     Example:
         >>> card = Card("lenet5", class_names=("cat", "dog"), input_shape=(28, 28, 1))
@@ -71,6 +76,11 @@ class Card:
     multi_label: bool = False
     scaling: "Scaling | None" = None
     bgr: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+    date: str = ""
+    parent: str = ""
+    parent_sha256: str = ""
+    data_digest: str = ""
 
 
 def as_json(card: Card) -> str:
@@ -90,6 +100,8 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
             raise ValueError(f"input_shape {card.input_shape}")
         if not isinstance(card.multi_label, bool) or not isinstance(card.bgr, bool):
             raise TypeError("multi_label or bgr is neither true nor false")
+        if not isinstance(card.settings, dict) or not all(isinstance(text, str) for text in origin_of(card)):
+            raise TypeError("its settings or its origin are of another kind")
         if card.scaling is not None and not is_scaling(card.scaling):
             raise TypeError(f"scaling {card.scaling!r:.40}")
         if len(card.input_shape) > 3 or math.prod(card.input_shape) > MOST_NUMBERS:
@@ -99,6 +111,10 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         problem = f"has a card that cannot be read ({in_one_line(error)})"
         raise BadInputError(problem, path=path, remedy="train or copy it again") from error
+
+
+def origin_of(card: Card) -> tuple[Any, ...]:
+    return card.date, card.parent, card.parent_sha256, card.data_digest
 
 
 def is_scaling(value: object) -> bool:

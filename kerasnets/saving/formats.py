@@ -147,7 +147,7 @@ def read_litert(path: Path) -> Card:
         if mapped[4:8] != b"TFL3":  # the identifier of its flatbuffer schema
             raise BadInputError("is not a LiteRT model, or damaged", remedy=AGAIN)
         if mapped.rfind(NAME.encode()) >= 0:  # a zip holds the name twice: damage to one leaves the other
-            text, place = litert_check.entry_of(content, NAME.encode())
+            text, place = litert_check.entry_of(path, NAME)
             entry = json.loads(text)
             if entry["bytes"] != place or sha256_of_file(path, place) != entry["sha256"]:
                 raise BadInputError("is damaged: its checksum differs", remedy=AGAIN)

@@ -79,18 +79,26 @@ def read(path: Path) -> Content:
         BadInputError: Without a path. The file is damaged, holds code, links to other files or arrays that are not
             numbers, unpacks to more than its size explains, or takes too much time or memory.
     """
-    seconds = PATIENCE * (SECONDS + path.stat().st_size / SPEED)
+    size = path.stat().st_size
+    seconds = PATIENCE * (SECONDS + size / SPEED)
     try:
         with AT_ONCE:
             process = child.run("kerasnets.saving.keras_check", str(path.absolute()), seconds=seconds)
         answer = json.loads(process.stdout)
     except (subprocess.TimeoutExpired, ValueError) as error:  # it was killed, or ended in HDF5
+        if child.is_tight(memory_for(size)):
+            raise MemoryError("too little memory to read a model file") from error
         problem = "is damaged: to read it takes more time or memory than any good file does"
         raise BadInputError(problem, remedy=AGAIN) from error
     if "problem" in answer:
         raise BadInputError(answer["problem"], remedy=answer["remedy"])
     with damage_as_bad_input():
         return content_of(**answer)
+
+
+def memory_for(size: int) -> int:
+    """Return the bytes that the process may take for a file of `size` bytes."""
+    return MEMORY + UNPACKED * size + SPARE
 
 
 def read_head(path: Path) -> Content:
@@ -132,7 +140,7 @@ def main() -> None:
     child.end_with_parent()
     path = Path(sys.argv[1])
     size = path.stat().st_size
-    child.limit(MEMORY + UNPACKED * size + SPARE, SECONDS + size / SPEED)
+    child.limit(memory_for(size), SECONDS + size / SPEED)
     if hasattr(signal, "setitimer"):  # not on Windows; SIGPROF ends this process, a second before the limit does
         signal.setitimer(signal.ITIMER_PROF, SECONDS + size / SPEED)
     answer: dict[str, str | int | None]

@@ -1,18 +1,15 @@
 """A .tflite file of LiteRT: the card in the zip after the model, and the model's flatbuffer, read within limits.
 
-Sources: github.com/google-ai-edge/LiteRT, schema.fbs; flatbuffers.dev/internals; PKWARE's APPNOTE.TXT, sections 4.3.7,
-4.3.12 and 4.3.16.
+Sources: github.com/google-ai-edge/LiteRT, schema.fbs; flatbuffers.dev/internals.
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.archive import Archive
 from kerasnets.saving.onnx_file import LONGEST_CARD
-
-LOCAL, CENTRAL, END = "<4s5H3L2H", "<4s6H3L5H2L", "<4s4H2LH"  # the headers of a zip with one entry
-STORED, DEFLATED = 0, 8  # methods
 
 OPERATOR_CODES, SUBGRAPHS, BUFFERS = 1, 2, 4  # fields of a Model
 EXTERNAL_GROUPS, EXTERNAL_BUFFERS = 8, 9
@@ -33,36 +30,16 @@ def require(is_right: bool) -> None:
 # ---- the zip ---------------------------------------------------------------------------------------------------------
 
 
-def entry_of(content: memoryview, name: bytes) -> tuple[bytes, int]:
+def entry_of(path: Path, name: str) -> tuple[bytes, int]:
     """Return the only entry of the zip at the end of a file, and the place where the zip begins.
 
     Raises:
-        BadInputError: Without a path. The zip is another than `zipfile` writes for one entry `name`, or is damaged.
+        BadInputError: Without a path. There are other entries, or the entry is larger than a card.
+        zipfile.BadZipFile: The zip is damaged.
     """
-    room = struct.calcsize(END)
-    require(len(content) > room)
-    mark, *numbers, size, start, comment = struct.unpack(END, content[-room:])
-    require(mark == b"PK\5\6" and numbers == [0, 0, 1, 1] and comment == 0 and start + size == len(content) - room)
-    require(size == struct.calcsize(CENTRAL) + len(name) and content[start + size - len(name) : start + size] == name)
-    mark, _, *common, crc, packed, length, _, extra, _, disk, _, _, place = struct.unpack(
-        CENTRAL, content[start : start + size - len(name)]
-    )
-    data = place + struct.calcsize(LOCAL) + len(name)
-    require(mark == b"PK\1\2" and extra == disk == 0 and place < data <= start and data + packed == start)
-    header = struct.pack(LOCAL, b"PK\3\4", *common, crc, packed, length, len(name), 0)
-    require(content[place:data] == header + name and length <= LONGEST_CARD and common[2] in (STORED, DEFLATED))
-    text = bytes(content[data:start]) if common[2] == STORED else inflate(content[data:start])
-    require(len(text) == length and zlib.crc32(text) == crc)
-    return text, place
-
-
-def inflate(packed: memoryview) -> bytes:
-    """Return what `packed` holds, at most a byte more than LONGEST_CARD."""
-    stream = zlib.decompressobj(-15)
-    try:
-        return stream.decompress(packed, LONGEST_CARD + 1)
-    except zlib.error as error:
-        raise damage_error() from error
+    with Archive(path, LONGEST_CARD, 1) as archive:
+        require(archive.names == [name])
+        return bytes(archive.read(name)), archive.begin(name)
 
 
 # ---- the flatbuffer --------------------------------------------------------------------------------------------------

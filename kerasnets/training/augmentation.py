@@ -1,12 +1,20 @@
 """AUGMENTATIONS: small random changes of the images in each epoch, by whole batches, the same on every backend."""
 
+import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+
+from kerasnets.recipes import AUTO, Recipe
+
+if TYPE_CHECKING:
+    from kerasnets.data import Data
 
 CUTOUT_SIDE = 16  # pixels: the best side for CIFAR-10 by DeVries and Taylor
 CUTOUT_FILL = 121  # the mean of CIFAR-10's pixels, 0..255: near 0 after normalization, like the paper's fill of 0
@@ -100,5 +108,46 @@ AUGMENTATIONS: dict[str, tuple[Callable[..., Any], Callable[[int, np.random.Gene
     "shift": (
         functools.partial(crop, margin=2),
         functools.partial(draws, margin=2, flips=False),
-    ),  # a mirrored digit is none
+    ),
+    "shift_flip": (functools.partial(crop, margin=2), functools.partial(draws, margin=2, flips=True)),
+    "crop": (functools.partial(crop, margin=4), functools.partial(draws, margin=4, flips=False)),
+    "flip": (functools.partial(crop, margin=0), functools.partial(draws, margin=0, flips=True)),
 }
+
+# How the images of a kind (pictures.KINDS) may be changed without becoming another class. All other kinds are photos.
+SUITED = {"mnist": "shift", "mnist_padded": "shift", "mnist_permuted": "", "fashion": "shift_flip"}
+OF_PHOTOS = "crop_flip"
+REASONS = {
+    "shift": "they are shifted and not mirrored, because a mirrored one may be of another class",
+    "": "their pixels are in no order, and no change suits them",
+    "crop_flip": "they are shifted and mirrored; if a mirrored one is of another class, choose --augment shift",
+}
+# Names of classes: a character, or a number, which may stand for anything; and a direction
+CHARACTER = re.compile(
+    r"\w|\d+|(digit|letter|number|char|character)s?[\W_]*\w+|zero|one|two|three|four|five|six|seven|eight|nine", re.I
+)
+DIRECTION = re.compile(r"left|right|(anti|counter)?clockwise|forwards?|backwards?")
+
+
+def suit(recipe: Recipe, examples: "Data") -> Recipe:
+    """Return `recipe` with an augmentation that suits the examples in place of AUTO; a note says which.
+
+    Raises:
+        ValueError: The examples are no images.
+    """
+    if recipe.augmentation != AUTO:
+        return recipe
+    if len(examples.image_shape) != 3:
+        raise ValueError(f"augmentation changes images; {examples.title} has rows of numbers")
+    suited = SUITED.get(examples.input_kind, OF_PHOTOS)
+    if suited == OF_PHOTOS and has_orientation(examples.class_names):
+        suited = "shift"
+    if suited in REASONS:
+        print(f"note: augmentation of the pictures: {REASONS[suited]}", file=sys.stderr)
+    return dataclasses.replace(recipe, augmentation=suited)
+
+
+def has_orientation(class_names: Sequence[str]) -> bool:
+    """Whether a mirrored picture may be of no class, or of another: characters, or signs to the left and the right."""
+    words = (word.lower() for name in class_names for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name))
+    return all(map(CHARACTER.fullmatch, class_names)) or any(map(DIRECTION.fullmatch, words))

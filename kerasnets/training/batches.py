@@ -11,6 +11,7 @@ from kerasnets.data.streams import LookAhead, Pictures
 from kerasnets.runtime import provenance
 from kerasnets.training.augmentation import AUGMENTATIONS, Draws
 from kerasnets.training.photos import PHOTOS, change_photos
+from kerasnets.training.regularization import Regularization
 
 KEPT_ON_ACCELERATOR = 2e9  # bytes of images at most
 
@@ -31,6 +32,7 @@ class Batches(keras.utils.PyDataset):
         augmentation: A name in AUGMENTATIONS or PHOTOS, or "".
         prepare: A function that is applied to the images of a batch last.
         shape: (height, width, channels) that PHOTOS crop to; None is that of the images.
+        regularization: Changes that are made after all others.
         share: A function that returns the part of a batch's indices that this worker makes; None makes all.
 
     Attributes:
@@ -40,12 +42,13 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, *, seed: int, first: int = 0,
         augmentation: str = "", prepare: Callable[[np.ndarray], np.ndarray] | None = None,
-        shape: tuple[int, ...] | None = None, share: Callable[[np.ndarray], np.ndarray] | None = None,
+        shape: tuple[int, ...] | None = None, regularization: Regularization | None = None,
+        share: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.images, self.labels, self.epochs, self.seed, self.first = images, labels, epochs, seed, first
         self.batch_size, self.share, self.skip = batch_size or len(images), share, 0
-        self.augmentation, self.prepare = augmentation, prepare
+        self.augmentation, self.prepare, self.regularization = augmentation, prepare, regularization
         self.shape: Any = shape or tuple(images.shape[1:])
         self.steps_per_epoch = -(-len(images) // self.batch_size)
         self.plan = functools.lru_cache(maxsize=2)(self.draw_plan)
@@ -76,18 +79,33 @@ class Batches(keras.utils.PyDataset):
 
     def make(self, index: int) -> tuple[Any, np.ndarray]:
         """Return the batch at `index`."""
-        epoch, step = divmod(self.skip + index, self.steps_per_epoch)
-        order, draws = self.plan(self.first + epoch)
+        later, step = divmod(self.skip + index, self.steps_per_epoch)
+        epoch = self.first + later
+        order, draws = self.plan(epoch)
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-        if self.share:
+        if self.share and not self.mixes:
             chosen = self.share(chosen)
+        images, labels = self.pixels(chosen, epoch, draws), self.labels[chosen]
+        if self.regularization:
+            images, labels = self.regularization.change(images, labels, chosen, (self.seed, epoch), step)
+        if self.share and self.mixes:  # with images of other workers
+            own = self.share(np.arange(len(chosen)))
+            return images[own], labels[own]
+        return images, labels
+
+    @property
+    def mixes(self) -> bool:
+        """Whether an image of a batch is mixed with another."""
+        return bool(self.regularization and (self.regularization.mixup or self.regularization.cutmix))
+
+    def pixels(self, chosen: np.ndarray, epoch: int, draws: Draws) -> Any:
+        """Return the images at `chosen`, augmented as in an epoch."""
         if self.augmentation in PHOTOS:
-            images = change_photos(self.images, chosen, self.shape, self.augmentation, self.seed, self.first + epoch)
-            return images, self.labels[chosen]
+            return change_photos(self.images, chosen, self.shape, self.augmentation, self.seed, epoch)
         images = self.images[chosen]
         if self.augmentation:
             images = AUGMENTATIONS[self.augmentation][0](images, *(draw[chosen] for draw in draws))
-        return self.prepare(images) if self.prepare else images, self.labels[chosen]
+        return self.prepare(images) if self.prepare else images
 
     def size_of(self, step: int) -> int:
         """Return the number of images in the whole batch of a step, counted from the first epoch's first one."""
@@ -112,7 +130,8 @@ def as_fit_takes(plan: Batches) -> Any:
         from torch.utils.data import DataLoader
 
         return DataLoader(plan, batch_size=None)  # a PyDataset would be wrapped twice, and each array inspected
-    if backend == "tensorflow" and not (plan.augmentation or plan.prepare or plan.is_ahead or plan.share):  # in NumPy
+    in_numpy = plan.augmentation or plan.prepare or plan.is_ahead or plan.regularization or plan.share
+    if backend == "tensorflow" and not in_numpy:
         from kerasnets.training.fast.tensorflow_model import dataset_of
 
         return dataset_of(plan)

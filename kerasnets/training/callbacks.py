@@ -69,7 +69,9 @@ class Validation(keras.callbacks.Callback):
         count, figures = len(self.images.images), {}
         if count:
             with self.group.outside():
-                figures = self.evaluator_of(self.model).evaluate(self.images, verbose=0, return_dict=True)
+                model = self.evaluator_of(self.model)
+                watchers = [TestAverages()] if model.optimizer.use_ema else []
+                figures = model.evaluate(self.images, callbacks=watchers, verbose=0, return_dict=True)
         parts = [part for part in self.group.exchange([count, {k: float(v) for k, v in figures.items()}]) if part[0]]
         total = sum(count for count, _ in parts)
         for name in parts[0][1]:
@@ -92,6 +94,16 @@ class Minutes(keras.callbacks.Callback):
         self.saved_at = time.monotonic()
 
 
+class TestAverages(keras.callbacks.Callback):
+    """Validates with the average of the weights."""
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        state.swap_averages(self.model)
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        state.swap_averages(self.model)
+
+
 class Figures(keras.callbacks.Callback):
     """Collects the figures of each batch and epoch and the weights of the best epoch; ends a run that stops improving.
 
@@ -101,20 +113,24 @@ class Figures(keras.callbacks.Callback):
         patience: As in Recipe.
         save: Called after each epoch with (epochs done, arrays for a checkpoint), and within an epoch with the number
             of its steps too.
+        averages: Whether the optimizer averages the weights, so that `best` is always an average.
 
     Attributes:
         history: {name: list by epoch}, with "seconds".
         batches: {"loss", "accuracy": list by step}.
-        best: {name: array}, the weights of the best epoch; empty without keep_best.
+        best: {name: array}, the weights of the best epoch; empty without keep_best and averages.
         kept: Epochs that a checkpoint holds: one less than the completed ones if the disk was full.
         kept_steps: Steps of the next epoch that it holds too.
         done: Steps of the epoch that an earlier run began.
         diverged: Whether a figure or weight of the last epoch is not finite.
     """
 
-    def __init__(self, plan: "Batches", keep_best: bool, patience: int, save: Callable[..., None]) -> None:
+    def __init__(
+        self, plan: "Batches", keep_best: bool, patience: int, save: Callable[..., None], averages: bool = False
+    ) -> None:
         super().__init__()
         self.plan, self.keep_best, self.patience, self.save = plan, keep_best, patience, save
+        self.has_best = keep_best or averages
         self.history: dict[str, list[float]] = {}
         self.batches: dict[str, list[float]] = {"loss": [], "accuracy": []}
         self.best: dict[str, np.ndarray] = {}
@@ -136,7 +152,7 @@ class Figures(keras.callbacks.Callback):
         steps = checkpoint.epoch * self.plan.steps_per_epoch
         names = {"loss", "accuracy", "seconds"} | ({"val_loss", "val_accuracy"} if validates else set())
         shapes = {name: array.shape for name, array in history.items()}
-        if shapes != dict.fromkeys(names | shapes.keys(), (checkpoint.epoch,)):
+        if shapes != dict.fromkeys(names | shapes.keys() if checkpoint.epoch else (), (checkpoint.epoch,)):
             raise BadInputError(f"the checkpoint has not the figures of {checkpoint.epoch} epochs")
         if batches.keys() != self.batches.keys() or any(array.shape != (steps,) for array in batches.values()):
             raise BadInputError(f"the checkpoint has not the figures of {steps} steps")
@@ -145,7 +161,7 @@ class Figures(keras.callbacks.Callback):
             raise BadInputError(f"the checkpoint has not the figures of {checkpoint.step} steps of an epoch")
         if checkpoint.step >= self.plan.steps_per_epoch or (checkpoint.step and not checkpoint.part("metrics")):
             raise BadInputError("the checkpoint is of no step within an epoch")
-        if self.keep_best and checkpoint.epoch and not checkpoint.part("best"):
+        if self.has_best and checkpoint.epoch and not checkpoint.part("best"):
             raise BadInputError("the checkpoint lacks the best epoch's weights")
 
     @property
@@ -199,8 +215,8 @@ class Figures(keras.callbacks.Callback):
         for name, values in self.batches.items():
             figures = self.by_batch("data_loss" if name == "loss" else name, name)
             values.extend(np.clip(figures, 0, 1) if name == "accuracy" else figures)  # rounding may leave 0..1
-        if self.keep_best and self.best_epoch == epoch:
-            self.best = weights
+        if self.has_best and self.best_epoch == epoch:
+            self.best = weights | state.averaged(self.model)
         self.save(epoch + 1, arrays | self.arrays())
         self.kept, self.kept_steps = epoch + 1, 0
         if self.is_over:

@@ -15,7 +15,7 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ MOST_THREADS = 1024
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_PARTS = 20_000  # arrays; DenseNet-201 with its optimizer has 4,000
 MOST_HEADER = 2**14  # bytes of an array's header, of which NumPy reads 10,000
+FOLDER = "checkpoints"  # in the folder of a run
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 # Errors that zipfile, NumPy and json raise for a damaged file. RuntimeError: a flipped bit marks it as encrypted.
@@ -131,6 +132,15 @@ def are_unfinished(folder: Path, report: Path) -> bool:
     return paths[-1].stat().st_mtime > report.stat().st_mtime
 
 
+def are_of(paths: Sequence[Path], settings: Mapping[str, Any]) -> bool:
+    """Whether the last undamaged checkpoint in `paths` was made with `settings`."""
+    for path in reversed(paths):
+        with contextlib.suppress(*DAMAGE), Archive(regular(path), sys.maxsize, MOST_PARTS) as archive:
+            made_with = meta_in(array_in(archive.read("meta.npy"), "meta"))["settings"]
+            return bool(made_with == json.loads(json.dumps(settings)))
+    return False
+
+
 def mark_of(folder: Path) -> str:
     """Return what tells the last checkpoint in `folder` from all others: a digest of its name and checksums."""
     paths = files(folder)
@@ -143,7 +153,7 @@ def mark_of(folder: Path) -> str:
 
 def folder_beside(model_file: Path) -> Path:
     """Return the folder of the checkpoints of the training run that writes `model_file`."""
-    return model_file.with_suffix("") / "checkpoints"
+    return model_file.with_suffix("") / FOLDER
 
 
 def aside(folder: str | Path) -> Path:
@@ -200,17 +210,22 @@ def read(path: Path) -> Checkpoint:
         if any(map(archive.is_packed, archive.names)):
             raise ValueError("its parts are packed, as a checkpoint's never are")
         arrays = {name.removesuffix(".npy"): array_in(archive.read(name), name) for name in archive.names}
-    meta = json.loads(str(arrays.pop("meta")))
+    meta = meta_in(arrays.pop("meta"))
     if not all(array.dtype.kind in "fiub" for array in arrays.values()):
         raise ValueError("it has arrays of other things than numbers")
-    settings: dict[str, Any] = dict(meta["settings"])
-    settings = {RENAMED.get(name, name): value for name, value in settings.items()}
+    settings: dict[str, Any] = meta["settings"]
     epoch, step, threads = meta["epoch"], meta.get("step", 0), meta.get("threads", 0)
     if type(epoch) is not int or type(step) is not int or (epoch, step) != moment_of(path):
         raise ValueError("it is of another epoch than its name says")
     if type(threads) is not int or not 0 <= threads <= MOST_THREADS:
         raise ValueError(f"it was made by {threads!r:.20} threads")
     return Checkpoint(epoch, settings, arrays, threads, step)
+
+
+def meta_in(array: np.ndarray) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads(str(array))
+    meta["settings"] = {RENAMED.get(name, name): value for name, value in dict(meta["settings"]).items()}
+    return meta
 
 
 def regular(path: Path) -> Path:

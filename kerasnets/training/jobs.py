@@ -16,19 +16,18 @@ from kerasnets import data, models, saving
 from kerasnets.data import index_files
 from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
-from kerasnets.recipes import FINETUNED, PRECISIONS, RECIPES, Recipe, with_changes
+from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
+from kerasnets.training import places
+from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
+from kerasnets.training.settings import check_recipe, compared
 
 MODELS_SAVED = Path("models_saved")
 CROP = "crop"  # begins the input kinds that take the middle of a picture
-
-# (setting, value) pairs that a checkpoint leaves out: checkpoints of earlier versions lack these settings.
-DEFAULTS = (("precision", Recipe.precision), ("compiled", Recipe.compiled))
-NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +47,7 @@ class Request:
     guest: saving.Guest
     freeze: Sequence[str]
     resume: bool
+    overwrite: bool
     tensorboard: bool
     stream: bool | None
     skip_broken: int
@@ -74,7 +74,7 @@ class TrainingJob:
     @property
     def folder(self) -> Path:
         """The folder of the report and the checkpoints."""
-        return folder_of(self.files[0])
+        return places.folder_of(self.files[0])
 
     @property
     def checkpoints(self) -> Path:
@@ -83,7 +83,7 @@ class TrainingJob:
     @property
     def report(self) -> Path:
         """The file that the training writes last."""
-        return self.folder / "report.html"
+        return self.folder / places.REPORT
 
     @property
     def frozen(self) -> list[str]:
@@ -98,12 +98,8 @@ class TrainingJob:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything that two runs must share so that one can resume from the other's checkpoints."""
-        settings = {name: value for name, value in dataclasses.asdict(self.recipe).items() if name not in NOT_COMPARED}
-        settings = {name: value for name, value in settings.items() if (name, value) not in DEFAULTS}
-        if not (self.recipe.schedule and self.recipe.schedule[0] == "cosine"):
-            del settings["epochs"]  # the learning rate does not depend on them: a run can resume with more
         return {
-            **settings, "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
+            **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
             "weights": self.initial_sha256,
         }  # fmt: skip
 
@@ -125,17 +121,14 @@ def prepare(request: Request) -> TrainingJob:
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
     data.check(examples)
-    recipe = recipe_of(request, recipe)
+    recipe = suit(recipe_of(request, recipe), examples)
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
     initial = build_network(recipe, examples, request.weights, request.freeze, request.guest)
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
-    if is_fallback:
-        print(visible(fallback_line(first_choice, recipe, files[0])), file=sys.stderr)
-    initial.network.summary()
-    return TrainingJob(
+    job = TrainingJob(
         recipe=recipe,
         data=examples,
         network=initial.network,
@@ -149,6 +142,30 @@ def prepare(request: Request) -> TrainingJob:
         tensorboard=request.tensorboard,
         checkpoint_minutes=request.checkpoint_minutes,
     )
+    job = with_place(job, request.overwrite)
+    if is_fallback:
+        print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
+    initial.network.summary()
+    return job
+
+
+def with_place(job: TrainingJob, overwrite: bool) -> TrainingJob:
+    """Return the job with files that replace no earlier run's, or with those of the run that it resumes.
+
+    Raises OSError if a file cannot be written.
+    """
+    if not place().leads:  # worker 0 chooses
+        return job
+    if again := places.run_of_launch(job.files, place()):
+        files = again
+    elif job.resume:
+        files = places.choose_to_resume(job.files, lambda: job.settings, overwrite=overwrite)
+    else:
+        files = places.choose(job.files, overwrite=overwrite)
+    job = dataclasses.replace(job, files=files)
+    for path in [*files, job.report]:
+        check_writable(path)
+    return job
 
 
 def find_recipe(recipe: str | Recipe) -> Recipe:
@@ -177,20 +194,6 @@ def check_request(request: Request, recipe: Recipe) -> None:
         saving.check_suffix(path)
     if request.skip_broken < 0:
         raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
-
-
-def check_recipe(recipe: Recipe, examples: data.Data) -> None:
-    """Raise ValueError for impossible settings, or for settings that do not suit the data."""
-    if not recipe.learning_rate > 0:
-        raise ValueError(f"the learning rate must be above 0, not {recipe.learning_rate}")
-    if recipe.patience < 0:
-        raise ValueError(f"patience must be at least 0, not {recipe.patience}")
-    if recipe.patience and not (recipe.keep_best and recipe.validation):
-        raise ValueError(f"{recipe.name} holds out no validation data, which patience needs; leave patience out")
-    if recipe.precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {recipe.precision!r}; choose one of: {', '.join(PRECISIONS)}")
-    if recipe.augmentation and len(examples.image_shape) != 3:
-        raise ValueError(f"{recipe.augmentation} changes images; {examples.title} has rows of numbers")
 
 
 def build_network(
@@ -247,7 +250,8 @@ def is_photo(recipe: Recipe) -> bool:
 
 def reading_of(request: Request, recipe: Recipe) -> data.Reading:
     """Return how own pictures are read for a training."""
-    index = folder_of(first_file(request.out, recipe_of(request, recipe))) / index_files.NAME
+    first = first_file(request.out, recipe_of(request, recipe))
+    index = places.folder_of(places.last_run([first])[0]) / index_files.NAME
     is_known = recipe.dataset in data.DATASETS
     return data.Reading(request.stream, is_photo(recipe) and not is_known, request.skip_broken, index)
 
@@ -267,23 +271,13 @@ def fallback_line(first_choice: Recipe, recipe: Recipe, path: Path) -> str:
 
 
 def output_files(out: Sequence[str | Path], recipe: Recipe, is_fallback: bool) -> list[Path]:
-    """Return the model files to write; a fallback's get the name of its data set, unless they have it.
-
-    Raises OSError if a file cannot be written.
-    """
+    """Return the model files to write; a fallback's get the name of its data set, unless they have it."""
     files = [first_file(out, recipe), *map(Path, out[1:])]
     if is_fallback:
         ending = f"-{recipe.dataset}"
         files = [file if file.stem.endswith(ending) else file.with_stem(file.stem + ending) for file in files]
-    for path in [*files, folder_of(files[0]) / "report.html"] if place().leads else ():
-        check_writable(path)
     return files
 
 
 def first_file(out: Sequence[str | Path], recipe: Recipe) -> Path:
     return Path(out[0]) if out else MODELS_SAVED / f"{recipe.name}.keras"
-
-
-def folder_of(path: Path) -> Path:
-    """Return the folder for everything that a training run writes besides the model file `path`."""
-    return path.with_suffix("")

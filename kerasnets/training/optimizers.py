@@ -1,95 +1,134 @@
-"""A network compiled for a recipe: optimizer, learning-rate schedule, loss, weight decay."""
+"""A network compiled for a recipe: optimizer, loss, weight decay."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 from keras import ops
 
 from kerasnets.recipes import Recipe
+from kerasnets.training.schedules import rate_of
 
-Rate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
+Weights = Sequence[float] | None  # how much an example of each class counts; None for all the same
 Loss = Callable[[Any, Any], Any]  # of whole-number labels (n,) and logits (n, classes): (n,), one for each example
 
 
-def compile_for(network: keras.Model, recipe: Recipe, steps_per_epoch: int, epochs: int) -> None:
-    """Compile `network`, which gives logits, with the settings of `recipe`; labels are whole numbers."""
+def compile_for(
+    network: keras.Model, recipe: Recipe, steps_per_epoch: int, epochs: int, class_weights: Weights = None
+) -> None:
+    """Compile `network`, which gives logits, with the settings of `recipe`.
+
+    Labels are whole numbers (n,), or shares of each class (n, classes).
+    """
     num_classes = network.output_shape[-1]
-    loss = LOSSES[recipe.loss](num_classes, recipe)
-    metrics = ["accuracy" if recipe.loss == "cross_entropy" else keras.metrics.SparseCategoricalAccuracy("accuracy")]
-    if recipe.weight_decay:
-        decay_weights(network, recipe.weight_decay)
+    loss = LOSSES[recipe.loss](num_classes, recipe, class_weights)
+    metrics: list[Any] = [accuracy_of(recipe)]
+    decays = is_decoupled(recipe)
+    if recipe.weight_decay and not decays:
+        decay_weights(network, recipe)
         metrics.append(keras.metrics.MeanMetricWrapper(loss, name="data_loss"))  # `loss` includes the decay
     rate = rate_of(recipe, steps_per_epoch, epochs)
-    optimizer = OPTIMIZERS[recipe.optimizer](recipe, rate)
+    optimizer = OPTIMIZERS[recipe.optimizer](recipe, rate, **options_of(recipe))
+    if decays:
+        spared = [variable for variable in network.trainable_variables if not is_decayed(variable, recipe)]
+        optimizer.exclude_from_weight_decay(var_list=spared)
     network.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=recipe.compiled or "auto")
 
 
-# name in a recipe -> function of the recipe and a learning rate
-OPTIMIZERS: dict[str, Callable[[Recipe, Rate], keras.optimizers.Optimizer]] = {
-    "adam": lambda recipe, rate: keras.optimizers.Adam(rate),
-    "rmsprop": lambda recipe, rate: keras.optimizers.RMSprop(rate),
-    "sgd": lambda recipe, rate: keras.optimizers.SGD(rate, momentum=recipe.momentum),
+def accuracy_of(recipe: Recipe) -> Any:
+    """Return the metric of accuracy; the label of a mixed image is its larger part."""
+    if recipe.mixup or recipe.cutmix:
+        return keras.metrics.MeanMetricWrapper(is_right, name="accuracy")
+    return "accuracy" if recipe.loss == "cross_entropy" else keras.metrics.SparseCategoricalAccuracy("accuracy")
+
+
+def is_right(labels: Any, logits: Any) -> Any:
+    """Return 1 for each example whose likeliest class is that of its label, else 0."""
+    right = ops.argmax(shares_of(labels, logits.shape[-1]), axis=-1) == ops.argmax(logits, axis=-1)
+    return ops.cast(right, "float32")
+
+
+# name in a recipe -> function of the recipe, a learning rate, and options of all optimizers
+OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
+    "adam": lambda recipe, rate, **options: keras.optimizers.Adam(rate, **options),
+    "adamw": lambda recipe, rate, **options: keras.optimizers.AdamW(
+        rate, **options | {"weight_decay": recipe.weight_decay}
+    ),
+    "rmsprop": lambda recipe, rate, **options: keras.optimizers.RMSprop(rate, **options),
+    "sgd": lambda recipe, rate, **options: keras.optimizers.SGD(rate, momentum=recipe.momentum, **options),
 }
 
 
-def rate_of(recipe: Recipe, steps_per_epoch: int, epochs: int) -> Rate:
-    """Return the recipe's learning rate: a number, or a schedule over the steps."""
-    if not recipe.schedule:
-        return recipe.learning_rate
-    schedule, *options = recipe.schedule
-    return SCHEDULES[schedule](recipe.learning_rate, steps_per_epoch, epochs, *options)
+def options_of(recipe: Recipe) -> dict[str, Any]:
+    """Return the options that every optimizer of Keras takes."""
+    options: dict[str, Any] = {}
+    if recipe.gradient_clip:
+        options["global_clipnorm"] = recipe.gradient_clip
+    if recipe.accumulate > 1:
+        options["gradient_accumulation_steps"] = recipe.accumulate
+    if recipe.ema:
+        options |= {"use_ema": True, "ema_momentum": recipe.ema}
+    return options
 
 
-def steps(rate: float, steps_per_epoch: int, epochs: int, factor: float, boundaries: Sequence[int]) -> Rate:
-    """Multiply the rate by `factor` at each of the steps in `boundaries`."""
-    rates = [rate * factor**i for i in range(len(boundaries) + 1)]
-    last = [boundary - 1 for boundary in boundaries]  # Keras takes the last step before each change, counted from 0
-    return keras.optimizers.schedules.PiecewiseConstantDecay(last, rates)
+def cross_entropy(num_classes: int, recipe: Recipe, weights: Weights = None) -> Loss:
+    smoothing = recipe.label_smoothing
 
-
-def cosine(rate: float, steps_per_epoch: int, epochs: int, warmup: int) -> Rate:
-    """Raise the rate linearly over `warmup` epochs, then lower it to 0 along half a cosine."""
-    total, warm = steps_per_epoch * epochs, steps_per_epoch * min(warmup, epochs - 1)
-    if not warm:
-        return keras.optimizers.schedules.CosineDecay(rate, total)
-    return keras.optimizers.schedules.CosineDecay(rate / warm, total - warm, warmup_target=rate, warmup_steps=warm)
-
-
-# name in a recipe's schedule -> function
-SCHEDULES: dict[str, Callable[..., Rate]] = {"steps": steps, "cosine": cosine}
-
-
-def cross_entropy(num_classes: int, recipe: Recipe) -> Loss:
-    def plain(labels: Any, logits: Any) -> Any:
+    def of_whole_numbers(labels: Any, logits: Any) -> Any:
         return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
-    def smooth(labels: Any, logits: Any) -> Any:
-        labels = ops.one_hot(ops.reshape(ops.cast(labels, "int32"), (-1,)), num_classes)
-        return keras.losses.categorical_crossentropy(
-            labels, logits, from_logits=True, label_smoothing=recipe.label_smoothing
-        )
+    def of_shares(labels: Any, logits: Any) -> Any:
+        labels = shares_of(labels, num_classes)
+        return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
 
-    return smooth if recipe.label_smoothing else plain
+    def weighted(labels: Any, logits: Any) -> Any:
+        labels = shares_of(labels, num_classes) * (1 - smoothing) + smoothing / num_classes
+        counts = ops.convert_to_tensor(weights, dtype=logits.dtype)
+        return -ops.sum(counts * labels * ops.log_softmax(logits), axis=-1)
+
+    if weights is not None:
+        return weighted
+    return of_shares if smoothing or recipe.mixup or recipe.cutmix else of_whole_numbers
 
 
-def squared_error(num_classes: int, recipe: Recipe) -> Loss:
+def squared_error(num_classes: int, recipe: Recipe, weights: Weights = None) -> Loss:
     def of_probabilities(labels: Any, logits: Any) -> Any:
-        labels = ops.one_hot(ops.reshape(ops.cast(labels, "int32"), (-1,)), num_classes)
-        return keras.losses.mean_squared_error(labels, ops.softmax(logits))
+        labels = shares_of(labels, num_classes)
+        error = keras.losses.mean_squared_error(labels, ops.softmax(logits))
+        if weights is None:
+            return error
+        return error * ops.sum(labels * ops.convert_to_tensor(weights, dtype=logits.dtype), axis=-1)
 
     return of_probabilities
 
 
-# name in a recipe -> function of the number of classes and the recipe. A loss gives one number for each example: Keras
-# averages a metric that is one number over batches as if all batches had the same size
-LOSSES: dict[str, Callable[[int, Recipe], Loss]] = {"cross_entropy": cross_entropy, "squared_error": squared_error}
+def shares_of(labels: Any, num_classes: int) -> Any:
+    """Return the share of each class (n, classes) in labels that are such shares, or whole numbers (n,) or (n, 1)."""
+    if len(labels.shape) == 2 and labels.shape[1] == num_classes:
+        return ops.cast(labels, "float32")
+    return ops.one_hot(ops.reshape(ops.cast(labels, "int32"), (-1,)), num_classes)
 
 
-def decay_weights(network: keras.Model, weight_decay: float) -> None:
-    """Add `weight_decay` times each trainable weight, biases too, to its gradient, as PyTorch's optimizers do.
+# name in a recipe -> function of the number of classes, the recipe and weights of the classes. A loss gives one number
+# for each example: Keras averages a metric that is one number over batches as if all batches had the same size
+LOSSES: dict[str, Callable[..., Loss]] = {"cross_entropy": cross_entropy, "squared_error": squared_error}
+
+
+def is_decoupled(recipe: Recipe) -> bool:
+    """Whether the optimizer shrinks the weights itself, apart from the gradient."""
+    return recipe.optimizer == "adamw"
+
+
+def is_decayed(variable: Any, recipe: Recipe) -> bool:
+    """Whether a trainable variable decays: biases and the weights of normalizations have one axis."""
+    return recipe.decay_norms or len(variable.shape) > 1
+
+
+def decay_weights(network: keras.Model, recipe: Recipe) -> None:
+    """Add the recipe's multiple of each trainable weight that decays to its gradient, as PyTorch's optimizers do.
 
     The `weight_decay` of Keras' optimizers differs: it shrinks the weights in a step of its own.
     """
     for variable in network.trainable_variables:
-        variable.regularizer = keras.regularizers.L2(weight_decay / 2)  # the gradient of d/2 w^2 is d w
+        if is_decayed(variable, recipe):  # the gradient of d/2 w^2 is d w
+            variable.regularizer = keras.regularizers.L2(recipe.weight_decay / 2)

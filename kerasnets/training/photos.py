@@ -65,9 +65,12 @@ def change_photo(
     return pixels
 
 
-def draw(key: tuple[int, int], index: int, count: int) -> list[float]:
-    """Return `count` numbers of 0 to 1, without 1; NumPy promises that the raw stream of Philox never changes."""
-    raw = np.random.Philox(key=np.array(key, "uint64"), counter=[0, 0, 0, index]).random_raw(count)
+def draw(key: tuple[int, int], index: int, count: int, use: int = 0) -> list[float]:
+    """Return `count` numbers of 0 to 1, without 1; NumPy promises that the raw stream of Philox never changes.
+
+    Each `use` of a key and an index has numbers of its own.
+    """
+    raw = np.random.Philox(key=np.array(key, "uint64"), counter=[0, 0, use, index]).random_raw(count)
     return ((raw >> np.uint64(11)) * 2.0**-53).tolist()
 
 

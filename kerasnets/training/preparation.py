@@ -1,25 +1,38 @@
 """A job prepared by all workers: worker 0 first, and compared before any of them trains."""
 
+from kerasnets.runtime.chosen import BACKEND as BACKEND
+
+import dataclasses
 import json
+from pathlib import Path
 from typing import Any
+
+import keras
+import numpy as np
 
 from kerasnets.data import index_files
 from kerasnets.data.streams import Pictures
+from kerasnets.graph import copy_weights, rebuild
 from kerasnets.runtime import provenance
 from kerasnets.runtime.digests import sha256
-from kerasnets.training import checkpoints, jobs
+from kerasnets.training import checkpoints, jobs, places, settings, state
 from kerasnets.training.jobs import TrainingJob
+from kerasnets.training.optimizers import compile_for
 from kerasnets.training.workers import Group
 
 
 def prepare(request: jobs.Request, group: Group) -> TrainingJob:
     """Return the job of a request; of several workers, worker 0 prepares it first, for the others to find its data."""
-    if not group.leads:
-        group.exchange(None)
+    names = [] if group.leads else group.exchange(None)[0]
     job = jobs.prepare(request)
-    if group.leads and group.meeting:
+    if not group.leads:
+        job = dataclasses.replace(job, files=[Path(name) for name in names])
+    elif group.meeting:
         keep_index(job)
-        group.exchange(None)
+        group.exchange([str(path) for path in job.files])
+    if group.leads and group.place.most_restarts:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        (job.folder / places.LAUNCH).write_text(group.place.launch)
     group.check_same(facts_of(job) if group.meeting else {}, checkpoints.DIFFERENCES)
     return job
 
@@ -37,3 +50,19 @@ def keep_index(job: TrainingJob) -> None:
     images = job.data.train_images
     if isinstance(images, Pictures):
         index_files.save(images.index, job.folder / index_files.NAME)
+
+
+def evaluator_of(job: TrainingJob, group: Group, labels: np.ndarray, trainee: keras.Model) -> keras.Model:
+    """Return a network with the weights of `trainee`, learned from `labels`, that this worker can evaluate alone."""
+    if not group.scoped:
+        return trainee
+    with group.outside():
+        if job.recipe.ema:
+            state.swap_averages(trainee)
+        copy_weights(trainee, job.network)
+        if job.recipe.ema:
+            state.swap_averages(trainee)
+        evaluator = rebuild(job.network, scaling=job.scaling)
+        weights = settings.class_weights_of(job.recipe, labels, len(job.data.class_names))
+        compile_for(evaluator, dataclasses.replace(job.recipe, ema=0), 1, 1, weights)
+        return evaluator

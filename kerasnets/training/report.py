@@ -1,6 +1,7 @@
 """The report of a training run or an evaluation: one HTML page, its plots as PNG, and the figures as CSV."""
 
 import csv
+import dataclasses
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,13 +34,23 @@ AUGMENTATIONS = {
     "crop_flip": "shifted by up to 4 pixels, half of the pictures mirrored",
     "crop_flip_cutout": "shifted by up to 4 pixels, half of the pictures mirrored, a square of 16 pixels greyed out",
     "shift": "shifted by up to 2 pixels",
+    "shift_flip": "shifted by up to 2 pixels, half of the pictures mirrored",
+    "crop": "shifted by up to 4 pixels",
+    "flip": "half of the pictures mirrored",
     "photo": "a part of 8 to 100 % of the photo, half of them mirrored",
     "photo_colour": "a part of 8 to 100 % of the photo, half of them mirrored, in other colours",
 }
 LOSSES = {"cross_entropy": "cross-entropy", "squared_error": "squared error of the probabilities"}
 SCHEDULES: dict[str, Callable[..., str]] = {
     "steps": lambda factor, steps: f", times {factor:g} from step {' and '.join(f'{step:,}' for step in steps)} on",
-    "cosine": lambda warmup: f", reached in {warmup} epochs" * (warmup > 0) + ", falling to 0 in half a cosine",
+    "cosine": lambda warmup: f", reached in {warmup:g} epochs" * (warmup > 0) + ", falling to 0 in half a cosine",
+    "linear": lambda warmup: f", reached in {warmup:g} epochs" * (warmup > 0) + ", falling to 0 in a line",
+    "constant": lambda warmup: f", reached in {warmup:g} epochs" * (warmup > 0),
+    "epochs": lambda factor, epochs, warmup=0: (
+        f", reached in {warmup:g} epochs" * (warmup > 0)
+        + f", times {factor:g} after epoch {' and '.join(map(str, epochs))}"
+    ),
+    "onecycle": lambda rise: f", reached after {rise:.0%} of all steps, then falling to almost 0",
 }
 
 
@@ -201,9 +212,10 @@ def table_of_settings(job: "TrainingJob", run: "Run", train_count: int) -> Table
 
 def settings_of(recipe: Recipe) -> dict[str, str]:
     """Return {name: words} of a recipe's settings of the training; "" for an unused one."""
-    momentum = f", momentum {recipe.momentum:g}" if recipe.momentum else ""
+    momentum = f", momentum {recipe.momentum:g}" if recipe.momentum and recipe.optimizer == "sgd" else ""
     schedule = SCHEDULES[recipe.schedule[0]](*recipe.schedule[1:]) if recipe.schedule else ""
-    return {
+    spared = "" if recipe.decay_norms else ", without biases and normalizations"
+    words = {
         "augmentation": AUGMENTATIONS[recipe.augmentation],
         "batch size": str(recipe.batch_size or "all examples at once"),
         "optimizer": f"{recipe.optimizer}{momentum}",
@@ -211,9 +223,25 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
         "precision": f"{recipe.precision}; evaluated in float32" if recipe.precision != "float32" else "",
         "compiled": "each step as one program" if recipe.compiled else "",
         "loss": LOSSES[recipe.loss],
-        "weight decay": f"{recipe.weight_decay:g}" if recipe.weight_decay else "",
-        "label smoothing": f"{recipe.label_smoothing:g}" if recipe.label_smoothing else "",
+        "weight decay": f"{recipe.weight_decay:g}{spared}",
+        "label smoothing": f"{recipe.label_smoothing:g}",
+        "mixup": f"alpha {recipe.mixup:g}",
+        "cutmix": f"alpha {recipe.cutmix:g}",
+        "random erasing": f"a box in {recipe.random_erasing:.0%} of the pictures",
+        "trivial augment": "one change out of fourteen to each picture",
+        "class weights": recipe.class_weights,
+        "gradient clip": f"norm of at most {recipe.gradient_clip:g}",
+        "accumulate": f"{recipe.accumulate} batches for one step of the optimizer",
+        "ema": f"average of the weights, momentum {recipe.ema:g} by batch; tested and saved",
+        "patience": f"{recipe.patience} epochs without a better one",
     }
+    defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
+
+    def is_unused(name: str) -> bool:
+        field = name.replace(" ", "_")
+        return field != "loss" and field in defaults and getattr(recipe, field) == defaults[field]
+
+    return {name: "" if is_unused(name) else text for name, text in words.items()}
 
 
 def scaling_of(job: "TrainingJob") -> str:

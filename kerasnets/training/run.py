@@ -3,10 +3,13 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasnets import saving
 from kerasnets.runtime import provenance
+from kerasnets.training import settings
 
 if TYPE_CHECKING:
     from kerasnets.training.callbacks import Figures
@@ -104,4 +107,9 @@ def make_card(job: "TrainingJob", run: Run) -> saving.Card:
         seed=run.seed,
         versions=run.versions,
         commit=run.commit,
+        settings={**settings.used(job.recipe), "frozen": job.frozen},
+        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        parent=Path(job.weights).name if job.weights else "",
+        parent_sha256=job.initial_sha256,
+        data_digest=job.settings["data"],
     )

@@ -99,6 +99,32 @@ def variables(network: "keras.Model") -> dict[str, Any]:
     return {f"{layer.name}/{i}": v for layer in network.layers for i, v in enumerate(layer.variables)}
 
 
+def averages(network: "keras.Model") -> list[tuple[Any, Any]]:
+    """Return [(trainable variable, the average of its values)]; empty if the optimizer averages none."""
+    if not network.optimizer.use_ema:
+        return []
+    kept = [variable for variable in network.optimizer.variables if variable.path.endswith("_average")]
+    return list(zip(network.trainable_variables, kept, strict=True))
+
+
+def averaged(network: "keras.Model") -> dict[str, np.ndarray]:
+    """Return {name: average} of the variables that have one, with the names of `variables`."""
+    from keras import ops
+
+    names = {id(variable): name for name, variable in variables(network).items()}
+    return {names[id(variable)]: np.array(ops.convert_to_numpy(mean)) for variable, mean in averages(network)}
+
+
+def swap_averages(network: "keras.Model") -> None:
+    """Exchange the weights and their averages, exactly: Keras' SwapEMAWeights adds and subtracts on TensorFlow."""
+    from keras import ops
+
+    for variable, average in averages(network):
+        weights, mean = (np.array(ops.convert_to_numpy(each)) for each in (variable, average))
+        variable.assign(mean)
+        average.assign(weights)
+
+
 def generators() -> dict[str, tuple[Callable[[], np.ndarray], Callable[[np.ndarray], None]]]:
     """Return {name: (get its state, set its state)} of the random number generators that no Keras variable holds.
 

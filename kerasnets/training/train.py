@@ -19,12 +19,23 @@ from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
 from kerasnets.runtime.claims import claim
-from kerasnets.training import batches, evaluation, jobs, preparation, report, resumption, state, workers
-from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TensorBoard, Validation
+from kerasnets.training import (
+    batches,
+    evaluation,
+    jobs,
+    places,
+    preparation,
+    report,
+    resumption,
+    settings,
+    state,
+    workers,
+)  # fmt: skip
+from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TensorBoard, TestAverages, Validation
 from kerasnets.training.jobs import TrainingJob
-from kerasnets.training.optimizers import compile_for
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
+from kerasnets.training.regularization import regularization_of
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
 
@@ -36,8 +47,9 @@ def train(
     recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
-    freeze: Sequence[str] = (), resume: bool = False, tensorboard: bool = False, stream: bool | None = None,
-    skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN, checkpoint_minutes: float | None = None,
+    freeze: Sequence[str] = (), resume: bool = False, overwrite: bool = False, tensorboard: bool = False,
+    stream: bool | None = None, skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
+    checkpoint_minutes: float | None = None,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -58,7 +70,8 @@ def train(
         epochs: Epochs instead of the recipe's, at least 1.
         batch_size: Images in a step instead of the recipe's, at least 1.
         seed: Seed of split, order, augmentation and initial weights, from 0 to 2**32 - 1.
-        out: The model file to write, or several, each .keras or .h5. None is models_saved/<recipe>.keras.
+        out: The model file to write, or several, each .keras or .h5. None is models_saved/<recipe>.keras. If an earlier
+            run has written them, this one gets numbered names (a-2.keras); the Run has them.
         data_dir: Folder of the data, as in load_data.
         image_size: (height, width) to which own images are resized, in pixels, as in load_data. With `weights`, own
             images get the size of that model.
@@ -66,6 +79,7 @@ def train(
             replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
+        overwrite: Whether to replace the model files and report of an earlier run instead.
         tensorboard: Whether to write logs for TensorBoard too.
         stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
             exceed the memory.
@@ -94,13 +108,13 @@ def train(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     request = jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume, overwrite=overwrite,
         tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, guest=guest,
         checkpoint_minutes=checkpoint_minutes,
     )  # fmt: skip
     with workers.begin() as group:
         job = preparation.prepare(request, group)
-        with claim([*map(jobs.folder_of, job.files), *job.files] if group.leads else [], "training"):
+        with claim([*map(places.folder_of, job.files), *job.files] if group.leads else [], "training"):
             figures, test = fit(job, group)
             run = make_run(job, figures, test)
             if group.leads:
@@ -119,9 +133,11 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
     if group.leads:
         preparation.keep_index(job)
         save_checkpoint = functools.partial(resumption.save, job)
+    recipe, num_classes = job.recipe, len(job.data.class_names)
+    weights = settings.class_weights_of(recipe, plan.labels, num_classes)
     with group.scope():
-        trainee = trainee_of(job.network, job.recipe, job.scaling, plan.steps_per_epoch, group.engine)
-    figures = Figures(plan, job.recipe.keep_best, job.recipe.patience, save_checkpoint)
+        trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights, group.engine)
+    figures = Figures(plan, recipe.keep_best, recipe.patience, save_checkpoint, averages=bool(recipe.ema))
     group.on_loss(functools.partial(resumption.last_checkpoint, job))
     with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():
         resumption.start(job, trainee, figures, group)
@@ -144,9 +160,11 @@ def batches_of(job: TrainingJob, group: workers.Group) -> tuple[batches.Batches,
     source = job.data.train_images
     images, prepare = fitting.fit_to_network(source, job.data.input_kind, job.input_kind, shape)
     chosen = select(source if recipe.augmentation in PHOTOS else images, training)
+    regularization = regularization_of(recipe, len(job.data.class_names))
+    stays = prepare or recipe.augmentation in PHOTOS or regularization
     plan = batches.Batches(
-        chosen if prepare or recipe.augmentation in PHOTOS else batches.on_accelerator(chosen), labels[training],
-        recipe.batch_size, recipe.epochs, seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape,
+        chosen if stays else batches.on_accelerator(chosen), labels[training], recipe.batch_size, recipe.epochs,
+        seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape, regularization=regularization,
         share=group.share if group.meeting else None,
     )  # fmt: skip
     if plan.batch_size < group.count:
@@ -164,11 +182,15 @@ def run_epochs(
     minutes = job.checkpoint_minutes
     watchers = [keras.callbacks.TerminateOnNaN()]
     if group.meeting and job.recipe.validation:
-        watchers.append(Validation(group, validation, functools.partial(evaluator_of, job, group)))
+        watchers.append(
+            Validation(group, validation, functools.partial(preparation.evaluator_of, job, group, plan.labels))
+        )
     watchers += [figures, StopWhenAsked(group, figures if minutes else None), progress]
     with contextlib.ExitStack() as stack, original_faults(plan, validation), group.scope():
         stack.callback(plan.close)
         stack.callback(progress.close)
+        if job.recipe.ema:
+            watchers.append(TestAverages())
         if job.tensorboard and group.leads:
             watchers.append(stack.enter_context(contextlib.closing(TensorBoard(job.folder / "tensorboard", figures))))
         if minutes and group.leads:
@@ -190,17 +212,6 @@ def run_epochs(
                 figures.go_on()
             plan.close()
             plan.first, plan.skip = last, 0
-
-
-def evaluator_of(job: TrainingJob, group: workers.Group, trainee: keras.Model) -> keras.Model:
-    """Return a network with the weights of `trainee` that this worker can evaluate by itself."""
-    if not group.scoped:
-        return trainee
-    with group.outside():
-        copy_weights(trainee, job.network)
-        evaluator = rebuild(job.network, scaling=job.scaling)
-        compile_for(evaluator, job.recipe, 1, 1)
-        return evaluator
 
 
 def evaluate_test_data(
@@ -238,7 +249,9 @@ def save(job: TrainingJob, run: Run) -> None:
 
 def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the training and the validation part; BadInputError if a class is too small to split."""
-    count = job.recipe.validation
+    count, given = job.recipe.validation, job.data.validation
+    if given is not None and len(given):
+        return np.setdiff1d(np.arange(len(job.data.train_labels)), given), given
     try:
         return data.split(job.data.train_labels, count, job.seed)
     except ValueError as error:
@@ -279,5 +292,6 @@ def accuracies_beside(run: Run, path: Path) -> dict[str, float]:
     accuracies = {}
     for name in names:
         with contextlib.suppress(BadInputError):  # a file that is missing or damaged is left out
-            accuracies[name] = saving.load_card(path.with_name(path.name.replace(run.recipe, name))).accuracy
+            file = path.with_name(path.name.replace(run.recipe, name))
+            accuracies[name] = saving.load_card(file if file.exists() else places.last_model(file)).accuracy
     return {name: accuracy for name, accuracy in accuracies.items() if accuracy is not None}  # not made by train

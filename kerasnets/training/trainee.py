@@ -11,11 +11,16 @@ import keras
 
 from kerasnets.graph import Scaling, rebuild
 from kerasnets.recipes import Recipe
-from kerasnets.training.optimizers import compile_for
+from kerasnets.training.optimizers import Weights, compile_for
 
 
 def trainee_of(
-    network: keras.Model, recipe: Recipe, scaling: Scaling | None, steps_per_epoch: int, engine: Any = None
+    network: keras.Model,
+    recipe: Recipe,
+    scaling: Scaling | None,
+    steps_per_epoch: int,
+    class_weights: Weights = None,
+    engine: Any = None,
 ) -> keras.Model:
     """Return the trainee of `network`, from raw pixels to logits, with the weights of `network`.
 
@@ -27,16 +32,24 @@ def trainee_of(
     if backend == "torch":
         from kerasnets.training.fast.torch_model import torch_trainee
 
-        trainee = torch_trainee(network, recipe, scaling, engine)
+        trainee = torch_trainee(network, recipe, scaling, class_weights, engine)
+        if trainee is None and engine:
+            raise ValueError(
+                f"{recipe.model} cannot be trained by several workers on torch: it has several outputs, or regularizers"
+            )
     elif backend == "tensorflow":
         from kerasnets.training.fast.tensorflow_model import tensorflow_trainee
 
-        trainee = tensorflow_trainee(network, recipe, scaling, engine)
+        trainee = tensorflow_trainee(network, recipe, scaling, class_weights, engine)
+    elif backend == "jax":
+        from kerasnets.training.fast.jax_model import jax_trainee
+
+        trainee = jax_trainee(network, recipe, scaling)
     if trainee is None:
         trainee = rebuild(network, scaling=scaling, precision=recipe.precision)
-        if engine:
-            trainee = engine.network(trainee)
-    compile_for(trainee, recipe, steps_per_epoch, recipe.epochs)
+    if engine and backend == "jax":
+        trainee = engine.network(trainee)
+    compile_for(trainee, recipe, steps_per_epoch, recipe.epochs, class_weights)
     return trainee
 
 

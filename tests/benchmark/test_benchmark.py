@@ -99,7 +99,9 @@ def test_a_wrong_argument_is_refused_before_anything_is_measured(tmp_path):
         ValueError, match=r"kerasnets bench train does not measure 'vgg16'; choose from: mnist_cnn, baseline_cnn, "
     ):
         benchmark.run("train", 1, ["vgg16"])
-    with pytest.raises(ValueError, match=r"kerasnets bench pipeline does not measure 'vgg16'; choose from: cifar10"):
+    with pytest.raises(
+        ValueError, match=r"kerasnets bench pipeline does not measure 'vgg16'; choose from: cifar10, photos"
+    ):
         benchmark.run("pipeline", 1, ["vgg16"])
     with pytest.raises(ValueError, match="kerasnets bench memory does not measure 'vgg16'; choose from: mnist_cnn"):
         benchmark.run("memory", 1, ["vgg16"])
@@ -129,9 +131,28 @@ def normalize_both_ways():
     return expected, np.concatenate(result["kerasnets"]), {side: sum(map(len, each)) for side, each in result.items()}
 
 
+def test_both_pipelines_crop_the_same_photos(workers, tmp_path):
+    """The mean colour of all crops is nearly that of the photos, in both."""
+    photos, ours, tutorial = workers["torch"](crop_both_ways, tmp_path)
+    assert ours.shape == tutorial.shape == (64, 224, 224, 3)
+    assert photos == (375, 500, 3)
+    np.testing.assert_allclose(ours.mean((0, 1, 2)), tutorial.mean((0, 1, 2)), rtol=0, atol=10)
+
+
+def crop_both_ways(folder):
+    import cv2
+
+    from kerasnets.benchmark import pipeline
+
+    sides = pipeline.photos(folder, 64)(0)
+    ours, tutorial = (np.concatenate([np.asarray(images) for images in batches]) for batches in sides.values())
+    photo = cv2.imread(str(next((folder / "train").rglob("*.jpg"))))
+    return photo.shape, ours, tutorial.transpose(0, 2, 3, 1)
+
+
 def test_a_figure_of_the_pipeline_is_for_one_picture(monkeypatch):
     monkeypatch.setattr(pipeline, "alone", lambda *arguments: {"kerasnets": [0.1024], "tutorial": [1.024]})
-    figures = pipeline.measure(1)
+    figures = pipeline.measure(1, ["cifar10"])
     assert [(f.by, f.unit, f.values, f.goal and round(f.goal, 2)) for f in figures] == [
         ("kerasnets", "µs a picture", (20.0,), 6.67), ("tutorial", "µs a picture", (200.0,), None),
     ]  # fmt: skip

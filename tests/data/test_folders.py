@@ -131,10 +131,11 @@ def test_the_files_of_the_test_part_are_known(make, part):
         assert result.name_of(i) == name.split("/")[-1]
 
 
-def test_validation_pictures_beside_a_test_part_are_left_out_with_a_note(make, capsys):
+def test_a_validation_part_beside_a_test_part_is_used_for_validation(make, capsys):
     train, test, third = (draw(f"{name}/", counts=(2, 2, 2), seed=i) for i, name in enumerate(("train", "test", "val")))
     result = data.load_data(make(files(train) | files(test) | files(third)))
-    assert_holds(result.train_images, result.train_labels, train)
+    assert_holds(result.train_images, result.train_labels, train | third)
+    assert_holds(result.train_images[result.validation], result.train_labels[result.validation], third)
     assert_holds(result.test_images, result.test_labels, test)
     assert "6 pictures of pets" in capsys.readouterr().err
 
@@ -239,7 +240,7 @@ def test_hidden_files_are_ignored(make, capsys):
 
 
 def test_other_files_are_left_out_with_a_note(make, capsys):
-    data.load_data(make(files(draw("")) | {"ant/notes.txt": b"x", "readme.md": b"x", "cow/film.gif": b"x"}))
+    data.load_data(make(files(draw("")) | {"ant/notes.txt": b"x", "readme.md": b"x", "cow/film.avi": b"x"}))
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "ant/notes.txt and 2 more" in err
@@ -275,10 +276,13 @@ PAIR = files(draw("", counts=(2, 2, 2)))
 
 BAD_FOLDERS = {
     "an unreadable picture": (PAIR | {"bee/zebra.png": DAMAGED}, "1 of 7 pictures cannot be read:", "bee/zebra.png is"),
-    "several": (PAIR | {f"bee/{i}.jpg": b"<html>" for i in range(3)}, "3 of 9 pictures cannot be read:", "bee/0.jpg"),
+    "several": (PAIR | {f"bee/{i}.jpg": b"<html>" for i in range(3)},
+                "3 of 9 pictures cannot be read: bee/0.jpg, 1.jpg, 2.jpg; replace them, or leave them out of a ",
+                "training by --skip-broken 3"),
+    "empty classes": (PAIR | {"dog/": b"", "elk/": b""}, "folders 'dog', 'elk' have no pictures; fill or"),
     "an empty picture": (PAIR | {"ant/a.webp": b""}, "1 of 7 pictures cannot be read:", "ant/a.webp"),
     "an empty class": (PAIR | {"dog/": b""}, "class folder 'dog' has no pictures; fill or remove it"),
-    "a class of other files": (PAIR | {"dog/a.gif": b"GIF89a"}, "class folder 'dog' has no pictures; fill"),
+    "a class of other files": (PAIR | {"dog/a.heic": b"x"}, "'dog' has no pictures but .heic; save them as JPEG"),
     "one class alone": (files({"ant/1.png": picture(1), "ant/2.png": picture(2)}), "one class alone, 'ant'; give each"),
     "no pictures": ({"notes.txt": b"x"}, "holds no pictures; give each of two or more classes a folder"),
     "nothing": ({"empty/": b""}, "class folder 'empty' has no pictures"),
@@ -290,6 +294,8 @@ BAD_FOLDERS = {
     "parts without classes": (files({f"{part}/{i}.png": picture(i) for part in ("train", "test") for i in range(2)}),
                               "arrange them as train/cat/1.jpg, test/cat/1.jpg"),
     "one picture of a class": (PAIR | files({"dog/1.png": picture(1)}), "class 'dog' has one picture; it needs two"),
+    "one picture of several classes": (PAIR | files({f"{name}/1.png": picture(1) for name in "defgh"}),
+                                       "classes 'd', 'e', 'f' and 2 more have one picture; each needs two or more"),
     "class of the test alone": (files(draw("train/") | draw("test/") | {"test/dog/1.png": picture(1)}),
                                 "class 'dog' is in the test part alone; give both parts the same class folders"),
     "class of the train alone": (files(draw("train/") | draw("test/") | {"train/dog/1.png": picture(1)}),

@@ -32,8 +32,8 @@ time.sleep(600)
 """
 
 
-def place_of(rank, count=2, port=29500, run="this run"):
-    return Place(rank=rank, count=count, port=port, run=run)
+def place_of(rank, count=2, port=29500, launch="this run"):
+    return Place(rank=rank, count=count, port=port, launch=launch)
 
 
 def together(count, task):
@@ -83,7 +83,7 @@ def test_a_worker_of_another_run_does_not_join():
     port = free_port("localhost")
     with ThreadPoolExecutor(2) as threads:
         leader = threads.submit(Meeting, place_of(0, 2, port), 1)
-        other = threads.submit(Meeting, place_of(1, 2, port, run="another run"), 1)
+        other = threads.submit(Meeting, place_of(1, 2, port, launch="another run"), 1)
         with pytest.raises(TimeoutError, match="worker 1 did not meet worker 0 at localhost, port"):
             other.result()
         with pytest.raises(TimeoutError, match=r"1 of 2 workers did not come within 1 s \(worker 1\)"):

@@ -11,7 +11,7 @@ LABELS = np.arange(50)
 LARGE = np.random.default_rng(1).integers(1, 256, (50, 32, 28, 3), np.uint8)
 
 # name -> pixels of margin, 4 for CIFAR like its papers; whether images are mirrored
-MARGINS = {"crop_flip": (4, True), "shift": (2, False)}
+MARGINS = {"crop_flip": (4, True), "shift": (2, False), "shift_flip": (2, True), "crop": (4, False), "flip": (0, True)}
 
 
 # ---- run in the workers ----

@@ -85,13 +85,14 @@ def stop_after(epoch):
         signals.Signals.received = None
 
 
-def train_few(recipe, out, stop=0, resume=False):
+def train_few(recipe, out, stop=0, resume=False, overwrite=False):
     """(fields of the Run, None), or (None, class and message of the error)."""
     from kerasnets.runtime.signals import Stopped
 
     try:
         with stop_after(stop):
-            return dataclasses.asdict(kerasnets.train(recipe, arrays=few_digits(), out=out, resume=resume)), None
+            options = {"resume": resume, "overwrite": overwrite}
+            return dataclasses.asdict(kerasnets.train(recipe, arrays=few_digits(), out=out, **options)), None
     except (Stopped, ValueError, FloatingPointError) as error:
         return None, (type(error).__name__, str(error))
 
@@ -242,10 +243,10 @@ def train_and_listen(*arguments):
         return train_few(*arguments), output.getvalue()
 
 
-def test_without_resume_the_checkpoints_of_an_unfinished_run_are_set_aside(workers, tmp_path):
+def test_on_overwriting_the_checkpoints_of_an_unfinished_run_are_set_aside(workers, tmp_path):
     worker, out, place = workers["torch"], tmp_path / "a.keras", tmp_path / "a/checkpoints"
     worker(train_few, STUCK, out, 3)
-    (_, (kind, _)), output = worker(train_and_listen, STUCK, out, 1)
+    (_, (kind, _)), output = worker(train_and_listen, STUCK, out, 1, False, True)
     assert kind == "Stopped"
     before = keras_file.shorten(tmp_path / "a/checkpoints-before")
     assert output == (
@@ -262,14 +263,29 @@ def test_without_resume_the_checkpoints_of_an_unfinished_run_are_set_aside(worke
     assert not (tmp_path / "a/checkpoints-before").exists()
 
 
-def test_the_checkpoints_of_a_finished_run_are_replaced_with_a_note(workers, tmp_path):
+def test_on_overwriting_the_checkpoints_of_a_finished_run_are_replaced_with_a_note(workers, tmp_path):
     recipe = recipes.with_changes(STUCK, epochs=1)
     workers["torch"](train_few, recipe, tmp_path / "a.keras")
     (tmp_path / "a/report.html").touch()  # which train_few leaves out
-    _, output = workers["torch"](train_and_listen, recipe, tmp_path / "a.keras")
+    _, output = workers["torch"](train_and_listen, recipe, tmp_path / "a.keras", 0, False, True)
     place = keras_file.shorten(tmp_path / "a/checkpoints")
     assert output.startswith(f"note: the first epoch replaces the checkpoints in {place}; --resume goes on with them\n")
     assert not (tmp_path / "a/checkpoints-before").exists()
+
+
+def test_two_runs_of_one_name_keep_both_models_and_each_resumes_by_its_settings(workers, tmp_path):
+    worker, out = workers["torch"], tmp_path / "a.keras"
+    first, second = (recipes.with_changes(STUCK, epochs=1, learning_rate=rate) for rate in (1e-12, 1e-3))
+    worker(train_few, first, out)
+    before = out.read_bytes()
+    (run, _), output = worker(train_and_listen, second, out)
+    assert run["files"] == [str(tmp_path / "a-2.keras")]
+    assert "this run writes" in output
+    assert out.read_bytes() == before
+    worker(train_few, recipes.with_changes(second, epochs=2), out, 0, True)
+    assert (last_of(tmp_path / "a/checkpoints"), last_of(tmp_path / "a-2/checkpoints")) == (1, 2)
+    worker(train_few, recipes.with_changes(first, epochs=3), out, 0, True)
+    assert (last_of(tmp_path / "a/checkpoints"), last_of(tmp_path / "a-2/checkpoints")) == (3, 2)
 
 
 def finetune(weights, out, resume):

@@ -219,7 +219,7 @@ def test_a_run_repeats(worker, tmp_path):
 
 def train_twice(folder):
     """The weights of two runs with one seed, and of one with another."""
-    return [train_digits(folder, "model.h5", {"epochs": 1, "seed": seed})[3] for seed in (4, 4, 5)]
+    return [train_digits(folder, "model.h5", {"epochs": 1, "seed": seed, "overwrite": True})[3] for seed in (4, 4, 5)]
 
 
 @pytest.mark.parametrize(("recipe", "options", "words"), [

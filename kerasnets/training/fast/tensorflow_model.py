@@ -16,6 +16,7 @@ from keras import layers
 from kerasnets import graph
 from kerasnets.recipes import Recipe
 from kerasnets.training.batches import Batches
+from kerasnets.training.optimizers import Weights
 
 if TYPE_CHECKING:
     from kerasnets.training.fast.tensorflow_workers import Engine
@@ -26,7 +27,11 @@ FEW_CHANNELS = 8
 
 
 def tensorflow_trainee(
-    network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None, engine: "Engine | None" = None
+    network: keras.Model,
+    recipe: Recipe,
+    scaling: graph.Scaling | None,
+    class_weights: Weights = None,
+    engine: "Engine | None" = None,
 ) -> keras.Model:
     """Return a TensorFlowNetwork with the weights of `network`, from raw pixels to logits, for `recipe`."""
     copy = graph.rebuild(network, scaling=scaling, precision=recipe.precision)
@@ -38,7 +43,7 @@ def tensorflow_trainee(
         copy = engine.network(copy)
     trainee = TensorFlowNetwork(copy.inputs, copy.outputs, name=copy.name)
     if engine:
-        trainee.make_step = functools.partial(engine.step_of, trainee, recipe)
+        trainee.make_step = functools.partial(engine.step_of, trainee, recipe, class_weights)
     return trainee
 
 

@@ -21,7 +21,7 @@ from kerasnets import graph
 from kerasnets.recipes import Recipe
 from kerasnets.training.fast.torch_layers import forward_pass
 from kerasnets.training.fast.torch_optimizers import step_of
-from kerasnets.training.optimizers import LOSSES
+from kerasnets.training.optimizers import LOSSES, Weights, is_decayed
 
 if TYPE_CHECKING:
     from kerasnets.training.fast.torch_workers import Engine
@@ -34,7 +34,11 @@ DTYPES = {"float32": torch.float32, "mixed_bfloat16": torch.bfloat16}
 
 
 def torch_trainee(
-    network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None, engine: "Engine | None" = None
+    network: keras.Model,
+    recipe: Recipe,
+    scaling: graph.Scaling | None,
+    class_weights: Weights = None,
+    engine: "Engine | None" = None,
 ) -> "TorchNetwork | None":
     """Return a TorchNetwork with the weights of `network`, from raw pixels to logits, for `recipe`.
 
@@ -46,18 +50,21 @@ def torch_trainee(
     if any(extras) or len(network.outputs) > 1:
         return None
     copy = graph.rebuild(network, layout="channels_first", scaling=scaling)
-    loss = mean_loss(recipe, copy.output_shape[-1])
+    loss = mean_loss(recipe, copy.output_shape[-1], class_weights)
     return TorchNetwork(
         copy.inputs, copy.outputs, copy.name,
-        mean_loss=loss, precision=DTYPES[recipe.precision], compiled=recipe.compiled, engine=engine,
+        mean_loss=loss, precision=DTYPES[recipe.precision], compiled=recipe.compiled,
+        decays=lambda variable: is_decayed(variable, recipe), engine=engine,
     )  # fmt: skip
 
 
-def mean_loss(recipe: Recipe, num_classes: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Return the recipe's loss, a function of logits (n, classes) and int64 labels (n,)."""
-    if recipe.loss == "cross_entropy":
+def mean_loss(
+    recipe: Recipe, num_classes: int, class_weights: Weights = None
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the recipe's loss, a function of logits (n, classes) and labels: int64 (n,), or shares (n, classes)."""
+    if recipe.loss == "cross_entropy" and class_weights is None:
         return functools.partial(functional.cross_entropy, label_smoothing=recipe.label_smoothing)
-    of_each = LOSSES[recipe.loss](num_classes, recipe)
+    of_each = LOSSES[recipe.loss](num_classes, recipe, class_weights)
     return lambda logits, labels: of_each(labels, logits).mean()
 
 
@@ -69,6 +76,7 @@ class TorchNetwork(keras.Model):
         mean_loss: A function of logits (n, classes) and int64 labels (n,).
         precision: The dtype of convolutions and matrix products, as in `torch.autocast`; weights stay float32.
         compiled: Whether `torch.compile` compiles the forward pass and its gradient.
+        decays: Whether a variable shrinks by the weight decay of an optimizer that has its own.
         engine: Of several workers.
     """
 
@@ -81,10 +89,11 @@ class TorchNetwork(keras.Model):
         mean_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         precision: torch.dtype = torch.float32,
         compiled: bool = False,
+        decays: Callable[[Any], bool] = lambda variable: True,
         engine: "Engine | None" = None,
     ) -> None:
         super().__init__(inputs, outputs, name=name)
-        self.mean_loss, self.precision, self.engine = mean_loss, precision, engine
+        self.mean_loss, self.precision, self.decays, self.engine = mean_loss, precision, decays, engine
         self.memory_format = memory_format(self)
         forward = forward_pass(self, self.memory_format, engine.functions if engine else {})
         self.forward_pass = compile_by_torch(forward) if compiled else forward
@@ -109,7 +118,7 @@ def learner(network: TorchNetwork) -> Callable[[torch.Tensor, torch.Tensor], dic
     variables = network.trainable_variables
     values = [variable.value for variable in variables]
     decays = [2 * variable.regularizer.l2 if variable.regularizer else 0 for variable in variables]  # l2 w^2
-    take_step = step_of(network.optimizer, variables)
+    take_step = step_of(network.optimizer, variables, [network.decays(variable) for variable in variables])
     engine = network.engine
     forward = engine.forward_pass(network) if engine else functools.partial(network.call, training=True)
     sums = functools.cache(lambda: sums_of(network))  # the metrics exist only after Keras has seen the first batch
@@ -129,8 +138,8 @@ def learner(network: TorchNetwork) -> Callable[[torch.Tensor, torch.Tensor], dic
                 if decay:
                     value.grad.add_(value, alpha=decay)
             take_step([value.grad for value in values])
-            right, size = (logits.argmax(1) == labels).sum(), len(labels)
-            figures = loss.detach() * size, right
+            right = (logits.argmax(1) == (labels if labels.ndim == 1 else labels.argmax(1))).sum()
+            size, figures = len(labels), (loss.detach() * len(labels), right)
             if engine:
                 figures, size = engine.sum_figures(*figures, size), engine.total
             for name, value in zip(("loss", "accuracy"), figures, strict=True):

@@ -1,0 +1,109 @@
+"""The options of `train` that change a recipe's settings."""
+
+import argparse
+from typing import Any
+
+from kerasnets.cli.app import UsageError
+from kerasnets.recipes import BALANCED, OPTIMIZERS, Recipe
+
+FALL = 0.1  # factor of "steps"
+RISE = 0.3  # share of all steps in which "onecycle" rises: PyTorch's
+ADAMS = ("adam", "adamw")  # share a learning rate
+
+# name on the command line -> a schedule in a recipe from (warm-up, epochs of the falls, all epochs)
+SCHEDULES: dict[str, Any] = {
+    "constant": lambda warmup, falls, epochs: ("constant", warmup) if warmup else (),
+    "cosine": lambda warmup, falls, epochs: ("cosine", warmup),
+    "linear": lambda warmup, falls, epochs: ("linear", warmup),
+    "steps": lambda warmup, falls, epochs: ("epochs", FALL, falls or thirds(epochs), warmup),
+    "onecycle": lambda warmup, falls, epochs: ("onecycle", min(warmup / epochs, 0.99) if warmup else RISE),
+}
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group(
+        "settings of the training", "instead of the recipe's; the report and the card of the model file have them all"
+    ).add_argument
+    add("--optimizer", choices=OPTIMIZERS, help="sgd or rmsprop takes a --learning-rate too")
+    add("--learning-rate", type=float, metavar="RATE", help="without a recipe the default is 0.001, with Adam")
+    add("--momentum", type=float, metavar="X", help="of sgd")
+    text = "added to the gradients as PyTorch does; with adamw the weights shrink apart from the gradient"
+    add("--weight-decay", type=float, metavar="X", help=text)
+    add("--spare-norms", action="store_true", help="biases and the weights of normalizations do not decay")
+    text = (
+        f"{', '.join(SCHEDULES)}; steps falls to a tenth after each EPOCH named, or after one and two thirds of all "
+        "epochs; the others but constant fall to 0"
+    )
+    add("--schedule", nargs="+", metavar=("NAME", "EPOCH"), help=text)
+    add("--warmup", type=float, metavar="EPOCHS", help="raise the learning rate linearly at first")
+    add("--label-smoothing", type=float, metavar="X", help="spread this share of each label over all classes")
+    text = "mix each picture with another, by shares of the distribution Beta(ALPHA, ALPHA) (default ALPHA: 0.2)"
+    add("--mixup", type=float, nargs="?", const=0.2, metavar="ALPHA", help=text)
+    text = "paste a box of another picture, likewise (default ALPHA: 1); with both, one of them by chance"
+    add("--cutmix", type=float, nargs="?", const=1.0, metavar="ALPHA", help=text)
+    text = "fill a box of this share of the pictures with the mean colour (default: 0.25)"
+    add("--random-erasing", type=float, nargs="?", const=0.25, metavar="SHARE", help=text)
+    text = "make one of fourteen changes to each picture: move, turn, colours, contrast, sharpness, ..."
+    add("--trivial-augment", action="store_true", help=text)
+    text = "test and save an average of the weights over many batches (default: 0.99)"
+    add("--ema", type=float, nargs="?", const=0.99, metavar="MOMENTUM", help=text)
+    add("--class-weights", choices=[BALANCED], help="examples of rare classes count more")
+    add("--gradient-clip", type=float, metavar="NORM", help="the largest norm of all gradients together")
+    text = "average the gradients of N batches for each step of the optimizer"
+    add("--accumulate", type=int, metavar="N", help=text)
+
+
+def changes_of(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+    """Return {field of Recipe: value of its option, None without the option}."""
+    optimizers = {args.optimizer or recipe.optimizer, recipe.optimizer}
+    if len(optimizers) > 1 and not optimizers.issubset(ADAMS) and args.learning_rate is None:
+        raise UsageError(
+            f"--optimizer {args.optimizer} needs a --learning-rate: {recipe.learning_rate:g} is for {recipe.optimizer}"
+        )
+    return {
+        "optimizer": args.optimizer,
+        "learning_rate": args.learning_rate,
+        "momentum": args.momentum,
+        "weight_decay": args.weight_decay,
+        "decay_norms": False if args.spare_norms else None,
+        "schedule": schedule_of(args, recipe),
+        "label_smoothing": args.label_smoothing,
+        "mixup": args.mixup,
+        "cutmix": args.cutmix,
+        "random_erasing": args.random_erasing,
+        "trivial_augment": args.trivial_augment or None,
+        "ema": args.ema,
+        "class_weights": args.class_weights,
+        "gradient_clip": args.gradient_clip,
+        "accumulate": args.accumulate,
+    }
+
+
+def schedule_of(args: argparse.Namespace, recipe: Recipe) -> tuple[Any, ...] | None:
+    """Return the schedule of --schedule and --warmup for a recipe; None without them."""
+    if args.schedule is None and args.warmup is None:
+        return None
+    before, *options = recipe.schedule or ("constant", 0)
+    name, *numbers = args.schedule or [before]
+    if not args.schedule and before == "steps":
+        raise UsageError(f"--warmup needs a --schedule: that of {recipe.name} has none")
+    if not args.schedule and before == "epochs":
+        return (*recipe.schedule[:3], args.warmup)
+    if name not in SCHEDULES:
+        raise UsageError(f"unknown schedule {name!r}; choose one of: {', '.join(SCHEDULES)}")
+    if numbers and name != "steps":
+        raise UsageError(f"epochs go with --schedule steps, not with {name}")
+    epochs = args.epochs or recipe.epochs
+    falls = tuple(int(number) for number in numbers if number.isdecimal())
+    if len(falls) < len(numbers) or any(late <= early for early, late in zip((0, *falls), falls, strict=False)):
+        raise UsageError(f"--schedule steps takes whole, rising numbers of epochs, not {' '.join(numbers)!r}")
+    own = options[0] if before in ("constant", "cosine", "linear") else 0
+    warmup = own if args.warmup is None else args.warmup
+    if not 0 <= warmup <= epochs:
+        raise UsageError(f"--warmup must be from 0 to the {epochs} epochs, not {warmup:g}")
+    return tuple(SCHEDULES[name](int(warmup) if warmup == int(warmup) else warmup, falls, epochs))
+
+
+def thirds(epochs: int) -> tuple[int, ...]:
+    """Return the epochs after one and two thirds of all, without 0."""
+    return tuple(sorted({round(epochs / 3), round(2 * epochs / 3)} - {0}))

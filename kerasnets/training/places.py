@@ -1,0 +1,127 @@
+"""Where a training writes: names that no earlier run has, and the run that `resume` goes on with.
+
+A run owns its model files, and the folder beside the first of them for its report and checkpoints. The second run of
+one name is numbered, so that it replaces nothing: a.keras and a/, then a-2.keras and a-2/.
+"""
+
+import itertools
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasnets.errors import shorten, visible
+from kerasnets.runtime.claims import is_claimed
+from kerasnets.runtime.workers import Place
+from kerasnets.training import checkpoints
+
+REPORT = "report.html"
+LAUNCH = "launch.txt"  # tells the workers that a launcher starts again which run is theirs
+STARTS = (b"PK", b"\x89HDF")  # of a model file: a zip, or HDF5
+
+Files = list[Path]
+Settings = Mapping[str, Any]
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder for everything that a training run writes besides the model file `path`."""
+    return path.with_suffix("")
+
+
+def numbered(files: Sequence[Path], number: int) -> Files:
+    """Return the model files of the run with a number; the first run has the names as they are."""
+    return [file if number == 1 else file.with_stem(f"{file.stem}-{number}") for file in files]
+
+
+def holds_run(files: Sequence[Path]) -> bool:
+    """Whether an earlier run has left a model, a report or checkpoints there."""
+    folder = folder_of(files[0])
+    return any(map(is_model, files)) or (folder / REPORT).exists() or bool(checkpoints_of(files))
+
+
+def is_model(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4).startswith(STARTS)
+    except OSError:
+        return False
+
+
+def checkpoints_of(files: Sequence[Path]) -> Files:
+    """Return the checkpoints of the run that writes `files`, also those that were set aside."""
+    folder = checkpoints.folder_beside(files[0])
+    return checkpoints.files(folder) or checkpoints.files(checkpoints.aside(folder))
+
+
+def runs_of(files: Sequence[Path]) -> list[Files]:
+    """Return the files of all runs of the name of `files`, by their numbers."""
+    pattern = re.compile(rf"{re.escape(files[0].stem)}(?:-([2-9]|[1-9]\d+))?(?:{re.escape(files[0].suffix)})?")
+    parent = files[0].parent
+    found = (pattern.fullmatch(path.name) for path in (parent.iterdir() if parent.is_dir() else ()))
+    numbers = sorted({int(match[1] or 1) for match in found if match})
+    return [run for run in (numbered(files, number) for number in numbers) if holds_run(run)]
+
+
+def choose(files: Sequence[Path], *, overwrite: bool) -> Files:
+    """Return the files for a new run: `files`, or numbered ones if an earlier run is there; a note says so."""
+    runs = (numbered(files, number) for number in itertools.count(1))
+    chosen = next(run for run in runs if overwrite or not (holds_run(run) or is_claimed(folder_of(run[0]))))
+    if chosen != list(files):
+        print(visible(f"note: {reason(files)}: this run writes {shorten(chosen[0])}"), file=sys.stderr)
+    return chosen
+
+
+def reason(files: Sequence[Path]) -> str:
+    """Return why a new run takes another name than `files`."""
+    folder = folder_of(files[0])
+    if is_claimed(folder):
+        return f"another training writes {shorten(files[0])} now"
+    if checkpoints.are_unfinished(folder / checkpoints.FOLDER, folder / REPORT):
+        return f"an unfinished run is in {shorten(folder)}, with which --resume goes on"
+    return f"{shorten(files[0])} is there already, which --overwrite replaces"
+
+
+def choose_to_resume(files: Sequence[Path], settings: Callable[[], Settings], *, overwrite: bool) -> Files:
+    """Return the files of the run to go on with: the last one of the same settings, an unfinished one first.
+
+    Without such a run it is the last one, whose settings the error will name; without checkpoints, a new run. The
+    settings are worked out only if there is a choice.
+    """
+    runs = [run for run in runs_of(files) if checkpoints_of(run)]
+    if not runs:
+        return choose(files, overwrite=overwrite)
+    if len(runs) == 1:
+        return runs[0]
+    wanted = settings()
+    same = [run for run in runs if checkpoints.are_of(checkpoints_of(run), wanted)]
+    return max(same or runs, key=lambda run: (bool(same) and is_unfinished(run), last_written(run)))
+
+
+def run_of_launch(files: Sequence[Path], place: Place) -> Files | None:
+    """Return the files of the run that the launcher of these workers has started before; None if it has not."""
+    text = place.launch.encode()
+    runs = runs_of(files) if place.restarts else []
+    marks = [(run, folder_of(run[0]) / LAUNCH) for run in runs]
+    return next((run for run, mark in marks if mark.is_file() and mark.read_bytes() == text), None)
+
+
+def is_unfinished(files: Sequence[Path]) -> bool:
+    folder = folder_of(files[0])
+    return not is_model(files[0]) or checkpoints.are_unfinished(folder / checkpoints.FOLDER, folder / REPORT)
+
+
+def last_written(files: Sequence[Path]) -> float:
+    return max(path.stat().st_mtime for path in checkpoints_of(files))
+
+
+def last_run(files: Sequence[Path]) -> Files:
+    """Return the files of the run of this name that has written the last checkpoint; `files` if there is none."""
+    return max((run for run in runs_of(files) if checkpoints_of(run)), key=last_written, default=list(files))
+
+
+def last_model(file: Path) -> Path:
+    """Return the model file of the last run of the name of `file`, which may end in another run's number."""
+    base = file.with_stem(re.sub(r"-\d+$", "", file.stem))
+    models = [run[0] for run in runs_of([base]) if is_model(run[0])]
+    return max(models, key=lambda path: path.stat().st_mtime, default=base)

@@ -1,0 +1,80 @@
+"""The settings of a recipe: checked, compared between two runs, and written down."""
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasnets.recipes import BALANCED, OF_ALL_EPOCHS, OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
+
+if TYPE_CHECKING:
+    from kerasnets.data import Data
+
+# Settings that a checkpoint leaves out at their defaults: checkpoints of earlier versions lack them.
+LATER = (
+    "precision", "compiled", "decay_norms", "mixup", "cutmix", "random_erasing", "trivial_augment", "progressive",
+    "class_weights", "gradient_clip", "accumulate", "ema",
+)  # fmt: skip
+NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
+NOT_USED = ("published", "goal", "goal_on")  # in a training
+
+# Setting -> (its least value, its largest value, whether that is allowed itself)
+RANGES = {
+    "learning_rate": (0.0, math.inf, False), "momentum": (0.0, 1.0, False), "weight_decay": (0.0, math.inf, False),
+    "label_smoothing": (0.0, 1.0, False), "mixup": (0.0, math.inf, False), "cutmix": (0.0, math.inf, False),
+    "random_erasing": (0.0, 1.0, True), "gradient_clip": (0.0, math.inf, False), "ema": (0.0, 1.0, False),
+    "accumulate": (1, math.inf, False), "patience": (0, math.inf, False),
+}  # fmt: skip
+NAMED = {"optimizer": OPTIMIZERS, "precision": PRECISIONS, "class_weights": ("", BALANCED)}
+OF_IMAGES = ("augmentation", "cutmix", "random_erasing", "trivial_augment", "progressive")
+
+
+def check_recipe(recipe: Recipe, examples: "Data") -> None:
+    """Raise ValueError for impossible settings, or for settings that do not suit the data."""
+    if not recipe.learning_rate > 0:
+        raise ValueError(f"the learning rate must be above 0, not {recipe.learning_rate}")
+    for name, (least, most, is_allowed) in RANGES.items():
+        value, words = getattr(recipe, name), name.replace("_", " ")
+        if not (least <= value < most or (is_allowed and value == most)):
+            limit = f" and {'at most' if is_allowed else 'below'} {most:g}" if most < math.inf else ""
+            raise ValueError(f"{words} must be at least {least:g}{limit}, not {value}")
+    for name, choices in NAMED.items():
+        value, words = getattr(recipe, name), name.replace("_", " ")
+        if value not in choices:
+            raise ValueError(f"unknown {words} {value!r}; choose one of: {', '.join(filter(None, choices))}")
+    if recipe.schedule and recipe.schedule[0] not in SCHEDULES:
+        raise ValueError(f"unknown schedule {recipe.schedule[0]!r}; choose one of: {', '.join(SCHEDULES)}")
+    if recipe.patience and not (recipe.keep_best and recipe.validation):
+        raise ValueError(f"{recipe.name} holds out no validation data, which patience needs; leave patience out")
+    for name in OF_IMAGES:
+        if getattr(recipe, name) and len(examples.image_shape) != 3:
+            what = recipe.augmentation if name == "augmentation" else name.replace("_", " ")
+            raise ValueError(f"{what} changes images; {examples.title} has rows of numbers")
+
+
+def class_weights_of(recipe: Recipe, labels: np.ndarray, num_classes: int) -> list[float] | None:
+    """Return how much an example of each class counts, 1 on average; None if all count the same.
+
+    As in scikit-learn, the classes then have the same sum. A class without examples has the weight of one with one.
+    """
+    if not recipe.class_weights:
+        return None
+    counts = np.bincount(labels, minlength=num_classes)
+    return (len(labels) / (num_classes * np.maximum(counts, 1))).tolist()
+
+
+def compared(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings that a run must share with one that it resumes."""
+    settings = {name: value for name, value in dataclasses.asdict(recipe).items() if name not in NOT_COMPARED}
+    for name in LATER:
+        if settings[name] == getattr(Recipe, name):
+            del settings[name]
+    if not (recipe.schedule and recipe.schedule[0] in OF_ALL_EPOCHS):
+        del settings["epochs"]  # the learning rate does not depend on them: a run can resume with more
+    return settings
+
+
+def used(recipe: Recipe) -> dict[str, Any]:
+    """Return all settings of a training, in values that JSON has."""
+    return {name: value for name, value in dataclasses.asdict(recipe).items() if name not in NOT_USED}

@@ -1,0 +1,62 @@
+"""Which pictures `kerasnets evaluate` judges, and what it says about them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kerasnets import saving
+from kerasnets.cli import main
+from kerasnets.training import evaluation
+from tests.stand_ins import encoded, write_folder
+
+CARD = saving.Card("small_cnn", ("cat", "dog"), (6, 5, 3), "picture")
+
+
+@pytest.fixture
+def judged(monkeypatch, capsys):
+    """A function that runs the command for a model with a card, and returns (pictures judged, notes)."""
+
+    def evaluate_file(path, dataset, *args):
+        probabilities = np.full((len(dataset.test_labels), 2), 0.5)
+        return evaluation.of_separate(dataset.test_labels, probabilities, dataset.class_names), CARD
+
+    def run(card, *words):
+        monkeypatch.setattr(saving, "load_card", lambda path, guest: card)
+        monkeypatch.setattr(evaluation, "evaluate_file", evaluate_file)
+        main.run(["evaluate", "a.keras", "--dataset", *words])
+        output, notes = capsys.readouterr()
+        [count] = [word.removeprefix("examples=") for word in output.split() if word.startswith("examples=")]
+        return int(count), notes
+
+    return run
+
+
+@pytest.fixture
+def pets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
+    names = [f"{name}/{i}.png" for name in ("cat", "dog") for i in range(10)]
+    write_folder(tmp_path / "pets", dict.fromkeys(names, encoded(pixels)))
+    write_folder(
+        tmp_path / "both", {f"{part}/{name}": encoded(pixels) for part in ("train", "val") for name in names[:15]}
+    )
+    write_folder(tmp_path / "alone", {f"test/{name}": encoded(pixels) for name in names})
+
+
+def test_all_of_a_folder_without_parts_is_judged(judged, pets):
+    for name in ("pets", "alone"):
+        assert judged(CARD, name) == (20, f"note: {name} has no test part: all its pictures are judged\n")
+
+
+def test_the_pictures_that_training_held_out_are_judged_and_all_on_demand(judged, pets):
+    card = dataclasses.replace(CARD, dataset="pets")
+    words = "the 4 pictures that were held out are judged (--all judges every one)"
+    assert judged(card, "pets") == (4, f"note: the model was trained on pets; {words}\n")
+    assert judged(card, "pets", "--all") == (20, "note: pets has no test part: all its pictures are judged\n")
+    assert judged(card, "alone")[0] == 20
+
+
+def test_a_given_test_part_is_judged_without_a_word(judged, pets):
+    for words in (("both",), ("both", "--all")):
+        assert judged(CARD, *words) == (15, "")

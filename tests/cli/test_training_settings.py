@@ -1,0 +1,94 @@
+"""The options that change a recipe's settings; no framework is loaded."""
+
+import argparse
+
+import pytest
+
+from kerasnets import recipes
+from kerasnets.cli import training_settings
+from kerasnets.cli.app import UsageError
+from kerasnets.recipes import RECIPES
+
+
+def changes(words, recipe="lenet5-mnist"):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int)
+    training_settings.add_settings(parser)
+    told = training_settings.changes_of(parser.parse_args(words.split()), RECIPES[recipe])
+    return {name: value for name, value in told.items() if value is not None}
+
+
+# lenet5-mnist has 5 epochs of SGD at a constant rate
+TOLD = {
+    "": {},
+    "--optimizer adamw --learning-rate 0.01": {"optimizer": "adamw", "learning_rate": 0.01},
+    "--momentum 0.8": {"momentum": 0.8},
+    "--weight-decay 1e-4 --spare-norms": {"weight_decay": 1e-4, "decay_norms": False},
+    "--schedule constant": {"schedule": ()},
+    "--schedule cosine": {"schedule": ("cosine", 0)},
+    "--schedule cosine --warmup 1.5": {"schedule": ("cosine", 1.5)},
+    "--schedule linear --warmup 2": {"schedule": ("linear", 2)},
+    "--schedule steps": {"schedule": ("epochs", 0.1, (2, 3), 0)},
+    "--schedule steps --epochs 90": {"schedule": ("epochs", 0.1, (30, 60), 0)},
+    "--schedule steps --epochs 1": {"schedule": ("epochs", 0.1, (1,), 0)},
+    "--schedule steps 1 4 --warmup 1": {"schedule": ("epochs", 0.1, (1, 4), 1)},
+    "--schedule onecycle": {"schedule": ("onecycle", 0.3)},
+    "--schedule onecycle --warmup 1": {"schedule": ("onecycle", 0.2)},
+    "--warmup 2": {"schedule": ("constant", 2)},
+    "--label-smoothing 0.1": {"label_smoothing": 0.1},
+    "--mixup": {"mixup": 0.2},
+    "--mixup 0.4 --cutmix": {"mixup": 0.4, "cutmix": 1.0},
+    "--random-erasing": {"random_erasing": 0.25},
+    "--trivial-augment": {"trivial_augment": True},
+    "--ema": {"ema": 0.99},
+    "--ema 0": {"ema": 0.0},
+    "--class-weights balanced": {"class_weights": "balanced"},
+    "--gradient-clip 1": {"gradient_clip": 1.0},
+    "--accumulate 4": {"accumulate": 4},
+}
+
+
+@pytest.mark.parametrize("words", TOLD)
+def test_the_options_become_settings(words):
+    assert changes(words) == TOLD[words]
+
+
+def test_every_option_of_the_settings_is_a_field_of_a_recipe():
+    parser = argparse.ArgumentParser()
+    training_settings.add_settings(parser)
+    options = {action.dest for action in parser._actions} - {"help"}
+    fields = set(training_settings.changes_of(parser.parse_args([]), RECIPES["lenet5-mnist"]))
+    assert fields <= {field for field in vars(RECIPES["lenet5-mnist"])}
+    assert options - fields == {"spare_norms", "warmup"}  # decay_norms, and a part of the schedule
+
+
+def test_a_warm_up_of_the_recipe_stays_with_another_schedule():
+    assert changes("--schedule linear", "resnet18-cifar10") == {"schedule": ("linear", 5)}
+    assert changes("--warmup 1", "resnet18-cifar10") == {"schedule": ("cosine", 1)}
+
+
+REFUSED = {
+    "--schedule triangle": "unknown schedule 'triangle'; choose one of: constant, cosine, linear, steps, onecycle",
+    "--schedule cosine 3": "epochs go with --schedule steps, not with cosine",
+    "--schedule steps 3 2": "whole, rising numbers of epochs, not '3 2'",
+    "--schedule steps 0.5": "whole, rising numbers of epochs, not '0.5'",
+    "--warmup 9": "--warmup must be from 0 to the 5 epochs, not 9",
+    "--optimizer adam": "--optimizer adam needs a --learning-rate: 0.9 is for sgd",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_impossible_options_are_refused_in_words(words):
+    with pytest.raises(UsageError) as refusal:
+        changes(words)
+    assert REFUSED[words] in str(refusal.value)
+
+
+def test_a_warm_up_before_steps_counted_in_batches_is_refused():
+    with pytest.raises(UsageError, match="--warmup needs a --schedule: that of resnet20-cifar10 has none"):
+        changes("--warmup 1", "resnet20-cifar10")
+
+
+def test_the_schedules_of_the_command_line_are_schedules_of_recipes():
+    for name, make in training_settings.SCHEDULES.items():
+        assert (make(1, (), 9) or ("constant",))[0] in recipes.SCHEDULES, name
