@@ -78,6 +78,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help=text)
     text = "write a checkpoint every N minutes too, and when the run is stopped; --resume goes on after that step"
     add("--checkpoint-minutes", type=float, metavar="N", help=text)
+    text = "normalize a batch by each worker's part, which is faster; the result then depends on their number"
+    add("--worker-statistics", action="store_true", help=text)
     text = "replace the model and report of an earlier run; without it, the second run of a name gets the number 2"
     add("--overwrite", action="store_true", help=text)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
@@ -120,6 +122,7 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
             overwrite=args.overwrite,
             tensorboard=args.tensorboard,
             checkpoint_minutes=args.checkpoint_minutes,
+            worker_statistics=args.worker_statistics,
             **more,
         )
     app.tell(result.json() if args.json else result.line())

@@ -52,6 +52,7 @@ class Request:
     stream: bool | None
     skip_broken: int
     checkpoint_minutes: float | None
+    worker_statistics: bool
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class TrainingJob:
     resume: bool
     tensorboard: bool
     checkpoint_minutes: float | None = None  # between two checkpoints within an epoch; None writes none
+    worker_statistics: bool = False  # whether each worker normalizes batches by its own part
 
     @property
     def folder(self) -> Path:
@@ -101,6 +103,7 @@ class TrainingJob:
         return {
             **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
             "weights": self.initial_sha256,
+            **({"batch statistics": f"of each of {place().count} workers"} if self.worker_statistics else {}),
         }  # fmt: skip
 
 
@@ -141,6 +144,7 @@ def prepare(request: Request) -> TrainingJob:
         resume=request.resume,
         tensorboard=request.tensorboard,
         checkpoint_minutes=request.checkpoint_minutes,
+        worker_statistics=request.worker_statistics and place().count > 1,
     )
     job = with_place(job, request.overwrite)
     if is_fallback:

@@ -49,7 +49,7 @@ def train(
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
     freeze: Sequence[str] = (), resume: bool = False, overwrite: bool = False, tensorboard: bool = False,
     stream: bool | None = None, skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
-    checkpoint_minutes: float | None = None,
+    checkpoint_minutes: float | None = None, worker_statistics: bool = False,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -87,6 +87,8 @@ def train(
         guest: What is known about the file `weights` if kerasnets did not write it.
         checkpoint_minutes: A checkpoint is written each so many minutes, and when the run is stopped, besides the one
             after each epoch.
+        worker_statistics: Whether each of several workers normalizes its part of a batch by that part's mean and
+            variance, which takes less time; the result then depends on the number of workers.
 
     Returns:
         The Run: accuracies, losses, files, versions.
@@ -110,7 +112,7 @@ def train(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
         data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume, overwrite=overwrite,
         tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, guest=guest,
-        checkpoint_minutes=checkpoint_minutes,
+        checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics,
     )  # fmt: skip
     with workers.begin() as group:
         job = preparation.prepare(request, group)
@@ -136,7 +138,7 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
     recipe, num_classes = job.recipe, len(job.data.class_names)
     weights = settings.class_weights_of(recipe, plan.labels, num_classes)
     with group.scope():
-        trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights, group.engine)
+        trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights, group.engine_of(job))
     figures = Figures(plan, recipe.keep_best, recipe.patience, save_checkpoint, averages=bool(recipe.ema))
     group.on_loss(functools.partial(resumption.last_checkpoint, job))
     with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():

@@ -17,7 +17,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -25,6 +25,9 @@ import numpy as np
 from kerasnets.runtime import signals
 from kerasnets.runtime.meeting import WAIT, Meeting
 from kerasnets.runtime.workers import Place, place
+
+if TYPE_CHECKING:
+    from kerasnets.training.jobs import TrainingJob
 
 AGREE = 0.5  # seconds between two moments at which the workers ask each other for a signal
 MOST_STEPS = 1000  # between them
@@ -52,6 +55,14 @@ class Group:
         self.has_agreed = False  # to stop
         self.sizes: Callable[[int], int] = int
         self.step = 0
+
+    def engine_of(self, job: "TrainingJob") -> Any:
+        """Return the engine, set up for a job; ValueError if it cannot do what the job wants."""
+        if job.worker_statistics:
+            if self.scoped:
+                raise ValueError("JAX normalizes by the whole batch; leave out --worker-statistics")
+            self.engine.own_statistics = True
+        return self.engine
 
     # ---- shares ----
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from kerasnets.errors import BadInputError
 from kerasnets.training import checkpoints
 from tests.conftest import mostly_first, mostly_on_torch
 from tests.training import together
@@ -92,6 +93,18 @@ def test_stopped_and_resumed_workers_give_the_weights_of_uninterrupted_ones(work
         assert [code for code, _, _ in results] == [STOPPED] * count, results
     succeed(together.run(worker.backend, out, "resume=True", count=count))
     assert distance(*(worker(together.weights, path) for path in (whole, out))) == 0
+
+
+@pytest.mark.all_faults
+@pytest.mark.parametrize("worker", ["torch", "tensorflow"], indirect=True)
+def test_statistics_of_each_worker_depend_on_their_number(worker, tmp_path):
+    """One worker may not go on with them; of an empty share they are no NaN."""
+    expected = alone(worker, tmp_path / "one.keras", count=242)
+    out = tmp_path / "two.keras"
+    succeed(together.run(worker.backend, out, "own=True", "count=242"))
+    assert NEAR < distance(worker(together.weights, out), expected) < 1
+    with pytest.raises(BadInputError, match="batch statistics of each of 2 workers"):
+        alone(worker, out, count=242, resume=True)
 
 
 @mostly_on_torch

@@ -51,7 +51,7 @@ def smooth(input_shape, num_classes, norm=True, noise=False):
 
 
 def train_squares(
-    out, *, resume=False, stop=None, count=COUNT, minutes=None, epochs=EPOCHS, seed=0, batch=32, **options
+    out, *, resume=False, stop=None, count=COUNT, minutes=None, epochs=EPOCHS, seed=0, batch=32, own=False, **options
 ):
     """Train; with `stop`, (rank, epoch, step, number), that worker sends itself a signal after that step."""
     from kerasnets import train  # first: it chooses the backend
@@ -75,8 +75,9 @@ def train_squares(
     try:
         recipe = dataclasses.replace(RECIPE, batch_size=batch)
         train(
-            recipe, arrays=squares(count), out=out, resume=resume, checkpoint_minutes=minutes, epochs=epochs, seed=seed
-        )
+            recipe, arrays=squares(count), out=out, resume=resume, checkpoint_minutes=minutes, epochs=epochs, seed=seed,
+            worker_statistics=own,
+        )  # fmt: skip
     except signals.Stopped:
         if workers.place().count > 1:
             raise

@@ -30,6 +30,7 @@ class Engine:
     """
 
     equal_shares = True
+    own_statistics = False
 
     def __init__(self, group: "Group") -> None:
         assert group.meeting

@@ -29,10 +29,12 @@ class Engine:
 
     Attributes:
         total, start: Tensors within a step: the images in the global batch, and the place of this worker's first one.
+        own_statistics: Whether batch normalization is by the mean and variance of each worker's part.
     """
 
     equal_shares = False
     parts = 1
+    own_statistics = False
 
     def __init__(self, group: "Group") -> None:
         assert group.meeting
@@ -133,12 +135,15 @@ class GlobalBatchNormalization(layers.BatchNormalization):
         others = [i for i in range(len(x.shape)) if i != axis]
         shape = [-1 if i == axis else 1 for i in range(len(x.shape))]
         count = tf.cast(tf.size(x) // x.shape[axis], tf.float32)
-        sums = self.engine.sum(tf.concat([[count], tf.reduce_sum(x, others)], 0))
-        mean = sums[1:] / sums[0]
+        add_up = tf.identity if self.engine.own_statistics else self.engine.sum
+        sums = add_up(tf.concat([[count], tf.reduce_sum(x, others)], 0))
+        number = tf.maximum(sums[0], 1)
+        mean = sums[1:] / number
         centred = x - tf.reshape(mean, shape)
-        variance = self.engine.sum(tf.reduce_sum(tf.square(centred), others)) / sums[0]
+        variance = add_up(tf.reduce_sum(tf.square(centred), others)) / number
         for running, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            running.assign(running * self.momentum + batch * (1 - self.momentum))
+            kept = self.mean(batch, count) if self.engine.own_statistics else batch
+            running.assign(running * self.momentum + kept * (1 - self.momentum))
         scale = tf.math.rsqrt(variance + self.epsilon)
         if self.scale:
             scale *= tf.cast(self.gamma, tf.float32)
@@ -146,6 +151,11 @@ class GlobalBatchNormalization(layers.BatchNormalization):
         if self.center:
             outputs += tf.reshape(tf.cast(self.beta, tf.float32), shape)
         return tf.cast(outputs, inputs.dtype)
+
+    def mean(self, statistic: Any, count: Any) -> Any:
+        """Return the mean of the workers' statistics, weighed by `count`: all keep the same."""
+        sums = self.engine.sum(tf.concat([[count], statistic * count], 0))
+        return sums[1:] / sums[0]
 
 
 class GlobalDropout(layers.Layer):

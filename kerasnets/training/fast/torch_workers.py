@@ -30,10 +30,12 @@ class Engine:
 
     Attributes:
         total, start: Images in the global batch of this step, and the place of this worker's first one in it.
+        own_statistics: Whether batch normalization is by the mean and variance of each worker's part.
     """
 
     equal_shares = False
     parts = 1
+    own_statistics = False
 
     def __init__(self, group: "Group") -> None:
         self.group = group
@@ -95,14 +97,16 @@ class Engine:
             if not (training and learns):
                 return infer(False, x)
             inputs, x = x, x.float()
+            add_up = torch.clone if self.own_statistics else Sum.apply
             count = x.new_full((1,), x.numel() // x.shape[axis])
-            sums = Sum.apply(torch.cat([count, x.sum(others)]))
-            mean = sums[1:] / sums[0]
+            sums = add_up(torch.cat([count, x.sum(others)]))
+            number = sums[0].clamp(min=1)
+            mean = sums[1:] / number
             centred = x - mean.view(shape)
-            variance = Sum.apply(centred.square().sum(others)) / sums[0]
+            variance = add_up(centred.square().sum(others)) / number
             with torch.no_grad():
-                layer.moving_mean.value.lerp_(mean, step)
-                layer.moving_variance.value.lerp_(variance, step)
+                layer.moving_mean.value.lerp_(self.mean(mean, count), step)
+                layer.moving_variance.value.lerp_(self.mean(variance, count), step)
             scale = torch.rsqrt(variance + layer.epsilon)
             if layer.gamma is not None:
                 scale = scale * layer.gamma.value
@@ -112,6 +116,14 @@ class Engine:
             return outputs.to(inputs.dtype)
 
         return compute
+
+    def mean(self, statistic: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """Return a statistic as all workers keep it: if each has its own, their mean, weighed by `count`."""
+        if not self.own_statistics:
+            return statistic
+        sums = torch.cat([count, statistic * count])
+        distributed.all_reduce(sums)
+        return sums[1:] / sums[0]
 
     def dropout(self, layer: layers.Layer) -> Callable[[bool, torch.Tensor], torch.Tensor]:
         def compute(training: bool, x: torch.Tensor) -> torch.Tensor:
