@@ -6,6 +6,7 @@ on. While a step runs, the signal is therefore only recorded.
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -42,6 +43,14 @@ def install() -> None:
     for number, name in NAMES.items():
         if name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handle)
+
+
+def take_back() -> None:
+    """Let Python handle these signals again: TensorFlow and JAX take SIGTERM for themselves when workers connect."""
+    if threading.current_thread() is threading.main_thread():
+        for number in NAMES:
+            if signal.getsignal(number) is handle:
+                signal.signal(number, handle)
 
 
 def handle(number: int, frame: FrameType | None) -> None:

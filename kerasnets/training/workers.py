@@ -85,6 +85,8 @@ class Group:
     def follow(self, sizes: Callable[[int], int], step: int) -> None:
         """Begin at `step` of a training; `sizes` gives the images in the global batch of a step."""
         self.sizes, self.step = sizes, step
+        if self.meeting:
+            signals.take_back()
 
     def next_batch(self) -> tuple[int, int]:
         """Return (images in the next global batch, the place of this worker's first one in it)."""
@@ -196,6 +198,7 @@ def begin() -> Iterator[Group]:
         group = Group(here, meeting)
         try:
             group.engine = engine_of(group)
+            signals.take_back()
             yield group
             meeting.leave()
         except BaseException as error:
