@@ -43,6 +43,10 @@ class BadInputError(ValueError):
         return visible(f"{text}; {self.remedy}" if self.remedy else text)  # names in a file are anyone's
 
 
+class UnknownNameError(BadInputError):
+    """A name that no shipped model has. The command line takes it for wrong usage, like that of no network."""
+
+
 @contextlib.contextmanager
 def name_path(path: str | PathLike[str]) -> Iterator[None]:
     """Give a BadInputError that the block raises the path `path`, if it has none."""

@@ -66,3 +66,30 @@ def test_a_refusal_shows_names_in_a_file_as_a_terminal_can():
     assert str(BadInputError("holds '\x1b[2J\n'", path="a\nb.zip", remedy="check '\r'")) == (
         "a\\nb.zip holds '\\x1b[2J\\n'; check '\\r'"
     )
+
+
+NOISY = """
+import logging, os, subprocess, sys, warnings
+from kerasnets.cli import app
+
+def main():
+    os.write(2, b"Corrupt JPEG data\\n")
+    print("a line", file=sys.stderr)
+    warnings.warn("a warning")
+    logging.error("an error")
+    command = [sys.executable, "-c", "print('of a child', file=__import__('sys').stderr)"]
+    subprocess.run(command)
+    subprocess.run(command, stderr=sys.stderr)
+    raise ValueError("wrong")
+
+app.run(main)
+"""
+
+
+def test_only_python_prints_on_the_standard_error_of_a_command():
+    done = subprocess.run([sys.executable, "-c", NOISY], env=environment(), capture_output=True, text=True)
+    lines = [line.rpartition(": ")[2] for line in done.stderr.splitlines() if not line.startswith("  ")]
+    assert lines == ["a line", "a warning", "ERROR:root:an error", "of a child", "wrong"]
+    done = subprocess.run([sys.executable, "-c", NOISY, "--debug"], env=environment(), capture_output=True, text=True)
+    assert done.stderr.startswith("Corrupt JPEG data\na line\n")
+    assert done.stderr.count("of a child\n") == 2

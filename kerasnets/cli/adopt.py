@@ -3,13 +3,16 @@
     kerasnets adopt mnist_cnn.h5 --input-kind mnist --classes 0 1 2 3 4 5 6 7 8 9 --scale 1/255 --out mine.keras
     kerasnets adopt cats_or_dogs.keras --classes cat dog --out mine.keras
     kerasnets adopt weights.pth --network resnet18 --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225 --out mine.keras
+    kerasnets adopt their.weights.h5 --network model.py:make_model --out mine.keras
+    kerasnets adopt model.py:make_model --example 1x3x224x224 --out mine.keras
     kerasnets adopt theirs.onnx --classes cat dog --scale 1/127.5 -1 --out mine.onnx
 
-FILE is a .keras or .h5 of Keras 3 or Keras 2 (TensorFlow 2.x, tf_keras); PyTorch weights (.pth, .pt, .safetensors),
-with the name of their network; FILE.py:FUNCTION, a PyTorch module (see `kerasnets convert`); or an .onnx or .tflite,
-which gets the card alone. No code in FILE is run, except in a .py. A softmax inside the last layer becomes logits and a
-Softmax, a sigmoid of one unit two classes. The file that is written takes raw pixels, needs no options any more, and
-loads with plain Keras on every backend. The last line on stdout is the result.
+FILE is a .keras or .h5 of Keras 3 or Keras 2 (TensorFlow 2.x, tf_keras), whatever its suffix; weights of PyTorch (.pth,
+.pt, .ckpt, .safetensors) or Keras (.weights.h5), with --network; MODEL.py:FUNCTION, a function of your own that returns
+a PyTorch module or a Keras model; or an .onnx or .tflite, which gets the card alone. No code in FILE is run, except in
+a .py. A softmax inside the last layer becomes logits and a Softmax, a sigmoid of one unit two classes. The file that is
+written takes raw pixels, needs no options any more, and loads with plain Keras on every backend. The last line on
+stdout is the result.
 """
 
 import argparse
@@ -28,26 +31,31 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("model", metavar="FILE", help="a model file of another program, PyTorch weights, or FILE.py:FUNCTION")
+    add("model", metavar="FILE", help="a model file of another program, weights, or MODEL.py:FUNCTION")
     add("--out", required=True, metavar="FILE", help=".keras or .h5; for an .onnx or .tflite a file of the same form")
-    add("--network", metavar="NAME", help="for PyTorch weights: the network (kerasnets list networks)")
-    add("--example", metavar="NxCxHxW", help="for FILE.py:FUNCTION: the shape of the module's input, as 1x3x224x224")
+    text = "for weights: the network that they are of (kerasnets list networks), or MODEL.py:FUNCTION"
+    add("--network", metavar="NAME", help=text)
+    text = "for a PyTorch module of MODEL.py:FUNCTION: the shape of its input, as 1x3x224x224"
+    add("--example", metavar="NxCxHxW", help=text)
     add("--json", action="store_true", help="print the result as JSON, and all else on stderr")
     options.add_guest(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     guest = options.guest(args)
-    is_module, suffix = ".py:" in args.model, Path(args.model).suffix
-    if bool(args.network) != (not is_module and suffix not in (".keras", ".h5", ".onnx", ".tflite")):
-        raise UsageError("--network goes with PyTorch weights, which need it")
-    if bool(args.example) != is_module:
-        raise UsageError("--example goes with FILE.py:FUNCTION, which needs it")
-    check_names(args, is_module)
+    is_code = ".py:" in args.model
+    form = "" if is_code else form_of(args.model)
+    is_weights = not is_code and (not form or (bool(args.network) and form == ".h5")) and not Path(args.model).is_dir()
+    if bool(args.network) != is_weights:
+        raise UsageError("--network goes with weights of PyTorch or Keras, which need it")
+    if args.example and not (is_code or ".py:" in (args.network or "")):
+        raise UsageError("--example goes with MODEL.py:FUNCTION")
+    example = sizes_of(args.example) if args.example else []
+    check_names(args.model, args.network)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
-        if is_module or args.network:
-            result = of_pytorch(args, guest)
-        elif suffix in (".keras", ".h5"):
+        if is_code or is_weights:
+            result = of_network(args, example, guest)
+        elif form in (".keras", ".h5"):
             from kerasnets.convert.adoption import adopt
 
             result = adopt(args.model, args.out, guest)
@@ -56,33 +64,42 @@ def run(args: argparse.Namespace) -> None:
     app.tell(result.json() if args.json else result.line())
 
 
-def check_names(args: argparse.Namespace, is_module: bool) -> None:
+def form_of(path: str) -> str:
+    """Return the suffix that files of such content have; "" for what may hold PyTorch's weights."""
+    from kerasnets.saving import formats
+
+    return formats.form_of(path) if Path(path).exists() else formats.form_of_name(path)
+
+
+def check_names(model: str, network: str | None) -> None:
     """Raise if there is no such network or file, before a framework is loaded."""
     from kerasnets import models
     from kerasnets.saving.card import check_present
 
-    if args.network:
-        models.check_name(args.network)
-    if is_module or args.network:
-        names.check_file(args.model.rpartition(":")[0] if is_module else args.model)
-    else:
-        check_present(args.model)
+    for place in (model, network or ""):
+        if ".py:" in place:
+            names.check_file(place.rpartition(":")[0])
+    if network and ".py:" not in network:
+        models.check_name(network)
+    if network:
+        names.check_file(model)
+    elif ".py:" not in model and not Path(model).is_dir():
+        check_present(model)
 
 
-def of_pytorch(args: argparse.Namespace, guest: "Guest") -> Any:
-    """Convert PyTorch's weights, or a module."""
-    if args.bgr or args.scale or args.multi_label:
-        raise UsageError("PyTorch's networks take --mean and --std, not --scale, --bgr or --multi-label")
-    from kerasnets.convert.model_files import Preparation, make_model_file
+def of_network(args: argparse.Namespace, example: list[int], guest: "Guest") -> Any:
+    """Adopt weights with their network, or a network of the person's own."""
+    from kerasnets.convert.adoption import adopt_network
+    from kerasnets.convert.networks import network_of
 
-    preparation = Preparation(
-        args.mean or [0], args.std or [1], guest.class_names or None, guest.input_kind or "picture"
-    )
-    if args.network:
-        return make_model_file(args.network, args.model, args.out, preparation)
-    from kerasnets.convert.from_torch.files import make_module_file
+    def tell(note: str) -> None:
+        app.tell(f"note: {note}", file=sys.stderr)
 
-    return make_module_file(args.model, sizes_of(args.example), args.out, preparation)
+    place, weights = (args.network, args.model) if args.network else (args.model, None)
+    classes = len(guest.class_names) or None
+    network = network_of(place, weights, example, classes, tell)
+    source = Path(args.model).name
+    return adopt_network(network, source, args.out, guest, name=place if ".py:" not in place else "")
 
 
 def of_export(args: argparse.Namespace, guest: "Guest") -> Any:

@@ -12,6 +12,7 @@ from kerasnets import pictures
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError, shorten
 from kerasnets.pictures.files import HIDDEN
+from kerasnets.prediction import rows
 from kerasnets.prediction.answers import Result, as_json
 from kerasnets.prediction.classifier import Classifier
 from kerasnets.prediction.figures import MOST, Gallery
@@ -34,12 +35,16 @@ class Format:
         json: Whether to print one JSON list instead of lines.
         save: The file to draw pictures and answers into, or the video to write; None for none.
         show: Whether to show the drawing in a window.
+        csv: Whether to print a CSV table instead of lines.
+        explain: Whether to draw what each answer depends on, beside the drawing.
     """
 
     top: int = 1
     json: bool = False
     save: str | None = None
     show: bool = False
+    csv: bool = False
+    explain: bool = False
 
 
 def gather(names: Iterable[str]) -> list[Named]:
@@ -127,15 +132,19 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
         plots.check_suffix(form.save)
         check_writable(form.save)
         check_not_a_source(form.save, [image for _, image in named if isinstance(image, (str, Path))])
-    gallery = Gallery() if form.save or form.show else None
+    gallery = Gallery(form.top) if form.save or form.show else None
+    if form.csv:
+        print(rows.as_csv([rows.header(form.top, many=sheets)]), end="")
     results: list[Result] = []
     failed = 0
     for name, result in progress(predict_pictures(classifier, named, many=sheets, gallery=gallery), len(named)):
         if isinstance(result, BadInputError):
             failed += 1
             app.print_error(result)
-        elif not form.json:
+        elif not (form.json or form.csv):
             print(result.line(name, form.top))
+        if form.csv:
+            print(rows.as_csv(rows.rows(name, result, form.top, many=sheets)), end="")
         if form.json:
             results.append(result)
     if form.json:
@@ -146,6 +155,8 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
         if gallery.answered > MOST:
             print(f"note: of {gallery.answered} pictures, the first {MOST} are drawn", file=sys.stderr)
         gallery.draw(form.save, form.show)
+        if form.explain:
+            gallery.explain(classifier, form.save, form.show)
     return 3 if failed else 0
 
 

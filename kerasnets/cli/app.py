@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import difflib
 import errno
 import os
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from typing import Any, NoReturn, Protocol, TextIO
 
-from kerasnets.errors import BadInputError, DisagreementError, is_full_memory, shorten, visible
+from kerasnets.errors import BadInputError, DisagreementError, UnknownNameError, is_full_memory, shorten, visible
 from kerasnets.runtime import backends, room, signals, workers
 
 LINE = 200  # characters of an error line at most
@@ -17,6 +18,7 @@ REMEDY = 110  # characters at the end of a line that is too long: there it says 
 
 # The exit code of a failure is in the first line whose class fits the error.
 EXIT_CODES = (
+    (UnknownNameError, 2),  # wrong usage
     (BadInputError, 3),  # bad input: picture, data set, model
     (MemoryError, 4),  # environment: too little memory
     (ImportError, 4),  # environment: a package is missing
@@ -67,11 +69,23 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--debug", action="store_true", help="show the traceback of a failure")
 
     def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:  # type: ignore[override]
+        self.words = list(sys.argv[1:] if args is None else args)
         parsed, left = self.parse_known_args(args)
         return self.parse_intermixed_args(args) if left else parsed
 
     def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message} (see {self.prog} --help)")
+        raise ValueError(f"{message}{self.suggestion()} (see {self.prog} --help)")
+
+    def suggestion(self) -> str:
+        """Return the option that a misspelt one may stand for, as a question; "" if none is misspelt."""
+        for word in getattr(self, "words", ()):
+            name = word.partition("=")[0]
+            if word == "--":
+                break
+            if name.startswith("--") and not any(known.startswith(name) for known in self._option_string_actions):
+                nearest = difflib.get_close_matches(name, self._option_string_actions, 1)
+                return "".join(f"; did you mean {known} for {name}?" for known in nearest)
+        return ""
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
@@ -79,6 +93,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # keeps TensorFlow's C++ code from its start-up notices
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own messages name a picture that OpenCV cannot decode
     open_missing_streams()
+    if "--debug" not in sys.argv:
+        keep_stderr()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
             stream.reconfigure(errors="backslashreplace")
@@ -132,6 +148,19 @@ def open_missing_streams() -> None:
     if sys.stdout is None:
         print_error("standard output is closed; let it be a file, or /dev/null")
         sys.exit(4)
+
+
+def keep_stderr() -> None:
+    """Keep standard error for Python: what C code prints there goes nowhere, as libjpeg's words on a damaged picture.
+
+    This changes the whole process, so only a command does it; and a child must be given `sys.stderr` to print there.
+    """
+    if sys.stderr is not sys.__stderr__ or not isinstance(sys.stderr, TextIOWrapper):
+        return
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = open(kept, "w", 1, sys.stderr.encoding, closefd=False)  # noqa: SIM115
 
 
 def run_command(command: Command, prog: str, words: Sequence[str]) -> int | None:

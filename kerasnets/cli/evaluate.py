@@ -3,25 +3,36 @@
     kerasnets evaluate mnist_cnn-mnist --dataset mnist
     kerasnets evaluate MODEL --dataset path/to/folder --out models_saved/evaluation --json
 
-MODEL is a .keras or .h5 file, or the name of a shipped model (`kerasnets list models`). The data must have the classes
-of the model; as many classes, if a file of another program names none. The test part is judged. Of a folder without
-parts, all pictures are judged, or if the model was trained on that folder, the fifth that the training held out. --out
-writes report.html and its pictures into a folder. The last line on stdout is the result.
+MODEL is a .keras or .h5 file, an export of `kerasnets export`, or the name of a shipped model (`kerasnets list
+models`). The data must have the classes of the model; as many classes, if a file of another program names none. The
+test part is judged. Of a folder without parts, all pictures are judged, or if the model was trained on that folder, the
+fifth that the training held out. --out writes report.html and its pictures into a folder. The last line on stdout is
+the result.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasnets.cli import app, options
 
+if TYPE_CHECKING:
+    from kerasnets.data import Data
+    from kerasnets.saving import Card, Guest
+    from kerasnets.training.evaluation import Evaluation
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a .keras or .h5 file, or a shipped model by name")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a model file, also .onnx, .xml, .tflite or SavedModel, or a shipped model"
+    )
     options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz", required=True)
     options.add_data_dir(parser)
+    options.add_synsets(parser)
     text = "judge all pictures of a folder without a test part, also those that the model was trained on"
     parser.add_argument("--all", action="store_true", help=text)
     parser.add_argument("--out", metavar="FOLDER", help="write report.html, confusion.png and mistakes.png into it")
@@ -30,26 +41,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kerasnets import data, saving
+    from kerasnets import data
     from kerasnets.saving import shipped
 
     guest = options.guest(args)
     path = shipped.path_of(args.model, shipped.KERAS)
     data.check_name(args.dataset)
-    card = saving.load_card(path, guest)
+    dataset, result, card = (by_keras if is_of_keras(path) else by_engine)(args, path, guest)
+    if args.out:
+        from kerasnets.training import report
+
+        report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
+    line = f"{result.line()} model={args.model} data={dataset.title!r}"
+    app.tell(json.dumps(result.as_dict()) if args.json else line)
+
+
+def is_of_keras(path: str | Path) -> bool:
+    from kerasnets.saving import SUFFIXES
+
+    return Path(path).suffix in SUFFIXES or not Path(path).exists()  # whose message is about a missing model
+
+
+def by_keras(args: argparse.Namespace, path: str | Path, guest: "Guest") -> "tuple[Data, Evaluation, Card]":
+    """Evaluate a .keras or .h5 file."""
+    from kerasnets import saving
+    from kerasnets.training import evaluation
+
+    dataset = load(args, saving.load_card(path, guest))
+    return dataset, *evaluation.evaluate_file(path, dataset, guest, tell)
+
+
+def by_engine(args: argparse.Namespace, path: str | Path, guest: "Guest") -> "tuple[Data, Evaluation, Card]":
+    """Evaluate a file that another library than Keras runs."""
+    from kerasnets.prediction import Classifier
+    from kerasnets.training import evaluation
+
+    classifier = Classifier.load(path, guest=guest)
+    card = dataclasses.replace(classifier.card, input_shape=classifier.input_shape)
+    dataset = load(args, card)
+    if classifier.note:
+        tell(classifier.note)
+    return dataset, evaluation.evaluate_by(classifier.compute, path, card, dataset), card
+
+
+def load(args: argparse.Namespace, card: "Card") -> "Data":
+    """Load the data for a model with a card; notes say which of them are judged if that is a question."""
+    from kerasnets import data
+
     is_trained_on = card.dataset == Path(args.dataset).resolve().name.removesuffix(".zip")
-    reading = data.Reading(whole=args.all or not is_trained_on)
+    synsets = Path(args.synsets) if args.synsets else None
+    reading = data.Reading(whole=args.all or not is_trained_on, synsets=synsets)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         dataset = data.load_like(card, args.dataset, args.data_dir, reading=reading)
     if dataset.is_split:
         held_out = f"the {len(dataset.test_labels)} pictures that were held out are judged (--all judges every one)"
-        app.tell_on_stderr(f"note: the model was trained on {dataset.title}; {held_out}")
+        tell(f"the model was trained on {dataset.title}; {held_out}")
     elif not len(dataset.train_labels):
-        app.tell_on_stderr(f"note: {dataset.title} has no test part: all its pictures are judged")
-    from kerasnets.training import evaluation, report
+        tell(f"{dataset.title} has no test part: all its pictures are judged")
+    return dataset
 
-    result, card = evaluation.evaluate_file(path, dataset, guest, lambda note: app.tell_on_stderr(f"note: {note}"))
-    if args.out:
-        report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
-    line = f"{result.line()} model={args.model} data={dataset.title!r}"
-    app.tell(json.dumps(result.as_dict()) if args.json else line)
+
+def tell(note: str) -> None:
+    app.tell_on_stderr(f"note: {note}")

@@ -46,6 +46,7 @@ def run(words: list[str]) -> int | None:
     if name and name == words[0]:
         raise ValueError(f"unknown command {name!r}; choose one of: {nearest_first(name, COMMANDS)}")
     parser = make_parser()
+    parser.words = words
     args, unknown = parser.parse_known_args(words)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")

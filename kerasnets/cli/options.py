@@ -21,6 +21,11 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="FOLDER", help=text)
 
 
+def add_synsets(parser: argparse.ArgumentParser) -> None:
+    text = "names of class folders such as n01440764 (default: LOC_synset_mapping.txt in or above the folder)"
+    parser.add_argument("--synsets", metavar="FILE", help=text)
+
+
 def add_image_size(parser: argparse.ArgumentParser) -> None:
     text = "resize your own pictures to a square, or to height and width"
     parser.add_argument("--image-size", type=int, nargs="+", metavar="PIXELS", help=text)
@@ -39,8 +44,13 @@ def image_size(args: argparse.Namespace) -> tuple[int, int] | None:
 # ---- model files of other programs -----------------------------------------------------------------------------------
 
 
-def add_guest(parser: argparse.ArgumentParser) -> None:
-    """Add what a person can tell about a model file that kerasnets did not write."""
+def add_guest(parser: argparse.ArgumentParser, *, own_size: bool = True) -> None:
+    """Add what a person can tell about a model file that kerasnets did not write.
+
+    Args:
+        parser: Of the command.
+        own_size: Whether --image-size is among the options; a command may have another meaning for it.
+    """
     add = parser.add_argument_group(
         "for a model file of another program",
         "What the file itself tells (a Rescaling or Normalization, a softmax or sigmoid) need not be given.",
@@ -56,11 +66,14 @@ def add_guest(parser: argparse.ArgumentParser) -> None:
     text = "instead: mean of pixels 0..1, one number or one per channel"
     add("--mean", type=float, nargs="+", metavar="X", help=text)
     add("--std", type=float, nargs="+", metavar="X", help="the standard deviation, likewise")
+    if own_size:
+        text = "the picture size if the network leaves it open or takes rows: one number, or height and width"
+        add("--image-size", type=int, nargs="+", metavar="PIXELS", help=text)
     add("--bgr", action="store_true", help="the network takes blue first")
     add("--multi-label", action="store_true", help="each class has a probability by itself (found in .keras and .h5)")
 
 
-def guest(args: argparse.Namespace, *, of_file: bool = True) -> "Guest":
+def guest(args: argparse.Namespace, *, of_file: bool = True, own_size: bool = True) -> "Guest":
     """Return what the options of `add_guest` tell; refuse them if the command has no model file that they are of."""
     from kerasnets.saving.guest import UNKNOWN, Guest, scaling_of
 
@@ -72,11 +85,11 @@ def guest(args: argparse.Namespace, *, of_file: bool = True) -> "Guest":
     elif args.mean or args.std:
         mean, std = args.mean or [0.0], args.std or [1.0]
         scaling = scaling_of(mean, std, max(len(mean), len(std)))
-    result = Guest(args.input_kind or "", class_names(args.classes), scaling, args.bgr, args.multi_label)
+    size = image_size(args) if own_size else None
+    result = Guest(args.input_kind or "", class_names(args.classes), scaling, args.bgr, args.multi_label, size)
     if result != UNKNOWN and not of_file:
-        raise UsageError(
-            "--input-kind, --classes, --scale, --mean, --std, --bgr and --multi-label go with a model file"
-        )
+        listed = "--input-kind, --classes, --scale, --mean, --std, --image-size, --bgr and --multi-label"
+        raise UsageError(f"{listed} go with a model file")
     return result
 
 

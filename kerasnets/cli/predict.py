@@ -42,8 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--engine", default="auto", metavar="NAME", help=text)
     add("--top", type=int, default=1, metavar="N", help="number of classes to name, the likeliest first (default: 1)")
     add("--save", metavar="FILE", help="draw pictures and answers: .png, .jpg, .svg, .pdf; .mp4 for a video")
+    text = "draw the places that each answer depends on: in FILE-why.png for --save FILE.png"
+    add("--explain", action="store_true", help=text)
     add("--show", action="store_true", help="show the drawing in a window until a key is pressed")
     add("--json", action="store_true", help="print a JSON list")
+    add("--csv", action="store_true", help="print a CSV table: a line for each picture, with --many for each digit")
     options.add_guest(parser)
 
 
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     classifier = Classifier.load(model_path(args.model, args.engine), args.engine, options.guest(args))
     if classifier.note:
         app.tell(f"note: {classifier.note}", file=sys.stderr)
-    form = answers.Format(args.top, args.json, args.save, args.show)
+    form = answers.Format(args.top, args.json, args.save, args.show, args.csv, args.explain)
     if args.camera is not None:
         return answers.watch(classifier, args.camera, form)
     if args.video:
@@ -77,6 +80,10 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError("--data-dir goes with --dataset")
     if (args.video or args.camera is not None) and (args.many or args.top > 1):
         raise UsageError("--many and --top go with pictures, not with a video or camera")
+    if args.csv and (args.json or args.video or args.camera is not None):
+        raise UsageError("--csv goes with pictures, without --json")
+    if args.explain and (args.many or args.video or args.camera is not None or not (args.save or args.show)):
+        raise UsageError("--explain goes with pictures of one thing each, and --save or --show")
     if args.top < 1:
         raise UsageError(f"--top must be at least 1, not {args.top}")
 

@@ -3,7 +3,9 @@
     kerasnets train mnist_cnn-digits
     kerasnets train lenet5-mnist --seed 1 --epochs 10 --data-dir data
     kerasnets train --model vgg11_bn --dataset path/to/folder --image-size 64
+    kerasnets train --model resnet18 --pretrained --dataset path/to/folder
     kerasnets train --weights models_saved/resnet18.keras --freeze stage1 stage2 --dataset path/to/folder
+    kerasnets train lenet5-mnist --seeds 0 1 2
     kerasnets train lenet5-mnist --resume
 
 A folder or zip of your own has one folder of pictures for each class. If the class folders are in two folders "train"
@@ -15,14 +17,19 @@ it is the only one.
 import argparse
 import contextlib
 import re
+import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasnets import recipes
-from kerasnets.cli import app, options, training_settings
+from kerasnets.cli import app, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
+
+if TYPE_CHECKING:
+    from kerasnets.training.run import Run
 
 CHANGES = ("shift", "crop", "flip", "none")  # of --augment
 
@@ -33,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--list", action="store_true", help="show the recipes and the accuracy that was published for each")
     add("--model", metavar="NAME", help="a network, for a data set without a recipe")
     options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz of your own")
+    options.add_synsets(parser)
     options.add_image_size(parser)
     text = (
         "change the pictures in each epoch: shift (by up to 2 pixels), crop (by up to 4), flip (mirror half of them), "
@@ -52,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "stop after N epochs in a row without a better validation accuracy (or, at equal accuracy, a lower loss)"
     add("--patience", type=int, metavar="N", help=text)
     add("--weights", metavar="FILE", help="start from a .keras or .h5 file, or a shipped model; its head is replaced")
+    pretrained.add_pretrained(parser)
     text = "layers or stages of that model to keep as they are"
     add("--freeze", nargs="+", default=(), metavar="NAME", help=text)
     text = "mixed_bfloat16 is faster on most accelerators and slower on most CPUs"
@@ -59,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
     add("--compile", action="store_true", help=text)
     training_settings.add_settings(parser)
-    options.add_guest(parser)
+    options.add_guest(parser, own_size=False)
     add_training_options(parser)
 
 
@@ -68,7 +77,11 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--epochs", type=int, help="instead of the recipe's")
     add("--batch-size", type=int, metavar="N", help="instead of the recipe's")
-    add("--seed", type=int, default=0, help="of the validation split, order and initial weights (default: 0)")
+    seeds = parser.add_mutually_exclusive_group()
+    text = "of the validation split, order and initial weights (default: 0)"
+    seeds.add_argument("--seed", type=int, default=0, help=text)
+    text = "train once with each seed, into files that end in -seed0, -seed1, ...; mean and deviation are printed last"
+    seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help=text)
     text = (
         ".keras or .h5, or both (default: models_saved/<recipe>.keras); the report goes into a folder of the same name"
     )
@@ -93,30 +106,72 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes_table())
         return
     image_size = options.image_size(args)
+    pretrained.check(args)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
-    guest = options.guest(args, of_file=bool(args.weights))
+    guest = options.guest(args, of_file=bool(args.weights), own_size=False)
     more = {"image_size": image_size, "weights": weights, "freeze": args.freeze, "guest": guest}
-    train(args, recipe, **more, stream=args.stream, skip_broken=args.skip_broken)
+    more |= {"stream": args.stream, "skip_broken": args.skip_broken, "synsets": args.synsets}
+    if args.find_learning_rate is not None:
+        weights = pretrained.weights_of(args.model) if args.pretrained else weights
+        find_learning_rate(args, recipe, more | {"weights": weights})
+    elif args.pretrained:
+        pretrained.train(args, recipe, more, train)
+    else:
+        train(args, recipe, **more)
 
 
 def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
     """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
+    if not args.seeds:
+        result = train_once(args, recipe, args.seed, args.out, **more)
+        app.tell(result.json() if args.json else result.line())
+        return
+    files = files_of(args, recipe)
+    results = []
+    for seed in dict.fromkeys(args.seeds):
+        results.append(
+            train_once(args, recipe, seed, [file.with_stem(f"{file.stem}-seed{seed}") for file in files], **more)
+        )
+        if not args.json:
+            app.tell(results[-1].line())
+    app.tell(f"[{', '.join(result.json() for result in results)}]" if args.json else summary(results))
+
+
+def summary(results: "Sequence[Run]") -> str:
+    """Return the mean and standard deviation of runs of one recipe as one greppable line."""
+    accuracies = [result.test_accuracy for result in results]
+    deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    seeds = ",".join(str(result.seed) for result in results)
+    return (
+        f"result recipe={results[0].recipe} seeds={seeds} test_accuracy={statistics.mean(accuracies):.4f} "
+        f"std={deviation:.4f} lowest={min(accuracies):.4f} highest={max(accuracies):.4f} backend={results[0].backend}"
+    )
+
+
+def files_of(args: argparse.Namespace, recipe: str | recipes.Recipe) -> list[Path]:
+    """Return the model files to write, as named."""
+    name = recipe if isinstance(recipe, str) else recipe.name
+    return [Path(file) for file in args.out or (f"models_saved/{name}.keras",)]
+
+
+def train_once(
+    args: argparse.Namespace, recipe: str | recipes.Recipe, seed: int, out: "Sequence[str | Path] | None", **more: Any
+) -> "Run":
     from kerasnets.training import checkpoints, places
 
-    name = recipe if isinstance(recipe, str) else recipe.name
-    files = [Path(file) for file in args.out or (f"models_saved/{name}.keras",)]
+    files = [Path(file) for file in out] if out else files_of(args, recipe)
     folder = checkpoints.folder_beside(places.last_run(files)[0])
     redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
     with redirection, checkpoints.name_resume(folder):
         import kerasnets
 
-        result = kerasnets.train(
+        return kerasnets.train(
             recipe,
             epochs=args.epochs,
             batch_size=args.batch_size,
-            seed=args.seed,
-            out=args.out,
+            seed=seed,
+            out=out,
             data_dir=args.data_dir,
             resume=args.resume,
             overwrite=args.overwrite,
@@ -125,6 +180,17 @@ def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -
             worker_statistics=args.worker_statistics,
             **more,
         )
+
+
+def find_learning_rate(args: argparse.Namespace, recipe: recipes.Recipe, more: dict[str, Any]) -> None:
+    """Search a learning rate for `recipe` instead of training it, and print the result."""
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        from kerasnets.training import rate_finder
+
+        result = rate_finder.find_learning_rate(
+            recipe, steps=args.find_learning_rate, batch_size=args.batch_size, seed=args.seed, out=args.out,
+            data_dir=args.data_dir, **more,
+        )  # fmt: skip
     app.tell(result.json() if args.json else result.line())
 
 
@@ -132,18 +198,26 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     """Return the recipe of the options, changed as they say."""
     if args.augment and not (args.recipe or args.dataset) and args.augment[-1] not in CHANGES:
         args.recipe = args.augment.pop()  # --augment RECIPE
-    if bool(args.recipe) == bool(args.dataset):
+    is_imagenet = args.recipe in recipes.IMAGENET
+    if is_imagenet and not args.dataset:
+        raise UsageError(f"{args.recipe} needs --dataset: the folder or zip with ImageNet's train and val")
+    if bool(args.recipe) == bool(args.dataset) and not is_imagenet:
         raise UsageError("name a recipe, or a data set by --dataset with --model or --weights")
     if args.recipe and (args.model or args.weights):
         raise UsageError("a recipe names its model; --model and --weights go with --dataset")
-    if args.recipe and args.recipe not in recipes.RECIPES:
-        known = nearest_first(args.recipe, recipes.RECIPES)
+    if args.recipe and args.recipe not in recipes.RECIPES and not is_imagenet:
+        args.recipe = first_recipe_of(args.recipe)
+    if args.recipe and args.recipe not in recipes.RECIPES and not is_imagenet:
+        known = nearest_first(args.recipe, [*recipes.RECIPES, *recipes.IMAGENET])
         raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
-    if args.dataset and not (args.model or args.weights):
+    if args.dataset and not (args.model or args.weights or is_imagenet):
         raise UsageError("--dataset goes with --model, or with --weights")
     if args.dataset:
         check_names(args)
-    if args.recipe:
+    if is_imagenet:
+        shape = (*image_size, 3) if (image_size := options.image_size(args)) else None
+        recipe = recipes.with_changes(recipes.IMAGENET[args.recipe], dataset=args.dataset, image_shape=shape)
+    elif args.recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
         recipe = recipes.own(args.model or network_in(args.weights), args.dataset)
@@ -160,6 +234,18 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         compiled=args.compile or None,
         **training_settings.changes_of(args, recipe),
     )
+
+
+def first_recipe_of(model: str) -> str:
+    """Return the name of a network's first recipe, with a note; any other name is returned as it is."""
+    from kerasnets.models import NETWORKS
+
+    name = next((name for name, recipe in recipes.RECIPES.items() if recipe.model == model), None)
+    if name:
+        app.tell_on_stderr(f"note: {model} is trained by its first recipe, {name} (--list shows all)")
+    elif model in NETWORKS:
+        raise UsageError(f"{model} has no recipe; name your data: --model {model} --dataset path/to/folder")
+    return name or model
 
 
 def augmentation_of(args: argparse.Namespace) -> str | None:
@@ -204,7 +290,7 @@ def recipes_table() -> str:
     from kerasnets.reports.tables import Table
 
     rows = []
-    for name, recipe in recipes.RECIPES.items():
+    for name, recipe in {**recipes.RECIPES, **recipes.IMAGENET}.items():
         optimizer = f"{recipe.optimizer} {recipe.learning_rate:g}"
         batch = f"{recipe.batch_size:,}" if recipe.batch_size else "all"
         rows.append((name, f"{recipe.epochs:,}", batch, optimizer, recipe.published_figure))

@@ -51,6 +51,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--gradient-clip", type=float, metavar="NORM", help="the largest norm of all gradients together")
     text = "average the gradients of N batches for each step of the optimizer"
     add("--accumulate", type=int, metavar="N", help=text)
+    text = "instead of training: STEPS batches at growing rates (default: 100) show which rate to use, in a picture too"
+    add("--find-learning-rate", type=int, nargs="?", const=100, metavar="STEPS", help=text)
 
 
 def changes_of(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:

@@ -1,15 +1,21 @@
 """A model file of another program made into one of ours: from raw pixels to probabilities, with a card inside."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
+
 from kerasnets import saving
+from kerasnets.convert.networks import copy_as
+from kerasnets.errors import BadInputError, name_path
 from kerasnets.runtime import provenance
-from kerasnets.runtime.atomic import check_writable, whole_file
-from kerasnets.saving import Card, Guest, formats
+from kerasnets.runtime.atomic import check_writable, whole_file, whole_folder
+from kerasnets.saving import Card, Guest, formats, keras_model
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def adopt(path: str | Path, out: str | Path, guest: Guest = saving.UNKNOWN) -> A
     file tells about its pixels (Rescaling, Normalization, preprocess_input) is used, and becomes one Rescaling.
 
     Args:
-        path: A .keras or .h5 file of Keras 3, or of Keras 2: TensorFlow 2.x, tf_keras.
+        path: A .keras or .h5 file of Keras 3, or of Keras 2 (TensorFlow 2.x, tf_keras), whatever its suffix.
         out: The model file, .keras or .h5.
         guest: What the file does not tell. Classes without a name are called "class 0", "class 1", ...
 
@@ -72,22 +78,64 @@ def adopt(path: str | Path, out: str | Path, guest: Guest = saving.UNKNOWN) -> A
     saving.check_suffix(out)
     check_other(path, out)
     check_writable(out)
-    model, card, scale_words = saving.load_with_scale(path, guest)
-    saving.check_size(card, path)
-    card = complete(card, path, model.outputs[0].shape[-1])
+    with as_form(path) as file:
+        model, card, scale_words = saving.load_with_scale(file, guest)
+    return write(model, card, Path(path).name, out, scale_words)
+
+
+def adopt_network(network: keras.Model, source: str, out: str | Path, guest: Guest, name: str = "") -> Adoption:
+    """Write a network as `adopt` does that of a file.
+
+    Args:
+        network: From pixels, as `guest` says, to logits or probabilities.
+        source: Where its weights come from, for the card.
+        out: The model file, .keras or .h5.
+        guest: What is known about it.
+        name: Of the network, for the card; its own by default.
+    """
+    saving.check_suffix(out)
+    check_writable(out)
+    with name_path(source):
+        keras_model.check(network, saving.Card("", (), ()))
+        model, card, scale_words = keras_model.as_ours(network, saving.Card(name, (), ()), guest)
+    return write(model, card, source, out, scale_words)
+
+
+def write(model: keras.Model, card: Card, source: str, out: str | Path, scale_words: str) -> Adoption:
+    saving.check_size(card, source)
+    card = complete(card, source, model.outputs[0].shape[-1])
     saving.save(model, out, card)
-    return Adoption(str(out), Path(path).name, saving.load_card(out), scale_words or "0 to 255")
+    return Adoption(str(out), source, saving.load_card(out), scale_words or "0 to 255")
+
+
+@contextlib.contextmanager
+def as_form(path: str | Path) -> Iterator[Path]:
+    """Yield a model file, or a copy whose suffix tells the form of its content; a BadInputError names the file."""
+    form = formats.form_of(path) if Path(path).is_file() else ""
+    if not form or Path(path).suffix == form:
+        yield Path(path)
+        return
+    try:
+        with copy_as(path, form) as copy:
+            yield copy
+    except BadInputError as error:
+        error.path = path
+        raise
 
 
 def adopt_export(path: str | Path, out: str | Path, card: Card, guest: Guest) -> Adoption:
     """Write a copy of an .onnx or .tflite file with `card` inside; the network itself stays as it is."""
-    if Path(path).suffix != Path(out).suffix or Path(out).suffix not in (".onnx", ".tflite"):
+    suffix = formats.suffix_of(path)
+    if suffix != Path(out).suffix or suffix not in (".onnx", ".tflite", ""):
         raise ValueError(f"the card of {Path(path).name} goes into a copy of the same form; name an --out like it")
     check_other(path, out)
     check_writable(out)
     card = dataclasses.replace(card, scaling=guest.scaling, bgr=guest.bgr, multi_label=guest.multi_label)
-    with whole_file(out) as part:
-        shutil.copyfile(path, part)
+    with whole_file(out) if suffix else whole_folder(out) as part:
+        if suffix:
+            shutil.copyfile(path, part)
+        else:
+            shutil.copytree(path, part, dirs_exist_ok=True)
         formats.add(part, card)
     return Adoption(str(out), Path(path).name, card, "scaled as given" if guest.scaling else "divided by 255")
 

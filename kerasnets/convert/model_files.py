@@ -34,13 +34,16 @@ class Conversion:
     offset: float | Sequence[float]
     input_kind: str
     backend: str
+    difference: float | None = None  # of the outputs from the other framework's, as a share of their scale; if measured
 
     def line(self) -> str:
         """Return the result as one greppable line."""
+        difference = "" if self.difference is None else f"difference={self.difference:.1e} "
         return (
             f"result model={self.model} source={self.source} tensors={self.tensors} parameters={self.parameters} "
             f"classes={self.classes} input={'x'.join(map(str, self.input_shape))} scale={join(self.scale)} "
-            f"offset={join(self.offset)} input_kind={self.input_kind} backend={self.backend} file={self.file}"
+            f"offset={join(self.offset)} input_kind={self.input_kind} backend={self.backend} {difference}"
+            f"file={self.file}"
         )
 
     def json(self) -> str:
@@ -173,7 +176,8 @@ def make_python_file(path: str | Path, out: str | Path) -> Conversion:
     with whole_file(out) as part:
         part.write_text(translation.text, encoding="utf-8")
     scaling = next(((layer.scale, layer.offset) for layer in model.layers if layer.name == "rescaling"), (1, 0))
-    return summarize(model, out, Path(path).name, scaling, card, len(translation.weights))
+    result = summarize(model, out, Path(path).name, scaling, card, len(translation.weights))
+    return dataclasses.replace(result, difference=translation.difference)
 
 
 def write_model_file(network: keras.Model, out: str | Path, scaling: Scaling, card: saving.Card) -> Conversion:

@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import hashlib
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -37,7 +39,7 @@ class Pretrained:
 
 
 def pretrained(name: str, version: str = "DEFAULT") -> Pretrained:
-    """Return the published weights of a network; the file is downloaded unless torch.hub's folder holds it.
+    """Return the published weights of a network; downloaded unless torch.hub's folder or KERASNETS_DATA has them.
 
     Args:
         name: A name in MODELS.
@@ -61,7 +63,11 @@ def pretrained(name: str, version: str = "DEFAULT") -> Pretrained:
     transforms = weights.transforms()
     mean, std = TRANSFORMED.get(name, (tuple(transforms.mean), tuple(transforms.std)))
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    if not path.exists():
+    own = [Path(folder) / path.name for folder in (os.environ.get("KERASNETS_DATA"),) if folder]
+    if not path.exists() and any(map(Path.is_file, own)):
+        path = next(filter(Path.is_file, own))
+        check_sum(path)
+    elif not path.exists():
         download(torch, weights, path)
     return Pretrained(
         path=path,
@@ -90,6 +96,15 @@ def download(torch: ModuleType, weights: Any, path: Path) -> None:
             raise ConnectionError(
                 f"{weights} cannot be downloaded; go online, or put {path.name} into {shorten(path.parent)}"
             ) from error
+
+
+def check_sum(path: Path) -> None:
+    """Raise BadInputError unless the SHA-256 of a file begins as its name says."""
+    checksum = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if checksum and not digest.startswith(checksum[1]):
+        raise BadInputError("is damaged: its SHA-256 is not the one in its name", path=path, remedy="fetch it again")
 
 
 @contextlib.contextmanager

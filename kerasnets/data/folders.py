@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.data import index_files
+from kerasnets.data import index_files, synsets
 from kerasnets.data.dataset import Data
 from kerasnets.data.index_files import Index
 from kerasnets.data.layout import Listing, list_pictures
@@ -41,6 +41,7 @@ class Reading:
         skip_broken: The most pictures that are left out because they cannot be read.
         index: The index file of an earlier run, which spares the check of unchanged pictures; it may be missing.
         whole: Whether all pictures are the test part, and none the training part, if no test part is given.
+        synsets: A file with names for the class folders, as in `synsets`; None finds one beside the data.
     """
 
     stream: bool | None = None
@@ -48,6 +49,7 @@ class Reading:
     skip_broken: int = 0
     index: Path | None = None
     whole: bool = False
+    synsets: Path | None = None
 
 
 BY_SIZE = Reading()
@@ -85,7 +87,7 @@ def read_classes(
         test_images,
         listing.labels[test],
         title=title or path.resolve().name.removesuffix(".zip"),
-        class_names=listing.class_names,
+        class_names=synsets.class_names_of(listing.class_names, path, reading.synsets),
         input_kind=input_kind,
         test_files=tuple(listing.names[i] for i in test),
         left_out=tuple(listing.names[i] for i in sorted(faults)),

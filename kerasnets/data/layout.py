@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from kerasnets.data.parts import TEST, TRAIN, UNLABELLED, VALIDATION, part_of
+from kerasnets.data.parts import TEST, TRAIN, UNLABELLED, VALIDATION, Parts
 from kerasnets.data.picture_sources import Source
 from kerasnets.errors import BadInputError, shorten, visible
 from kerasnets.pictures.files import HIDDEN, SUFFIXES
@@ -110,14 +110,14 @@ def split_off_test(labels: np.ndarray, class_names: Sequence[str], path: Path) -
 def parts_of(source: Source) -> dict[str, dict[str, list[str]]]:
     """Return {"train": {class: names of pictures}, "val": {...}, "test": {...}}; a part that is not given is empty."""
     name_of = source.path.name
-    pictures_in = pictures_of(source)
-    found = {nearest_part(folder) for folder in pictures_in}
+    pictures_in, named = pictures_of(source)
+    found = {named.nearest(folder) for folder in pictures_in}
     has_parts = TRAIN in found and bool(found & {TEST, VALIDATION})
     test_part = TEST if TEST in found else VALIDATION  # a part for validation beside none for the test is the test's
     result: dict[str, dict[str, list[str]]] = {TRAIN: {}, VALIDATION: {}, TEST: {}}
     places: dict[tuple[str, str], Folder] = {}
     for folder, names in pictures_in.items():
-        part = nearest_part(folder) if has_parts else TRAIN
+        part = named.nearest(folder) if has_parts else TRAIN
         if not part or part == UNLABELLED:
             raise BadInputError(f"{name_of}: {names[0]} lies in neither train nor {test_part}; move it")
         part = TEST if part == test_part else part
@@ -134,15 +134,16 @@ def parts_of(source: Source) -> dict[str, dict[str, list[str]]]:
     return result
 
 
-def pictures_of(source: Source) -> dict[Folder, list[str]]:
-    """Return {folder: its pictures} of all class folders, and check that they are such."""
+def pictures_of(source: Source) -> tuple[dict[Folder, list[str]], Parts]:
+    """Return ({folder: its pictures} of all class folders, the parts they name), and check that they are such."""
     named: dict[str, list[str]] = {}
     for name in picture_names(source):
         named.setdefault(name.rpartition("/")[0], []).append(name)
     pictures_in: dict[Folder, list[str]] = {}
     for path, names in named.items():
         pictures_in.setdefault(PurePosixPath(path).parts, []).extend(names)
-    classless = [folder for folder in pictures_in if is_unlabelled(folder)]
+    parts = Parts(pictures_in)
+    classless = [folder for folder in pictures_in if is_unlabelled(folder, parts)]
     remaining = [folder for folder in pictures_in if folder not in classless and folder != ()]
     if classless and len({folder[-1] for folder in remaining}) > 1:
         count = sum(len(pictures_in.pop(folder)) for folder in classless)
@@ -150,22 +151,17 @@ def pictures_of(source: Source) -> dict[Folder, list[str]]:
         note(
             f"left out of {source.path.name}, because no class folder says what they show: {count} pictures in {where}"
         )
-    check_layout(source, pictures_in)
-    return pictures_in
+    check_layout(source, pictures_in, parts)
+    return pictures_in, parts
 
 
-def is_unlabelled(folder: Folder) -> bool:
+def is_unlabelled(folder: Folder, parts: Parts) -> bool:
     """Whether pictures lie in a folder called test itself, as Kaggle has it, or in one of pictures to predict."""
-    own, above = part_of(folder[-1]) if folder else "", nearest_part(folder)
+    own, above = parts.of(folder[-1]) if folder else "", parts.nearest(folder)
     return above == UNLABELLED or (own in (TEST, VALIDATION, UNLABELLED) and above in ("", own))
 
 
-def nearest_part(folder: Folder) -> str:
-    """Return the part that the folders above a class folder name, the nearest first; "" if they name none."""
-    return next(filter(None, map(part_of, reversed(folder[:-1]))), "")
-
-
-def check_layout(source: Source, pictures_in: Mapping[Folder, Sequence[str]]) -> None:
+def check_layout(source: Source, pictures_in: Mapping[Folder, Sequence[str]], parts: Parts) -> None:
     """Raise BadInputError if the folders do not show which are the classes; pictures_in: {folder: its pictures}."""
     if () in pictures_in:
         raise BadInputError(f"{source.path.name}: {pictures_in[()][0]} lies in no class folder; move it into one")
@@ -174,11 +170,11 @@ def check_layout(source: Source, pictures_in: Mapping[Folder, Sequence[str]]) ->
         problem = f"{source.path.name}: {'/'.join(folder)} holds both pictures and folders of them"
         raise BadInputError(problem, remedy="make it one class")
     arrange = "as train/cat/1.jpg, test/cat/1.jpg"
-    between = [folder for folder in pictures_in if nearest_part(folder) and not part_of(folder[-2])]
-    if between and len({nearest_part(folder) for folder in between}) > 1:
+    between = [folder for folder in pictures_in if parts.nearest(folder) and not parts.of(folder[-2])]
+    if between and len({parts.nearest(folder) for folder in between}) > 1:
         problem = f"{source.path.name}: in {'/'.join(between[-1])} there is a folder between the part and the class"
         raise BadInputError(problem, remedy=f"arrange the pictures {arrange}")
-    if pictures_in and all(part_of(folder[-1]) for folder in pictures_in):
+    if pictures_in and all(parts.of(folder[-1]) for folder in pictures_in):
         problem = f"{source.path.name}: the pictures lie in {min(pictures_in)[-1]!r} itself"
         raise BadInputError(problem, remedy=f"arrange them {arrange}")
 

@@ -141,8 +141,9 @@ def load_like(
 
 def check_reading(name: str | Path, reading: folders.Reading) -> None:
     """Raise ValueError if `reading` asks for what only folders and zips of pictures allow."""
-    if reading.stream or reading.skip_broken:
-        option = "streaming" if reading.stream else "leaving out broken pictures"
+    if reading.stream or reading.skip_broken or reading.synsets:
+        others = "leaving out broken pictures" if reading.skip_broken else "a synset file"
+        option = "streaming" if reading.stream else others
         raise ValueError(f"{option} goes with a folder or zip of pictures; {name} is none")
 
 

@@ -62,7 +62,7 @@ def make_whole(
     *,
     scaling: Scaling | None = None,
     bgr: bool = False,
-    shape: Sequence[int] | None = None,
+    shape: Sequence[int | None] | None = None,
 ) -> Whole:
     """Return `network` as a Whole of copies of its layers.
 
@@ -79,7 +79,7 @@ def make_whole(
     flat = flatten(network, OWN_NAMES)
     head = head_of(flat)
     given = flat.inputs[0]
-    picture = tuple(shape or picture_shape(given.shape[1:]))
+    picture = tuple(shape or picture_shape(given.shape[1:]))  # a row of numbers is a flat picture if `shape` says so
     if picture:
         preprocessing = preprocessing_of(flat)
         taken = scaling or SCALINGS["0..255" if given.dtype == "uint8" else preprocessing.values or USUAL]
@@ -116,7 +116,7 @@ def preprocessing_of(network: keras.Model) -> Preprocessing:
     places = cuts(steps)
     beyond = next((i for i, node in enumerate(steps) if learns(node.operation)), len(steps))
     first = [i for i in places if i < beyond and steps[i].outputs[0].shape == given.shape]
-    if first and len(given.shape) in (3, 4):
+    if first:
         pixels = np.random.default_rng(0).integers(0, 256, (4, *close_sizes(given.shape[1:])))
         pixels[:2] = np.arange(2).reshape(2, *[1] * (len(given.shape) - 1))
         values = {id(given): ops.convert_to_tensor(pixels.astype(given.dtype))}

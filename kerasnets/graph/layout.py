@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import keras
 from keras import layers
 
-from kerasnets.graph.walk import copy_weights, producer, register_parameters, skip_initializers
+from kerasnets.graph.walk import copy_weights, nodes, producer, register_parameters, skip_initializers
 from kerasnets.recipes import Scaling as Scaling
 from kerasnets.runtime.backends import LAYOUTS
 
@@ -98,7 +98,8 @@ def rebuild(
     if scaling:
         scale, offset = scaling
         first = layers.Rescaling(scale, offset, name="rescaling")(first)
-    if layout == "channels_first":
+    own = None if scaling else own_scaling(network)  # of each channel: it stands before the channels change place
+    if layout == "channels_first" and not own:
         first = layers.Permute(TO_FIRST, name="channels_first")(first)
 
     last = [producer(tensor) for tensor in network.outputs]
@@ -110,6 +111,8 @@ def rebuild(
         return type(layer).from_config(in_layout(layer, layout) | policy)
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        if own and layer.name == own.name and layout == "channels_first":
+            return layers.Permute(TO_FIRST, name="channels_first")(layer(*args))
         args = keras.tree.map_structure(lambda tensor: first if tensor is inputs else tensor, args)
         if layout == "channels_first" and stays_in_channels_last(layer):
             return in_channels_last(layer, *args)
@@ -120,6 +123,12 @@ def rebuild(
     register_parameters(rebuilt)
     copy_weights(network, rebuilt)
     return up_to_probabilities(rebuilt) if probabilities else rebuilt
+
+
+def own_scaling(network: keras.Model) -> keras.Layer | None:
+    """Return the Rescaling layer of `network` that alone takes its pixels; None if there is none."""
+    takers = [node.operation for node in nodes(network) if any(x is network.input for x in node.input_tensors)]
+    return takers[0] if len(takers) == 1 and isinstance(takers[0], layers.Rescaling) else None
 
 
 def up_to_probabilities(network: keras.Model) -> keras.Model:

@@ -63,7 +63,7 @@ class Description:
         text = self.as_table().text(TABLE_WIDTH)
         if not self.non_trainable_parameters:
             return text
-        return f"{text}\nand {self.non_trainable_parameters:,} parameters that are not trained"
+        return f"{text}\nand {self.non_trainable_parameters:,} parameters that are not trainable"
 
     def line(self) -> str:
         """Return the totals as one greppable line, the memory in bytes."""

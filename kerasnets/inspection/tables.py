@@ -19,7 +19,7 @@ LONGEST_NAME = 40  # characters of the name of a layer
 
 
 def table_of_weights(inspection: "Inspection") -> Table:
-    head = ("weight", "shape", "trained", "smallest", "largest", "mean", "std", "first values")
+    head = ("weight", "shape", "trainable", "smallest", "largest", "mean", "std", "first values")
     rows = [
         (shorten(w.name, LONGEST_NAME), by_x(w.shape), "yes" if w.trainable else "no",
          *map(number, moments(w.values).values()), " ".join(map(number, w.values.ravel()[:FIRST])))

@@ -1,56 +1,98 @@
 """From a picture of one digit to MNIST's form: find its ink, cut it out, scale it, centre it."""
 
-import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.sizes import Shape, resize, shrink, to_grey
+from kerasnets.pictures.paper import PHOTO_SIDE, ink_of, is_light
+from kerasnets.pictures.parts import count_digits, digit_of, parts_of
+from kerasnets.pictures.sizes import Shape, quantile, resize, rim, shrink, to_grey
 
 MIN_CONTRAST = 12  # grey levels between ink and paper; with less, the picture is of one colour
 SIDE = 28  # pixels: MNIST's field
 BOX = 20  # pixels: the digit's longer side in it
 INK = 32  # the grey level from which a pixel of an MNIST picture counts as ink
 MIN_STROKE = 2.0  # pixels in the box: nine tenths of MNIST's strokes are thicker, by stroke_width
-PHOTO_SIDE = 50  # pixels: a smaller picture is not treated as a photo
 WORKING_SIDE = 400  # pixels: larger photos are shrunk to it first
-PAPER_SIDE = 200  # pixels: the size at which the paper is estimated
-WIDEST_STROKE = 0.2  # of the photo's longer side; anything wider is a shadow
-SPECK = 0.05  # of the largest part's ink; a part with less is not of the digit
-NEAR = 0.3  # of the largest part's longer side; a part farther away is not of the digit
+STROKE = 100  # the grey level from which a pixel of MNIST's form is judged as part of a stroke
+WIDEST = 1.7  # of its height; the widest of MNIST's first 3,000 training pictures has 1.67
+FULLEST = 0.7  # of its box that is inked; the fullest of the same pictures that is no bar has 0.66
+NARROW = 8  # pixels of MNIST's form: a bar, as of a 1, may fill its box
 SOFT = 0.11  # a part less sharp is a shadow; digits in photos have 0.16 to 0.23, the test's shadows 0.08 at most
-RIM_SHARE = 0.1  # of the largest part's ink; with more, a part away from the rim is the digit
-# The last five were chosen on photos of tests/pictures/photo_digits.py with seeds 101 to 104, which no test uses.
 
 
-def to_mnist_form(picture: np.ndarray, shape: Shape = (SIDE, SIDE, 1)) -> np.ndarray:
+@dataclass(frozen=True)
+class Sight:
+    """What was seen on a picture.
+
+    Attributes:
+        pixels: uint8 (height, width, channels), as the network takes them.
+        digits: How many digits there are; 1 if the picture is not searched for digits.
+        doubt: Why this can hardly be a digit; "" if it can.
+        is_cut_out: Whether a digit was cut out of the picture.
+    """
+
+    pixels: np.ndarray
+    digits: int = 1
+    doubt: str = ""
+    is_cut_out: bool = False
+
+
+class NothingSeenError(BadInputError):
+    """A picture shows nothing that a network could be asked about."""
+
+
+def find_digit(picture: np.ndarray) -> Sight:
     """Convert a picture of one digit, dark on light or light on dark, as MNIST's makers did: uint8 (28, 28, 1).
 
     The ink becomes white on black. It is cut out, scaled so that its longer side has 20 pixels, and placed in 28x28
     with its centre of mass in the middle (yann.lecun.com/exdb/mnist). A picture in this form is left as it is.
     """
-    grey = to_grey(picture)
-    if is_light(grey):
-        grey = 255 - grey
-    if not is_mnist_form(grey):
-        grey = centre_by_mass(scale_to_box(cut_out_ink(grey)))
-    if shape != (SIDE, SIDE, 1):
-        grey = resize(grey, *shape[:2])
-        return np.repeat(grey[..., None], shape[2], axis=2)
-    return grey[..., None]
+    if picture.shape[:2] == (SIDE, SIDE):
+        grey = to_grey(picture)
+        grey = 255 - grey if is_light(grey) else grey
+        if is_mnist_form(grey):
+            return Sight(grey[..., None])
+    ink, digits = cut_out_ink(picture)
+    form = centre_by_mass(scale_to_box(ink))
+    return Sight(form[..., None], digits, doubt_about(form), is_cut_out=True)
 
 
-def to_padded_mnist_form(picture: np.ndarray, shape: Shape) -> np.ndarray:
+def doubt_about(form: np.ndarray) -> str:
+    """Return why ink in MNIST's form, uint8 (28, 28), can hardly be a digit; "" if it can."""
+    mask = (form > STROKE).astype(np.uint8)
+    _, _, width, height = cv2.boundingRect(mask)
+    if width > WIDEST * height:
+        return "wider than a digit"
+    if mask.sum() > FULLEST * width * height and min(width, height) > NARROW:
+        return "a blot without strokes"
+    return ""
+
+
+def to_mnist_form(picture: np.ndarray, shape: Shape = (SIDE, SIDE, 1)) -> np.ndarray:
+    """Return a picture of one digit in MNIST's form, as `find_digit` does: uint8 `shape`."""
+    return in_shape(find_digit(picture).pixels, shape)
+
+
+def in_shape(form: np.ndarray, shape: Shape) -> np.ndarray:
+    """Return MNIST's form, uint8 (28, 28, 1), in another size or with more channels."""
+    if shape == (SIDE, SIDE, 1):
+        return form
+    return np.repeat(resize(form, *shape[:2])[..., None], shape[2], axis=2)
+
+
+def padded(form: np.ndarray, shape: Shape) -> np.ndarray:
     """Return MNIST's form with a black rim: uint8 `shape`. LeNet-5's paper pads 28x28 to 32x32."""
     top, left = ((side - SIDE) // 2 for side in shape[:2])
     bottom, right = (side - SIDE - before for side, before in zip(shape[:2], (top, left), strict=True))
-    return np.pad(to_mnist_form(picture), ((top, bottom), (left, right), (0, 0)))
+    return np.pad(form, ((top, bottom), (left, right), (0, 0)))
 
 
-def to_permuted_mnist_form(picture: np.ndarray, shape: Shape) -> np.ndarray:
+def permuted(form: np.ndarray, shape: Shape) -> np.ndarray:
     """Return MNIST's form with its pixels in a random order, the same for every picture."""
-    return permute_pixels(to_mnist_form(picture, shape)[None])[0]
+    return permute_pixels(in_shape(form, shape)[None])[0]
 
 
 def permute_pixels(images: np.ndarray) -> np.ndarray:
@@ -58,13 +100,6 @@ def permute_pixels(images: np.ndarray) -> np.ndarray:
     pixels = images.reshape(len(images), -1)
     order = np.random.RandomState(0).permutation(pixels.shape[1])  # NumPy guarantees its stream
     return pixels[:, order].reshape(images.shape)
-
-
-def is_light(grey: np.ndarray) -> bool:
-    """Whether the paper is lighter than the ink: with even light, its rim is nearer to the lightest pixel."""
-    small = shrink(grey, 100).astype(np.float32)
-    even = small - lighting(small)
-    return quantile(rim(even), 0.5) > (even.min() + even.max()) / 2
 
 
 def is_mnist_form(grey: np.ndarray) -> bool:
@@ -88,31 +123,29 @@ def centre_of_mass(grey: np.ndarray) -> tuple[float, float]:
     return rows @ np.arange(len(rows)) / mass.sum(), columns @ np.arange(len(columns)) / mass.sum()
 
 
-def cut_out_ink(grey: np.ndarray) -> np.ndarray:
-    """Return the ink of a digit, white on dark and unevenly lit paper, in its bounding box: float32, 0..1."""
-    ink = ink_of(shrink(grey, WORKING_SIDE))
-    mask = parts_of_digit(ink)
-    inside = quantile(ink[mask], 0.75)
-    may_be_shadow = min(grey.shape) >= PHOTO_SIDE and rim(mask).any()
-    if inside < MIN_CONTRAST or (may_be_shadow and sharpness(ink / inside, mask) < SOFT):
-        raise nothing_to_see()  # only noise, or the edge of a shadow
-    ink = np.clip(ink / inside, 0, 1)  # the inside of a stroke is white, its edge fades
-    halo = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    ink[~halo] = 0
-    x, y, width, height = cv2.boundingRect((ink > 0.1).astype(np.uint8))
-    return ink[y : y + height, x : x + width]
-
-
-def ink_of(grey: np.ndarray) -> np.ndarray:
-    """Return how much lighter each pixel is than the dark paper around it: float32 in the shape of `grey`.
+def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the ink of a digit on unevenly lit paper in its bounding box, float32, 0..1, and the number of digits.
 
     Raises:
-        BadInputError: The picture has no contrast.
+        BadInputError: Without a path. There is no ink.
     """
-    ink = np.clip(grey.astype(np.float32) - paper_below(grey), 0, None)
+    ink = ink_of(shrink(picture, WORKING_SIDE)).pen
     if ink.max() < MIN_CONTRAST:
         raise nothing_to_see()
-    return ink
+    parts = parts_of(ink)
+    mask = digit_of(parts)
+    inside = quantile(ink[mask], 0.75)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    margin = 8
+    window = np.s_[max(y - margin, 0) : y + height + margin, max(x - margin, 0) : x + width + margin]
+    ink, mask = np.minimum(ink[window] / np.float32(inside), 1), mask[window]
+    may_be_shadow = min(parts.labels.shape) >= PHOTO_SIDE and rim(mask).any()
+    if inside < MIN_CONTRAST or (may_be_shadow and sharpness(ink, mask) < SOFT):
+        raise nothing_to_see()  # only noise, or the edge of a shadow
+    halo = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    ink[~halo] = 0  # the inside of a stroke is white, its edge fades
+    x, y, width, height = cv2.boundingRect((ink > 0.1).astype(np.uint8))
+    return ink[y : y + height, x : x + width], count_digits(parts)
 
 
 def sharpness(ink: np.ndarray, mask: np.ndarray) -> float:
@@ -122,88 +155,8 @@ def sharpness(ink: np.ndarray, mask: np.ndarray) -> float:
     return quantile(steps[cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0], 0.9)
 
 
-def nothing_to_see() -> BadInputError:
-    return BadInputError("has no digit to see: it is all of one colour", remedy="take a picture with more contrast")
-
-
-def paper_below(grey: np.ndarray) -> np.ndarray:
-    """Return the paper without its ink, float32 in the shape of `grey`; whatever is wider than a stroke is paper.
-
-    Black top-hat by a disc (Soille, Morphological Image Analysis, section 4.5), at a small size, since only strokes
-    must be sharp.
-    """
-    even = lighting(grey)
-    if min(grey.shape) < PHOTO_SIDE:
-        return even
-    small = shrink(cv2.GaussianBlur(grey - even, (0, 0), 1), PAPER_SIDE)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(WIDEST_STROKE * PAPER_SIDE) | 1,) * 2)
-    opening = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
-    return even + resize(cv2.GaussianBlur(opening, (0, 0), 2), *grey.shape)
-
-
-def rim(grey: np.ndarray) -> np.ndarray:
-    """Return the outermost pixels of a picture, in a row."""
-    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-
-
-def quantile(values: np.ndarray, share: float) -> float:
-    """Return the quantile at `share`, 0..1, linear between neighbours.
-
-    numpy.quantile takes 60 to 150 microseconds instead of 5, and imports numpy.ma, which is a tenth of the time of a
-    prediction in a fresh process.
-    """
-    place = share * (values.size - 1)
-    around = math.floor(place), math.ceil(place)
-    low, high = np.partition(values, around, axis=None)[[*around]].tolist()
-    return low + (place % 1) * (high - low)
-
-
-def lighting(grey: np.ndarray) -> np.ndarray:
-    """Return the light on the paper, float32 in the shape of `grey`: the quadratic surface through most pixels.
-
-    For a small picture, it is the grey of the rim everywhere.
-    """
-    height, width = grey.shape
-    if min(height, width) < PHOTO_SIDE:
-        return np.full((height, width), quantile(rim(grey), 0.5), np.float32)
-    sample = resize(grey, 32, 32).astype(np.float32).ravel()
-    terms = np.stack([np.broadcast_to(term, (32, 32)).ravel() for term in surface(32, 32)], axis=1)
-    weights = np.ones_like(sample)
-    for _ in range(10):  # iteratively reweighted least squares: pixels off the surface count less
-        values = terms @ np.linalg.lstsq(terms * weights[:, None], sample * weights, rcond=None)[0]
-        off = np.abs(sample - values)
-        weights = 1 / (1 + (off / max(quantile(off, 0.5), 1)) ** 2)
-    coefficients = np.linalg.lstsq(terms * weights[:, None], sample * weights, rcond=None)[0]
-    products = (coefficient * term for coefficient, term in zip(coefficients, surface(height, width), strict=True))
-    return np.asarray(sum(products))
-
-
-def surface(height: int, width: int) -> tuple[np.ndarray | np.float32, ...]:
-    """Return the terms 1, x, y, x^2, xy, y^2 at the middle of every pixel, x and y in -1..1: float32, broadcastable."""
-    y = ((np.arange(height, dtype=np.float32) + 0.5) * 2 / height - 1)[:, None]
-    x = (np.arange(width, dtype=np.float32) + 0.5) * 2 / width - 1
-    return np.float32(1), x, y, x * x, x * y, y * y
-
-
-def parts_of_digit(ink: np.ndarray) -> np.ndarray:
-    """Return the mask of the digit: above Otsu's threshold, the part with most ink and the parts near it, no specks.
-
-    Parts that touch the rim are left out, unless there are no others.
-    """
-    levels = (ink * (255 / ink.max())).astype(np.uint8)
-    _, mask = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
-    amount = np.bincount(parts.ravel(), weights=ink.ravel(), minlength=count)
-    amount[0] = 0  # the paper
-    x, y, width, height = (stats[:, i] for i in range(4))
-    at_rim = (x == 0) | (y == 0) | (x + width == ink.shape[1]) | (y + height == ink.shape[0])
-    if amount[~at_rim].max(initial=0) > RIM_SHARE * amount.max():
-        amount[at_rim] = 0
-    main = amount.argmax()
-    gap_x = np.maximum(x, x[main]) - np.minimum(x + width, x[main] + width[main])
-    gap_y = np.maximum(y, y[main]) - np.minimum(y + height, y[main] + height[main])
-    near = np.maximum(gap_x, gap_y) <= NEAR * max(width[main], height[main])
-    return (near & (amount >= SPECK * amount[main]))[parts]
+def nothing_to_see() -> NothingSeenError:
+    return NothingSeenError("has no digit to see: it is all of one colour", remedy="take a picture with more contrast")
 
 
 def scale_to_box(ink: np.ndarray) -> np.ndarray:

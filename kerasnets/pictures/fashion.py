@@ -3,9 +3,8 @@
 import cv2
 import numpy as np
 
-from kerasnets.errors import BadInputError
-from kerasnets.pictures.digits import MIN_CONTRAST, SIDE, quantile, rim
-from kerasnets.pictures.sizes import Shape, resize, to_grey
+from kerasnets.pictures.digits import MIN_CONTRAST, SIDE, NothingSeenError
+from kerasnets.pictures.sizes import Shape, quantile, resize, rim, to_grey
 
 
 def to_fashion_form(picture: np.ndarray, shape: Shape) -> np.ndarray:
@@ -28,7 +27,7 @@ def trim(grey: np.ndarray) -> np.ndarray:
     mask = light > 0.05 * 255  # the makers' tolerance
     if light.max() < MIN_CONTRAST or not mask.any():
         problem = "has nothing to see: it is all of one colour"
-        raise BadInputError(problem, remedy="take a picture with more contrast")
+        raise NothingSeenError(problem, remedy="take a picture with more contrast")
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
     return np.clip(light[y : y + height, x : x + width], 0, 255).astype(np.uint8)
 

@@ -1,5 +1,6 @@
 """KINDS: the ways in which a picture becomes the pixels that a network takes."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -7,13 +8,18 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError, in_one_line, name_path
-from kerasnets.pictures.digits import to_mnist_form, to_padded_mnist_form, to_permuted_mnist_form
+from kerasnets.pictures.digits import Sight, find_digit, in_shape, padded, permuted
 from kerasnets.pictures.fashion import to_fashion_form
 from kerasnets.pictures.sizes import Shape, to_centre, to_size
 
 
 def prepare(picture: np.ndarray, kind: str, shape: tuple[int, ...], name: object = "the picture") -> np.ndarray:
-    """Return the pixels that a network takes for a picture: uint8 `shape`.
+    """Return the pixels that a network takes for a picture: uint8 `shape`. Arguments and exceptions as of `look`."""
+    return look(picture, kind, shape, name).pixels
+
+
+def look(picture: np.ndarray, kind: str, shape: tuple[int, ...], name: object = "the picture") -> Sight:
+    """Return the pixels that a network takes for a picture, uint8 `shape`, and what else was seen on it.
 
     Args:
         picture: uint8 (height, width[, 1 or 3]), 0..255, grey or RGB.
@@ -33,9 +39,12 @@ def prepare(picture: np.ndarray, kind: str, shape: tuple[int, ...], name: object
         )
     with name_path(str(name)):
         if len(shape) != 3:
-            return refuse(picture, shape)
+            refuse(picture, shape)
         try:
-            return KINDS[kind](picture, (shape[0], shape[1], shape[2]))
+            if kind in DIGITS:
+                sight = find_digit(picture)
+                return dataclasses.replace(sight, pixels=DIGITS[kind](sight.pixels, (shape[0], shape[1], shape[2])))
+            return Sight(KINDS[kind](picture, (shape[0], shape[1], shape[2])))
         except cv2.error as error:  # its whole message has several lines
             reason = in_one_line(getattr(error, "err", error))
             raise BadInputError(f"cannot be prepared ({reason})", remedy="try another picture") from error
@@ -46,10 +55,21 @@ def refuse(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     raise BadInputError(problem, remedy="give it rows, by kerasnets.load")
 
 
-KINDS: dict[str, Callable[[np.ndarray, Shape], np.ndarray]] = {
-    "mnist": to_mnist_form,
-    "mnist_padded": to_padded_mnist_form,
-    "mnist_permuted": to_permuted_mnist_form,
+Form = Callable[[np.ndarray, Shape], np.ndarray]
+
+
+def of_digit(form: Form) -> Form:
+    """Return the function from a picture of one digit to pixels in a form of MNIST's form."""
+    return lambda picture, shape: form(find_digit(picture).pixels, shape)
+
+
+DIGITS: dict[str, Form] = {  # from MNIST's form
+    "mnist": in_shape,
+    "mnist_padded": padded,
+    "mnist_permuted": permuted,
+}
+KINDS: dict[str, Form] = {
+    **{kind: of_digit(form) for kind, form in DIGITS.items()},
     "fashion": to_fashion_form,
     "picture": to_size,
     "crop256": functools.partial(to_centre, side=256),  # torchvision's, for its weights of 2014 to 2017

@@ -17,6 +17,7 @@ from kerasnets.runtime.silence import SILENCE
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
 CHEAP_PIXELS = 8_000_000  # of any format, whose decoding takes half a second
 CHEAP_FORMATS = ("PNG", "JPEG", "MPO", "WEBP")  # decoded in 2 seconds at any size, if `costs.is_bounded`
+FEWER_BITS = (8, 10, 12)  # of values in a file of 16 bits
 ROWS = 256  # that are converted at once, to save memory
 CHEAP_TIFFS = {"raw", "packbits", "group3", "group4", "tiff_ccitt", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate"}
 NOTES = ("exif", "Raw profile type exif")  # places of EXIF in what Pillow says of an image
@@ -106,11 +107,16 @@ def grey_to_rgb(grey: np.ndarray) -> np.ndarray:
 
 
 def from_16_bits(grey: np.ndarray) -> np.ndarray:
-    """Return the higher byte, as Pillow and libpng's png_set_strip_16 do for colour: within one level of v / 257."""
+    """Return the higher byte, as Pillow and libpng's png_set_strip_16 do for colour: within one level of v / 257.
+
+    Cameras and scanners put 10 or 12 bits into such a file. If no value needs more, they are those of all its values:
+    read as 16 bits, the picture would be darker than a sixteenth of white.
+    """
     if grey.dtype != np.uint16 and (grey.min() < 0 or grey.max() > 0xFFFF):
         problem = f"has values of {grey.min()} to {grey.max()}, not 0 to 65535 as of 16 bits"
         raise BadInputError(problem, remedy="save it with 8 bits")
-    return np.right_shift(grey, 8, out=np.empty(grey.shape, np.uint8), casting="unsafe")
+    bits = next((bits for bits in FEWER_BITS if grey.max() < 1 << bits), 16)
+    return np.right_shift(grey, bits - 8, out=np.empty(grey.shape, np.uint8), casting="unsafe")
 
 
 def from_floats(grey: np.ndarray) -> np.ndarray:

@@ -6,18 +6,22 @@ crosses a digit becomes part of it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.digits import ink_of, is_light
-from kerasnets.pictures.sizes import shrink, to_grey, to_rgb
+from kerasnets.pictures.digits import MIN_CONTRAST, NothingSeenError, nothing_to_see
+from kerasnets.pictures.paper import ink_of
+from kerasnets.pictures.parts import at_rim, enclosing
+from kerasnets.pictures.sizes import quantile, shrink, to_rgb
 
 Box = tuple[int, int, int, int]  # x, y, width, height
 
 # Chosen on the sheets of tests/pictures/photo_digits.py, with seeds that no test uses.
+STROKE = 0.1  # of the longer side; anything wider is paper
+STRAIGHT = 0.2  # of its length: a line is no wider
+SPECK = 10  # pixels in height: a lower part inside a frame is a speck
 SHEET_SIDE = 1600  # pixels: larger photos are shrunk to it first
 GAP = 0.1  # of a usual digit's longer side: nearer parts belong to one digit, as the bar of a 5
 SMALLEST = 0.3  # of a usual digit's longer side: a smaller part is a speck
@@ -53,25 +57,37 @@ def find_digits(picture: np.ndarray) -> list[Digit]:
     Raises:
         BadInputError: Without a path. There is no digit, or more parts than a sheet has digits.
     """
-    grey = to_grey(picture)
-    working = shrink(255 - grey if is_light(grey) else grey, SHEET_SIDE)
-    ink = ink_of(working)
-    parts, boxes = parts_of_sheet(ink)
+    working = shrink(picture, SHEET_SIDE)
+    found = ink_of(working, STROKE)
+    ink, (left, top) = found.pen, found.origin
+    if ink.max() < MIN_CONTRAST:
+        raise nothing_to_see()
+    parts, boxes = parts_of_sheet(ink, found.all)
     if not boxes:
-        raise BadInputError("has no digit to see on the sheet", remedy="take a sharper or nearer picture of it")
-    scale = max(grey.shape) / max(working.shape)
+        raise NothingSeenError("has no digit to see on the sheet", remedy="take a sharper or nearer picture of it")
+    scale = max(picture.shape) / max(working.shape)
     digits = []
     for i, row in reading_order(boxes):
-        x, y, width, height = (round(float(side) * scale) for side in boxes[i])
+        x, y, width, height = boxes[i]
+        x, y, width, height = (round(float(side) * scale) for side in (left + x, top + y, width, height))
         digits.append(Digit((x, y, width, height), row, cut_out(ink, parts, i + 1, boxes[i])))
     return digits
 
 
-def parts_of_sheet(ink: np.ndarray) -> tuple[np.ndarray, list[Box]]:
-    """Return an int32 map in the shape of `ink`, with k + 1 at digit k and 0 elsewhere, and the digits' boxes."""
-    levels = np.clip(ink * (255 / np.percentile(ink, 99.9)), 0, 255).astype(np.uint8)
-    _, mask = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+def parts_of_sheet(ink: np.ndarray, everything: np.ndarray) -> tuple[np.ndarray, list[Box]]:
+    """Return an int32 map in the shape of `ink`, with k + 1 at digit k and 0 elsewhere, and the digits' boxes.
+
+    Args:
+        ink: The pen's, as in `Ink`.
+        everything: The same with rulings.
+    """
+    scale = 255 / max(quantile(ink, 0.999), 1)
+    level, mask = cv2.threshold(cv2.convertScaleAbs(ink, alpha=scale), 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
+    frames = enclosing(parts, stats[:, :4], stats[:, cv2.CC_STAT_HEIGHT] >= SPECK)
+    frames |= sides_of_cells(parts, stats, (everything > level / scale).astype(np.uint8))
+    mask[frames[parts]] = 0
+    stats = stats[~frames]
     usual = usual_side(stats[~at_rim(stats[:, :4].T, ink.shape)])
     reach = max(1, round(GAP * usual)) | 1
     near = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
@@ -98,10 +114,15 @@ def parts_of_sheet(ink: np.ndarray) -> tuple[np.ndarray, list[Box]]:
     return numbers[parts], [box for _, box, _ in digits]
 
 
-def at_rim(boxes: Any, shape: tuple[int, ...]) -> Any:
-    """Whether boxes, numbers or arrays, touch the rim of a picture of `shape`, as the table and shadows do."""
-    x, y, width, height = boxes
-    return (x == 0) | (y == 0) | (x + width == shape[1]) | (y + height == shape[0])
+def sides_of_cells(parts: np.ndarray, stats: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return for each part whether it is a straight rest of a form, whose long lines were taken for rulings."""
+    _, wholes, whole_stats, _ = cv2.connectedComponentsWithStats(mask)
+    forms = enclosing(wholes, whole_stats[:, :4], whole_stats[:, cv2.CC_STAT_HEIGHT] >= SPECK)
+    forms &= ~at_rim(whole_stats[:, :4].T, mask.shape)
+    in_form = np.bincount(parts[forms[wholes]], minlength=len(stats)) > 0
+    in_form[0] = False
+    sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    return in_form & (sides.min(axis=1) <= STRAIGHT * sides.max(axis=1))
 
 
 def usual_side(stats: np.ndarray) -> int:

@@ -64,3 +64,20 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize pixels of any dtype; shrinking averages them, so that every pixel counts."""
     is_smaller = height < pixels.shape[0] or width < pixels.shape[1]
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)
+
+
+def rim(grey: np.ndarray) -> np.ndarray:
+    """Return the outermost pixels of a picture, in a row."""
+    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+
+
+def quantile(values: np.ndarray, share: float) -> float:
+    """Return the quantile at `share`, 0..1, linear between neighbours.
+
+    numpy.quantile takes 60 to 150 microseconds instead of 5, and imports numpy.ma, which is a tenth of the time of a
+    prediction in a fresh process.
+    """
+    place = share * (values.size - 1)
+    around = math.floor(place), math.ceil(place)
+    low, high = np.partition(values, around, axis=None)[[*around]].tolist()
+    return low + (place % 1) * (high - low)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasnets.errors import BadInputError, visible
-from kerasnets.pictures import Digit
+from kerasnets.pictures import Digit, NothingSeenError
+from kerasnets.prediction.verdicts import NOTHING, SURE, TRUSTED, Verdict
 
 Ranking = tuple[tuple[str, float], ...]
 
@@ -20,10 +21,12 @@ class Prediction:
     Attributes:
         ranking: (label, probability as a fraction) of every class, the most probable first.
         pixels: uint8 (height, width, channels), the network's input.
+        verdict: How far the answer can be trusted.
     """
 
     ranking: Ranking
     pixels: np.ndarray = dataclasses.field(repr=False, compare=False)
+    verdict: Verdict = TRUSTED
 
     @property
     def label(self) -> str:
@@ -42,12 +45,14 @@ class Prediction:
     def line(self, name: str, top: int = 1) -> str:
         """Return the answer as one greppable line."""
         line = f"{name}: " + ", ".join(f"{label} {probability:.4f}" for label, probability in self.top(top))
+        if self.verdict.name != SURE:
+            line += f"  ({self.verdict.name}: {self.verdict.reason})"
         return visible(line)
 
     def as_dict(self, top: int = 1) -> dict[str, Any]:
         """Return the answer for a program to read."""
         classes = [{"label": label, "probability": probability} for label, probability in self.top(top)]
-        return {"label": self.label, "probability": self.probability, "top": classes}
+        return {"label": self.label, "probability": self.probability, **as_words(self.verdict), "top": classes}
 
 
 @dataclass(frozen=True)
@@ -96,4 +101,10 @@ def as_json(names: Sequence[str], results: Sequence[Result], top: int = 1) -> st
 
 def as_dict(result: Result, top: int = 1) -> dict[str, Any]:
     """Return a result for a program to read."""
+    if isinstance(result, NothingSeenError):
+        return {"error": str(result), **as_words(Verdict(NOTHING, result.problem))}
     return {"error": str(result)} if isinstance(result, BadInputError) else result.as_dict(top)
+
+
+def as_words(verdict: Verdict) -> dict[str, str]:
+    return {"verdict": verdict.name, "reason": verdict.reason}

@@ -15,8 +15,9 @@ from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
 from kerasnets.prediction.engine import UNABLE, Engine
+from kerasnets.prediction.verdicts import calibrate, judge
 from kerasnets.saving import NUMBERED, UNKNOWN, Card, Guest, formats, note_on, shipped
-from kerasnets.saving.guest import check_own
+from kerasnets.saving.guest import check_own, input_shape
 from kerasnets.saving.onnx_file import Input
 
 BATCH = 64  # pictures that go through the network at once
@@ -119,9 +120,12 @@ class Classifier:
         """(height, width, channels) of the network's input, or (columns,) of a row."""
         is_told = self.card.input_shape and (self.guest is None or self.engine_name != "keras")
         shape = self.card.input_shape if is_told else self.engine.shape
-        sizes = tuple(size for size in shape if size is not None)
-        if len(sizes) < len(shape):
-            raise BadInputError("leaves open what size its pictures have", path=self.path, remedy="export it with one")
+        with name_path(self.path):
+            shape = input_shape(shape, self.guest or UNKNOWN)
+            sizes = tuple(size for size in shape if size is not None)
+            if len(sizes) < len(shape):
+                remedy = "add --image-size PIXELS, or export it with one size"
+                raise BadInputError("leaves open what size its pictures have", remedy=remedy)
         return sizes
 
     @property
@@ -188,8 +192,8 @@ class Classifier:
         """Like `predict`, with a BadInputError instead of the Prediction of each image that cannot be read."""
         return self.classify([self.prepare(image) for image in to_list(images, self.input_shape)])
 
-    def prepare(self, image: Image, name: str | Path | None = None) -> np.ndarray | BadInputError:
-        """Return the pixels that the network takes for one image, or the BadInputError of an image without any.
+    def prepare(self, image: Image, name: str | Path | None = None) -> pictures.Sight | BadInputError:
+        """Return what is seen on one image, with the pixels that the network takes, or a BadInputError.
 
         Args:
             image: As in `predict`.
@@ -201,22 +205,26 @@ class Classifier:
             picture = pixels_of(image, name)
             with name_path(name):
                 self.check_kind(picture)
-            return pictures.prepare(picture, self.card.input_kind, shape, name)
+            return pictures.look(picture, self.card.input_kind, shape, name)
         except BadInputError as error:
             return error
 
-    def classify(self, prepared: Sequence[np.ndarray | BadInputError]) -> list[Prediction | BadInputError]:
-        """Return a Prediction for the pixels of each image, as `prepare` gives them; errors stay where they are."""
+    def classify(self, prepared: Sequence[pictures.Sight | BadInputError]) -> list[Prediction | BadInputError]:
+        """Return a Prediction for what is seen on each image, as `prepare` gives them; errors stay where they are."""
         results: list[Prediction | BadInputError] = []
-        good = [pixels for pixels in prepared if not isinstance(pixels, BadInputError)]
+        good = [sight for sight in prepared if not isinstance(sight, BadInputError)]
         predictions: list[Prediction] = []
         for start in range(0, len(good), BATCH):
             batch = good[start : start + BATCH]
-            probabilities = self.compute(np.stack(batch))
+            probabilities = self.compute(np.stack([sight.pixels for sight in batch]))
+            if not self.card.multi_label:
+                probabilities = calibrate(probabilities, self.card.temperature)
             names = self.names_of(probabilities)
             orders = np.argsort(-probabilities).tolist()
-            for pixels, shares, order in zip(batch, probabilities.tolist(), orders, strict=True):
-                predictions.append(Prediction(tuple((names[k], shares[k]) for k in order), pixels))
+            for sight, shares, order in zip(batch, probabilities.tolist(), orders, strict=True):
+                ranking = tuple((names[k], shares[k]) for k in order)
+                verdict = judge(sight, ranking[0][1], self.card.sure_from)
+                predictions.append(Prediction(ranking, sight.pixels, verdict))
         waiting = iter(predictions)
         for each in prepared:
             results.append(each if isinstance(each, BadInputError) else next(waiting))
@@ -263,7 +271,11 @@ def card_with(guest: Guest, card: Card) -> Card:
 
 def own_guest(card: Card, engine: str) -> Guest:
     """Return what an engine has to know about a file of ours; Keras reads the card itself."""
-    return UNKNOWN if engine == "keras" else Guest("", (), card.scaling, card.bgr, card.multi_label)
+    if engine == "keras":
+        return UNKNOWN
+    shape = card.input_shape
+    size = (shape[0], shape[1]) if len(shape) == 3 else None  # an adopted export may take such pictures as rows
+    return Guest("", (), card.scaling, card.bgr, card.multi_label, size)
 
 
 def facts_about(card: Card, guest: Guest) -> Guest | None:

@@ -1,5 +1,6 @@
 """Engine: a model file, loaded, from pixels to class probabilities. The classes in `runtimes` say how each computes."""
 
+import functools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasnets.errors import BadInputError, in_one_line, is_full_memory
-from kerasnets.saving.guest import UNKNOWN, Guest
+from kerasnets.errors import BadInputError, in_one_line, is_full_memory, name_path
+from kerasnets.saving.guest import UNKNOWN, Guest, input_shape
 from kerasnets.saving.onnx_file import Input
 
 UNABLE = "cannot be run by"  # how the problem begins if another engine may be able to run the file
+OPEN, FEED = 64, 5.0  # pixels of an open size, and the deviation of rows, that a file is tried with
 DTYPES = ("uint8", "float32")  # of an input: pixels of 0..255, or of 0..1 as other programs take them; rows of a table
 
 
@@ -37,6 +39,7 @@ class Engine:
     step = 0.0
     takes_one: bool  # whether the file takes one picture at a time
     channels_first: bool
+    is_flat: bool  # whether pictures enter the file as rows
 
     def __init__(self, path: str | Path, onnx_input: Input | None = None, guest: Guest = UNKNOWN) -> None:
         self.path = Path(path)
@@ -68,17 +71,21 @@ class Engine:
         pixels = self.prepare(pixels)
         parts = np.split(pixels, len(pixels)) if self.takes_one else [pixels]
         try:
-            scores = np.concatenate([np.asarray(self.compute(part), np.float32) for part in parts])
+            scores = np.concatenate([np.atleast_1d(np.asarray(self.compute(part), np.float32)) for part in parts])
         except Exception as error:  # onnxruntime's exceptions have no other common base
             if is_full_memory(error):
                 raise
             raise self.unreadable(error) from error
-        if scores.ndim != 2 or len(scores) != len(pixels) or scores.shape[1] < 2:
+        if scores.ndim < 1 or len(scores) != len(pixels) or sum(size > 1 for size in scores.shape[1:]) > 1:
             problem = f"gives {scores.shape}, not a score for each class"
             raise BadInputError(problem, path=self.path, remedy="use a classifier's file")
+        scores = scores.reshape(len(scores), -1)
         if not np.isfinite(scores).all():
             problem = "gives numbers that are not finite: its weights are damaged"
             raise BadInputError(problem, path=self.path, remedy="export or train it again")
+        if scores.shape[1] == 1:  # of the second of two classes
+            share = scores if self.gives_share else sigmoid(scores)
+            return np.concatenate([1 - share, share], axis=1)
         if self.multi_label:
             return scores if scores.min() >= 0 and scores.max() <= 1 else sigmoid(scores)
         return scores if are_probabilities(scores, self.step) else softmax(scores)
@@ -91,6 +98,8 @@ class Engine:
             pixels = np.ascontiguousarray(pixels[..., ::-1])
         if self.dtype != "uint8":
             pixels = self.scale(pixels.astype(self.dtype))
+        if self.is_flat:
+            return np.ascontiguousarray(pixels.reshape(len(pixels), -1))
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if self.channels_first else pixels
 
     @property
@@ -117,7 +126,22 @@ class Engine:
             raise BadInputError(problem, path=self.path, remedy="export it so")
         self.dtype, self.takes_one = dtype, count == 1
         self.channels_first = len(sides) == 3 and sides[0] in (1, 3)
-        self.shape = (*sides[1:], sides[0]) if self.channels_first else tuple(sides)
+        shape = (*sides[1:], sides[0]) if self.channels_first else tuple(sides)
+        with name_path(self.path):
+            self.shape = input_shape(shape, self.guest)
+        self.is_flat = len(shape) == 1 and len(self.shape) == 3
+
+    @functools.cached_property
+    def gives_share(self) -> bool:
+        """Whether the only score of a picture is a probability, not a logit: it is within 0..1 for any numbers."""
+        rng, sizes = np.random.default_rng(0), [size or OPEN for size in self.shape]
+        if len(sizes) == 1:
+            pixels = rng.normal(0, FEED, (8, *sizes)).astype(np.float32)
+        else:
+            pixels = rng.integers(0, 256, (8, *sizes)).astype(np.uint8)
+            pixels[:2] = np.array([0, 255]).reshape(2, 1, 1, 1)
+        scores = np.concatenate([np.ravel(self.compute(self.prepare(each[None]))) for each in pixels])
+        return bool(scores.min() >= 0 and scores.max() <= 1)
 
     def set_onnx_input(self) -> str:
         """Note the input of an ONNX file; return its name."""

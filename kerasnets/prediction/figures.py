@@ -12,6 +12,8 @@ from kerasnets.prediction.answers import Prediction, Result, Sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from kerasnets.prediction.classifier import Classifier
+
 MOST = 40  # pictures in one figure
 SIDE, SHEET_SIDE = 500, 1500  # pixels: larger photos, and sheets, are shrunk to it
 
@@ -20,10 +22,12 @@ class Gallery:
     """The first 40 pictures with an answer, each shrunk, so that none is decoded a second time to be drawn.
 
     Attributes:
+        top: Number of classes in the bars of a picture; 1 stands for the usual number.
         answered: How many pictures with an answer were added, including those that are not kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, top: int = 1) -> None:
+        self.top = top
         self.answered = 0
         self.predictions: list[tuple[np.ndarray, str, Prediction]] = []
         self.sheets: list[tuple[np.ndarray, str]] = []
@@ -57,19 +61,35 @@ class Gallery:
             OSError: The file cannot be written, or there is no screen.
         """
         if self.predictions:
-            draw(self.predictions, save, show)
+            draw(self.predictions, save, show, self.top)
         if self.sheets:
             draw_sheets(self.sheets, save, show)
 
+    def explain(self, classifier: "Classifier", save: str | Path | None = None, show: bool = False) -> Path | None:
+        """Draw the places that each answer depends on; return the file, whose name is that of `save` with "-why"."""
+        if not self.predictions:
+            return None
+        from kerasnets.prediction.explanations import explain
+        from kerasnets.reports import plots
+
+        path = Path(save).with_stem(f"{Path(save).stem}-why") if save else None
+        thumbnails, names, results = zip(*self.predictions, strict=True)
+        maps = [explain(classifier, result) for result in results]
+        finish(plots.explanations(thumbnails, names, results, maps), path, show)
+        return path
+
 
 def draw(
-    predictions: list[tuple[np.ndarray, str, Prediction]], save: str | Path | None = None, show: bool = False
+    predictions: list[tuple[np.ndarray, str, Prediction]],
+    save: str | Path | None = None,
+    show: bool = False,
+    top: int = 1,
 ) -> None:
-    """Draw, for each (picture, name, Prediction), the picture, the network's input, and bars of the top classes."""
+    """Draw, for each (picture, name, Prediction), the picture, the network's input, and bars of the `top` classes."""
     from kerasnets.reports import plots
 
     thumbnails, names, results = zip(*predictions, strict=True)
-    finish(plots.predictions(thumbnails, names, results), save, show)
+    finish(plots.predictions(thumbnails, names, results, top if top > 1 else plots.TOP), save, show)
 
 
 def draw_sheets(sheets: list[tuple[np.ndarray, str]], save: str | Path | None = None, show: bool = False) -> None:

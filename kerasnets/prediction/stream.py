@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kerasnets.errors import BadInputError
+from kerasnets.pictures import Sight
 from kerasnets.prediction.answers import Result
 from kerasnets.prediction.classifier import BATCH, Classifier, Image, pixels_of
 from kerasnets.prediction.figures import Gallery, thumbnail
@@ -43,7 +44,7 @@ def predict_batch(
     classifier: Classifier, sources: Sequence[Source], gallery: Gallery | None
 ) -> Iterator[tuple[str, Result]]:
     """Classify the pictures of one batch. Of each, only the network's input and a thumbnail stay in memory."""
-    prepared: list[np.ndarray | BadInputError] = []
+    prepared: list[Sight | BadInputError] = []
     thumbnails: list[np.ndarray | None] = []
     for name, image in sources:
         picture = decode(name, image)

@@ -152,7 +152,7 @@ def build(library: str, name: str, pixels: int) -> Any:
 
 
 def randomize(module: Any) -> None:
-    """Give weights of one dimension, and statistics, other numbers than ones and zeros."""
+    """Give weights of one dimension, statistics, and what starts as zeros, other numbers than ones and zeros."""
     import torch
 
     generator = torch.Generator().manual_seed(1)
@@ -161,7 +161,7 @@ def randomize(module: Any) -> None:
             noise = torch.rand(tensor.shape, generator=generator)
             if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
                 tensor.copy_(0.75 + 0.5 * noise)
-            elif name.endswith(("bias", "running_mean")):
+            elif name.endswith(("bias", "running_mean")) or (tensor.is_floating_point() and not tensor.any()):
                 tensor.copy_(noise - 0.5)
 
 

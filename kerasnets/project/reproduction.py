@@ -124,6 +124,7 @@ def run(job: Job, data_dir: str | None, anew: bool, runs: Path) -> dict[str, Any
         command,
         env=child.variables(KERAS_BACKEND=job.backend),
         stdout=subprocess.PIPE,
+        stderr=sys.stderr,
         text=True,
         start_new_session=True,  # a terminal's Ctrl-C reaches this process alone
     )

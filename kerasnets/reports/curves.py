@@ -1,6 +1,6 @@
 """The learning curves of a training run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_POINTS = 600  # points in a curve by batch
+OUTLIER = 4  # times what is usual
+ERRORS = "errors"
 
 
 @dataclass(frozen=True)
 class Curve:
     """One quantity of a training run: accuracies as fractions, losses in nats."""
 
-    name: str  # "accuracy" or "loss"
+    name: str  # "accuracy" or "loss", with a bracket that says which
     by_batch: Sequence[float]
     training: Sequence[float]  # by epoch
     validation: Sequence[float]  # by epoch; empty without validation data
-    test: float
+    test: float | None  # None if the test has another quantity
 
 
 def learning_curves(title: str, curves: Sequence[Curve], best_epoch: int) -> "Figure":
@@ -46,14 +48,53 @@ def learning_curves(title: str, curves: Sequence[Curve], best_epoch: int) -> "Fi
         axes.plot(range(1, epochs + 1), curve.training, "o-", color=BLUE, label="training", markersize=size)
         if curve.validation:
             axes.plot(range(1, epochs + 1), curve.validation, "s-", color=ORANGE, label="validation", markersize=size)
-        axes.axhline(curve.test, color=GREY, linestyle="--", label=f"test {curve.test:.4f}")
+        if curve.test is not None:
+            axes.axhline(curve.test, color=GREY, linestyle="--", label=f"test {curve.test:.4f}")
         if best_epoch < epochs:
             axes.axvline(best_epoch, color=GREY, linestyle=":", label=f"kept: epoch {best_epoch}")
-        axes.set(title=curve.name.capitalize(), xlabel="epoch", ylim=limits(curve, points))
+        low, high, beyond = limits(curve, points)
+        axes.set(title=curve.name[0].upper() + curve.name[1:], xlabel="epoch", ylim=(low, high))
+        if beyond is not None:
+            words = f"off the scale: {'down' if beyond < low else 'up'} to {beyond:.3g}"
+            axes.text(0.02, 0.02 if beyond < low else 0.98, words, transform=axes.transAxes, color=GREY, fontsize=9,
+                      ha="left", va="bottom" if beyond < low else "top")  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=9)
+    figure.suptitle(title, fontweight="bold")
+    return figure
+
+
+def curve_of_rates(
+    title: str, rates: Sequence[float], losses: Sequence[float], smooth: Sequence[float], marks: Mapping[str, float]
+) -> "Figure":
+    """Draw the loss against the learning rate, on a logarithmic axis.
+
+    Args:
+        title: The line above the curve.
+        rates: The learning rate of each step.
+        losses: The loss of each step.
+        smooth: The losses, averaged over neighbours.
+        marks: {words: rate to mark}, the most important first.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, color=LIGHT, linewidth=0.8, label="each batch")
+    axes.plot(rates, smooth, color=BLUE, label="average of ten")
+    for (words, rate), (color, style) in zip(marks.items(), ((ORANGE, "-"), (GREY, ":")), strict=False):
+        axes.axvline(rate, color=color, linestyle=style, label=words)
+    low, first = min(smooth), smooth[0]
+    top = max(first, float(np.median(smooth)))
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(low - 0.1 * (top - low), top + (top - low) / 2))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
     figure.suptitle(title, fontweight="bold")
     return figure
 
@@ -65,11 +106,28 @@ def thin(values: Sequence[float]) -> tuple[np.ndarray, list[float]]:
     return np.cumsum([len(part) for part in parts]), [float(part.mean()) for part in parts]
 
 
-def limits(curve: Curve, points: list[float]) -> tuple[float, float]:
-    """Return the range of the y axis, without the first twentieth of the batches: training starts with guesses."""
+def limits(curve: Curve, points: list[float]) -> tuple[float, float, float | None]:
+    """Return the range of the y axis, and the value that is farthest off it; None if all that matter are on it.
+
+    The first twentieth of the batches is not looked at: training starts with guesses. A few outliers, as after a
+    collapse of a few steps, are left outside: they would press all else into a line.
+    """
+    if curve.name == "accuracy":  # its outliers are low: the same for the share of errors
+        low, high, beyond = limits(mirrored(curve), [1 - point for point in points])
+        return 1 - high, 1 - low, None if beyond is None else 1 - beyond
     settled = points[len(points) // 20 :] or points
-    values = [*settled, *curve.training, *curve.validation, curve.test]
-    low, high = min(values), max(values)
+    tests = [] if curve.test is None else [curve.test]
+    by_epoch = [*curve.training, *curve.validation, *tests]
+    usual = max(float(np.quantile(by_epoch, 0.75)), *tests, float(np.quantile(settled, 0.9)))
+    low, highest = min(*settled, *by_epoch), max(*settled, *by_epoch)
+    high = min(highest, max(OUTLIER * usual, low))
     margin = 0.05 * (high - low) or 0.05
-    top = min(1, high + margin) if curve.name == "accuracy" else high + margin
-    return max(0, low - margin), top
+    top = high + margin
+    return max(0, low - margin), min(1, top) if curve.name == ERRORS else top, highest if highest > top else None
+
+
+def mirrored(curve: Curve) -> Curve:
+    """Return a curve of accuracies as one of errors."""
+    by_batch, training, validation = ([1 - value for value in values] for values in
+                                      (curve.by_batch, curve.training, curve.validation))  # fmt: skip
+    return Curve(ERRORS, by_batch, training, validation, None if curve.test is None else 1 - curve.test)

@@ -4,7 +4,8 @@ A function imports matplotlib when it is called, because a prediction without a 
 """
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,7 @@ BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9731a", "#8a8f98", "#b9cfe6"
 SHOWN = 8  # pictures of each class of a data set
 MOST_NAMED = 20  # a confusion matrix of more classes has no names and numbers
 LONGEST_NAME = 26  # characters of the name below a picture
+IN_ONE_STRIP = 8  # pictures below each other; more are a grid
 TOP = 5  # classes in a bar chart of probabilities
 TALLEST = 1.5  # height by width of a sheet at most; 40 sheets then fit into a JPEG, whose limit is 65,500 pixels
 SUFFIXES = (".png", ".jpg", ".svg", ".pdf")
@@ -162,22 +164,33 @@ def data(dataset: DataSet, summary: Summary) -> "Figure":
 # ---- predictions ----
 
 
-def predictions(pictures: Sequence[np.ndarray], names: Sequence[str], results: Sequence[Prediction]) -> "Figure":
-    """Draw a row for each picture: the picture, the network's input, and bars of the likeliest classes.
+def predictions(
+    pictures: Sequence[np.ndarray], names: Sequence[str], results: Sequence[Prediction], top: int = TOP
+) -> "Figure":
+    """Draw three panels for each picture: the picture, the network's input, and bars of the likeliest classes.
+
+    More than eight pictures are a grid, about as high as wide.
 
     Args:
         pictures: uint8 (height, width[, 3]), RGB.
         names: The captions of the pictures.
         results: The prediction for each picture.
+        top: Number of bars.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.5, 2.5 * len(results)), layout="constrained")
-    rows = figure.subplots(len(results), 3, width_ratios=(1.1, 1, 1.6), squeeze=False)
+    across = 1 if len(results) <= IN_ONE_STRIP else math.ceil(math.sqrt(len(results) * 2.5 / 8.5))
+    down = math.ceil(len(results) / across)
+    height = 2.5 + 0.2 * max(0, min(top, MOST_NAMED) - 8)
+    figure = Figure(figsize=(8.5 * across, height * down), layout="constrained")
+    panels = figure.subplots(down, 3 * across, width_ratios=(1.1, 1, 1.6) * across, squeeze=False).reshape(-1, 3)
+    for axes in panels[len(results) :].ravel():
+        axes.set_axis_off()
+    rows = panels[: len(results)]
     for (shown, seen, bars), picture, name, result in zip(rows, pictures, names, results, strict=True):
         draw_pixels(shown, picture, name if len(name) <= 30 else f"...{name[-27:]}")
         draw_pixels(seen, result.pixels, "what the network sees")
-        labels, shares = zip(*result.top(TOP), strict=True)
+        labels, shares = zip(*result.top(min(top, MOST_NAMED)), strict=True)
         drawn = bars.barh([*map(visible, labels)], shares, color=[BLUE] + [GREY] * (len(labels) - 1), height=0.7)
         bars.bar_label(drawn, [f"{share:.1%}" for share in shares], padding=4, fontsize=9)
         bars.set(xlim=(0, 1.25), xticks=[])
@@ -185,6 +198,33 @@ def predictions(pictures: Sequence[np.ndarray], names: Sequence[str], results: S
         bars.invert_yaxis()
         bars.tick_params(length=0)
         bars.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure
+
+
+def explanations(
+    pictures: Sequence[np.ndarray],
+    names: Sequence[str],
+    results: Sequence[Prediction],
+    maps: Sequence[Mapping[str, np.ndarray]],
+) -> "Figure":
+    """Draw a row for each picture: the picture, and the network's input below each map of what the answer depends on.
+
+    Args:
+        pictures: uint8 (height, width[, 3]), RGB.
+        names: The captions of the pictures.
+        results: The prediction for each picture.
+        maps: {method: float32 (height, width) of 0..1} for each picture, of the same methods.
+    """
+    from matplotlib.figure import Figure
+
+    panels = 1 + max(map(len, maps))
+    figure = Figure(figsize=(2.8 * panels, 3 * len(results)), layout="constrained")
+    rows = figure.subplots(len(results), panels, squeeze=False)
+    for (shown, *others), picture, name, result, heats in zip(rows, pictures, names, results, maps, strict=True):
+        draw_pixels(shown, picture, name if len(name) <= 30 else f"...{name[-27:]}")
+        for axes, (method, heat) in zip(others, heats.items(), strict=True):
+            draw_pixels(axes, result.pixels, visible(f"why {result.label}: {method}"))
+            axes.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
     return figure
 
 

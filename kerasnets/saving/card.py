@@ -51,7 +51,9 @@ class Card:
         date: Of the end of the training, as "2026-01-31T12:00:00Z".
         parent: Name of the model file that the training started from; "" for random weights.
         parent_sha256: `weights_sha256` of that file.
-        data_digest: Digest of the data set: pictures, labels and names of the classes.
+        data_digest: Digest of the pictures, or rows, and labels that were trained and validated on.
+        temperature: By which the logits are divided to make the probabilities honest, found on validation data.
+        sure_from: The least probability, calibrated, of an answer that is called sure.
 
     Example:
         >>> card = Card("lenet5", class_names=("cat", "dog"), input_shape=(28, 28, 1))
@@ -81,6 +83,8 @@ class Card:
     parent: str = ""
     parent_sha256: str = ""
     data_digest: str = ""
+    temperature: float = 1.0
+    sure_from: float = 0.9  # of the answers called sure, nine in ten at least are right
 
 
 def as_json(card: Card) -> str:
@@ -102,6 +106,8 @@ def from_json(text: str | bytes, path: str | Path) -> Card:
             raise TypeError("multi_label or bgr is neither true nor false")
         if not isinstance(card.settings, dict) or not all(isinstance(text, str) for text in origin_of(card)):
             raise TypeError("its settings or its origin are of another kind")
+        if not (is_number(card.temperature) and card.temperature > 0 and is_number(card.sure_from)):
+            raise ValueError(f"temperature {card.temperature!r:.20} or sure_from {card.sure_from!r:.20}")
         if card.scaling is not None and not is_scaling(card.scaling):
             raise TypeError(f"scaling {card.scaling!r:.40}")
         if len(card.input_shape) > 3 or math.prod(card.input_shape) > MOST_NUMBERS:
@@ -117,12 +123,15 @@ def origin_of(card: Card) -> tuple[Any, ...]:
     return card.date, card.parent, card.parent_sha256, card.data_digest
 
 
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
 def is_scaling(value: object) -> bool:
     """Whether a value of JSON is (scale, offset): numbers, or lists by channel."""
 
     def are_numbers(part: object) -> bool:
-        numbers = part if isinstance(part, list) and 0 < len(part) <= 4 else [part]
-        return all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
+        return all(map(is_number, part if isinstance(part, list) and 0 < len(part) <= 4 else [part]))
 
     return isinstance(value, list) and len(value) == 2 and all(map(are_numbers, value))
 

@@ -6,11 +6,13 @@ A file of another program has no card. Its card is empty, except for the input's
 import json
 import mmap
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kerasnets.errors import BadInputError, in_one_line, name_path
+from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.digests import sha256, sha256_of_file
 from kerasnets.saving import keras_file, onnx_file
 from kerasnets.saving.card import Card, as_json, check_present, from_json
@@ -20,6 +22,7 @@ NAME = "kerasnets.json"  # the card's file, or its entry of a zip
 CARD, SUM = "kerasnets", "kerasnets_sha256"  # elements of OpenVINO's .xml: the card, and a checksum of both files
 UNKNOWN = "#" * 64  # instead of that checksum while it is computed
 EXTRA = "assets.extra"  # a SavedModel's folder for files of other programs (its documentation, "SavedModel format")
+MOST_ENTRIES = 20_000  # of an archive whose form is asked for
 LARGEST_WEIGHTS = 2**31  # bytes of OpenVINO's .bin
 OTHER_SUFFIXES = {".hdf5": ".h5", ".hdf": ".h5", ".he5": ".h5", ".lite": ".tflite"}
 AGAIN = "export or copy it again"
@@ -52,6 +55,36 @@ def read(path: str | Path) -> tuple[Card, Input | None]:
         raise
     except Exception as error:  # XML, zip and JSON raise many classes on damaged files
         raise BadInputError(f"is damaged ({in_one_line(error)})", path=path, remedy=AGAIN) from error
+
+
+def form_of(path: str | Path) -> str:
+    """Return the suffix in FORMATS of a file's content: HDF5, an archive of Keras' or LiteRT, whatever its own suffix.
+
+    "" for other content under another suffix.
+    """
+    suffix = form_of_name(path)
+    if suffix or not Path(path).is_file():
+        return suffix
+    with open(path, "rb") as file:
+        beginning = file.read(32)
+    if beginning.startswith(b"PK"):
+        return ".keras" if is_keras_archive(path) else ""
+    return ".h5" if beginning.startswith(b"\x89HDF") else ".tflite" if beginning[4:8] == b"TFL3" else ""
+
+
+def is_keras_archive(path: str | Path) -> bool:
+    import zipfile
+
+    try:
+        with Archive(path, sys.maxsize, MOST_ENTRIES) as archive:
+            return "config.json" in archive.names
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def form_of_name(path: str | Path) -> str:
+    """Return a path's suffix if it is in FORMATS, else ""."""
+    return Path(path).suffix if Path(path).suffix in FORMATS else ""
 
 
 def remedy_of(suffix: str) -> str:

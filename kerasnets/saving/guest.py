@@ -1,5 +1,6 @@
 """Guest: what a person tells about a model file of another program, which has no card."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class Guest:
             channel; None to find it in the file.
         bgr: Whether the network takes blue first, as OpenCV's own pictures are.
         multi_label: Whether each class has a probability by itself; found in .keras and .h5 files.
+        image_size: (height, width) of the pictures, if the file leaves it open or takes their pixels as a row.
 
     Example:
         >>> Guest(input_kind="mnist", class_names=tuple("0123456789"), scaling=(1 / 255, 0.0)).bgr
@@ -35,6 +37,7 @@ class Guest:
     scaling: "Scaling | None" = None
     bgr: bool = False
     multi_label: bool = False
+    image_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.input_kind:  # a card is read without OpenCV
@@ -75,6 +78,30 @@ def note_on(path: str | Path, shape: Sequence[int | None], guest: Guest, scale_w
     else:
         inputs = f"pictures are resized to {'x'.join(map(str, shape))}, pixels {scale_words}"
     return f"{shorten(path, 40)} was not made by kerasnets{classes}; {inputs}"
+
+
+def input_shape(shape: Sequence[int | None], guest: Guest) -> tuple[int | None, ...]:
+    """Return the shape of what enters a network whose input is `shape`: with the size of pictures that it leaves open.
+
+    A row of numbers is a flat picture if `guest` tells its kind or size; of one channel if that can be, else of three.
+
+    Raises:
+        BadInputError: The network takes pictures of another size, or no picture has as many numbers as a row.
+    """
+    size = guest.image_size
+    if len(shape) == 3 and size:
+        if any(own not in (None, given) for own, given in zip(shape, size, strict=False)):
+            problem = f"takes pictures of {shape[0]}x{shape[1]}, not {size[0]}x{size[1]}"
+            raise BadInputError(problem, remedy="leave --image-size out")
+        return (*size, shape[2])
+    if len(shape) != 1 or not shape[0] or not (size or guest.input_kind not in ("", "row")):
+        return tuple(shape)
+    for channels in (1, 3):
+        height, width = size or (math.isqrt(shape[0] // channels),) * 2
+        if height * width * channels == shape[0]:
+            return height, width, channels
+    problem = f"takes rows of {shape[0]} numbers, which are no {'x'.join(map(str, size or ('square',)))} picture"
+    raise BadInputError(problem, remedy="leave --input-kind out, or give another --image-size")
 
 
 def scaling_of(mean: Sequence[float], std: Sequence[float], channels: int) -> "Scaling":

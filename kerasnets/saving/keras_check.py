@@ -79,12 +79,27 @@ def read(path: Path) -> Content:
         BadInputError: Without a path. The file is damaged, holds code, links to other files or arrays that are not
             numbers, unpacks to more than its size explains, or takes too much time or memory.
     """
+    with damage_as_bad_input():
+        return content_of(**judge(path))
+
+
+def read_weights(path: Path) -> bool:
+    """Read a file of weights alone in a process of limited time and memory; return whether it has Keras 2's old form.
+
+    Raises:
+        BadInputError: As `read`.
+    """
+    return bool(judge(path, "weights")["is_old"])
+
+
+def judge(path: Path, *words: str) -> dict[str, Any]:
+    """Return what the limited process tells about a file, without a path in what is raised."""
     size = path.stat().st_size
     seconds = PATIENCE * (SECONDS + size / SPEED)
     try:
         with AT_ONCE:
-            process = child.run("kerasnets.saving.keras_check", str(path.absolute()), seconds=seconds)
-        answer = json.loads(process.stdout)
+            process = child.run("kerasnets.saving.keras_check", str(path.absolute()), *words, seconds=seconds)
+        answer: dict[str, Any] = json.loads(process.stdout)
     except (subprocess.TimeoutExpired, ValueError) as error:  # it was killed, or ended in HDF5
         if child.is_tight(memory_for(size)):
             raise MemoryError("too little memory to read a model file") from error
@@ -92,8 +107,7 @@ def read(path: Path) -> Content:
         raise BadInputError(problem, remedy=AGAIN) from error
     if "problem" in answer:
         raise BadInputError(answer["problem"], remedy=answer["remedy"])
-    with damage_as_bad_input():
-        return content_of(**answer)
+    return answer
 
 
 def memory_for(size: int) -> int:
@@ -136,22 +150,38 @@ def content_of(card: str | None, config: str | bytes, numbers: int, version: str
 
 
 def main() -> None:
-    """Print {card, config, numbers} of the file that the command line names, or the problem with it, as JSON."""
+    """Print what the file that the command line names holds, or the problem with it, as JSON.
+
+    Of a model file, {card, config, numbers, version}; of weights alone, {is_old}.
+    """
     child.end_with_parent()
     path = Path(sys.argv[1])
     size = path.stat().st_size
     child.limit(memory_for(size), SECONDS + size / SPEED)
     if hasattr(signal, "setitimer"):  # not on Windows; SIGPROF ends this process, a second before the limit does
         signal.setitimer(signal.ITIMER_PROF, SECONDS + size / SPEED)
-    answer: dict[str, str | int | None]
+    answer: dict[str, Any]
     try:
-        with damage_as_bad_input(), parts(path) as (card, config, weights, version):
-            numbers = hdf5_check.count(weights, UNPACKED * size + SPARE)
-            answer = {"card": card, "config": str(config, "utf-8") if isinstance(config, bytes) else config}
-            answer |= {"numbers": numbers, "version": version}
+        with damage_as_bad_input():
+            answer = (facts_of_weights if sys.argv[2:] else facts)(path, UNPACKED * size + SPARE)
     except BadInputError as error:
         answer = {"problem": error.problem, "remedy": error.remedy}
     print(json.dumps(answer))
+
+
+def facts(path: Path, most: int) -> dict[str, Any]:
+    with parts(path) as (card, config, weights, version):
+        numbers = hdf5_check.count(weights, most)
+        text = str(config, "utf-8") if isinstance(config, bytes) else config
+        return {"card": card, "config": text, "numbers": numbers, "version": version}
+
+
+def facts_of_weights(path: Path, most: int) -> dict[str, Any]:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        hdf5_check.count(file, most)
+        return {"is_old": "layer_names" in file.attrs or "model_weights" in file}
 
 
 def parts(path: Path) -> "contextlib.AbstractContextManager[Parts]":
@@ -244,7 +274,7 @@ def h5_parts(path: Path) -> Iterator["Parts"]:
     hdf5_check.check_seal(path)
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs or "model_weights" not in file:
-            remedy = "save the whole model, not its weights"
+            remedy = "save the whole model, or adopt it with the --network of these weights"
             raise BadInputError("is an HDF5 file without a Keras model in it", remedy=remedy)
         hdf5_check.check_attributes(file)
         version = keras_config.version(file.attrs.get("keras_version", ""))

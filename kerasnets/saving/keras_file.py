@@ -193,7 +193,7 @@ def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) 
 def check_size(card: Card, path: str | Path) -> None:
     """Raise BadInputError for a model of pictures of any size."""
     if not card.input_shape:
-        raise BadInputError("leaves open what size its pictures have", path=path, remedy="save it for one size")
+        raise BadInputError("leaves open what size its pictures have", path=path, remedy="add --image-size PIXELS")
 
 
 def card_in(content: Content, path: str | Path) -> Card:

@@ -23,7 +23,7 @@ from kerasnets.graph.walk import register_parameters, skip_initializers
 from kerasnets.runtime.digests import sha256
 from kerasnets.saving import keras_check
 from kerasnets.saving.card import Card, check_card
-from kerasnets.saving.guest import Guest
+from kerasnets.saving.guest import Guest, input_shape
 from kerasnets.saving.keras_check import Content
 
 # The most that a network may compute of one picture: a number, and one for each of at most LARGEST numbers in it.
@@ -122,21 +122,23 @@ def as_ours(model: keras.Model, card: Card, guest: Guest) -> tuple[keras.Model, 
     Raises:
         BadInputError: It is no such network, or `guest` names another number of classes.
     """
+    given = tuple(model.inputs[0].shape[1:])
+    shape = input_shape(given, guest)
     try:
-        whole = make_whole(model, scaling=guest.scaling, bgr=guest.bgr)
+        whole = make_whole(model, scaling=guest.scaling, bgr=guest.bgr, shape=shape if shape != given else None)
     except ValueError as error:
         raise BadInputError(f"cannot be used: {in_one_line(error, 100)}", remedy="make it a classifier") from error
     classes = whole.model.outputs[0].shape[-1]
     if guest.class_names and len(guest.class_names) != classes:
         remedy = f"name all {classes} by --classes"
         raise BadInputError(f"has {classes} classes, and {len(guest.class_names)} are named", remedy=remedy)
-    shape = tuple(whole.model.inputs[0].shape[1:])
+    sizes = whole.model.inputs[0].shape[1:]
     card = dataclasses.replace(
         card,
         model=card.model or model.name,
         class_names=guest.class_names,
-        input_shape=() if None in shape else shape,
-        input_kind=guest.input_kind or ("picture" if len(shape) == 3 else "row"),
+        input_shape=() if None in sizes else tuple(sizes),
+        input_kind=guest.input_kind or ("picture" if len(sizes) == 3 else "row"),
         multi_label=not whole.exclusive,
     )
     return whole.model, card, scale_words(whole, guest)

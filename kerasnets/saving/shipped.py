@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasnets.errors import BadInputError, nearest_first
+from kerasnets.errors import UnknownNameError, nearest_first
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = PACKAGE / "pretrained"  # pyproject.toml puts the files there in a wheel
@@ -42,7 +42,7 @@ def path_of(model: str | Path, suffixes: Sequence[str] = SUFFIXES) -> str | Path
         suffixes: Forms of file that the caller can read, the preferred one first.
 
     Raises:
-        BadInputError: `model` is a bare name, and neither a file nor a shipped model has it.
+        UnknownNameError: `model` is a bare name, and neither a file nor a shipped model has it.
 
     Example:
         >>> [Path(path_of("mnist_cnn-mnist", suffixes)).name for suffixes in (SUFFIXES, KERAS)]
@@ -55,7 +55,7 @@ def path_of(model: str | Path, suffixes: Sequence[str] = SUFFIXES) -> str | Path
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         remedy = f"choose one of: {nearest_first(model, names(), 80)}, or name a file"
-        raise BadInputError(f"unknown model {str(model)!r:.60}", remedy=remedy)
+        raise UnknownNameError(f"unknown model {str(model)!r:.60}", remedy=remedy)
     return file
 
 

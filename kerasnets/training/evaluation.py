@@ -176,23 +176,63 @@ def evaluate_file(
     guest = guest or saving.UNKNOWN
     model, card, scale_words = saving.load_with_scale(path, guest)
     saving.check_size(card, path)
-    is_known = bool(card.class_names)
-    names = tuple(card.class_names) if is_known else tuple(data.class_names)[: model.output_shape[-1]]
-    if names != tuple(data.class_names) or len(names) != model.output_shape[-1]:
-        names = names if is_known else tuple(f"class {i}" for i in range(model.output_shape[-1]))
-        ours, theirs = count_of_classes(names), count_of_classes(data.class_names)
-        raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data of its classes")
-    if len(card.input_shape) != len(data.image_shape):
-        kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
-        raise BadInputError(f"takes {kinds[0]}, {data.title} has {kinds[1]}", path=path)
+    check_classes(path, card.class_names, model.output_shape[-1], data)
+    check_input(path, card, data)
     images, prepare = fit_to_network(data.test_images, data.input_kind, card.input_kind, card.input_shape)
     in_order = InOrder(images, batch_size=BATCH_SIZE, prepare=prepare)
     if scale_words:
-        classes = "" if is_known else f" and names no classes: they are those of {data.title}, in their order"
+        classes = "" if card.class_names else f" and names no classes: they are those of {data.title}, in their order"
         tell(saving.note_on(path, card.input_shape, guest, scale_words, classes))
     if card.multi_label:
         return of_separate(data.test_labels, model.predict(in_order, verbose=0), data.class_names), card
     return evaluate(keras_model.logits_of(model), in_order, data.test_labels, data.class_names), card
+
+
+def evaluate_by(
+    compute: Callable[[np.ndarray], np.ndarray], path: str | Path, card: "Card", data: "Data"
+) -> Evaluation:
+    """Evaluate a file that another library than Keras runs; no framework is loaded.
+
+    Args:
+        compute: From prepared pixels, uint8 (n, height, width, channels), to probabilities (n, classes).
+        path: The file, for messages.
+        card: Its Card, with the input shape.
+        data: As in `evaluate_file`.
+
+    Raises:
+        BadInputError: `data` has other classes or another kind of input.
+    """
+    from kerasnets.data.preparation import fit_to_network
+
+    check_input(path, card, data)
+    images, prepare = fit_to_network(data.test_images, data.input_kind, card.input_kind, card.input_shape)
+    parts = []
+    for start in range(0, len(data.test_labels), BATCH_SIZE):
+        part = images[start : start + BATCH_SIZE]
+        parts.append(compute(prepare(part) if prepare else part))
+        check_classes(path, card.class_names, parts[0].shape[1], data)
+    probabilities = np.concatenate(parts)
+    if card.multi_label:
+        return of_separate(data.test_labels, probabilities, data.class_names)
+    logarithms = np.log(np.clip(np.asarray(probabilities, "float64"), NEAREST, 1))
+    return Evaluation(data.test_labels, logarithms, tuple(data.class_names))
+
+
+def check_classes(path: str | Path, known: Sequence[str], count: int, data: "Data") -> None:
+    """Raise BadInputError unless `data` has the classes of a file with `count` outputs, which may know no names."""
+    names = tuple(known) or tuple(data.class_names)[:count]
+    if names == tuple(data.class_names) and len(names) == count:
+        return
+    names = tuple(known) or tuple(f"class {i}" for i in range(count))
+    ours, theirs = count_of_classes(names), count_of_classes(data.class_names)
+    raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data of its classes")
+
+
+def check_input(path: str | Path, card: "Card", data: "Data") -> None:
+    """Raise BadInputError if a file takes pictures and `data` are rows, or the other way round."""
+    if len(card.input_shape) != len(data.image_shape):
+        kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
+        raise BadInputError(f"takes {kinds[0]}, {data.title} has {kinds[1]}", path=path)
 
 
 def count_of_classes(names: Sequence[str]) -> str:

@@ -46,13 +46,15 @@ class Request:
     weights: str | Path | None
     guest: saving.Guest
     freeze: Sequence[str]
+    keep_head: bool
     resume: bool
     overwrite: bool
     tensorboard: bool
     stream: bool | None
     skip_broken: int
-    checkpoint_minutes: float | None
-    worker_statistics: bool
+    synsets: str | Path | None
+    checkpoint_minutes: float | None = None
+    worker_statistics: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def prepare(request: Request) -> TrainingJob:
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
-    initial = build_network(recipe, examples, request.weights, request.freeze, request.guest)
+    initial = build_network(recipe, examples, request.weights, request.freeze, request.guest, request.keep_head)
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.out, recipe, is_fallback)
     job = TrainingJob(
@@ -187,11 +189,10 @@ def check_request(request: Request, recipe: Recipe) -> None:
         models.check_name(recipe.model)
     if not 0 <= request.seed < 2**32:
         raise ValueError(f"seed must be from 0 to 2**32 - 1, not {request.seed}")
-    for name, value in (("epochs", request.epochs), ("batch size", request.batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
-    if request.checkpoint_minutes is not None and not request.checkpoint_minutes > 0:
-        raise ValueError(f"the minutes between checkpoints must be above 0, not {request.checkpoint_minutes:g}")
+    numbers = ("epochs", request.epochs, 1), ("batch size", request.batch_size, 1)
+    for name, value, least in (*numbers, ("minutes between checkpoints", request.checkpoint_minutes, 1e-4)):
+        if value is not None and not value >= least:
+            raise ValueError(f"{name} must be at least {least:g}, not {value}")
     if request.freeze and request.weights is None:
         raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
     for path in request.out:
@@ -201,8 +202,9 @@ def check_request(request: Request, recipe: Recipe) -> None:
 
 
 def build_network(
-    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str], guest: saving.Guest
-) -> InitialNetwork:
+    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str], guest: saving.Guest,
+    keep_head: bool,
+) -> InitialNetwork:  # fmt: skip
     """Build the network to train: with random weights, or from the model file `weights`."""
     num_classes = len(examples.class_names)
     if weights is None:
@@ -217,7 +219,9 @@ def build_network(
         raise ValueError(f"{shorten(weights)} is a {card.model}, not a {recipe.model}; name that by --model")
     if scale_words:
         print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
-    network = with_classes(model, num_classes, freeze)
+    if keep_head and card.class_names != tuple(examples.class_names):
+        raise ValueError(f"the head of {shorten(weights)} is of other classes than {examples.title}")
+    network = with_classes(model, num_classes, freeze, keep_head=keep_head)
     input_kind = examples.input_kind if is_photo(recipe) else card.input_kind
     return InitialNetwork(network, None, input_kind, card.weights_sha256 or sha256(*model.get_weights()))
 
@@ -240,11 +244,18 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     fallback = RECIPES.get(request.fallback or "")
     try:
         kind = CROP if is_photo(recipe) else "picture"
-        return recipe, data.load_data(recipe.dataset, request.data_dir, request.image_size, kind, reading=reading)
+        size = request.image_size
+        if recipe.image_shape and not size and recipe.dataset not in data.DATASETS and not is_archive(recipe.dataset):
+            size = recipe.image_shape
+        return recipe, data.load_data(recipe.dataset, request.data_dir, size, kind, reading=reading)
     except ConnectionError:
         if fallback is None or request.data_dir:  # a person who names a folder wants its data
             raise
     return fallback, data.load_data(fallback.dataset)
+
+
+def is_archive(dataset: str) -> bool:
+    return Path(dataset).suffix.lower() == ".npz"
 
 
 def is_photo(recipe: Recipe) -> bool:
@@ -257,7 +268,9 @@ def reading_of(request: Request, recipe: Recipe) -> data.Reading:
     first = first_file(request.out, recipe_of(request, recipe))
     index = places.folder_of(places.last_run([first])[0]) / index_files.NAME
     is_known = recipe.dataset in data.DATASETS
-    return data.Reading(request.stream, is_photo(recipe) and not is_known, request.skip_broken, index)
+    synsets = None if request.synsets is None else Path(request.synsets)
+    is_native = is_photo(recipe) and not is_known
+    return data.Reading(request.stream, is_native, request.skip_broken, index, synsets=synsets)
 
 
 def recipe_of(request: Request, recipe: Recipe) -> Recipe:

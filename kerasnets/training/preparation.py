@@ -7,17 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-
 from kerasnets.data import index_files
 from kerasnets.data.streams import Pictures
-from kerasnets.graph import copy_weights, rebuild
 from kerasnets.runtime import provenance
 from kerasnets.runtime.digests import sha256
-from kerasnets.training import checkpoints, jobs, places, settings, state
+from kerasnets.training import checkpoints, jobs, places
 from kerasnets.training.jobs import TrainingJob
-from kerasnets.training.optimizers import compile_for
 from kerasnets.training.workers import Group
 
 
@@ -50,19 +45,3 @@ def keep_index(job: TrainingJob) -> None:
     images = job.data.train_images
     if isinstance(images, Pictures):
         index_files.save(images.index, job.folder / index_files.NAME)
-
-
-def evaluator_of(job: TrainingJob, group: Group, labels: np.ndarray, trainee: keras.Model) -> keras.Model:
-    """Return a network with the weights of `trainee`, learned from `labels`, that this worker can evaluate alone."""
-    if not group.scoped:
-        return trainee
-    with group.outside():
-        if job.recipe.ema:
-            state.swap_averages(trainee)
-        copy_weights(trainee, job.network)
-        if job.recipe.ema:
-            state.swap_averages(trainee)
-        evaluator = rebuild(job.network, scaling=job.scaling)
-        weights = settings.class_weights_of(job.recipe, labels, len(job.data.class_names))
-        compile_for(evaluator, dataclasses.replace(job.recipe, ema=0), 1, 1, weights)
-        return evaluator

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,14 +12,16 @@ import rich.progress
 
 LINE_EVERY = 30.0  # seconds between two lines within an epoch
 DRAW_EVERY = 0.2  # seconds between two drawings of the bar
+MARKS = 200  # times in an epoch at which the clock is noted
 
 
 class Progress(keras.callbacks.Callback):
     """Prints a line on stdout for each epoch, and in between a bar if stdout is a terminal, else a line now and then.
 
     A backend compiles in the first step, in the first step of another batch size, which is the last of an epoch, and in
-    validation. The time left is therefore computed from the steps in between, and from the second epoch on from all
-    steps since the first epoch. `close` must be called, also if the training fails: it removes the bar.
+    validation; its first steps are slower than later ones. The time left is therefore computed from the later half of
+    the steps in between, and from the second epoch on from the last two epochs. `close` must be called, also if the
+    training fails: it removes the bar.
 
     Args:
         steps_per_epoch: Steps in an epoch.
@@ -38,7 +41,7 @@ class Progress(keras.callbacks.Callback):
         self.bar = None if console is None else bar_on(console)
         self.shown_at = time.monotonic()
         self.steps = skip  # in all epochs
-        self.since: tuple[float, int] | None = None  # (time, steps) from which a step's seconds are measured
+        self.marks: deque[tuple[float, int]] = deque()  # (time, steps) of earlier steps, from which one is measured
         self.seconds_per_step: float | None = None
 
     def close(self) -> None:
@@ -64,10 +67,10 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         now, is_last = time.monotonic(), epoch + 1 == self.epochs or self.model.stop_training
         if epoch == self.first:
-            self.since = now, self.steps
+            self.marks.clear()  # the steps of the first epoch are forgotten when there are others
         self.measure(now)
-        if now - self.epoch_started < 1 and now - self.shown_at < 1 and not is_last:
-            return  # a thousand epochs of a fraction of a second do not need a thousand lines
+        if self.bar and now - self.epoch_started < 1 and now - self.shown_at < 1 and not is_last:
+            return  # on a terminal, a thousand epochs of a fraction of a second do not need a thousand lines
         self.shown_at = now
         figures = "  ".join(f"{name} {value:.4f}" for name, value in without_decay(logs).items())
         seconds = duration(now - self.epoch_started)
@@ -87,8 +90,14 @@ class Progress(keras.callbacks.Callback):
             print(f"{epoch}  step {step}/{self.steps_per_epoch}{left}", flush=True)
 
     def measure(self, now: float) -> None:
-        """Measure the seconds of a step over the steps since `since`, which the first call sets."""
-        started, before = self.since = self.since or (now, self.steps)
+        """Measure the seconds of a step since an earlier one."""
+        marks, in_first_epoch = self.marks, self.steps < self.steps_per_epoch
+        if not marks or self.steps - marks[-1][1] >= self.steps_per_epoch / MARKS:
+            marks.append((now, self.steps))
+        start = self.steps // 2 if in_first_epoch else self.steps - 2 * self.steps_per_epoch
+        while len(marks) > 1 and marks[1][1] <= start:
+            marks.popleft()
+        started, before = marks[0]
         if self.steps > before:
             self.seconds_per_step = (now - started) / (self.steps - before)
 

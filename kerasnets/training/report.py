@@ -14,6 +14,7 @@ from kerasnets.reports.pages import render, write_page
 from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.training import checkpoints
+from kerasnets.training.remarks import of_test, remarks
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -73,7 +74,7 @@ def write(
     Raises:
         OSError: A file cannot be written.
     """
-    drawn = {"curves": curves_of(run, figures), **plots_of(evaluation, job.data)}
+    drawn = {"curves": curves_of(run, figures, job.recipe), **plots_of(evaluation, job.data)}
     save_plots(job.folder, drawn)
     write_history(job.folder, figures)
     source = "Test accuracies of the runs whose model files are in the same folder."
@@ -82,6 +83,7 @@ def write(
         "training.html",
         title=f"{run.recipe} on {run.dataset}",
         **values_of(evaluation, drawn),
+        remarks=remarks(run, evaluation, len(job.data.train_labels) - len(figures.plan.images)),
         permuted=order_of_pixels(permuted, source) if permuted else None,
         settings=table_of_settings(job, run, len(figures.plan.images)),
         checkpoints=checkpoints.mark_of(job.report.with_name("checkpoints")),
@@ -102,7 +104,13 @@ def write_evaluation(folder: Path, title: str, evaluation: "Evaluation", data: "
     """
     drawn = plots_of(evaluation, data)
     save_plots(folder, drawn)
-    write_page(folder / "report.html", "evaluation.html", title=title, **values_of(evaluation, drawn))
+    write_page(
+        folder / "report.html",
+        "evaluation.html",
+        title=title,
+        **values_of(evaluation, drawn),
+        remarks=of_test(evaluation),
+    )
 
 
 def write_history(folder: Path, figures: "Figures") -> None:
@@ -114,10 +122,13 @@ def write_history(folder: Path, figures: "Figures") -> None:
 # ---- plots ----
 
 
-def curves_of(run: "Run", figures: "Figures") -> "Figure":
+def curves_of(run: "Run", figures: "Figures", recipe: Recipe) -> "Figure":
+    is_cross_entropy = recipe.loss == "cross_entropy" and not recipe.label_smoothing  # as the test's loss is
+    smoothing = f", labels smoothed by {recipe.label_smoothing:g}" * bool(recipe.label_smoothing)
+    loss = "loss" if is_cross_entropy else f"loss: {LOSSES[recipe.loss]}{smoothing}"
     curves = [
         Curve("accuracy", figures.batches["accuracy"], run.accuracy, run.val_accuracy, run.test_accuracy),
-        Curve("loss", figures.batches["loss"], run.loss, run.val_loss, run.test_loss),
+        Curve(loss, figures.batches["loss"], run.loss, run.val_loss, run.test_loss if is_cross_entropy else None),
     ]
     return learning_curves(f"{run.recipe}, {run.backend}, seed {run.seed}", curves, run.best_epoch)
 

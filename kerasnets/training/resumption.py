@@ -34,8 +34,7 @@ def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures", group: G
     state.restore(trainee, checkpoint)  # Figures restores again at the first step, for the random number generators
     figures.resume(checkpoint)
     take_up_threads(checkpoint.threads)
-    steps = f" and {checkpoint.step} of {figures.plan.steps_per_epoch} steps" if checkpoint.step else ""
-    print(f"resuming after epoch {checkpoint.epoch} of {job.recipe.epochs}{steps}")
+    print(start_line(job, checkpoint, figures.plan.steps_per_epoch))
 
 
 def shared(found: checkpoints.Checkpoint | None, job: "TrainingJob", group: Group) -> checkpoints.Checkpoint | None:
@@ -71,6 +70,18 @@ def find(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> checkp
     if checkpoint.epoch > job.recipe.epochs:
         raise ValueError(f"{checkpoint.epoch} epochs are in {shorten(folder)} already, more than {job.recipe.epochs}")
     return checkpoint
+
+
+def start_line(job: "TrainingJob", checkpoint: checkpoints.Checkpoint, steps: int) -> str:
+    """Return what a run does that resumes from a checkpoint, with `steps` in an epoch."""
+    epoch = checkpoint.epoch
+    if checkpoint.step:
+        return f"resuming after epoch {epoch} of {job.recipe.epochs} and {checkpoint.step} of {steps} steps"
+    if epoch < job.recipe.epochs:
+        return f"resuming after epoch {epoch} of {job.recipe.epochs}"
+    if checkpoints.are_unfinished(job.checkpoints, job.report):
+        return f"resuming after epoch {epoch} of {epoch}: the test and the files follow"
+    return f"the run is finished, with all {epoch} epochs; its test and files are made again (--epochs goes on to more)"
 
 
 def take_up_threads(count: int) -> None:

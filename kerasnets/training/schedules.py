@@ -61,10 +61,15 @@ def one_cycle(rate: float, steps_per_epoch: int, epochs: int, rise: float) -> Ra
     return OneCycle(rate, steps_per_epoch * epochs, rise)
 
 
+def search(rate: float, steps_per_epoch: int, epochs: int, first: float, last: float, count: int) -> Rate:
+    """Multiply the rate by the same factor in each step, from `first` to `last` in `count` steps."""
+    return schedules.ExponentialDecay(first, count - 1, last / first)
+
+
 # name in a recipe's schedule -> function
 SCHEDULES: dict[str, Callable[..., Rate]] = {
     "constant": constant, "cosine": cosine, "linear": linear, "steps": steps, "epochs": at_epochs,
-    "onecycle": one_cycle,
+    "onecycle": one_cycle, "search": search,
 }  # fmt: skip
 
 

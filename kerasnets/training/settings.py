@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Settings that a checkpoint leaves out at their defaults: checkpoints of earlier versions lack them.
 LATER = (
-    "precision", "compiled", "decay_norms", "mixup", "cutmix", "random_erasing", "trivial_augment", "progressive",
+    "precision", "compiled", "decay_norms", "mixup", "cutmix", "random_erasing", "trivial_augment",
     "class_weights", "gradient_clip", "accumulate", "ema",
 )  # fmt: skip
 NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
@@ -27,7 +27,7 @@ RANGES = {
     "accumulate": (1, math.inf, False), "patience": (0, math.inf, False),
 }  # fmt: skip
 NAMED = {"optimizer": OPTIMIZERS, "precision": PRECISIONS, "class_weights": ("", BALANCED)}
-OF_IMAGES = ("augmentation", "cutmix", "random_erasing", "trivial_augment", "progressive")
+OF_IMAGES = ("augmentation", "cutmix", "random_erasing", "trivial_augment")
 
 
 def check_recipe(recipe: Recipe, examples: "Data") -> None:

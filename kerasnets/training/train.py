@@ -14,7 +14,7 @@ import numpy as np
 from kerasnets import data, saving
 from kerasnets.data import fitting
 from kerasnets.data.streams import original_faults, select
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, visible
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
@@ -29,17 +29,17 @@ from kerasnets.training import (
     resumption,
     settings,
     state,
+    testing,
     workers,
 )  # fmt: skip
-from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TensorBoard, TestAverages, Validation
+from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TensorBoard, TestAverages
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
 from kerasnets.training.regularization import regularization_of
+from kerasnets.training.remarks import remarks
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
-
-TEST_BATCH = 500  # images in a step at most
 
 
 @in_full_precision()
@@ -47,8 +47,9 @@ def train(
     recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
     batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
-    freeze: Sequence[str] = (), resume: bool = False, overwrite: bool = False, tensorboard: bool = False,
-    stream: bool | None = None, skip_broken: int = 0, guest: saving.Guest = saving.UNKNOWN,
+    freeze: Sequence[str] = (), keep_head: bool = False, resume: bool = False, overwrite: bool = False,
+    tensorboard: bool = False, stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
+    guest: saving.Guest = saving.UNKNOWN,
     checkpoint_minutes: float | None = None, worker_statistics: bool = False,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
@@ -78,12 +79,15 @@ def train(
         weights: A model file whose weights training starts from, also of another program. Its last layer is always
             replaced with a fresh one.
         freeze: Names of layers or stages of that model that are not trained, as in `freeze`.
+        keep_head: Whether the last layer of that model is kept; it must have the classes of the data.
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         overwrite: Whether to replace the model files and report of an earlier run instead.
         tensorboard: Whether to write logs for TensorBoard too.
         stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
             exceed the memory.
         skip_broken: The most pictures that are left out because they cannot be read.
+        synsets: A file with the names of class folders that are called after WordNet's synsets, as ImageNet's are. None
+            takes LOC_synset_mapping.txt, if it lies in or above the folder of the data.
         guest: What is known about the file `weights` if kerasnets did not write it.
         checkpoint_minutes: A checkpoint is written each so many minutes, and when the run is stopped, besides the one
             after each epoch.
@@ -110,9 +114,9 @@ def train(
     files = [out] if isinstance(out, (str, Path)) else out or ()
     request = jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, resume=resume, overwrite=overwrite,
-        tensorboard=tensorboard, stream=stream, skip_broken=skip_broken, guest=guest,
-        checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics,
+        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, keep_head=keep_head,
+        resume=resume, overwrite=overwrite, tensorboard=tensorboard, stream=stream, skip_broken=skip_broken,
+        synsets=synsets, guest=guest, checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics,
     )  # fmt: skip
     with workers.begin() as group:
         job = preparation.prepare(request, group)
@@ -123,8 +127,8 @@ def train(
                 with resumption.note_kept_epochs(job, figures):
                     save(job, run)
                     report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
-        if not test.beats_majority:
-            print(advice_for(run), file=sys.stderr)
+        for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
+            print(visible(f"note: {note}"), file=sys.stderr)
     return run
 
 
@@ -149,13 +153,13 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
         if figures.is_over and figures.epochs < plan.epochs:
             print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
                   f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
-        test = evaluate_test_data(job, trainee, figures, group)
+        test = testing.evaluate_test_data(job, trainee, figures, group)
         group.stop_together()
     copy_weights(trainee, job.network)
     return figures, test
 
 
-def batches_of(job: TrainingJob, group: workers.Group) -> tuple[batches.Batches, fitting.InOrder]:
+def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[batches.Batches, fitting.InOrder]:
     """Return the batches to train on and those to validate on, which may be none; of several workers, the shares."""
     recipe, labels, shape = job.recipe, job.data.train_labels, job.network.input_shape[1:]
     training, validation = split_indices(job)
@@ -172,7 +176,7 @@ def batches_of(job: TrainingJob, group: workers.Group) -> tuple[batches.Batches,
     if plan.batch_size < group.count:
         raise ValueError(f"a batch of {plan.batch_size} images has no work for {group.count} workers; enlarge it")
     validation = group.part(validation)
-    return plan, fitting.InOrder(select(images, validation), labels[validation], test_batch_size(recipe), prepare)
+    return plan, fitting.InOrder(select(images, validation), labels[validation], testing.batch_size(recipe), prepare)
 
 
 def run_epochs(
@@ -185,7 +189,7 @@ def run_epochs(
     watchers = [keras.callbacks.TerminateOnNaN()]
     if group.meeting and job.recipe.validation:
         watchers.append(
-            Validation(group, validation, functools.partial(preparation.evaluator_of, job, group, plan.labels))
+            testing.Validation(group, validation, functools.partial(testing.evaluator_of, job, group, plan.labels))
         )
     watchers += [figures, StopWhenAsked(group, figures if minutes else None), progress]
     with contextlib.ExitStack() as stack, original_faults(plan, validation), group.scope():
@@ -216,32 +220,6 @@ def run_epochs(
             plan.first, plan.skip = last, 0
 
 
-def evaluate_test_data(
-    job: TrainingJob, trainee: keras.Model, figures: Figures, group: workers.Group
-) -> evaluation.Evaluation:
-    """Give `trainee` the best epoch's weights, if they are kept, and evaluate it on the test data in float32."""
-    if figures.diverged:
-        raise divergence(job.recipe)
-    if figures.best:
-        state.assign(state.variables(trainee), figures.best)
-    model = trainee
-    if job.recipe.precision != "float32" or group.scoped:  # the model file computes in float32
-        copy_weights(trainee, job.network)
-        model = rebuild(job.network, scaling=job.scaling)
-    examples, shape = job.data, job.network.input_shape[1:]
-    images, prepare = fitting.fit_to_network(examples.test_images, examples.input_kind, job.input_kind, shape)
-    chosen = np.arange(len(images))
-    in_order = fitting.InOrder(
-        select(images, group.part(chosen)) if group.meeting else images,
-        batch_size=test_batch_size(job.recipe), prepare=prepare,
-    )  # fmt: skip
-    watchers = [StopWhenAsked(group)]
-    test = evaluation.evaluate(model, in_order, examples.test_labels, examples.class_names, watchers, group.concatenate)
-    if not np.isfinite(test.loss):
-        raise divergence(job.recipe)
-    return test
-
-
 def save(job: TrainingJob, run: Run) -> None:
     """Write the trained network, from pixels to probabilities, into each of the job's files."""
     model = rebuild(job.network, scaling=job.scaling, probabilities=True)
@@ -264,23 +242,14 @@ def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
         ) from error
 
 
-def test_batch_size(recipe: Recipe) -> int:
-    """Return the number of images in a step of a test: at most as many as in training, for which there is memory."""
-    return min(recipe.batch_size or TEST_BATCH, TEST_BATCH)
-
-
-def advice_for(run: Run) -> str:
-    """Return the note on a run that learned nothing."""
-    return (
-        f"note: the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
+def notes_on(run: Run, test: evaluation.Evaluation, validated: int) -> list[str]:
+    """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
+    if test.beats_majority:
+        return remarks(run, test, validated)
+    return [
+        f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
         "data); try a smaller --learning-rate or more --epochs"
-    )
-
-
-def divergence(recipe: Recipe) -> FloatingPointError:
-    return FloatingPointError(
-        f"the loss of {recipe.name} became NaN or infinite; try a smaller --learning-rate or another --seed"
-    )
+    ]
 
 
 def accuracies_beside(run: Run, path: Path) -> dict[str, float]:

@@ -10,13 +10,14 @@ from kerasnets.graph import TURN
 from kerasnets.transfer.parts import HEADS, Model, Names, as_list, head_of, nameable, unknown, without_softmax
 
 
-def with_classes(model: Model, num_classes: int, freeze: Names = ()) -> keras.Model:
+def with_classes(model: Model, num_classes: int, freeze: Names = (), *, keep_head: bool = False) -> keras.Model:
     """Copy a network with its weights and a fresh classifier for other classes.
 
     Args:
         model: A keras.Model, or the path of a model file.
         num_classes: The number of logits of the copy, at least 1.
         freeze: Names of layers that are not trained, as in `freeze`; all others are trainable.
+        keep_head: Whether the classifiers keep their weights; `num_classes` must then be theirs.
 
     Returns:
         An uncompiled keras.Model that gives logits and shares nothing with `model`. Its classifier, and the classifier
@@ -35,7 +36,9 @@ def with_classes(model: Model, num_classes: int, freeze: Names = ()) -> keras.Mo
     if not models.is_count(num_classes):
         raise ValueError(f"num_classes must be a whole number of at least 1, not {num_classes!r}")
     source = without_softmax(model)
-    heads = [head_of(source, output) for output in keras.tree.flatten(source.output)]
+    heads = [] if keep_head else [head_of(source, output) for output in keras.tree.flatten(source.output)]
+    if keep_head and source.output_shape[-1] != num_classes:
+        raise ValueError(f"a head that is kept has {source.output_shape[-1]} classes, not {num_classes}")
 
     def copy(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()

@@ -17,7 +17,7 @@ import pytest
 from kerasnets import errors
 from kerasnets.cli import app
 from kerasnets.models.registry import NETWORKS
-from kerasnets.recipes import RECIPES
+from kerasnets.recipes import IMAGENET, RECIPES
 from kerasnets.runtime.backends import BACKENDS
 from kerasnets.training import checkpoints
 from tests.conftest import ROOT, mostly_torch, turns
@@ -274,7 +274,7 @@ def test_judging_prints_its_result_and_none_of_the_backends_notices(tmp_path, ba
 
 def test_recipes_and_data_are_shown(tmp_path):
     process = run(tmp_path, "train.py", "--list")
-    assert [line.split()[0] for line in process.stdout.splitlines()[1:]] == list(RECIPES)
+    assert [line.split()[0] for line in process.stdout.splitlines()[1:]] == [*RECIPES, *IMAGENET]
     assert "0.9122" in next(line for line in process.stdout.splitlines() if line.startswith("alexnet_plain-"))
     process = run(tmp_path, "show_data.py", "digits")
     assert 'result data="scikit-learn\'s digits" train=1437 test=360 classes=10 shape=28x28x1' in process.stdout

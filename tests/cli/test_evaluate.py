@@ -1,13 +1,17 @@
 """Which pictures `kerasnets evaluate` judges, and what it says about them."""
 
 import dataclasses
+import json
 
+import cv2
 import numpy as np
 import pytest
 
-from kerasnets import saving
+from kerasnets import data, saving
 from kerasnets.cli import main
+from kerasnets.errors import BadInputError
 from kerasnets.training import evaluation
+from tests.conftest import ROOT
 from tests.stand_ins import encoded, write_folder
 
 CARD = saving.Card("small_cnn", ("cat", "dog"), (6, 5, 3), "picture")
@@ -60,3 +64,47 @@ def test_the_pictures_that_training_held_out_are_judged_and_all_on_demand(judged
 def test_a_given_test_part_is_judged_without_a_word(judged, pets):
     for words in (("both",), ("both", "--all")):
         assert judged(CARD, *words) == (15, "")
+
+
+ONNX = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
+
+
+def test_an_export_is_judged_as_opencv_answers_it(capsys, tmp_path):
+    main.run(["evaluate", str(ONNX), "--dataset", "digits", "--json", "--out", str(tmp_path / "report")])
+    result = json.loads(capsys.readouterr().out)
+    network, digits = cv2.dnn.readNetFromONNX(str(ONNX)), data.load_data("digits")
+    network.setInput(digits.test_images)
+    probabilities = network.forward()
+    right = probabilities.argmax(axis=1) == digits.test_labels
+    assert result["test_accuracy"] == right.mean()
+    expected = -np.log(probabilities[np.arange(len(right)), digits.test_labels]).mean()
+    assert result["test_loss"] == pytest.approx(expected, rel=1e-4)
+    assert (tmp_path / "report/report.html").is_file()
+
+
+@pytest.mark.parametrize(("words", "problem"), [
+    (("--dataset", "sum3"), "takes pictures, sums of three numbers has rows of numbers"),
+    (("--dataset", "pets"), r"knows 10 classes \(0, 1, \.\.\.\), pets has 2 classes \(cat, dog\)"),
+])  # fmt: skip
+def test_an_export_on_other_data_is_refused(pets, words, problem):
+    with pytest.raises(BadInputError, match=problem):
+        main.run(["evaluate", str(ONNX), *words])
+
+
+def test_the_arithmetic_of_probabilities_is_that_of_logits():
+    logits = np.random.default_rng(0).normal(0, 3, (50, 4)).astype("float32")
+    labels = np.arange(50) % 4
+    names = tuple("abcd")
+    card = dataclasses.replace(CARD, class_names=names, input_shape=(3,), input_kind="row")
+    rows = data.Data(logits[:, :3], labels, logits[:, :3], labels, class_names=names, input_kind="row")
+    exact = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    starts = iter(range(0, 50, evaluation.BATCH_SIZE))
+
+    def compute(part):
+        start = next(starts)
+        return exact[start : start + len(part)]
+
+    result = evaluation.evaluate_by(compute, "a.tflite", card, rows)
+    expected = evaluation.of_logits(labels, logits, names)
+    assert result.accuracy == expected.accuracy
+    assert result.loss == pytest.approx(expected.loss, rel=1e-5)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kerasnets.cli import app, main
+from kerasnets.cli import app, main, train
 from kerasnets.data import DATASETS
 from kerasnets.models.registry import NETWORKS
 from kerasnets.recipes import RECIPES
@@ -38,7 +38,7 @@ def test_help_lists_every_command_and_loads_none(tmp_path):
     assert [line.split()[0] for line in lines if line[4] != " "] == list(main.COMMANDS)
     assert set(ast.literal_eval(process.stdout.splitlines()[-1])) == {
         "kerasnets", "kerasnets.cli", "kerasnets.cli.main", "kerasnets.cli.app", "kerasnets.errors",
-        "kerasnets.runtime", "kerasnets.runtime.backends", "kerasnets.runtime.signals",
+        "kerasnets.runtime", "kerasnets.runtime.backends", "kerasnets.runtime.room", "kerasnets.runtime.signals",
     }  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def test_a_shipped_model_answers_by_its_name(tmp_path):
     photo = ROOT / "docs/samples/three-on-paper.jpg"
     process = run(tmp_path, "predict", "mnist_cnn-mnist", photo)
     assert (process.returncode, process.stdout, process.stderr) == (0, f"{photo}: 3 1.0000\n", "")
-    line = only_line(run(tmp_path, "predict", "mnist_cnn-mnits", photo), 3)
+    line = only_line(run(tmp_path, "predict", "mnist_cnn-mnits", photo), 2)
     assert line.startswith("error: unknown model 'mnist_cnn-mnits'; choose one of: mnist_cnn-mnist, ")
 
 
@@ -204,3 +204,37 @@ def test_bash_completes_commands_recipes_and_options(tmp_path, line, words):
     script += f"\nCOMP_WORDS=({line}); COMP_CWORD={len(line.split()) - 1}; _shtab_kerasnets; echo ${{COMPREPLY[*]}}"
     process = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert process.stdout.strip() == words, process.stderr
+
+
+# ---- help with what is misspelt, or left short ----
+
+
+@pytest.mark.parametrize(("words", "question"), [
+    ("train lenet5-mnist --learningrate 3", "; did you mean --learning-rate for --learningrate?"),
+    ("predict mnist_cnn-mnist --tpo 3 a.png", "; did you mean --top for --tpo?"),
+    ("evaluate mnist_cnn-mnist --datset=mnist", "; did you mean --dataset for --datset?"),  # a required one
+    ("--vresion", "; did you mean --version for --vresion?"),
+    ("predict mnist_cnn-mnist --unheard-of a.png", "arguments: --unheard-of a.png (see"),
+    ("train lenet5-mnist --seed one -- --tpo", "invalid int value: 'one' (see"),
+])  # fmt: skip
+def test_a_misspelt_option_gets_a_suggestion(words, question):
+    with pytest.raises(ValueError, match="see kerasnets") as excinfo:
+        main.run(words.split())
+    assert question in str(excinfo.value)
+
+
+def recipe_of(words):
+    parser = app.Parser()
+    train.add_arguments(parser)
+    return train.recipe_of(parser.parse_args(words.split())).name
+
+
+def test_a_network_alone_is_trained_by_its_first_recipe_with_a_note(capsys):
+    assert recipe_of("lenet5") == "lenet5-mnist"
+    assert capsys.readouterr().err == "note: lenet5 is trained by its first recipe, lenet5-mnist (--list shows all)\n"
+    assert recipe_of("resnet18") == "resnet18-cifar10"
+    assert recipe_of("lenet5-mnist-cosine") == "lenet5-mnist-cosine"
+    with pytest.raises(ValueError, match="vgg16 has no recipe; name your data: --model vgg16 --dataset"):
+        recipe_of("vgg16")
+    with pytest.raises(ValueError, match="unknown recipe 'lenet6'"):
+        recipe_of("lenet6")

@@ -59,7 +59,7 @@ def test_every_option_of_the_settings_is_a_field_of_a_recipe():
     options = {action.dest for action in parser._actions} - {"help"}
     fields = set(training_settings.changes_of(parser.parse_args([]), RECIPES["lenet5-mnist"]))
     assert fields <= {field for field in vars(RECIPES["lenet5-mnist"])}
-    assert options - fields == {"spare_norms", "warmup"}  # decay_norms, and a part of the schedule
+    assert options - fields == {"spare_norms", "warmup", "find_learning_rate"}
 
 
 def test_a_warm_up_of_the_recipe_stays_with_another_schedule():

@@ -8,7 +8,7 @@ import pytest
 
 from kerasnets import data
 from kerasnets.cli import answers
-from kerasnets.data.parts import part_of
+from kerasnets.data.parts import Parts
 from kerasnets.errors import BadInputError
 from tests.stand_ins import encoded, write_folder, write_zip
 
@@ -46,7 +46,7 @@ def sizes(found):
     ("", "cat training_shoes trainers test_pattern contest value steam_train evaluate_me data images set 2017 训练"),
 ])  # fmt: skip
 def test_a_part_is_known_by_the_words_of_its_name(part, names):
-    assert {name: part_of(name) for name in names.split()} == dict.fromkeys(names.split(), part)
+    assert {name: Parts([(name,)]).of(name) for name in names.split()} == dict.fromkeys(names.split(), part)
 
 
 @pytest.mark.parametrize(("train", "test"), [
@@ -56,6 +56,7 @@ def test_a_part_is_known_by_the_words_of_its_name(part, names):
     ("trainingSet/", "validationSet/"),
     ("train/train/", "test/test/"),
     ("archive/train/", "archive/eval/"),
+    ("asl_alphabet_train/asl_alphabet_train/", "asl_alphabet_test/asl_alphabet_test/"),
     ("test_data/train/", "test_data/test/"),  # the nearest folder counts
     ("train2017/", "val2017/"),
 ])  # fmt: skip
@@ -65,6 +66,12 @@ def test_the_parts_of_published_sets_are_known(tmp_path, capsys, train, test):
     assert sizes(found) == (10, 0, 6)
     assert not found.is_split
     assert capsys.readouterr().err == ""
+
+
+def test_a_part_of_other_words_needs_another_part_of_the_same(tmp_path):
+    assert Parts([("birds_train", "a"), ("birds_valid", "a")]).of("birds_valid") == "val"
+    assert Parts([("steam_train", "a"), ("crash_test", "a")]).of("steam_train") == ""
+    assert Parts([("train_test", "a"), ("x_test", "a")]).of("train_test") == ""
 
 
 def test_three_parts_are_used_as_their_names_say(tmp_path, capsys):

@@ -355,7 +355,7 @@ def test_the_table_is_narrow_and_its_units_are_rounded(workers):
     head, *_, total, rest = table.splitlines()
     assert head.split() == ["layer", "kind", "output", "parameters", "mult-adds", "field", "stride", "memory"]
     assert total.split()[:4] == ["total", "25,557,032", "4.09", "G"]  # torchvision: 4.089
-    assert rest == "and 53,120 parameters that are not trained"  # PyTorch's buffers, less its 53 counters
+    assert rest == "and 53,120 parameters that are not trainable"  # PyTorch's buffers, less its 53 counters
     read = json.loads(text)
     assert sum(row["multiply_adds"] for row in read["layers"]) == read["multiply_adds"]
     assert line.startswith(f"result model=resnet50 input=224x224x3 layers={len(read['layers'])} parameters=25557032 ")

@@ -162,9 +162,8 @@ ENDS = {
     "probabilities": ("Softmax", (), ("n", 3)),
     "logits": ("Identity", (), ("n", 3)),
     "not finite": ("Log", (), ("n", 3)),  # of negative numbers
-    "a map for each class": ("Unsqueeze", (2, 3), ("n", 3, 1, 1)),
+    "a map of one pixel for each class": ("Unsqueeze", (2, 3), ("n", 3, 1, 1)),
     "the same for all": ("ReduceMax", (0,), (1, 3)),
-    "one number": ("ReduceMax", (1,), ("n", 1)),  # a softmax of it would be 1.0
     "unknown": ("Softmux", (), ("n", 3)),  # an operator that ONNX does not have
 }
 
@@ -353,14 +352,19 @@ def refusal(path, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("end", "words"), [
     ("not finite", "theirs.onnx gives numbers that are not finite: "),
-    ("a map for each class", "theirs.onnx gives (5, 3, 1, 1), not a score for each class; "),
     ("the same for all", "theirs.onnx gives (1, 3), not a score for each class; "),
-    ("one number", "theirs.onnx gives (5, 1), not a score for each class; "),
     ("unknown", "theirs.onnx cannot be run by "),
 ])  # fmt: skip
 def test_invalid_scores_are_refused(tmp_path, engine, end, words):
     their_onnx(tmp_path / "theirs.onnx", ("n", 4, 5, 3), end)
     assert words in refusal(tmp_path / "theirs.onnx", engine)
+
+
+def test_a_map_of_one_pixel_for_each_class_is_its_score(tmp_path):
+    their_onnx(tmp_path / "theirs.onnx", ("n", 4, 5, 3), "a map of one pixel for each class")
+    found = engines.load(tmp_path / "theirs.onnx", "onnxruntime")(THEIRS)
+    their_onnx(tmp_path / "same.onnx", ("n", 4, 5, 3), "logits")
+    np.testing.assert_allclose(found, engines.load(tmp_path / "same.onnx", "onnxruntime")(THEIRS), atol=1e-6)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -379,5 +383,5 @@ def test_a_file_of_open_size_is_refused_with_a_remedy(tmp_path):
     their_onnx(tmp_path / "theirs.onnx", ("n", "h", "w", 3))
     classifier = Classifier.load(tmp_path / "theirs.onnx")
     classifier.loaded = engines.load(tmp_path / "theirs.onnx")
-    with pytest.raises(BadInputError, match="leaves open what size its pictures have; export it with one"):
+    with pytest.raises(BadInputError, match="leaves open what size its pictures have; add --image-size"):
         classifier.predict(THEIRS)

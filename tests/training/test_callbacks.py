@@ -2,6 +2,7 @@
 
 import collections
 import types
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -68,7 +69,76 @@ def show_progress(on_terminal):
     return lines or terminal.file.getvalue()
 
 
+def times_left(seconds, steps_per_epoch, epochs=1):
+    """The text of Progress after each step, if they take so many seconds; and its lines of epochs, on no terminal."""
+    from unittest import mock
+
+    from kerasnets.training import progress
+
+    lines, texts, now = [], [], [0.0]
+    with (
+        mock.patch.object(progress, "time", types.SimpleNamespace(monotonic=lambda: now[0])),
+        mock.patch.object(progress, "print", lambda line, **how: lines.append(line), create=True),
+    ):
+        shown = progress.Progress(steps_per_epoch, epochs, first=0)
+        shown.set_model(types.SimpleNamespace(stop_training=False))
+        for epoch in range(epochs):
+            shown.on_epoch_begin(epoch)
+            for step in range(steps_per_epoch):
+                now[0] += seconds[epoch * steps_per_epoch + step]
+                shown.on_train_batch_end(step)
+                texts.append(shown.time_left())
+            shown.on_epoch_end(epoch, {"loss": 1.0})
+    return texts, lines
+
+
+def accuracies_in_the_csv(right, sizes):
+    """What batches.csv says of batches with so many right answers, of whose means Keras tells in float32."""
+    import keras
+
+    from kerasnets.training.callbacks import Figures
+
+    plan = types.SimpleNamespace(batch_size=sizes[0], images=range(sum(sizes)), steps_per_epoch=len(sizes))
+    figures = Figures(plan, False, 0, lambda *args: None)
+    figures.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    figures.on_epoch_begin(0)
+    logs = {}
+    for step in range(len(sizes)):
+        mean = np.float32(sum(right[: step + 1]) / sum(sizes[: step + 1]))
+        logs = {"loss": mean, "accuracy": mean}
+        figures.on_train_batch_end(step, logs)
+    with mock.patch("kerasnets.training.state.arrays_of", return_value={}):
+        figures.on_epoch_end(0, logs)
+    return figures.batches["accuracy"]
+
+
 # ---- tests ----
+
+
+def test_the_time_left_forgets_the_slow_steps_at_the_start(workers):
+    texts, _ = workers["torch"](times_left, [5.0] * 20 + [0.5] * 380, 400)
+    assert texts[99] == "  2 min 30 s left"  # 300 steps of half a second
+    assert texts[199] == "  1 min 40 s left"
+
+
+def test_the_time_left_follows_the_last_epochs(workers):
+    texts, _ = workers["torch"](times_left, [1.0] * 30 + [2.0] * 30, 10, 6)
+    assert texts[29] == "  30 s left"
+    assert texts[53] == "  12 s left"  # 6 steps of two seconds
+
+
+def test_output_that_is_no_terminal_has_the_line_of_each_epoch(workers):
+    _, lines = workers["torch"](times_left, [0.01] * 20, 1, 20)
+    assert [line.split()[1] for line in lines] == [f"{epoch}/20" for epoch in range(1, 21)]
+
+
+def test_the_accuracy_of_a_batch_is_a_number_of_images_by_its_size(workers):
+    rng = np.random.default_rng(0)
+    sizes = [64] * 700 + [37]
+    right = [63, *(int(rng.integers(40, size + 1)) for size in [64] * 699), 36]
+    result = workers["torch"](accuracies_in_the_csv, right, sizes)
+    assert result == [count / size for count, size in zip(right, sizes, strict=True)]
+    assert str(result[0]) == "0.984375"
 
 
 @mostly_on_torch

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from unittest import mock
 
 import numpy as np
@@ -286,6 +287,25 @@ def test_two_runs_of_one_name_keep_both_models_and_each_resumes_by_its_settings(
     assert (last_of(tmp_path / "a/checkpoints"), last_of(tmp_path / "a-2/checkpoints")) == (1, 2)
     worker(train_few, recipes.with_changes(first, epochs=3), out, 0, True)
     assert (last_of(tmp_path / "a/checkpoints"), last_of(tmp_path / "a-2/checkpoints")) == (3, 2)
+
+
+def start_lines(folder):
+    """What a run says that resumes after the epoch before its last, after its last, and when it was finished."""
+    from kerasnets.training import resumption
+
+    job = types.SimpleNamespace(recipe=STUCK, checkpoints=folder / "checkpoints", report=folder / "report.html")
+    checkpoints.save(job.checkpoints, checkpoints.Checkpoint(STUCK.epochs, {}, {}))
+    lines = [resumption.start_line(job, epoch) for epoch in (STUCK.epochs - 1, STUCK.epochs)]
+    job.report.write_text(f"<!-- checkpoints: {checkpoints.mark_of(job.checkpoints)} -->")
+    return [*lines, resumption.start_line(job, STUCK.epochs)]
+
+
+def test_a_resumed_run_says_whether_it_trains_tests_or_was_finished(workers, tmp_path):
+    assert workers["torch"](start_lines, tmp_path) == [
+        "resuming after epoch 8 of 9",
+        "resuming after epoch 9 of 9: the test and the files follow",
+        "the run is finished, with all 9 epochs; its test and files are made again (--epochs goes on to more)",
+    ]
 
 
 def finetune(weights, out, resume):

@@ -50,13 +50,17 @@ def from_torch(module: "torch.nn.Module", example: "torch.Tensor | Sequence[torc
         >>> [layer.name for layer in model.layers], model.output_shape
         (['input', '0', '1', '2', '3'], (None, 10))
     """
+    return convert(module, example)[0]
+
+
+def convert(module: Any, example: Any) -> tuple[keras.Model, float]:
+    """Return (model, the largest difference of its outputs from the module's, as a share of their scale)."""
     module, examples = _check(module, example)
     program = export(module, examples)
     with skip_initializers():
         model, walk = build(program, type(module).__name__)
         register_parameters(model)
-    proof.prove(model, module, examples, walk)
-    return model
+    return model, proof.prove(model, module, examples, walk)
 
 
 def _check(module: Any, example: Any) -> tuple[Any, list[Any]]:

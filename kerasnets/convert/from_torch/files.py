@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerasnets import saving
-from kerasnets.convert.from_torch.conversion import from_torch
+from kerasnets.convert.from_torch.conversion import convert
 from kerasnets.convert.from_torch.programs import load_torch
 from kerasnets.convert.model_files import PLAIN, Conversion, Preparation, origin_fields
 from kerasnets.errors import BadInputError, in_one_line, name_path
@@ -50,7 +50,7 @@ def make_module_file(
 
     torch.manual_seed(0)
     with name_path(place):
-        network = from_torch(load_module(place), torch.randn(*example))
+        network, difference = convert(load_module(place), torch.randn(*example))
         classes = _classes(network)
     shape, names, input_kind = tuple(network.input_shape[1:]), preparation.names(classes), preparation.input_kind
     card = saving.Card(network.name, names, shape, input_kind, source=Path(place).name, **origin_fields())
@@ -59,7 +59,7 @@ def make_module_file(
     return Conversion(
         model=network.name, source=card.source.replace(" ", "_"), file=str(out), tensors=len(network.weights),
         parameters=count(network.trainable_weights), classes=classes, input_shape=shape, scale=scale, offset=offset,
-        input_kind=input_kind, backend=keras.config.backend(),
+        input_kind=input_kind, backend=keras.config.backend(), difference=difference,
     )  # fmt: skip
 
 

@@ -24,16 +24,19 @@ DROPOUTS = ("dropout", "dropout_", "feature_dropout", "alpha_dropout", "feature_
             "dropout2d", "dropout3d")  # fmt: skip
 
 
-def prove(model: keras.Model, module: "torch.nn.Module", examples: Sequence["torch.Tensor"], walk: Walk) -> None:
-    """Raise DisagreementError unless model and module give the same numbers."""
+def prove(model: keras.Model, module: "torch.nn.Module", examples: Sequence["torch.Tensor"], walk: Walk) -> float:
+    """Raise DisagreementError unless model and module give the same numbers; return the difference in inference."""
     others = [_others(x, 2 if len(x) != 2 else 3) for x in examples]
+    largest = 0.0
     for inputs in (examples, others):
         distance = _distance(run_keras(model, inputs), run_torch(module, inputs))
+        largest = max(largest, distance)
         if not distance <= LIMIT:
             raise DisagreementError(_explain(distance, "in inference", walk, module, inputs))
     if not walk.builder.sized and all(x.ndim == 4 for x in examples):
         _prove_size(model, module, others, walk)
     _prove_training(model, module, others, walk)
+    return largest
 
 
 def _others(example: "torch.Tensor", count: int) -> "torch.Tensor":

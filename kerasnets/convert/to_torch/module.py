@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Translation:
-    """A Keras model in PyTorch: its module, the text of its class, and its weights by their names in the module."""
+    """A Keras model in PyTorch: its module, the text of its class, its weights by their names in the module, and the
+    largest difference of its outputs from Keras', as a share of their scale.
+    """
 
     module: "torch.nn.Module"
     text: str
     weights: dict[str, np.ndarray]
+    difference: float
 
 
 def to_torch(model: keras.Model | str | Path) -> "torch.nn.Module":
@@ -80,6 +83,6 @@ def translate_model(model: keras.Model, weights_file: str = "", class_names: Seq
     source = Source(with_blocks(network))
     text = source.text(head(model, network, source.name, weights_file), class_names)
     module = instance(text, source.name, source.weights)
-    proof.check(model, module, network)
+    difference = proof.check(model, module, network)
     module.source = text
-    return Translation(module, text, source.weights)
+    return Translation(module, text, source.weights, difference)

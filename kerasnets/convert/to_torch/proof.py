@@ -17,8 +17,8 @@ BATCH = 2
 UNKNOWN_SIZE = 64  # of an axis that the model leaves open
 
 
-def check(model: keras.Model, module: Any, network: Block) -> None:
-    """Compare the outputs on random inputs in inference mode.
+def check(model: keras.Model, module: Any, network: Block) -> float:
+    """Return the largest difference of the outputs on random inputs in inference mode, as a share of their scale.
 
     A softmax can hide a difference, so that the values before the last layer are compared too.
 
@@ -32,7 +32,7 @@ def check(model: keras.Model, module: Any, network: Block) -> None:
         part = up_to(network, before)
         differences += compare([value.tensor for value in before], before, model, part, inputs, instantiate(part))
     if max(differences) <= MOST:
-        return
+        return max(differences)
     raise BadInputError(
         f"the translation to PyTorch differs from Keras by {max(differences):.1e} of the scale, "
         f"first in layer {first_difference(model, network, inputs)}",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnets.project.conversions import randomize
+from tests.conftest import mostly_on_torch
 from tests.convert.from_torch.small_modules import build_module, pictures, to_last
 
 PICTURE = (3, 16, 16)
@@ -58,11 +59,32 @@ def after_one_step(expression):
     return differences
 
 
+NETWORK_TO_TRAIN = "Network(dropout=0)"
+TRAINED = {  # a network -> a word in the path of one of its weights, which has to move; maps are of 8 x 8 pixels
+    NETWORK_TO_TRAIN: "scale",
+    "nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.Hardswish(), nn.Conv2d(8, 8, 3, 1, 1, "
+    "groups=8), nn.BatchNorm2d(8), Call(lambda x: x * F.hardsigmoid(x.mean((2, 3), keepdim=True))), "
+    "nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))": "moving_mean",
+    "nn.Sequential(nn.Conv2d(3, 8, 2, 2), Call(lambda x: x.permute(0, 2, 3, 1)), nn.LayerNorm(8), nn.Linear(8, 16), "
+    "nn.GELU(), nn.Linear(16, 8), Call(lambda x: x.mean((1, 2))), nn.Linear(8, 5))": "gamma",
+}
+
+
 def test_a_step_of_training_gives_the_weights_of_pytorch(worker):
-    differences = worker(after_one_step, "Network(dropout=0)")
+    check_step(worker, NETWORK_TO_TRAIN)
+
+
+@pytest.mark.parametrize("network", list(TRAINED)[1:])
+@mostly_on_torch
+def test_a_step_of_other_networks_does_too(worker, network):
+    check_step(worker, network)
+
+
+def check_step(worker, network):
+    differences = worker(after_one_step, network)
     moved = [path for path, (_, step) in differences.items() if step > 1e-5]
-    assert any("scale" in path for path in moved)
-    assert any("moving_mean" in path for path in moved)
+    assert any(TRAINED[network] in path for path in moved)
+    assert len(moved) > len(differences) / 2
     assert {path: pair for path, pair in differences.items() if pair[0] > 1e-5 + 1e-3 * pair[1]} == {}
 
 

@@ -1,0 +1,122 @@
+"""`train --pretrained`: from torchvision's ImageNet weights, first a fresh head alone, then all at a smaller rate."""
+
+import argparse
+import contextlib
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kerasnets import recipes
+from kerasnets.cli import app, training_settings
+from kerasnets.cli.app import UsageError
+from kerasnets.recipes import Recipe
+from kerasnets.runtime import backends, child
+
+RATE, HEAD_FACTOR = 1e-4, 10  # of all layers, with Adam; the head alone learns at ten times that
+BODY = ("[!l]*",)  # all layers of these networks but `logits`, as a pattern of names
+PHOTO_SIDE = 100  # pixels of the shorter side from which a picture is taken for a photo
+
+# Up to this number of training pictures -> (epochs of the head alone, epochs of all layers)
+EPOCHS = {300: (10, 30), 3_000: (5, 15), 30_000: (3, 10)}
+MOST = (1, 5)  # epochs of more pictures
+
+
+def add_pretrained(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    text = "start --model from torchvision's ImageNet weights: a fresh head learns alone first, then all layers"
+    add("--pretrained", action="store_true", help=text)
+    text = "with --pretrained: epochs of the head alone (default: by the number of pictures)"
+    add("--head-epochs", type=int, metavar="N", help=text)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go with --pretrained, before a framework is loaded."""
+    if not args.pretrained:
+        if args.head_epochs is not None:
+            raise UsageError("--head-epochs goes with --pretrained")
+        return
+    if not (args.model and args.dataset) or args.weights or args.freeze or args.image_size:
+        raise UsageError("--pretrained goes with --model and --dataset, without --weights, --freeze and --image-size")
+    if args.head_epochs is not None and args.head_epochs < 1:
+        raise UsageError(f"--head-epochs must be at least 1, not {args.head_epochs}")
+
+
+def train(args: argparse.Namespace, recipe: Recipe, more: dict[str, Any], train_all: Callable[..., None]) -> None:
+    """Train the head, then everything by `train_all`, the usual training; the best epoch is kept."""
+    weights = weights_of(args.model)
+    recipe, head_epochs = with_defaults(args, recipe)
+    name = dataclasses.replace(recipe, variant=recipes.FINETUNED).name
+    out = Path(args.out[0]) if args.out else Path("models_saved") / f"{name}.keras"
+    head = dataclasses.replace(
+        recipe, learning_rate=HEAD_FACTOR * recipe.learning_rate, schedule=(), epochs=head_epochs, ema=0.0
+    )
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        import kerasnets
+
+        print(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
+        first = kerasnets.train(
+            head, seed=args.seed, batch_size=args.batch_size, out=out.with_suffix("") / f"head{out.suffix}",
+            data_dir=args.data_dir, resume=args.resume, overwrite=True, **more | {"weights": weights, "freeze": BODY},
+        )  # fmt: skip
+        epochs = args.epochs or recipe.epochs
+        print(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
+    train_all(args, recipe, **more | {"weights": first.files[0], "freeze": (), "keep_head": True})
+
+
+def with_defaults(args: argparse.Namespace, recipe: Recipe) -> tuple[Recipe, int]:
+    """Return (`recipe` with what suits the pictures where no option says otherwise, epochs of the head); print it."""
+    count, side = pictures_in(args.dataset)
+    head_epochs, epochs = next((pair for most, pair in EPOCHS.items() if count <= most), MOST)
+    is_told = args.augment is not None or args.augment_photos or args.augment_colours
+    usual = None if args.schedule or args.warmup is not None else ("cosine", 1)
+    recipe = recipes.with_changes(
+        recipe,
+        learning_rate=args.learning_rate or RATE,
+        schedule=training_settings.schedule_of(args, dataclasses.replace(recipe, schedule=(), epochs=epochs)) or usual,
+        epochs=epochs,
+        batch_size=32,
+        keep_best=True,
+        augmentation=recipes.PHOTO if side >= PHOTO_SIDE and not is_told else None,
+    )
+    what = f"{recipe.optimizer} at {recipe.learning_rate:g}, {args.epochs or epochs} epochs"
+    crops = ", random crops (--augment none leaves them out)" if recipe.augmentation == recipes.PHOTO else ""
+    app.tell(f"note: about {count:,} pictures to train on: {what}{crops}", file=sys.stderr)
+    return recipe, args.head_epochs or head_epochs
+
+
+def pictures_in(dataset: str) -> tuple[int, int]:
+    """Return (number of training pictures, shorter side of the first) of a folder or zip, or of a known data set."""
+    from kerasnets import data
+    from kerasnets.data import layout, picture_sources, survey
+
+    if dataset in data.DATASETS:
+        return data.DATASETS[dataset].train, min(data.DATASETS[dataset].image_shape)
+    if Path(dataset).suffix.lower() == ".npz":
+        images = data.load_data(dataset).train_images
+        return len(images), min(images.shape[1:3])
+    source = picture_sources.open_source(Path(dataset))
+    listing = layout.list_pictures(source)
+    return len(listing.train), min(survey.first_size(source, listing.names))
+
+
+def weights_of(model: str) -> str:
+    """Return the model file with torchvision's weights of a network; it is made once, in Keras' folder of models."""
+    from kerasnets.data.sources import keras_cache
+
+    path = keras_cache().with_name("models") / f"kerasnets-{model}-imagenet.keras"
+    if path.is_file():
+        return str(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if backends.choose() == "torch":
+        from kerasnets.convert import model_files
+
+        model_files.make_pretrained_file(model, path)
+    else:  # PyTorch reads its weights; its import would end a process of TensorFlow
+        command = [sys.executable, "-m", "kerasnets", "convert", model, "--pretrained", "--out", str(path)]
+        done = subprocess.run(command, env=child.variables(KERAS_BACKEND="torch"), stdout=sys.stderr)
+        if done.returncode:
+            raise SystemExit(done.returncode)
+    return str(path)

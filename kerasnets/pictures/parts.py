@@ -1,0 +1,112 @@
+"""The parts of a picture's ink: which belong to one digit, and how many digits there are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+WEAK = 0.6  # of Otsu's threshold: paler ink counts if it is connected with darker (Canny's hysteresis)
+SPECK = 0.05  # of the largest part's ink; a part with less is not of the digit
+NEAR = 0.3  # of the largest part's longer side; a part farther away is not of the digit
+RIM_SHARE = 0.1  # of the largest part's ink; with more, a part away from the rim is the digit
+TALL = 0.4  # of the largest part's longer side; a part less tall is no digit
+PALE = 0.4  # of the largest part's darkness; a paler part is a fold, a ruling or the edge of a shadow
+BROKEN = 0.15  # of the longer side: two parts one above the other, not farther apart, are one digit, as of a 5
+INNER = 0.2  # of a frame's height; what is smaller in it is a speck
+SAME = 0.3  # of the narrower part: with more columns in common, two parts are one above the other
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Connected parts of ink.
+
+    Attributes:
+        labels: int32 (height, width), k at part k, 0 at the paper.
+        boxes: int (n + 1, 4), x, y, width, height of each; row 0 is the paper.
+        amount: float (n + 1,), the ink of each: its pixels times their darkness. 0 if it is none of a digit.
+        darkness: float (n + 1,), the mean ink of its pixels.
+    """
+
+    labels: np.ndarray
+    boxes: np.ndarray
+    amount: np.ndarray
+    darkness: np.ndarray
+
+
+def parts_of(ink: np.ndarray) -> Parts:
+    """Return the parts of ink, uint8, above Otsu's threshold, without boxes around others and what leaves the picture.
+
+    Parts that touch the rim are left out unless there are no others.
+    """
+    scaled = cv2.convertScaleAbs(ink, alpha=255 / max(int(ink.max()), 1))
+    level, sure = cv2.threshold(scaled, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, mask = cv2.threshold(scaled, level * WEAK, 1, cv2.THRESH_BINARY)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    is_inked = np.bincount(labels.ravel(), weights=sure.ravel(), minlength=count) > 0
+    amount = np.bincount(labels.ravel(), weights=ink.ravel(), minlength=count)
+    darkness = amount / stats[:, cv2.CC_STAT_AREA]
+    amount[~is_inked] = 0
+    amount[0] = 0  # the paper
+    boxes = stats[:, :4]
+    large = amount >= SPECK * amount.max()
+    for others in (at_rim(boxes.T, ink.shape), enclosing(labels, boxes, large)):
+        others[0] = True
+        if amount[~others].max(initial=0) > RIM_SHARE * amount.max():
+            amount[others] = 0
+    return Parts(labels, boxes, amount, darkness)
+
+
+def at_rim(boxes: Any, shape: tuple[int, ...]) -> Any:
+    """Whether boxes, numbers or arrays, touch the rim of a picture of `shape`, as the table and shadows do."""
+    x, y, width, height = boxes
+    return (x == 0) | (y == 0) | (x + width == shape[1]) | (y + height == shape[0])
+
+
+def enclosing(labels: np.ndarray, boxes: np.ndarray, large: np.ndarray) -> np.ndarray:
+    """Return for each part whether it is a frame: a large one is inside it, where it has no ink itself."""
+    frames = np.zeros(len(boxes), bool)
+    places = np.flatnonzero(large[1:]) + 1
+    x, y, width, height = boxes[places].T
+    right, bottom = x + width, y + height
+    for k in range(len(places)):
+        inside = (x > x[k]) & (y > y[k]) & (right < right[k]) & (bottom < bottom[k]) & (height >= INNER * height[k])
+        for i in np.flatnonzero(inside):
+            if not (labels[y[i] : bottom[i], x[i] : right[i]] == places[k]).any():
+                frames[places[k]] = True
+                break
+    return frames
+
+
+def digit_of(parts: Parts) -> np.ndarray:
+    """Return the mask of the digit: the part with most ink and the parts near it, no specks."""
+    main = parts.amount.argmax()
+    x, y, width, height = parts.boxes.T
+    gap_x = np.maximum(x, x[main]) - np.minimum(x + width, x[main] + width[main])
+    gap_y = np.maximum(y, y[main]) - np.minimum(y + height, y[main] + height[main])
+    side = np.maximum(width, height)
+    near = (np.maximum(gap_x, gap_y) <= NEAR * side[main]) & (side <= side[main])  # a longer one is a line
+    return (near & (parts.amount >= SPECK * parts.amount[main]))[parts.labels]
+
+
+def count_digits(parts: Parts) -> int:
+    """Return how many parts have a digit's size and darkness; parts one above the other are one."""
+    main = parts.amount.argmax()
+    side = parts.boxes[main, 2:].max()
+    is_digit = (
+        (parts.amount > 0)
+        & (parts.boxes[:, 3] >= TALL * side)
+        & (parts.boxes[:, 3] <= side / TALL)
+        & (parts.darkness >= PALE * parts.darkness[main])
+    )
+    count, placed = 0, list[list[int]]()
+    for x, y, width, height in sorted(parts.boxes[is_digit].tolist()):
+        for left, top, wide, tall in placed:
+            common = min(x + width, left + wide) - max(x, left)
+            gap = max(y, top) - min(y + height, top + tall)
+            if common >= SAME * min(width, wide) and gap <= BROKEN * side:
+                break
+        else:
+            count += 1
+        placed.append([x, y, width, height])
+    return count

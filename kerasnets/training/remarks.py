@@ -1,0 +1,96 @@
+"""What went wrong in a training, or may mislead, in words: for the report, and as notes at the end of the run."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerasnets.training.evaluation import Evaluation
+    from kerasnets.training.run import Run
+
+FEW = 100  # pictures of a part: one of them is a point of accuracy or more
+ERRORS = 4  # standard errors beyond which a change of accuracy is no accident
+DROP = 0.03  # of accuracy from one epoch to the next: a collapse
+RISE = 1.25  # times the least validation loss: learning by heart
+GAP = 0.1  # of accuracy between training and validation
+MOST_NAMED = 5  # classes
+
+
+def remarks(run: "Run", evaluation: "Evaluation", validated: int) -> list[str]:
+    """Return a sentence for each thing to know; none for a run without them.
+
+    Args:
+        run: The result of the training.
+        evaluation: That of the test.
+        validated: The number of validation pictures.
+    """
+    return [
+        *collapses(run.val_accuracy or run.accuracy, validated, run.best_epoch, bool(run.val_accuracy)),
+        *overfitting(run),
+        *few("validation", validated if run.val_accuracy else 0),
+        *of_test(evaluation),
+    ]
+
+
+def of_test(evaluation: "Evaluation") -> list[str]:
+    """Return the sentences on a test."""
+    return [*never_predicted(evaluation), *few("test", len(evaluation.labels))]
+
+
+def collapses(accuracies: Sequence[float], count: int, best_epoch: int, is_validation: bool) -> Iterator[str]:
+    """Yield a sentence on the largest fall of the accuracy from one epoch to the next."""
+    falls = [(before - after, epoch) for epoch, (before, after) in enumerate(itertools.pairwise(accuracies), start=2)]
+    fall, epoch = max(falls, default=(0.0, 0))
+    if not epoch or fall <= max(DROP, ERRORS * standard_error(accuracies[epoch - 2], count)):
+        return
+    part = "validation" if is_validation else "training"
+    text = f"{part} accuracy fell from {accuracies[epoch - 2]:.4f} to {accuracies[epoch - 1]:.4f} in epoch {epoch}"
+    if max(accuracies[epoch - 1 :]) >= accuracies[epoch - 2]:
+        text += " and rose again later"
+    yield f"{text}; the weights are those of epoch {best_epoch}. A smaller learning rate makes a training steadier."
+
+
+def standard_error(accuracy: float, count: int) -> float:
+    """Return the binomial standard error of an accuracy on so many pictures."""
+    return math.sqrt(max(accuracy * (1 - accuracy), 0) / count) if count else 0.0
+
+
+def overfitting(run: "Run") -> Iterator[str]:
+    """Yield a sentence on a validation loss that rises while the training loss falls, or a gap between accuracies."""
+    advice = "More pictures, --augment, or fewer epochs (--patience) help."
+    if not run.val_loss:
+        return
+    low = min(range(len(run.val_loss)), key=lambda epoch: run.val_loss[epoch])
+    last, least = run.val_loss[-1], run.val_loss[low]
+    if low + 2 < len(run.val_loss) and last > RISE * least and run.loss[-1] < run.loss[low]:
+        yield (
+            f"from epoch {low + 1} on, the validation loss rose from {least:.4f} to {last:.4f} while the training loss "
+            f"fell: the network learns the training pictures by heart (overfitting). {advice}"
+        )
+        return
+    best = run.best_epoch - 1
+    gap = run.accuracy[best] - run.val_accuracy[best]
+    if gap > GAP:
+        yield (
+            f"accuracy is {run.accuracy[best]:.4f} on the training pictures and {run.val_accuracy[best]:.4f} on "
+            f"validation (overfitting). {advice}"
+        )
+
+
+def never_predicted(evaluation: "Evaluation") -> Iterator[str]:
+    """Yield a sentence on classes of the test that are never the answer."""
+    answers = set(evaluation.predictions.tolist())
+    missing = [evaluation.class_names[label] for label in sorted(set(evaluation.labels.tolist()) - answers)]
+    if missing:
+        names = ", ".join(missing[:MOST_NAMED]) + (
+            f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
+        )
+        things = "this class is" if len(missing) == 1 else f"{len(missing)} classes are"
+        yield f"{things} never the answer in the test: {names}."
+
+
+def few(part: str, count: int) -> Iterator[str]:
+    """Yield a sentence on a part with few pictures."""
+    if 0 < count < FEW:
+        yield f"{count} examples are few for the {part}: each of them is {100 / count:.1f} points of accuracy."

@@ -1,0 +1,91 @@
+"""The report says in words what went wrong, and nothing where nothing did."""
+
+import types
+
+import numpy as np
+import pytest
+
+from kerasnets.training import evaluation
+from kerasnets.training.remarks import of_test, remarks
+
+GOOD = {"accuracy": [0.9, 0.95, 0.97], "loss": [0.3, 0.2, 0.1], "val_accuracy": [0.91, 0.95, 0.96],
+        "val_loss": [0.3, 0.2, 0.15], "best_epoch": 3}  # fmt: skip
+# what lenet5-mnist does with seed 0
+COLLAPSE = {"accuracy": [0.9, 0.97, 0.98, 0.95, 0.98], "loss": [0.3, 0.1, 0.06, 0.2, 0.06],
+            "val_accuracy": [0.96, 0.975, 0.98, 0.92, 0.981], "val_loss": [0.1, 0.08, 0.07, 0.3, 0.07],
+            "best_epoch": 5}  # fmt: skip
+
+
+def run(**figures):
+    return types.SimpleNamespace(**(GOOD | figures))
+
+
+def judged(predictions, labels=None, names=("cat", "dog", "eel")):
+    labels = np.arange(len(predictions)) % len(names) if labels is None else np.array(labels)
+    return evaluation.of_logits(labels, 9.0 * np.eye(len(names))[predictions], names)
+
+
+ALL = judged([0, 1, 2] * 50)
+
+
+def test_a_training_without_faults_has_no_remarks():
+    assert remarks(run(), ALL, 6000) == []
+    assert remarks(run(val_accuracy=[], val_loss=[]), ALL, 0) == []
+    first = {name: values[:1] for name, values in GOOD.items() if name != "best_epoch"}
+    assert remarks(run(**first, best_epoch=1), ALL, 6000) == []
+
+
+def test_a_collapse_between_epochs_is_told_with_its_figures():
+    [text] = remarks(run(**COLLAPSE), ALL, 6000)
+    assert text.startswith(
+        "validation accuracy fell from 0.9800 to 0.9200 in epoch 4 and rose again later; the weights "
+    )
+    assert "those of epoch 5" in text
+    [text] = remarks(run(**COLLAPSE | {"val_accuracy": [], "val_loss": []}), ALL, 0)
+    assert text.startswith("training accuracy fell from 0.9800 to 0.9500 in epoch 4")
+
+
+def test_a_fall_that_few_pictures_explain_is_none():
+    """Of 24 pictures, with an accuracy of 0.75, one standard error is 0.088."""
+    figures = {"val_accuracy": [0.75, 0.5, 0.75], "val_loss": [0.5, 0.6, 0.5], "accuracy": [0.7, 0.7, 0.7]}
+    [text] = remarks(run(**figures), ALL, 24)
+    assert text == "24 examples are few for the validation: each of them is 4.2 points of accuracy."
+
+
+def test_a_validation_loss_that_rises_is_overfitting():
+    figures = {"val_loss": [0.3, 0.2, 0.24, 0.31], "loss": [0.3, 0.2, 0.1, 0.05], "best_epoch": 4,
+               "accuracy": [0.9, 0.95, 0.97, 0.99], "val_accuracy": [0.91, 0.95, 0.95, 0.95]}  # fmt: skip
+    [text] = remarks(run(**figures), ALL, 6000)
+    assert text.startswith(
+        "from epoch 2 on, the validation loss rose from 0.2000 to 0.3100 while the training loss fell"
+    )
+    assert "overfitting" in text
+    assert remarks(run(**figures | {"loss": [0.3, 0.2, 0.3, 0.4]}), ALL, 6000) == []  # both rise: no learning by heart
+
+
+def test_a_gap_between_training_and_validation_is_overfitting():
+    [text] = remarks(run(accuracy=[0.9, 0.95, 1.0], val_accuracy=[0.8, 0.85, 0.86]), ALL, 6000)
+    assert text.startswith("accuracy is 1.0000 on the training pictures and 0.8600 on validation (overfitting)")
+
+
+@pytest.mark.parametrize(("predictions", "labels", "words"), [
+    ([0, 1] * 60, [0, 2] * 60, "this class is never the answer in the test: eel."),
+    ([0] * 120, [0, 1, 2] * 40, "2 classes are never the answer in the test: dog, eel."),
+    ([0, 1] * 60, [0, 1] * 60, None),  # nor is it asked for
+])  # fmt: skip
+def test_a_class_that_is_never_predicted_is_named(predictions, labels, words):
+    assert of_test(judged(predictions, labels)) == ([words] if words else [])
+
+
+def test_many_classes_that_are_never_predicted_are_counted():
+    names = tuple(f"class {i}" for i in range(20))
+    [text] = of_test(judged([0] * 200, np.arange(200) % 20, names))
+    assert (
+        text == "19 classes are never the answer in the test: class 1, class 2, class 3, class 4, class 5 and 14 more."
+    )
+
+
+def test_few_pictures_of_a_test_are_mentioned():
+    assert of_test(judged([0, 1, 2] * 4)) == [
+        "12 examples are few for the test: each of them is 8.3 points of accuracy."
+    ]
