@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from typing import Any, NoReturn, Protocol, TextIO
 
 from kerasnets.errors import BadInputError, DisagreementError, UnknownNameError, is_full_memory, shorten, visible
-from kerasnets.runtime import backends, room, signals
+from kerasnets.runtime import backends, room, signals, workers
 
 LINE = 200  # characters of an error line at most
 REMEDY = 110  # characters at the end of a line that is too long: there it says what to do
@@ -111,9 +111,19 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     backends.own_process()
     room.watch()
     signals.install()
+    if follows():
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # worker 0 prints what all compute
     code = exit_code_of(main)
     close_streams()
     sys.exit(code)
+
+
+def follows() -> bool:
+    """Whether this is one of several workers, and not worker 0."""
+    try:
+        return not workers.place().leads
+    except ValueError:  # it comes again where it can be told
+        return False
 
 
 def close_streams() -> None:
@@ -185,7 +195,8 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
         sys.stdout.flush()
         return code
     except signals.Stopped as stopped:
-        tell_on_stderr(stopped)
+        if not getattr(stopped, "told", False):
+            tell_on_stderr(stopped)
         return stopped.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
         return 128 + 13  # the shell's code for SIGPIPE: a run that is half done must not look like a whole one
@@ -199,6 +210,8 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
         if is_full_memory(error) and not isinstance(error, (BadInputError, room.NoRoomError)):
             error = MemoryError(LITTLE_MEMORY)
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
+        if getattr(error, "told", False) or (code == 2 and follows()):  # worker 0 tells it
+            return code or 1
         print_error(error if code else f"internal error, please report it (--debug shows where): {error!r}")
         return code or 1
 

@@ -87,7 +87,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", nargs="+", metavar="FILE", help=text)
     options.add_data_dir(parser)
-    add("--resume", action="store_true", help="continue the last run of these settings, after its last epoch")
+    text = "continue the last run of these settings, from its last checkpoint"
+    add("--resume", action="store_true", help=text)
+    text = "write a checkpoint every N minutes too, and when the run is stopped; --resume goes on after that step"
+    add("--checkpoint-minutes", type=float, metavar="N", help=text)
+    text = "normalize a batch by each worker's part, which is faster; the result then depends on their number"
+    add("--worker-statistics", action="store_true", help=text)
     text = "replace the model and report of an earlier run; without it, the second run of a name gets the number 2"
     add("--overwrite", action="store_true", help=text)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
@@ -171,6 +176,8 @@ def train_once(
             resume=args.resume,
             overwrite=args.overwrite,
             tensorboard=args.tensorboard,
+            checkpoint_minutes=args.checkpoint_minutes,
+            worker_statistics=args.worker_statistics,
             **more,
         )
 

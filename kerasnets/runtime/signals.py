@@ -6,6 +6,8 @@ on. While a step runs, the signal is therefore only recorded.
 
 import contextlib
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -31,6 +33,8 @@ class Signals:
     """The signals that this process has received."""
 
     received: int | None = None  # number of the first one
+    at = 0.0  # when it came
+    patience = 0.0  # seconds after it in which others are ignored: a launcher passes on what a terminal sent already
     deferring = False
 
 
@@ -41,8 +45,20 @@ def install() -> None:
             signal.signal(number, handle)
 
 
+def take_back() -> None:
+    """Let Python handle these signals again: TensorFlow and JAX take SIGTERM for themselves when workers connect."""
+    if threading.current_thread() is threading.main_thread():
+        for number in NAMES:
+            if signal.getsignal(number) is handle:
+                signal.signal(number, handle)
+
+
 def handle(number: int, frame: FrameType | None) -> None:
-    is_second, Signals.received = Signals.received is not None, number
+    now = time.monotonic()
+    is_second = Signals.received is not None
+    if is_second and now - Signals.at < Signals.patience:
+        return
+    Signals.received, Signals.at = number, now
     if is_second or not Signals.deferring:
         raise Stopped(number)
 

@@ -33,16 +33,21 @@ class Batches(keras.utils.PyDataset):
         prepare: A function that is applied to the images of a batch last.
         shape: (height, width, channels) that PHOTOS crop to; None is that of the images.
         regularization: Changes that are made after all others.
+        share: A function that returns the part of a batch's indices that this worker makes; None makes all.
+
+    Attributes:
+        skip: Steps of the first epoch that an earlier run has completed.
     """
 
     def __init__(
         self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, *, seed: int, first: int = 0,
         augmentation: str = "", prepare: Callable[[np.ndarray], np.ndarray] | None = None,
         shape: tuple[int, ...] | None = None, regularization: Regularization | None = None,
+        share: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.images, self.labels, self.epochs, self.seed, self.first = images, labels, epochs, seed, first
-        self.batch_size = batch_size or len(images)
+        self.batch_size, self.share, self.skip = batch_size or len(images), share, 0
         self.augmentation, self.prepare, self.regularization = augmentation, prepare, regularization
         self.shape: Any = shape or tuple(images.shape[1:])
         self.steps_per_epoch = -(-len(images) // self.batch_size)
@@ -63,7 +68,7 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         # One epoch more than is trained: at the end of the sequence Keras would start again, and PyTorch's loader would
         # draw a random number that a longer training does not draw.
-        return self.steps_per_epoch * (self.epochs - self.first + 1)
+        return self.steps_per_epoch * (self.epochs - self.first + 1) - self.skip
 
     def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
         if not self.is_ahead:
@@ -74,14 +79,24 @@ class Batches(keras.utils.PyDataset):
 
     def make(self, index: int) -> tuple[Any, np.ndarray]:
         """Return the batch at `index`."""
-        later, step = divmod(index, self.steps_per_epoch)
+        later, step = divmod(self.skip + index, self.steps_per_epoch)
         epoch = self.first + later
         order, draws = self.plan(epoch)
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+        if self.share and not self.mixes:
+            chosen = self.share(chosen)
         images, labels = self.pixels(chosen, epoch, draws), self.labels[chosen]
         if self.regularization:
-            return self.regularization.change(images, labels, chosen, (self.seed, epoch), step)
+            images, labels = self.regularization.change(images, labels, chosen, (self.seed, epoch), step)
+        if self.share and self.mixes:  # with images of other workers
+            own = self.share(np.arange(len(chosen)))
+            return images[own], labels[own]
         return images, labels
+
+    @property
+    def mixes(self) -> bool:
+        """Whether an image of a batch is mixed with another."""
+        return bool(self.regularization and (self.regularization.mixup or self.regularization.cutmix))
 
     def pixels(self, chosen: np.ndarray, epoch: int, draws: Draws) -> Any:
         """Return the images at `chosen`, augmented as in an epoch."""
@@ -91,6 +106,10 @@ class Batches(keras.utils.PyDataset):
         if self.augmentation:
             images = AUGMENTATIONS[self.augmentation][0](images, *(draw[chosen] for draw in draws))
         return self.prepare(images) if self.prepare else images
+
+    def size_of(self, step: int) -> int:
+        """Return the number of images in the whole batch of a step, counted from the first epoch's first one."""
+        return min(self.batch_size, len(self.images) - step % self.steps_per_epoch * self.batch_size)
 
     def draw_plan(self, epoch: int) -> tuple[np.ndarray, Draws]:
         """Draw (order of the images, augmentation of each image) of an epoch."""
@@ -111,7 +130,7 @@ def as_fit_takes(plan: Batches) -> Any:
         from torch.utils.data import DataLoader
 
         return DataLoader(plan, batch_size=None)  # a PyDataset would be wrapped twice, and each array inspected
-    in_numpy = plan.augmentation or plan.prepare or plan.is_ahead or plan.regularization
+    in_numpy = plan.augmentation or plan.prepare or plan.is_ahead or plan.regularization or plan.share
     if backend == "tensorflow" and not in_numpy:
         from kerasnets.training.fast.tensorflow_model import dataset_of
 

@@ -28,7 +28,7 @@ from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.digests import sha256
 
-NAME = re.compile(r"epoch-(\d{5,9})\.npz")
+NAME = re.compile(r"epoch-(\d{5,9})(?:-step-(\d{7,12}))?\.npz")
 MOST_THREADS = 1024
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_PARTS = 20_000  # arrays; DenseNet-201 with its optimizer has 4,000
@@ -46,12 +46,13 @@ RENAMED = {"deviation": "std"}  # settings in checkpoints of earlier versions
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a training run after `epoch` epochs."""
+    """The state of a training run after `epoch` epochs, and `step` steps of the next one."""
 
     epoch: int
     settings: Mapping[str, Any]  # of the run: jobs.TrainingJob.settings
     arrays: Mapping[str, np.ndarray]
     threads: int = 0  # that computed: the last digits depend on their number; 0 if an earlier version did not keep it
+    step: int = 0  # of the epoch that has begun
 
     def part(self, name: str) -> dict[str, np.ndarray]:
         """Return the arrays whose names start with "<name>/", without that start."""
@@ -60,8 +61,10 @@ class Checkpoint:
 
 def save(folder: str | Path, checkpoint: Checkpoint, alone: bool = False) -> None:
     """Write `checkpoint` into `folder` and remove all but the last two; with `alone`, remove all others."""
-    path = Path(folder) / f"epoch-{checkpoint.epoch:05d}.npz"
-    meta = json.dumps({"epoch": checkpoint.epoch, "settings": checkpoint.settings, "threads": checkpoint.threads})
+    step = f"-step-{checkpoint.step:07d}" if checkpoint.step else ""
+    path = Path(folder) / f"epoch-{checkpoint.epoch:05d}{step}.npz"
+    facts = {name: getattr(checkpoint, name) for name in ("epoch", "step", "settings", "threads")}
+    meta = json.dumps(facts)
     with whole_file(path) as part, part.open("wb") as file:
         np.savez(file, meta=np.array(meta), **checkpoint.arrays)  # type: ignore[arg-type]  # NumPy's allow_pickle
     old = [file for file in files(folder) if file != path] if alone else files(folder)[:-KEPT]
@@ -70,12 +73,14 @@ def save(folder: str | Path, checkpoint: Checkpoint, alone: bool = False) -> Non
 
 
 def files(folder: str | Path) -> list[Path]:
-    """Return the checkpoint files in `folder`, the last epoch last."""
-    return sorted((path for path in Path(folder).glob("epoch-*.npz") if NAME.fullmatch(path.name)), key=epoch_of)
+    """Return the checkpoint files in `folder`, the last moment last."""
+    return sorted((path for path in Path(folder).glob("epoch-*.npz") if NAME.fullmatch(path.name)), key=moment_of)
 
 
-def epoch_of(path: Path) -> int:
-    return int(path.stem.removeprefix("epoch-"))
+def moment_of(path: Path) -> tuple[int, int]:
+    """Return (epochs, steps of the next one) that a checkpoint's name tells."""
+    found = NAME.fullmatch(path.name)
+    return (int(found[1]), int(found[2] or 0)) if found else (-1, 0)
 
 
 def load(
@@ -209,12 +214,12 @@ def read(path: Path) -> Checkpoint:
     if not all(array.dtype.kind in "fiub" for array in arrays.values()):
         raise ValueError("it has arrays of other things than numbers")
     settings: dict[str, Any] = meta["settings"]
-    epoch, threads = meta["epoch"], meta.get("threads", 0)
-    if type(epoch) is not int or epoch != epoch_of(path):
+    epoch, step, threads = meta["epoch"], meta.get("step", 0), meta.get("threads", 0)
+    if type(epoch) is not int or type(step) is not int or (epoch, step) != moment_of(path):
         raise ValueError("it is of another epoch than its name says")
     if type(threads) is not int or not 0 <= threads <= MOST_THREADS:
         raise ValueError(f"it was made by {threads!r:.20} threads")
-    return Checkpoint(epoch, settings, arrays, threads)
+    return Checkpoint(epoch, settings, arrays, threads, step)
 
 
 def meta_in(array: np.ndarray) -> dict[str, Any]:

@@ -135,13 +135,19 @@ def evaluate(
     labels: np.ndarray,
     class_names: Iterable[str],
     callbacks: "Iterable[keras.callbacks.Callback]" = (),
+    join: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Evaluation:
-    """Return the Evaluation of `model`, from pixels to logits, on labelled images."""
+    """Return the Evaluation of `model`, from pixels to logits, on labelled images.
+
+    `join` is given the logits of `images`, and returns those of all `labels`, if each worker computes a part.
+    """
     from kerasnets.data.streams import original_faults
 
+    logits = np.zeros((0, *model.output_shape[1:]), "float32")
     with original_faults(images):
-        logits = model.predict(images, callbacks=list(callbacks), verbose=0)
-    return of_logits(labels, logits, class_names)
+        if len(images):
+            logits = model.predict(images, callbacks=list(callbacks), verbose=0)
+    return of_logits(labels, join(logits), class_names)
 
 
 def evaluate_file(

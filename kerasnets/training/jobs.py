@@ -19,6 +19,7 @@ from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
+from kerasnets.runtime.workers import place
 from kerasnets.training import places
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
@@ -52,6 +53,8 @@ class Request:
     stream: bool | None
     skip_broken: int
     synsets: str | Path | None
+    checkpoint_minutes: float | None = None
+    worker_statistics: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class TrainingJob:
     files: list[Path]  # to write
     resume: bool
     tensorboard: bool
+    checkpoint_minutes: float | None = None  # between two checkpoints within an epoch; None writes none
+    worker_statistics: bool = False  # whether each worker normalizes batches by its own part
 
     @property
     def folder(self) -> Path:
@@ -100,6 +105,7 @@ class TrainingJob:
         return {
             **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
             "weights": self.initial_sha256,
+            **({"batch statistics": f"of each of {place().count} workers"} if self.worker_statistics else {}),
         }  # fmt: skip
 
 
@@ -139,6 +145,8 @@ def prepare(request: Request) -> TrainingJob:
         files=files,
         resume=request.resume,
         tensorboard=request.tensorboard,
+        checkpoint_minutes=request.checkpoint_minutes,
+        worker_statistics=request.worker_statistics and place().count > 1,
     )
     job = with_place(job, request.overwrite)
     if is_fallback:
@@ -152,7 +160,11 @@ def with_place(job: TrainingJob, overwrite: bool) -> TrainingJob:
 
     Raises OSError if a file cannot be written.
     """
-    if job.resume:
+    if not place().leads:  # worker 0 chooses
+        return job
+    if again := places.run_of_launch(job.files, place()):
+        files = again
+    elif job.resume:
         files = places.choose_to_resume(job.files, lambda: job.settings, overwrite=overwrite)
     else:
         files = places.choose(job.files, overwrite=overwrite)
@@ -177,9 +189,10 @@ def check_request(request: Request, recipe: Recipe) -> None:
         models.check_name(recipe.model)
     if not 0 <= request.seed < 2**32:
         raise ValueError(f"seed must be from 0 to 2**32 - 1, not {request.seed}")
-    for name, value in (("epochs", request.epochs), ("batch size", request.batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+    numbers = ("epochs", request.epochs, 1), ("batch size", request.batch_size, 1)
+    for name, value, least in (*numbers, ("minutes between checkpoints", request.checkpoint_minutes, 1e-4)):
+        if value is not None and not value >= least:
+            raise ValueError(f"{name} must be at least {least:g}, not {value}")
     if request.freeze and request.weights is None:
         raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
     for path in request.out:

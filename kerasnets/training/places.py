@@ -13,9 +13,11 @@ from typing import Any
 
 from kerasnets.errors import shorten, visible
 from kerasnets.runtime.claims import is_claimed
+from kerasnets.runtime.workers import Place
 from kerasnets.training import checkpoints
 
 REPORT = "report.html"
+LAUNCH = "launch.txt"  # tells the workers that a launcher starts again which run is theirs
 STARTS = (b"PK", b"\x89HDF")  # of a model file: a zip, or HDF5
 
 Files = list[Path]
@@ -94,6 +96,14 @@ def choose_to_resume(files: Sequence[Path], settings: Callable[[], Settings], *,
     wanted = settings()
     same = [run for run in runs if checkpoints.are_of(checkpoints_of(run), wanted)]
     return max(same or runs, key=lambda run: (bool(same) and is_unfinished(run), last_written(run)))
+
+
+def run_of_launch(files: Sequence[Path], place: Place) -> Files | None:
+    """Return the files of the run that the launcher of these workers has started before; None if it has not."""
+    text = place.launch.encode()
+    runs = runs_of(files) if place.restarts else []
+    marks = [(run, folder_of(run[0]) / LAUNCH) for run in runs]
+    return next((run for run, mark in marks if mark.is_file() and mark.read_bytes() == text), None)
 
 
 def is_unfinished(files: Sequence[Path]) -> bool:

@@ -28,10 +28,11 @@ class Progress(keras.callbacks.Callback):
         epochs: The number of the last epoch.
         first: Epochs that an earlier run has completed.
         console: The terminal to draw on; None is stdout, if it is a terminal.
+        skip: Steps of the next epoch that it has completed too.
     """
 
     def __init__(
-        self, steps_per_epoch: int, epochs: int, first: int, console: rich.console.Console | None = None
+        self, steps_per_epoch: int, epochs: int, first: int, console: rich.console.Console | None = None, skip: int = 0
     ) -> None:
         super().__init__()
         self.steps_per_epoch, self.epochs, self.first = steps_per_epoch, epochs, first
@@ -39,7 +40,7 @@ class Progress(keras.callbacks.Callback):
             console = rich.console.Console()
         self.bar = None if console is None else bar_on(console)
         self.shown_at = time.monotonic()
-        self.steps = 0  # in all epochs
+        self.steps = skip  # in all epochs
         self.marks: deque[tuple[float, int]] = deque()  # (time, steps) of earlier steps, from which one is measured
         self.seconds_per_step: float | None = None
 

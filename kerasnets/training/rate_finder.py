@@ -25,6 +25,7 @@ from kerasnets.recipes import Recipe
 from kerasnets.reports import plots
 from kerasnets.reports.curves import curve_of_rates
 from kerasnets.runtime import signals
+from kerasnets.runtime.workers import place
 from kerasnets.training import batches, jobs, report, settings, train
 from kerasnets.training.callbacks import StopWhenAsked
 from kerasnets.training.progress import without_decay
@@ -112,6 +113,8 @@ def find_learning_rate(
     """
     if steps < 20:
         raise ValueError(f"the search takes at least 20 steps, not {steps}")
+    if place().count > 1:
+        raise ValueError("several workers do not search a learning rate together; start one process")
     files = [out] if isinstance(out, (str, Path)) else out or ()
     job = jobs.prepare(jobs.Request(
         recipe=recipe, fallback=None, arrays=arrays, epochs=None, batch_size=batch_size, seed=seed, out=files,

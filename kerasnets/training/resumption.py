@@ -10,25 +10,53 @@ import numpy as np
 
 from kerasnets.errors import shorten
 from kerasnets.runtime import signals
+from kerasnets.runtime.workers import place
 from kerasnets.training import checkpoints, report, state
+from kerasnets.training.workers import ALONE, Group
 
 if TYPE_CHECKING:
     from kerasnets.training.callbacks import Figures
     from kerasnets.training.jobs import TrainingJob
 
 
-def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> None:
+def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures", group: Group = ALONE) -> None:
     """Give `trainee` and `figures` the state of the earlier run if the job resumes one, and print what happens.
+
+    Worker 0 of a group reads it for all.
 
     Raises:
         BadInputError: The checkpoints are damaged, or belong to a run with other settings.
         ValueError: The earlier run has more epochs than the job.
     """
-    folder = job.checkpoints
-    if not job.resume:
-        leave_earlier_run(job)
+    checkpoint = shared(find(job, trainee, figures) if group.leads else None, job, group)
+    if checkpoint is None:
         return
-    if checkpoints.take_back(folder):
+    state.restore(trainee, checkpoint)  # Figures restores again at the first step, for the random number generators
+    figures.resume(checkpoint)
+    take_up_threads(checkpoint.threads)
+    print(start_line(job, checkpoint, figures.plan.steps_per_epoch))
+
+
+def shared(found: checkpoints.Checkpoint | None, job: "TrainingJob", group: Group) -> checkpoints.Checkpoint | None:
+    """Return what worker 0 has found."""
+    if not group.meeting:
+        return found
+    moment = group.exchange(found and [found.epoch, found.threads, found.step])[0]
+    if moment is None:
+        return None
+    epoch, threads, step = moment
+    return checkpoints.Checkpoint(
+        epoch, job.settings, group.arrays_of_leader(found.arrays if found else None), threads, step
+    )
+
+
+def find(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> checkpoints.Checkpoint | None:
+    """Return the checkpoint that the job goes on from; None if it starts at the first epoch."""
+    folder, restarts = job.checkpoints, place().restarts
+    if not job.resume and not restarts:
+        leave_earlier_run(job)
+        return None
+    if not restarts and checkpoints.take_back(folder):
         print(f"note: the checkpoints that were set aside are in {shorten(folder)} again", file=sys.stderr)
 
     def judge(checkpoint: checkpoints.Checkpoint) -> None:
@@ -38,17 +66,17 @@ def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> None:
     checkpoint = checkpoints.load(folder, job.settings, judge)
     if checkpoint is None:
         print(f"note: no checkpoint in {shorten(folder)}: starting at the first epoch", file=sys.stderr)
-        return
+        return None
     if checkpoint.epoch > job.recipe.epochs:
         raise ValueError(f"{checkpoint.epoch} epochs are in {shorten(folder)} already, more than {job.recipe.epochs}")
-    state.restore(trainee, checkpoint)  # Figures restores again at the first step, for the random number generators
-    figures.resume(checkpoint)
-    take_up_threads(checkpoint.threads)
-    print(start_line(job, checkpoint.epoch))
+    return checkpoint
 
 
-def start_line(job: "TrainingJob", epoch: int) -> str:
-    """Return what a run does that resumes after an epoch."""
+def start_line(job: "TrainingJob", checkpoint: checkpoints.Checkpoint, steps: int) -> str:
+    """Return what a run does that resumes from a checkpoint, with `steps` in an epoch."""
+    epoch = checkpoint.epoch
+    if checkpoint.step:
+        return f"resuming after epoch {epoch} of {job.recipe.epochs} and {checkpoint.step} of {steps} steps"
     if epoch < job.recipe.epochs:
         return f"resuming after epoch {epoch} of {job.recipe.epochs}"
     if checkpoints.are_unfinished(job.checkpoints, job.report):
@@ -74,7 +102,7 @@ def take_up_threads(count: int) -> None:
 def leave_earlier_run(job: "TrainingJob") -> None:
     """Set the checkpoints of an unfinished run aside; those of a finished run stay until the first epoch ends."""
     folder = job.checkpoints
-    if checkpoints.are_unfinished(folder, job.report):
+    if checkpoints.are_unfinished(folder, job.report) or (checkpoints.files(folder) and place().most_restarts):
         print(
             f"note: the checkpoints of an unfinished run are in {shorten(checkpoints.set_aside(folder))} now; to go on "
             f"with them, remove the folder {shorten(folder.name)} beside it and add --resume",
@@ -85,10 +113,21 @@ def leave_earlier_run(job: "TrainingJob") -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def save(job: "TrainingJob", epoch: int, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the job's checkpoint after `epoch` epochs."""
-    checkpoint = checkpoints.Checkpoint(epoch, job.settings, arrays, state.threads())
-    checkpoints.save(job.checkpoints, checkpoint, alone=epoch == 1)
+def save(job: "TrainingJob", epoch: int, arrays: Mapping[str, np.ndarray], step: int = 0) -> None:
+    """Write the job's checkpoint after `epoch` epochs and `step` steps."""
+    checkpoint = checkpoints.Checkpoint(epoch, job.settings, arrays, state.threads(), step)
+    checkpoints.save(job.checkpoints, checkpoint, alone=epoch + bool(step) == 1)
+
+
+def last_checkpoint(job: "TrainingJob") -> str:
+    """Return the end of a sentence on a lost worker: from where the training goes on."""
+    files = checkpoints.files(job.checkpoints)
+    if not files:
+        return "; there is no checkpoint yet"
+    remedy = "--resume goes on with it"
+    if place().restarts < place().most_restarts:
+        remedy = "the workers go on with it when they are started again"
+    return f"; the last checkpoint is {shorten(files[-1])}; {remedy}"
 
 
 @contextlib.contextmanager
@@ -97,10 +136,11 @@ def note_kept_epochs(job: "TrainingJob", figures: "Figures") -> Iterator[None]:
     try:
         yield
     except (signals.Stopped, FloatingPointError, OSError) as error:
-        if figures.kept:
+        if figures.kept or figures.kept_steps:
             with contextlib.suppress(OSError):  # a full disk; the checkpoint has the figures too
                 report.write_history(job.folder, figures)
-            place = "" if isinstance(error, OSError) else f" in {shorten(job.checkpoints)}"  # it names a file itself
-            note = f"{figures.kept} of {job.recipe.epochs} epochs are kept{place}; --resume goes on with them"
+            where = "" if isinstance(error, OSError) else f" in {shorten(job.checkpoints)}"  # it names a file itself
+            steps = f" and {figures.kept_steps} of {figures.plan.steps_per_epoch} steps" if figures.kept_steps else ""
+            note = f"{figures.kept} of {job.recipe.epochs} epochs{steps} are kept{where}; --resume goes on with them"
             error.note = note  # type: ignore[union-attr]  # printed by the command line
         raise

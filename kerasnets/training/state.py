@@ -40,6 +40,19 @@ def restore(network: "keras.Model", checkpoint: "Checkpoint") -> None:
     assign(without_first(optimizer), without_first(checkpoint.part("optimizer")))
 
 
+def metrics_of(network: "keras.Model") -> dict[str, np.ndarray]:
+    """Return {"metrics/...": array}, what the metrics have added up in this epoch."""
+    from keras import ops
+
+    return {f"metrics/{i}": np.array(ops.convert_to_numpy(v)) for i, v in enumerate(network.metrics_variables)}
+
+
+def restore_metrics(network: "keras.Model", checkpoint: "Checkpoint") -> None:
+    """Go on with the metrics of a checkpoint within an epoch."""
+    if checkpoint.step:
+        assign({str(i): variable for i, variable in enumerate(network.metrics_variables)}, checkpoint.part("metrics"))
+
+
 def check(network: "keras.Model", checkpoint: "Checkpoint") -> None:
     """Raise BadInputError if the state in `checkpoint` is not one of this compiled network. It is left as it is."""
     network.optimizer.build(network.trainable_variables)

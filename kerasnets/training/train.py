@@ -5,22 +5,34 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 import contextlib
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from kerasnets import data, saving
-from kerasnets.data import fitting, index_files
-from kerasnets.data.streams import Pictures, original_faults, select
+from kerasnets.data import fitting
+from kerasnets.data.streams import original_faults, select
 from kerasnets.errors import BadInputError, visible
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
 from kerasnets.runtime.claims import claim
-from kerasnets.training import batches, evaluation, jobs, places, report, resumption, settings, state
-from kerasnets.training.callbacks import Figures, StopWhenAsked, TensorBoard, TestAverages
+from kerasnets.training import (
+    batches,
+    evaluation,
+    jobs,
+    places,
+    preparation,
+    report,
+    resumption,
+    settings,
+    state,
+    testing,
+    workers,
+)  # fmt: skip
+from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TensorBoard, TestAverages
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
@@ -28,8 +40,6 @@ from kerasnets.training.regularization import regularization_of
 from kerasnets.training.remarks import remarks
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
-
-TEST_BATCH = 500  # images in a step at most
 
 
 @in_full_precision()
@@ -40,6 +50,7 @@ def train(
     freeze: Sequence[str] = (), keep_head: bool = False, resume: bool = False, overwrite: bool = False,
     tensorboard: bool = False, stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
     guest: saving.Guest = saving.UNKNOWN,
+    checkpoint_minutes: float | None = None, worker_statistics: bool = False,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -48,6 +59,9 @@ def train(
 
     A folder beside the first model file, with the same name, gets report.html, its images, epochs.csv, batches.csv and
     the checkpoints. A run repeats exactly on the same backend and machine.
+
+    Processes that torchrun or SLURM started train together, each on its part of every batch, with the result of one
+    process up to rounding. Worker 0 prints and writes.
 
     Args:
         recipe: A name in RECIPES, or a Recipe. Change any setting by dataclasses.replace(RECIPES[name], ...).
@@ -75,6 +89,10 @@ def train(
         synsets: A file with the names of class folders that are called after WordNet's synsets, as ImageNet's are. None
             takes LOC_synset_mapping.txt, if it lies in or above the folder of the data.
         guest: What is known about the file `weights` if kerasnets did not write it.
+        checkpoint_minutes: A checkpoint is written each so many minutes, and when the run is stopped, besides the one
+            after each epoch.
+        worker_statistics: Whether each of several workers normalizes its part of a batch by that part's mean and
+            variance, which takes less time; the result then depends on the number of workers.
 
     Returns:
         The Run: accuracies, losses, files, versions.
@@ -94,47 +112,55 @@ def train(
         ('dnn_tabular-sum3-learned', 2, 2)
     """
     files = [out] if isinstance(out, (str, Path)) else out or ()
-    job = jobs.prepare(jobs.Request(
+    request = jobs.Request(
         recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
         data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, keep_head=keep_head,
         resume=resume, overwrite=overwrite, tensorboard=tensorboard, stream=stream, skip_broken=skip_broken,
-        synsets=synsets, guest=guest,
-    ))  # fmt: skip
-    with claim([*map(places.folder_of, job.files), *job.files], "training"):
-        figures, test = fit(job)
-        run = make_run(job, figures, test)
-        with resumption.note_kept_epochs(job, figures):
-            save(job, run)
-            report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
-    for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
-        print(visible(f"note: {note}"), file=sys.stderr)
+        synsets=synsets, guest=guest, checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics,
+    )  # fmt: skip
+    with workers.begin() as group:
+        job = preparation.prepare(request, group)
+        with claim([*map(places.folder_of, job.files), *job.files] if group.leads else [], "training"):
+            figures, test = fit(job, group)
+            run = make_run(job, figures, test)
+            if group.leads:
+                with resumption.note_kept_epochs(job, figures):
+                    save(job, run)
+                    report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
+        for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
+            print(visible(f"note: {note}"), file=sys.stderr)
     return run
 
 
-def fit(job: TrainingJob) -> tuple[Figures, evaluation.Evaluation]:
+def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures, evaluation.Evaluation]:
     """Train the job's network in place; return the figures of its epochs and the evaluation of its test data."""
-    plan, validation = batches_of(job)
-    keep_index(job)
+    plan, validation = batches_of(job, group)
+    save_checkpoint: Callable[..., None] = lambda *arguments: None  # noqa: E731
+    if group.leads:
+        preparation.keep_index(job)
+        save_checkpoint = functools.partial(resumption.save, job)
     recipe, num_classes = job.recipe, len(job.data.class_names)
     weights = settings.class_weights_of(recipe, plan.labels, num_classes)
-    trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights)
-    save = functools.partial(resumption.save, job)
-    figures = Figures(plan, recipe.keep_best, recipe.patience, save, averages=bool(recipe.ema))
+    with group.scope():
+        trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights, group.engine_of(job))
+    figures = Figures(plan, recipe.keep_best, recipe.patience, save_checkpoint, averages=bool(recipe.ema))
+    group.on_loss(functools.partial(resumption.last_checkpoint, job))
     with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():
-        resumption.start(job, trainee, figures)
-        plan.first = figures.epochs
+        resumption.start(job, trainee, figures, group)
+        plan.first, plan.skip = figures.epochs, figures.done
         if plan.first < plan.epochs and not figures.is_over:
-            run_epochs(job, trainee, plan, validation, figures)
+            run_epochs(job, trainee, plan, validation, figures, group)
         if figures.is_over and figures.epochs < plan.epochs:
             print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
                   f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
-        test = evaluate_test_data(job, trainee, figures)
+        test = testing.evaluate_test_data(job, trainee, figures, group)
+        group.stop_together()
     copy_weights(trainee, job.network)
     return figures, test
 
 
-def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
-    """Return the batches to train on and those to validate on, which may be none."""
+def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[batches.Batches, fitting.InOrder]:
+    """Return the batches to train on and those to validate on, which may be none; of several workers, the shares."""
     recipe, labels, shape = job.recipe, job.data.train_labels, job.network.input_shape[1:]
     training, validation = split_indices(job)
     source = job.data.train_images
@@ -145,57 +171,53 @@ def batches_of(job: TrainingJob) -> tuple[batches.Batches, fitting.InOrder]:
     plan = batches.Batches(
         chosen if stays else batches.on_accelerator(chosen), labels[training], recipe.batch_size, recipe.epochs,
         seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape, regularization=regularization,
+        share=group.share if group.meeting else None,
     )  # fmt: skip
-    return plan, fitting.InOrder(select(images, validation), labels[validation], test_batch_size(recipe), prepare)
-
-
-def keep_index(job: TrainingJob) -> None:
-    """Write the index of streamed pictures into the job's folder, where a later run finds it."""
-    images = job.data.train_images
-    if isinstance(images, Pictures):
-        index_files.save(images.index, job.folder / index_files.NAME)
+    if plan.batch_size < group.count:
+        raise ValueError(f"a batch of {plan.batch_size} images has no work for {group.count} workers; enlarge it")
+    validation = group.part(validation)
+    return plan, fitting.InOrder(select(images, validation), labels[validation], testing.batch_size(recipe), prepare)
 
 
 def run_epochs(
-    job: TrainingJob, trainee: keras.Model, plan: batches.Batches, validation: fitting.InOrder, figures: Figures
-) -> None:
+    job: TrainingJob, trainee: keras.Model, plan: batches.Batches, validation: fitting.InOrder, figures: Figures,
+    group: workers.Group,
+) -> None:  # fmt: skip
     """Train from the first epoch of `plan` to its last."""
-    progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first)
-    with contextlib.closing(plan), contextlib.closing(progress), original_faults(plan, validation):
-        watchers = [keras.callbacks.TerminateOnNaN(), StopWhenAsked(), figures, progress]
+    progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first, skip=plan.skip)
+    minutes = job.checkpoint_minutes
+    watchers = [keras.callbacks.TerminateOnNaN()]
+    if group.meeting and job.recipe.validation:
+        watchers.append(
+            testing.Validation(group, validation, functools.partial(testing.evaluator_of, job, group, plan.labels))
+        )
+    watchers += [figures, StopWhenAsked(group, figures if minutes else None), progress]
+    with contextlib.ExitStack() as stack, original_faults(plan, validation), group.scope():
+        stack.callback(plan.close)
+        stack.callback(progress.close)
         if job.recipe.ema:
             watchers.append(TestAverages())
-        if job.tensorboard:
-            watchers.append(TensorBoard(job.folder / "tensorboard", figures))
-        trainee.fit(
-            batches.as_fit_takes(plan),  # `plan` must be the only owner of the images
-            steps_per_epoch=plan.steps_per_epoch,
-            validation_data=validation if len(validation) else None,
-            initial_epoch=plan.first,
-            epochs=plan.epochs,
-            shuffle=False,  # Batches shuffles, in the same order on every backend
-            callbacks=watchers,
-            verbose=0,  # Progress prints
-        )
-
-
-def evaluate_test_data(job: TrainingJob, trainee: keras.Model, figures: Figures) -> evaluation.Evaluation:
-    """Give `trainee` the best epoch's weights, if they are kept, and evaluate it on the test data in float32."""
-    if figures.diverged:
-        raise divergence(job.recipe)
-    if figures.best:
-        state.assign(state.variables(trainee), figures.best)
-    model = trainee
-    if job.recipe.precision != "float32":  # the model file computes in float32
-        copy_weights(trainee, job.network)
-        model = rebuild(job.network, scaling=job.scaling)
-    examples, shape = job.data, job.network.input_shape[1:]
-    images, prepare = fitting.fit_to_network(examples.test_images, examples.input_kind, job.input_kind, shape)
-    in_order = fitting.InOrder(images, batch_size=test_batch_size(job.recipe), prepare=prepare)
-    test = evaluation.evaluate(model, in_order, examples.test_labels, examples.class_names, [StopWhenAsked()])
-    if not np.isfinite(test.loss):
-        raise divergence(job.recipe)
-    return test
+        if job.tensorboard and group.leads:
+            watchers.append(stack.enter_context(contextlib.closing(TensorBoard(job.folder / "tensorboard", figures))))
+        if minutes and group.leads:
+            watchers.append(Minutes(figures, minutes))
+        while plan.first < plan.epochs and not (figures.is_over or figures.diverged):
+            group.follow(plan.size_of, plan.skip)
+            last = plan.first + 1 if plan.skip else plan.epochs  # the rest of an epoch goes first, by itself
+            trainee.fit(
+                batches.as_fit_takes(plan),  # `plan` must be the only owner of the images
+                steps_per_epoch=plan.steps_per_epoch - plan.skip,
+                validation_data=validation if len(validation) and not group.meeting else None,
+                initial_epoch=plan.first,
+                epochs=last,
+                shuffle=False,  # Batches shuffles, in the same order on every backend
+                callbacks=watchers,
+                verbose=0,  # Progress prints
+            )
+            if plan.skip:
+                figures.go_on()
+            plan.close()
+            plan.first, plan.skip = last, 0
 
 
 def save(job: TrainingJob, run: Run) -> None:
@@ -220,11 +242,6 @@ def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
         ) from error
 
 
-def test_batch_size(recipe: Recipe) -> int:
-    """Return the number of images in a step of a test: at most as many as in training, for which there is memory."""
-    return min(recipe.batch_size or TEST_BATCH, TEST_BATCH)
-
-
 def notes_on(run: Run, test: evaluation.Evaluation, validated: int) -> list[str]:
     """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
     if test.beats_majority:
@@ -233,12 +250,6 @@ def notes_on(run: Run, test: evaluation.Evaluation, validated: int) -> list[str]
         f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
         "data); try a smaller --learning-rate or more --epochs"
     ]
-
-
-def divergence(recipe: Recipe) -> FloatingPointError:
-    return FloatingPointError(
-        f"the loss of {recipe.name} became NaN or infinite; try a smaller --learning-rate or another --seed"
-    )
 
 
 def accuracies_beside(run: Run, path: Path) -> dict[str, float]:

@@ -7,7 +7,7 @@ composes of many operations, is TensorFlow's fused operation.
 """
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -16,20 +16,35 @@ from keras import layers
 from kerasnets import graph
 from kerasnets.recipes import Recipe
 from kerasnets.training.batches import Batches
+from kerasnets.training.optimizers import Weights
+
+if TYPE_CHECKING:
+    from kerasnets.training.fast.tensorflow_workers import Engine
 
 # The fused batch normalization took 2.2 times as long as Keras' with 3 channels, made a step of baseline_cnn, which has
 # 6, take 1.4 times as long, and took 0.5 to 0.75 times as long with 12 and more (the same machine).
 FEW_CHANNELS = 8
 
 
-def tensorflow_trainee(network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None) -> keras.Model:
+def tensorflow_trainee(
+    network: keras.Model,
+    recipe: Recipe,
+    scaling: graph.Scaling | None,
+    class_weights: Weights = None,
+    engine: "Engine | None" = None,
+) -> keras.Model:
     """Return a TensorFlowNetwork with the weights of `network`, from raw pixels to logits, for `recipe`."""
     copy = graph.rebuild(network, scaling=scaling, precision=recipe.precision)
     if any(map(can_be_fused, copy.layers)):
         fused = keras.models.clone_model(copy, clone_function=clone_and_fuse)
         graph.copy_weights(copy, fused)
         copy = fused
-    return TensorFlowNetwork(copy.inputs, copy.outputs, name=copy.name)
+    if engine:
+        copy = engine.network(copy)
+    trainee = TensorFlowNetwork(copy.inputs, copy.outputs, name=copy.name)
+    if engine:
+        trainee.make_step = functools.partial(engine.step_of, trainee, recipe, class_weights)
+    return trainee
 
 
 def clone_and_fuse(layer: layers.Layer) -> layers.Layer:
@@ -70,11 +85,14 @@ class TensorFlowNetwork(keras.Model):
     """A functional model whose training step fetches its batch itself."""
 
     train_function: Any
+    make_step: Any = None  # function that makes the step of several workers
 
     def make_train_function(self, force: bool = False) -> None:
         if self.train_function is not None and not force:
             return
         step = tf.function(self.train_step, jit_compile=True) if self.jit_compile else self.train_step
+        if self.make_step:
+            step = self.make_step()
 
         def fetch_and_step(batches: Any) -> Any:
             return step(batches.get_next())
@@ -103,4 +121,4 @@ def dataset_of(plan: Batches) -> tf.data.Dataset:
 
         return tf.data.Dataset.range(plan.steps_per_epoch).map(batch_of_step)
 
-    return tf.data.Dataset.range(plan.first, plan.epochs + 1).flat_map(batches_of_epoch)
+    return tf.data.Dataset.range(plan.first, plan.epochs + 1).flat_map(batches_of_epoch).skip(plan.skip)

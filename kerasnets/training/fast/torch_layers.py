@@ -17,15 +17,16 @@ from torch.nn import functional
 from kerasnets import graph
 
 Compute = Callable[..., torch.Tensor]  # of (training, *inputs)
+Functions = Mapping[type, Callable[[Any], "Compute | None"]]  # class of a layer -> function that makes its Compute
 Uses = Mapping[int, int]  # id of a tensor -> number of nodes that take it
 
 
 def forward_pass(
-    network: keras.Model, memory_format: torch.memory_format
+    network: keras.Model, memory_format: torch.memory_format, special: Functions
 ) -> Callable[[torch.Tensor, bool], torch.Tensor]:
     """Return a function of (images, training) that computes a functional `network` of one input and one output.
 
-    The output is computed in float32 even within torch.autocast.
+    The output is computed in float32 even within torch.autocast. `special` is a table that goes before FUNCTIONS.
     """
     nodes = [node for node in graph.nodes(network) if not isinstance(node.operation, layers.InputLayer)]
     uses = collections.Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
@@ -35,7 +36,7 @@ def forward_pass(
     for node in nodes:
         if id(node.outputs[0]) in paddings:
             continue
-        function, sources = function_of(node, uses, memory_format)
+        function, sources = function_of(node, uses, memory_format, special)
         steps.append((function, [place[id(tensor)] for tensor in sources]))
         place[id(node.outputs[0])] = len(steps)
     last = place[id(network.outputs[0])]
@@ -59,7 +60,9 @@ def in_float32(function: Compute) -> Compute:
     return compute
 
 
-def function_of(node: Any, uses: Uses, memory_format: torch.memory_format) -> tuple[Compute, list[keras.KerasTensor]]:
+def function_of(
+    node: Any, uses: Uses, memory_format: torch.memory_format, special: Functions
+) -> tuple[Compute, list[keras.KerasTensor]]:
     """Return (function of (training, *inputs) that computes a node of the graph, the node's input tensors)."""
     layer, sources = node.operation, list(node.input_tensors)
     if isinstance(layer, layers.Permute) and len(layer.dims) == 3:
@@ -73,6 +76,8 @@ def function_of(node: Any, uses: Uses, memory_format: torch.memory_format) -> tu
         return cast(Compute, conv2d(layer, (height, width))), list(padding.input_tensors)
     if isinstance(layer, layers.Add):
         sources = sorted(sources, key=lambda tensor: not is_spare(tensor, uses))
+    if type(layer) in special:
+        return cast(Compute, special[type(layer)](layer)), sources
     table = IN_PLACE if type(layer) in IN_PLACE and is_spare(sources[0], uses) else FUNCTIONS
     return (type(layer) in table and table[type(layer)](layer)) or as_keras_does(node), sources
 

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import torch
@@ -23,6 +23,9 @@ from kerasnets.training.fast.torch_layers import forward_pass
 from kerasnets.training.fast.torch_optimizers import step_of
 from kerasnets.training.optimizers import LOSSES, Weights, is_decayed
 
+if TYPE_CHECKING:
+    from kerasnets.training.fast.torch_workers import Engine
+
 # With fewer channels PyTorch's batch normalization takes five times as long in NHWC memory as in NCHW; the rest of a
 # network is faster in NHWC (torch 2.14 on two cores with AVX2; docs/benchmarks/training.md has whole networks).
 FEW_CHANNELS = 16
@@ -31,7 +34,11 @@ DTYPES = {"float32": torch.float32, "mixed_bfloat16": torch.bfloat16}
 
 
 def torch_trainee(
-    network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None, class_weights: Weights = None
+    network: keras.Model,
+    recipe: Recipe,
+    scaling: graph.Scaling | None,
+    class_weights: Weights = None,
+    engine: "Engine | None" = None,
 ) -> "TorchNetwork | None":
     """Return a TorchNetwork with the weights of `network`, from raw pixels to logits, for `recipe`.
 
@@ -47,7 +54,7 @@ def torch_trainee(
     return TorchNetwork(
         copy.inputs, copy.outputs, copy.name,
         mean_loss=loss, precision=DTYPES[recipe.precision], compiled=recipe.compiled,
-        decays=lambda variable: is_decayed(variable, recipe.decay_norms),
+        decays=lambda variable: is_decayed(variable, recipe.decay_norms), engine=engine,
     )  # fmt: skip
 
 
@@ -70,6 +77,7 @@ class TorchNetwork(keras.Model):
         precision: The dtype of convolutions and matrix products, as in `torch.autocast`; weights stay float32.
         compiled: Whether `torch.compile` compiles the forward pass and its gradient.
         decays: Whether a variable shrinks by the weight decay of an optimizer that has its own.
+        engine: Of several workers.
     """
 
     def __init__(
@@ -82,11 +90,12 @@ class TorchNetwork(keras.Model):
         precision: torch.dtype = torch.float32,
         compiled: bool = False,
         decays: Callable[[Any], bool] = lambda variable: True,
+        engine: "Engine | None" = None,
     ) -> None:
         super().__init__(inputs, outputs, name=name)
-        self.mean_loss, self.precision, self.decays = mean_loss, precision, decays
+        self.mean_loss, self.precision, self.decays, self.engine = mean_loss, precision, decays, engine
         self.memory_format = memory_format(self)
-        forward = forward_pass(self, self.memory_format)
+        forward = forward_pass(self, self.memory_format, engine.functions if engine else {})
         self.forward_pass = compile_by_torch(forward) if compiled else forward
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
@@ -110,25 +119,32 @@ def learner(network: TorchNetwork) -> Callable[[torch.Tensor, torch.Tensor], dic
     values = [variable.value for variable in variables]
     decays = [2 * variable.regularizer.l2 if variable.regularizer else 0 for variable in variables]  # l2 w^2
     take_step = step_of(network.optimizer, variables, [network.decays(variable) for variable in variables])
+    engine = network.engine
+    forward = engine.forward_pass(network) if engine else functools.partial(network.call, training=True)
     sums = functools.cache(lambda: sums_of(network))  # the metrics exist only after Keras has seen the first batch
 
     def learn(images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         means = {}
         for value in values:
             value.grad = None  # not at the end of a step: to free and allocate memory between two steps takes time
-        logits = network.call(images, training=True)
+        if engine:
+            engine.next_batch()
+        logits = forward(images)
         loss = network.mean_loss(logits, labels)
         if values:
-            loss.backward()
+            (engine.weigh(loss, logits) if engine else loss).backward()
         with torch.no_grad():
             for value, decay in zip(values, decays, strict=True):
                 if decay:
                     value.grad.add_(value, alpha=decay)
             take_step([value.grad for value in values])
             right = (logits.argmax(1) == (labels if labels.ndim == 1 else labels.argmax(1))).sum()
-            for name, value in (("loss", loss.detach() * len(labels)), ("accuracy", right)):
+            size, figures = len(labels), (loss.detach() * len(labels), right)
+            if engine:
+                figures, size = engine.sum_figures(*figures, size), engine.total
+            for name, value in zip(("loss", "accuracy"), figures, strict=True):
                 total, count = sums()[name]
-                means[name] = total.add_(value) / count.add_(len(labels))
+                means[name] = total.add_(value) / count.add_(size)
         return means
 
     return learn
