@@ -164,9 +164,10 @@ def test_a_thousand_pictures_are_answered(tmp_path):
 
 
 def predict_by_evaluation(path, data):
-    """evaluate's answers: the likeliest class of each picture, and the probabilities."""
-    result, _ = evaluation.evaluate_file(path, data)
-    return result.predictions, np.exp(result.log_probabilities)
+    """evaluate's answers: the likeliest class of each picture, and the probabilities at the card's temperature."""
+    result, card = evaluation.evaluate_file(path, data)
+    shares = np.exp(result.log_probabilities / card.temperature)
+    return result.predictions, shares / shares.sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("count", often(200, 10_000))
