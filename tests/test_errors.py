@@ -44,8 +44,9 @@ def test_a_lack_of_memory_is_told_from_a_file_that_asks_for_too_much(limit, code
     (">/dev/full", "error: the output: No space left on device; free some space, or name another place"),
     (">/dev/full 2>&-", ""),
 ])  # fmt: skip
-def test_an_output_that_cannot_be_written_is_one_line(closed, words):
-    command = f"{sys.executable} -m kerasnets list {closed}"
+@pytest.mark.parametrize("arguments", ["list", "--help", "list --help", "--version"])
+def test_an_output_that_cannot_be_written_is_one_line(closed, words, arguments):
+    command = f"{sys.executable} -m kerasnets {arguments} {closed}"
     done = subprocess.run(command, shell=True, env=environment(), capture_output=True, text=True)
     assert (done.returncode, done.stderr.strip(), done.stdout) == (4, words, "")
 

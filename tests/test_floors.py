@@ -8,9 +8,10 @@ import tomllib
 
 import pytest
 
+from kerasnets.runtime.backends import BACKENDS
 from tests.conftest import ROOT
 
-EXTRAS = "jax,demo,onnx"  # torch's and TensorFlow's oldest releases take several GB
+MORE = "demo,onnx"  # extras besides the backend
 RUNNERS = ["pytest>=8", "pytest-xdist>=3.6"]
 QUICK = (
     "data/test_hostile_data.py", "pictures/test_kinds.py", "runtime/test_archive.py", "runtime/test_child.py",
@@ -29,22 +30,23 @@ def call(*words, folder=ROOT, **variables):
 
 
 @pytest.mark.floors
-def test_the_oldest_releases_install_and_pass_the_quick_tests(tmp_path):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_oldest_releases_install_and_pass_the_quick_tests(tmp_path, backend):
     uv, python = shutil.which("uv"), tmp_path / "floors/bin/python"
     if not uv:
         pytest.skip("needs uv, which installs the oldest releases: pip install uv")
     call(uv, "venv", "-q", "-p", sys.executable, tmp_path / "floors")
     oldest = ("--resolution", "lowest-direct", "--index-strategy", "unsafe-best-match", "--only-binary", ":all:")
-    package = ("--no-binary", "kerasnets", "-e", f"{ROOT}[{EXTRAS}]")
+    package = ("--no-binary", "kerasnets", "-e", f"{ROOT}[{backend},{MORE}]")
     call(uv, "pip", "install", "-q", "--python", python, *oldest, *package, *RUNNERS)
     installed = call(uv, "pip", "list", "--python", python)
     with open(ROOT / "pyproject.toml", "rb") as file:
-        wanted = tomllib.load(file)["project"]["dependencies"]
-    for requirement in wanted:
+        project = tomllib.load(file)["project"]
+    for requirement in project["dependencies"] + project["optional-dependencies"][backend]:
         name, _, floor = requirement.partition(",")[0].partition(">=")
         version = next(line.split()[1] for line in installed.splitlines() if line.split()[0] == name)
         assert f"{version}.".startswith(f"{floor}."), f"{name} {version}, though {floor} is allowed"
     tests = [ROOT / "tests" / name for name in QUICK]
-    print(call(python, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *tests, KERAS_BACKEND="jax"))
-    call(python, *TRAIN, folder=tmp_path, KERAS_BACKEND="jax")
-    assert " 3 " in call(python, *PREDICT, folder=tmp_path, KERAS_BACKEND="jax")
+    print(call(python, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *tests, KERAS_BACKEND=backend))
+    call(python, *TRAIN, folder=tmp_path, KERAS_BACKEND=backend)
+    assert " 3 " in call(python, *PREDICT, folder=tmp_path, KERAS_BACKEND=backend)

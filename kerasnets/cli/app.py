@@ -73,6 +73,9 @@ class Parser(argparse.ArgumentParser):
         parsed, left = self.parse_known_args(args)
         return self.parse_intermixed_args(args) if left else parsed
 
+    def print_help(self, file: Any = None) -> None:
+        print(self.format_help(), end="", file=file, flush=True)  # argparse would ignore a full disk
+
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message}{self.suggestion()} (see {self.prog} --help)")
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasnets.cli import app, options
+from kerasnets.cli.app import UsageError
+from kerasnets.errors import shorten
 
 if TYPE_CHECKING:
     from kerasnets.data import Data
@@ -45,6 +47,8 @@ def run(args: argparse.Namespace) -> None:
     from kerasnets.saving import shipped
 
     guest = options.guest(args)
+    if args.out:
+        check_folder(Path(args.out))
     path = shipped.path_of(args.model, shipped.KERAS)
     data.check_name(args.dataset)
     dataset, result, card = (by_keras if is_of_keras(path) else by_engine)(args, path, guest)
@@ -54,6 +58,13 @@ def run(args: argparse.Namespace) -> None:
         report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
     line = f"{result.line()} model={args.model} data={dataset.title!r}"
     app.tell(json.dumps(result.as_dict()) if args.json else line)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ValueError if a training has written its report there."""
+    with contextlib.suppress(OSError):
+        if b"<!-- checkpoints: " in (folder / "report.html").read_bytes():
+            raise UsageError(f"--out {shorten(folder)} has the report of a training; name another folder")
 
 
 def is_of_keras(path: str | Path) -> bool:

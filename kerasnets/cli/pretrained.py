@@ -56,13 +56,13 @@ def train(args: argparse.Namespace, recipe: Recipe, more: dict[str, Any], train_
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         import kerasnets
 
-        print(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
+        app.tell(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
         first = kerasnets.train(
             head, seed=args.seed, batch_size=args.batch_size, out=out.with_suffix("") / f"head{out.suffix}",
             data_dir=args.data_dir, resume=args.resume, overwrite=True, **more | {"weights": weights, "freeze": BODY},
         )  # fmt: skip
         epochs = args.epochs or recipe.epochs
-        print(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
+        app.tell(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
     train_all(args, recipe, **more | {"weights": first.files[0], "freeze": (), "keep_head": True})
 
 
@@ -116,7 +116,7 @@ def weights_of(model: str) -> str:
         model_files.make_pretrained_file(model, path)
     else:  # PyTorch reads its weights; its import would end a process of TensorFlow
         command = [sys.executable, "-m", "kerasnets", "convert", model, "--pretrained", "--out", str(path)]
-        done = subprocess.run(command, env=child.variables(KERAS_BACKEND="torch"), stdout=sys.stderr)
+        done = subprocess.run(command, env=child.variables(KERAS_BACKEND="torch"), stdout=sys.stderr, stderr=sys.stderr)
         if done.returncode:
             raise SystemExit(done.returncode)
     return str(path)

@@ -17,7 +17,7 @@ class Summary:
     title: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, ...]
-    counts: dict[str, np.ndarray]  # {"train", "test": int (classes,)}
+    counts: dict[str, np.ndarray]  # {"train", "test": int (classes,)}, and "validation" if it is given
     mean: tuple[
         float, ...
     ]  # of each channel of the training pixels / 255, for PyTorch's Normalize; of a table's columns
@@ -28,11 +28,11 @@ class Summary:
         names = [visible(name) for name in self.class_names]
         width = max(map(len, names))
         for i, name in enumerate(names):
-            yield f"{name:{width}}  train {self.counts['train'][i]:6,}  test {self.counts['test'][i]:6,}"
+            yield f"{name:{width}}" + "".join(f"  {part} {counts[i]:6,}" for part, counts in self.counts.items())
         shape = "x".join(map(str, self.image_shape))
-        train, test = (int(counts.sum()) for counts in self.counts.values())
+        sums = " ".join(f"{part}={counts.sum()}" for part, counts in self.counts.items())
         yield (
-            f"result data={self.title!r} train={train} test={test} classes={len(self.class_names)} shape={shape} "
+            f"result data={self.title!r} {sums} classes={len(self.class_names)} shape={shape} "
             f"mean={figures(self.mean)} std={figures(self.std)}"
         )
 
@@ -44,6 +44,10 @@ class Summary:
 
 def summarize(data: Data) -> Summary:
     count = len(data.class_names)
+    validation = data.train_labels[[] if data.validation is None else data.validation]
+    counts = {part: np.bincount(labels, minlength=count) for part, labels in
+              (("train", data.train_labels), ("test", data.test_labels), ("validation", validation))}  # fmt: skip
+    counts["train"] -= counts["validation"]
     images = data.train_images
     scale = 255 if images.dtype == np.uint8 else 1
     at_once = max(1, int(2**20 * images.shape[-1] / np.prod(images.shape[1:])))  # float64 of all pixels would be GBs
@@ -57,10 +61,7 @@ def summarize(data: Data) -> Summary:
         title=data.title,
         class_names=tuple(data.class_names),
         image_shape=data.image_shape,
-        counts={
-            "train": np.bincount(data.train_labels, minlength=count),
-            "test": np.bincount(data.test_labels, minlength=count),
-        },
+        counts={part: of for part, of in counts.items() if part != "validation" or len(validation)},
         mean=tuple((total / scale).tolist()),
         std=tuple((np.sqrt(np.maximum(squares - total**2, 0)) / scale).tolist()),
     )

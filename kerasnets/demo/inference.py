@@ -55,8 +55,11 @@ def prepare(path: str, version: int, engine: str) -> dict[str, Any]:
     }
 
 
-def answer(path: str, version: int, engine: str, picture: np.ndarray) -> tuple[list[float], np.ndarray]:
-    """Return the probabilities in the order of the classes, and the network's input, for a uint8 (h, w, 3) picture.
+def answer(path: str, version: int, engine: str, picture: np.ndarray) -> tuple[list[float], np.ndarray, str]:
+    """Return the answer for a uint8 (h, w, 3) picture.
+
+    Returns:
+        The probabilities in the order of the classes, the network's input, and why the answer is not sure, if so.
 
     Raises:
         BadInputError: The picture shows nothing.
@@ -65,7 +68,9 @@ def answer(path: str, version: int, engine: str, picture: np.ndarray) -> tuple[l
     [prediction] = classifier.predict([picture])
     shares = dict(prediction.ranking)
     names = classifier.card.class_names or [f"class {i}" for i in range(len(shares))]
-    return [shares[name] for name in names], prediction.pixels
+    verdict = prediction.verdict
+    doubt = f"{verdict.name}: {verdict.reason}" if verdict.reason else ""
+    return [shares[name] for name in names], prediction.pixels, doubt
 
 
 def layers(path: str, version: int) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class Column {
       if (turn < this.shown || opening !== this.opening) return;
       this.shown = turn;
       this.seen = { pixels: reply.bytes, shape: reply.about.shape };
-      this.show(reply.about.probabilities, final && start !== null);
+      this.show(reply.about.probabilities, reply.about.doubt, final && start !== null);
       if (final) this.measure("probabilities", start);
       if (turn === this.asked && (final || this.mapsTook < LIVELY)) this.updateMaps(start, final);
     } catch (error) {
@@ -151,7 +151,7 @@ class Column {
     }
   }
 
-  show(probabilities, spoken) {
+  show(probabilities, doubt, spoken) {
     const { classes } = this.about;
     let order = probabilities.map((_, i) => i);
     const likeliest = order.reduce((best, i) => (probabilities[i] > probabilities[best] ? i : best));
@@ -167,10 +167,11 @@ class Column {
     const answer = this.find(".answer");
     answer.textContent = classes[likeliest];
     answer.classList.toggle("long", classes[likeliest].length > 3);
-    this.find(".share").textContent = percent(probabilities[likeliest]);
+    const share = percent(probabilities[likeliest]) + (doubt ? `, ${doubt}` : "");
+    this.find(".share").textContent = share;
     this.element.dataset.answer = classes[likeliest];
     if (spoken) {
-      this.find(".spoken").textContent = `${classes[likeliest]}, ${percent(probabilities[likeliest])}`;
+      this.find(".spoken").textContent = `${classes[likeliest]}, ${share}`;
     }
     const [height, width, channels] = this.seen.shape;
     drawPixels(this.find(".seen"), this.seen.pixels, height, width, channels);

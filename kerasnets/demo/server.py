@@ -124,8 +124,8 @@ async def predict(request: Request) -> Response:
     content = await body_of(request, MOST_BYTES, name)
     picture = await request.app.state.decoder.decode(content, name)
     version = model_list.version_of(path)
-    shares, pixels = await run_on(request, backend, inference.answer, str(path), version, engine, picture)
-    return framed_response({"probabilities": shares, "shape": pixels.shape}, pixels.tobytes())
+    shares, pixels, doubt = await run_on(request, backend, inference.answer, str(path), version, engine, picture)
+    return framed_response({"probabilities": shares, "shape": pixels.shape, "doubt": doubt}, pixels.tobytes())
 
 
 async def maps(request: Request) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from kerasnets.errors import shorten
 if TYPE_CHECKING:
     import keras
 
+CLOSE = 1e-3  # of the largest number: a wrong axis is farther off, and an export is compared exactly once written
 INPUT_NAME, OUTPUT_NAME = "pixels", "probabilities"  # of every ONNX export
 
 
@@ -36,13 +37,61 @@ def format_of(out: Path) -> ExportFormat:
 def write_onnx(model: "keras.Model", path: Path) -> None:
     import keras
 
-    from kerasnets.graph import rebuild
-
     if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
-        model = rebuild(model, layout="channels_first")
-        model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), model.input.dtype))  # Keras needs a call before
+        model = with_static_norms(in_channels_first(model))
     model.export(path, format="onnx", verbose=False)
     name_ends(path)
+
+
+def in_channels_first(model: "keras.Model") -> "keras.Model":
+    """Return a model in channels_first, called once as Keras' export needs it; itself if it gives other numbers there.
+
+    A network of another program may be made of operations whose axes are those of channels_last.
+    """
+    from kerasnets.graph import rebuild
+
+    pixels = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape[1:])).astype(model.input.dtype)
+    expected = model.predict_on_batch(pixels)
+    try:
+        rebuilt = rebuild(model, layout="channels_first")
+        same = np.allclose(rebuilt.predict_on_batch(pixels), expected, rtol=0, atol=CLOSE * abs(expected).max())
+    except Exception:  # an operation does not fit the other shapes
+        return model
+    return rebuilt if same else model
+
+
+def with_static_norms(model: "keras.Model") -> "keras.Model":
+    """Return a model on torch whose layer normalizations can be exported.
+
+    Keras passes PyTorch sizes that it reads off the input, which PyTorch's exporter takes for numbers to be computed.
+    """
+    import keras
+    import torch
+
+    class StaticNorm(keras.layers.LayerNormalization):
+        def call(self, x: Any) -> Any:
+            gamma, beta = (None if each is None else each.value for each in (self.gamma, self.beta))
+            return torch.nn.functional.layer_norm(x, self.sizes, gamma, beta, self.epsilon)
+
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+            self.sizes = [input_shape[axis] for axis in self.axis]
+
+    def is_last(layer: Any) -> bool:
+        if type(layer) is not keras.layers.LayerNormalization or layer.rms_scaling:
+            return False
+        rank = len(layer.input.shape)
+        return sorted(axis % rank for axis in layer.axis) == list(range(rank - len(layer.axis), rank))
+
+    def copy(layer: Any) -> Any:
+        return StaticNorm.from_config(layer.get_config()) if is_last(layer) else layer
+
+    if not any(map(is_last, model.layers)):
+        return model
+    clone = keras.models.clone_model(model, clone_function=copy)
+    clone.set_weights(model.get_weights())
+    clone.predict_on_batch(np.zeros((1, *model.input_shape[1:]), model.input.dtype))  # Keras needs a call before
+    return clone
 
 
 def name_ends(path: Path) -> None:

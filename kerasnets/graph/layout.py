@@ -150,8 +150,11 @@ def in_layout(layer: keras.Layer, layout: str) -> dict[str, Any]:
     if layout == "channels_first" and is_map and not loses_its_bias(layer):
         if "data_format" in config:
             config["data_format"] = layout
-        if config.get("axis") in AXES:
-            config["axis"] = AXES[config["axis"]]
+        axis = config.get("axis")
+        if isinstance(axis, (list, tuple)) and len(axis) == 1:  # as LayerNormalization has it
+            axis = axis[0]
+        if isinstance(axis, int) and axis in AXES:
+            config["axis"] = AXES[axis]
     return config
 
 

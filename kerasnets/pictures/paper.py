@@ -25,6 +25,7 @@ STROKE = 0.05  # of a photo's longer side, the deviation of the blur that is wid
 SKEW = 0.75  # the least skewness that decides; nearly all photos of real_photos.py with seed 1 have more
 SHEET = 0.05  # of a photo's area: a lighter region, wider than any stroke, is a sheet on a dark desk
 DARKEST = 12  # grey levels: of paper on which ink could be seen, between a frame and what is inside
+GRAIN = 6  # grey levels: on dark wood or in a deep shadow, grain takes a large share of the light
 BLACK = 76  # of 255, 0.3 of the paper's light: ink that takes less in all colours is a coloured pen
 
 
@@ -82,8 +83,8 @@ def missing_light(grey: np.ndarray, widest: float) -> np.ndarray:
 
 
 def quotient(grey: np.ndarray, paper: np.ndarray) -> np.ndarray:
-    """Return grey / paper, uint8, 255 for 1; 1 where the paper has no light that ink could take."""
-    light = cv2.divide(grey, paper, scale=255)
+    """Return grey / paper, uint8, 255 for 1; 1 where they are no farther apart than grain, or too dark to tell."""
+    light = cv2.divide(cv2.add(grey, np.full_like(grey, GRAIN)), paper, scale=255)
     light[paper < DARKEST] = 255
     return light
 

@@ -33,6 +33,11 @@ class Parts:
     amount: np.ndarray
     darkness: np.ndarray
 
+    @property
+    def main(self) -> int:
+        """The part with most ink, dark ink before pale."""
+        return int((self.amount * self.darkness).argmax())
+
 
 def parts_of(ink: np.ndarray) -> Parts:
     """Return the parts of ink, uint8, above Otsu's threshold, without boxes around others and what leaves the picture.
@@ -80,7 +85,7 @@ def enclosing(labels: np.ndarray, boxes: np.ndarray, large: np.ndarray) -> np.nd
 
 def digit_of(parts: Parts) -> np.ndarray:
     """Return the mask of the digit: the part with most ink and the parts near it, no specks."""
-    main = parts.amount.argmax()
+    main = parts.main
     x, y, width, height = parts.boxes.T
     gap_x = np.maximum(x, x[main]) - np.minimum(x + width, x[main] + width[main])
     gap_y = np.maximum(y, y[main]) - np.minimum(y + height, y[main] + height[main])
@@ -91,7 +96,7 @@ def digit_of(parts: Parts) -> np.ndarray:
 
 def count_digits(parts: Parts) -> int:
     """Return how many parts have a digit's size and darkness; parts one above the other are one."""
-    main = parts.amount.argmax()
+    main = parts.main
     side = parts.boxes[main, 2:].max()
     is_digit = (
         (parts.amount > 0)

@@ -49,7 +49,7 @@ def class_of(classifier: "Classifier", prediction: Prediction) -> int:
 
 
 def occlusion(classifier: "Classifier", prediction: Prediction) -> np.ndarray:
-    """Return the root of how much the answer's logarithm falls when a place is covered by the colour of the rim.
+    """Return the root of the fall of the answer's logarithm when a place is covered with the colour of the rim.
 
     Source: Zeiler and Fergus, ECCV 2014, arXiv:1311.2901, section 4.2, which covers with grey.
     """
@@ -62,7 +62,7 @@ def occlusion(classifier: "Classifier", prediction: Prediction) -> np.ndarray:
     usual = log_of(classifier.compute(pixels[None])[:, place])
     for start in range(0, len(boxes), BATCH):
         covered = np.repeat(pixels[None], len(boxes[start : start + BATCH]), axis=0)
-        for each, (y, x) in zip(covered, boxes[start:], strict=False):
+        for each, (y, x) in zip(covered, boxes[start : start + BATCH], strict=True):
             each[y : y + tall, x : x + wide] = color
         drops.append(usual - log_of(classifier.compute(covered)[:, place]))
     total, count = np.zeros((height, width)), np.zeros((height, width))
@@ -125,7 +125,7 @@ def halves_of(model: "keras.Model") -> "tuple[keras.Model, keras.Model] | None":
     convolutions = [layer for layer in drawn if "Conv" in type(layer).__name__]
     for layer in [*convolutions[-1:], *drawn[-1:]]:
         with contextlib.suppress(ValueError):  # a later layer uses an earlier output too
-            return keras.Model(model.inputs, layer.output), keras.Model(layer.output, model.output)
+            return keras.Model(model.inputs[0], layer.output), keras.Model(layer.output, model.output)
     return None
 
 

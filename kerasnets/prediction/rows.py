@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from kerasnets.errors import BadInputError
+from kerasnets.errors import BadInputError, visible
 from kerasnets.prediction.answers import Prediction, Result, Sheet, as_dict
 
 TRUST = ("verdict", "reason", "error")
@@ -35,7 +35,11 @@ def cells(prediction: Prediction, top: int) -> list[object]:
 
 
 def as_csv(lines: Iterable[Iterable[object]]) -> str:
-    """Return lines of CSV with a newline at each end (RFC 4180, but for its CRLF, which tools on Unix stumble over)."""
+    """Return lines of CSV with a newline at each end (RFC 4180, but for its CRLF, which tools on Unix stumble over).
+
+    Control characters in names are escaped, because a terminal would follow them.
+    """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
+    shown = ([visible(cell) if isinstance(cell, str) else cell for cell in line] for line in lines)
+    csv.writer(text, lineterminator="\n").writerows(shown)
     return text.getvalue()

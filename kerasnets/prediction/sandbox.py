@@ -227,8 +227,7 @@ def limit_memory(size: int) -> None:
     with contextlib.suppress(ImportError):  # Windows
         import resource
 
-        most = child.data_size() + memory_for(size) + child.THREAD * 4 * (os.cpu_count() or 1)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        child.limit_data(memory_for(size))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 

@@ -14,18 +14,21 @@ OTHERS = ("tensorflow", "jax")
 FILES = ("model.keras", "model.h5")
 
 
-def check(library: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield (network, verdict) for networks of a library: the differences as shares of the outputs' scale."""
+COLUMNS = ("ONNX in OpenCV", *(f"{Path(file).suffix} on {name}" for name in ("TensorFlow", "JAX") for file in FILES))
+
+
+def check(library: str, names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (network, verdicts by COLUMNS): the differences as shares of the outputs' scale, or why there is none."""
     with Worker("torch") as torch, Worker(OTHERS[0]) as tensorflow, Worker(OTHERS[1]) as jax:
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     words = torch(write, library, name, Path(folder))
                     for worker in (tensorflow, jax):
-                        words += worker(read, Path(folder), worker.backend)
+                        words += worker(read, Path(folder))
                 except Exception as error:  # the verdict on a network that cannot be saved or loaded
-                    words = [in_one_line(error, 100)]
-            yield name, ", ".join(words)
+                    words = [in_one_line(error, 60)] * len(COLUMNS)
+            yield name, words
 
 
 # ---- run in the process of a backend ---------------------------------------------------------------------------------
@@ -50,9 +53,9 @@ def write(library: str, name: str, folder: Path) -> list[str]:
             model.save(folder / file)
         try:
             write_onnx(model, folder / "model.onnx")
-            return [f"OpenCV {share(by_opencv(folder / 'model.onnx', pictures), expected):.0e}"]
+            return [f"{share(by_opencv(folder / 'model.onnx', pictures), expected):.0e}"]
         except Exception as error:
-            return [f"OpenCV: {in_one_line(error, 60)}"]
+            return [in_one_line(error, 60)]
 
 
 def by_opencv(path: Path, pictures: np.ndarray) -> np.ndarray:
@@ -64,7 +67,7 @@ def by_opencv(path: Path, pictures: np.ndarray) -> np.ndarray:
     return result
 
 
-def read(folder: Path, backend: str) -> list[str]:
+def read(folder: Path) -> list[str]:
     """Return what plain Keras gives on this backend."""
     import keras
 
@@ -77,7 +80,7 @@ def read(folder: Path, backend: str) -> list[str]:
             difference = f"{share(model.predict_on_batch(pictures), expected):.0e}"
         except Exception as error:
             difference = "no" if file == "model.h5" else in_one_line(error, 60)
-        verdicts.append(f"{backend} {Path(file).suffix} {difference}")
+        verdicts.append(difference)
     return verdicts
 
 

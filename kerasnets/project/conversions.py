@@ -3,6 +3,7 @@
     KERAS_BACKEND=torch python -m kerasnets.project.conversions torchvision resnet18 swin_t
     KERAS_BACKEND=torch python -m kerasnets.project.conversions timm resnest14d
     KERAS_BACKEND=torch python -m kerasnets.project.conversions torchvision    (all classifiers that the page lacks)
+    python -m kerasnets.project.conversions torchvision resnet18 --files       (its files, on every backend)
     python -m kerasnets.project.conversions --page                             (from docs/from-torch.csv alone)
 
 Weights are random, and the statistics of batch normalization are not those of a fresh network. Each verdict is written
@@ -12,12 +13,13 @@ to docs/from-torch.csv as soon as it is there, so that a run can be stopped; a n
 import argparse
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from kerasnets.errors import in_one_line
+from kerasnets.project import conversion_files
 from kerasnets.reports.tables import Table
 
 FOLDER = Path(__file__).parent.parent.parent / "docs"
@@ -27,6 +29,13 @@ HEAD = """# Networks of torchvision and timm in Keras
 `kerasnets.from_torch(module, example)` converts a network of PyTorch, and returns it only if it gives the module's
 numbers: within 2e-5 of the outputs' scale, on two batch sizes, in inference and in training. This page lists the
 networks that were tried with random weights, on torch; `python -m kerasnets.project.conversions` writes it.
+"""
+
+FILES_HEAD = """## Files on every backend
+
+Plain Keras loaded the files of these networks on TensorFlow and JAX, and OpenCV the ONNX. The table shows the
+difference from PyTorch as a share of the outputs' scale. "no" means that Keras does not load the `.h5`, because the
+network contains operations that are no layers; use the `.keras`.
 """
 
 
@@ -45,16 +54,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", nargs="?", choices=["torchvision", "timm"])
     parser.add_argument("networks", nargs="*", metavar="NETWORK")
+    parser.add_argument("--files", action="store_true", help="try the files of the networks on every backend instead")
     parser.add_argument("--page", action="store_true", help="write the page alone")
     args = parser.parse_args()
     verdicts = {(each.library, each.network): each for each in read()}
-    if args.library and not args.page:
+    files = dict(read_files())
+    if args.library and args.files:
+        for name, words in conversion_files.check(args.library, args.networks):
+            files[args.library, name] = words
+            print(f"{name}: {words}", file=sys.stderr)
+            write_files(files)
+    elif args.library and not args.page:
         listed = args.networks or [name for name in names_of(args.library) if (args.library, name) not in verdicts]
         for name in listed:
             verdict = verdicts[args.library, name] = convert(args.library, name)
             print(f"{name}: {verdict.refusal or verdict.difference}", file=sys.stderr)
             write(sorted(verdicts.values(), key=astuple))
-    (FOLDER / "from-torch.md").write_text(page(sorted(verdicts.values(), key=astuple)), encoding="utf-8")
+    (FOLDER / "from-torch.md").write_text(page(sorted(verdicts.values(), key=astuple), files), encoding="utf-8")
 
 
 def names_of(library: str) -> Sequence[str]:
@@ -80,7 +96,23 @@ def write(verdicts: Sequence[Verdict]) -> None:
         rows.writerows(map(astuple, verdicts))
 
 
-def page(verdicts: Sequence[Verdict]) -> str:
+def read_files() -> Iterator[tuple[tuple[str, str], list[str]]]:
+    """Yield ((library, network), differences by FILES_COLUMNS)."""
+    path = FOLDER / "from-torch-files.csv"
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            for library, network, *words in list(csv.reader(file))[1:]:
+                yield (library, network), words
+
+
+def write_files(files: Mapping[tuple[str, str], Sequence[str]]) -> None:
+    with (FOLDER / "from-torch-files.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("library", "network", *conversion_files.COLUMNS))
+        rows.writerows([*key, *words] for key, words in sorted(files.items()))
+
+
+def page(verdicts: Sequence[Verdict], files: Mapping[tuple[str, str], Sequence[str]]) -> str:
     """Return the Markdown of docs/from-torch.md."""
     parts = [HEAD]
     for library in dict.fromkeys(each.library for each in verdicts):
@@ -89,6 +121,9 @@ def page(verdicts: Sequence[Verdict]) -> str:
         rows = [[each.network, f"{each.pixels} x {each.pixels}", each.refusal or each.difference] for each in mine]
         table = Table(("network", "picture", "difference, or what is missing"), rows)
         parts.append(f"## {library}\n\n{len(good)} of {len(mine)} networks are converted.\n\n{table.markdown()}")
+    if files:
+        table = Table(("network", *conversion_files.COLUMNS), [[name, *words] for (_, name), words in files.items()])
+        parts.append(f"{FILES_HEAD}\n{table.markdown()}")
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -24,13 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data-dir", metavar="FOLDER", help=text)
     add("--anew", action="store_true", help="repeat listed runs too, and replace their lines")
     add("--ship", action="store_true", help="copy the best model of each recipe into models_saved/pretrained")
+    add("--calibrate", action="store_true", help="write temperature and threshold into the cards of the shipped models")
     add("--precision", choices=PRECISIONS, help="of the computation, instead of the recipes'")
     add("--compile", action="store_true", help="compile each step into one program")
     add("--list", action="store_true", help="print the table of the listed runs")
 
 
 def run(args: argparse.Namespace) -> int:
-    from kerasnets.project import pretrained, reproduction, results, results_figures, tables
+    from kerasnets.project import calibration, pretrained, reproduction, results, results_figures, tables
     from kerasnets.runtime import backends
 
     lines = results.read(results.RESULTS)
@@ -52,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if args.ship:
         for file in pretrained.ship(lines):
             pretrained.ship_forms(file)
+    if args.ship or args.calibrate:
+        calibration.calibrate_shipped(data_dir=args.data_dir)
     tables.write_tables(lines)
     results_figures.write(lines)
     print(f"result runs={len(lines)} failed={failed} file={results.RESULTS}")

@@ -87,7 +87,7 @@ def curve_of_rates(
     axes.plot(rates, smooth, color=BLUE, label="average of ten")
     for (words, rate), (color, style) in zip(marks.items(), ((ORANGE, "-"), (GREY, ":")), strict=False):
         axes.axvline(rate, color=color, linestyle=style, label=words)
-    low, first = min(smooth), smooth[0]
+    low, first = min(*smooth, *losses), smooth[0]
     top = max(first, float(np.median(smooth)))
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(low - 0.1 * (top - low), top + (top - low) / 2))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

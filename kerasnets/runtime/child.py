@@ -99,16 +99,29 @@ def limit(memory: int, seconds: float) -> None:
 
         used = resource.getrusage(resource.RUSAGE_SELF)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        most = data_size() + memory + THREAD * 4 * (os.cpu_count() or 1)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        limit_data(memory)
         time_limit = int(used.ru_utime + used.ru_stime + seconds) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (time_limit, time_limit + 1))  # SIGXCPU, then SIGKILL
+        lower("RLIMIT_CPU", time_limit, time_limit + 1)  # SIGXCPU, then SIGKILL
+
+
+def limit_data(memory: int) -> None:
+    """Limit this process to `memory` bytes more than it has now, and those of its threads."""
+    most = data_size() + memory + THREAD * 4 * (os.cpu_count() or 1)
+    lower("RLIMIT_DATA", most, most)
+
+
+def lower(name: str, soft: int, hard: int) -> None:
+    """Set a limit of this process; a lower one, which its user has set, stays, and only root could raise it."""
+    import resource
+
+    number = getattr(resource, name)
+    old = [sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(number)]
+    resource.setrlimit(number, (min(soft, *old), min(hard, old[1])))
 
 
 def is_tight(memory: int) -> bool:
-    """Whether this process's own limit lets a child have less than `memory` bytes, so that no file is to blame."""
-    limit = room.limit_of_addresses()
-    return limit is not None and limit < memory + LIBRARIES
+    """Whether this process's own limits let a child have less than `memory` bytes, so that no file is to blame."""
+    return any(limit < memory + LIBRARIES for limit in room.limits().values())
 
 
 def data_size() -> int:

@@ -1,4 +1,4 @@
-"""Whether a library has room under a limit on this process's memory (ulimit -v), tried before it is loaded.
+"""Whether a library has room under a limit on this process's memory (ulimit -v, -d), tried before it is loaded.
 
 A library that runs out of memory while it starts its threads seldom says so: under one limit or another, the process
 ended in OpenBLAS (also with OpenCV) by SIGSEGV, in torch and XLA by SIGABRT, in glibc with exit code 127; JAX waited
@@ -17,6 +17,7 @@ from typing import Any
 from kerasnets.runtime import backends
 
 MEBIBYTE = 2**20
+OPTIONS = {"RLIMIT_AS": "ulimit -v", "RLIMIT_DATA": "ulimit -d"}
 # package -> MiB that stay for the work itself when the trial has succeeded
 SPARE = {"numpy": 16, "cv2": 64, "onnxruntime": 128, "openvino": 128, "ai_edge_litert": 64,
          "torch": 256, "tensorflow": 256, "jax": 256}  # fmt: skip
@@ -33,8 +34,8 @@ class NoRoomError(MemoryError):
 class Room:
     """A finder of modules that puts a Trial before the packages in SPARE."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit  # bytes
+    def __init__(self, limits: dict[str, int]) -> None:
+        self.limits = limits  # as `limits` returns them
         self.waiting = set(SPARE)  # packages that were not tried
 
     def find_spec(
@@ -60,7 +61,7 @@ class Trial:
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         self.room.waiting -= {spec.name, "numpy"}  # each of the others loads NumPy
-        check(spec.name, self.room.limit)
+        check(spec.name, self.room.limits)
         spec.loader = self.loader  # which importlib asks for all that follows
         return self.loader.create_module(spec)
 
@@ -68,53 +69,56 @@ class Trial:
         """Never reached."""
 
 
-def check(package: str, limit: int) -> None:
-    """Raise NoRoomError if `package` has too little memory under a limit of so many bytes."""
+def check(package: str, limits: dict[str, int]) -> None:
+    """Raise NoRoomError if `package` has too little memory under the limits."""
     import subprocess  # late, like `child`: they cost a prediction 10 ms
 
     from kerasnets.runtime import child
 
-    command = [sys.executable, "-m", __name__, package, str(limit - SPARE[package] * MEBIBYTE)]
+    command = [sys.executable, "-m", __name__, package]
+    command += [f"{name}={limit - SPARE[package] * MEBIBYTE}" for name, limit in limits.items()]
     try:
         done = subprocess.run(command, env=child.variables(), capture_output=True, timeout=SECONDS)
     except (subprocess.TimeoutExpired, OSError):
         done = None
     if done is None or done.returncode:
         raise NoRoomError(
-            f"too little memory: {package} needs more than the {limit // MEBIBYTE:,} MiB that this process may have; "
-            "raise its limit (ulimit -v)"
+            f"too little memory: {package} needs more than the {min(limits.values()) // MEBIBYTE:,} MiB that this "
+            f"process may have; raise its limit ({' and '.join(OPTIONS[name] for name in limits)})"
         )
 
 
 def watch() -> None:
     """Try each library before this process loads it, if the process's memory is limited to little."""
-    limit = limit_of_addresses()
-    if limit is not None and limit < (PLENTY + EACH_CORE * (os.cpu_count() or 1)) * MEBIBYTE:
-        sys.meta_path.insert(0, Room(limit))
+    plenty = (PLENTY + EACH_CORE * (os.cpu_count() or 1)) * MEBIBYTE
+    low = {name: limit for name, limit in limits().items() if limit < plenty}
+    if low:
+        sys.meta_path.insert(0, Room(low))
 
 
-def limit_of_addresses() -> int | None:
-    """Return how many bytes of addresses this process may have; None for any number."""
+def limits() -> dict[str, int]:
+    """Return the limits on this process's addresses and data, in bytes, if there are any."""
     try:
         import resource
     except ImportError:  # Windows
-        return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return None if limit == resource.RLIM_INFINITY else limit
+        return {}
+    found = {name: resource.getrlimit(getattr(resource, name))[0] for name in OPTIONS}
+    return {name: limit for name, limit in found.items() if limit != resource.RLIM_INFINITY}
 
 
 # ---- run in the process ----------------------------------------------------------------------------------------------
 
 
-def main(package: str, most: str) -> None:
-    """Load a package and compute something small within `most` bytes of addresses."""
+def main(package: str, *limits: str) -> None:
+    """Load a package and compute something small within limits, as "RLIMIT_AS=1000000000"."""
     import resource
 
     from kerasnets.runtime import child
 
     child.end_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (max(0, int(most)),) * 2)
+    for name, _, most in (limit.partition("=") for limit in limits):
+        resource.setrlimit(getattr(resource, name), (max(0, int(most)),) * 2)
     if package in backends.BACKENDS:
         train(package)
     elif package == "cv2":

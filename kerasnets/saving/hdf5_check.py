@@ -79,7 +79,9 @@ def check_array(array: object, name: str) -> None:
     """Raise BadInputError if a part of an HDF5 file is not an array of numbers that can be read in bounded memory."""
     import h5py
 
-    if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
+    if not isinstance(array, h5py.Dataset):
+        raise BadInputError(f"has {name!r:.40}, which is no array", remedy=AGAIN)
+    if array.external or array.is_virtual:
         raise BadInputError(f"has {name!r:.40} in another file", remedy="save the model with its weights inside")
     is_bfloat16 = array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None
     if (array.dtype.kind not in "fiub" and not is_bfloat16) or array.dtype.itemsize > 8 or array.shape is None:

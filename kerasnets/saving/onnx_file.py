@@ -159,12 +159,14 @@ def is_rewritten(message: memoryview, budget: Budget) -> bool:
     """Whether another program made a copy with our card: a quantized or optimized one, which is not damaged.
 
     Such a program names itself, or imports onnxruntime's operators, which no export of ours needs. What it wrote is
-    judged like any file.
+    judged like any file. Every program writes its name before the graph; after it, the name is a damaged checksum.
     """
+    before = True
     for number, wire, value in fields(message, budget):
+        before = before and number != GRAPH
         if wire != LENGTH_DELIMITED:
             continue
-        if number == PRODUCER and not any(differs_little(text(value), name) for name in PRODUCERS):
+        if number == PRODUCER and before and not any(differs_little(text(value), name) for name in PRODUCERS):
             return True
         if number == OPSETS and text(dict_of(value, budget).get(1)).startswith("com.microsoft"):
             return True

@@ -25,12 +25,12 @@ def compile_for(
     metrics: list[Any] = [accuracy_of(recipe)]
     decays = is_decoupled(recipe)
     if recipe.weight_decay and not decays:
-        decay_weights(network, recipe)
+        decay_weights(network, recipe.weight_decay, norms=recipe.decay_norms)
         metrics.append(keras.metrics.MeanMetricWrapper(loss, name="data_loss"))  # `loss` includes the decay
     rate = rate_of(recipe, steps_per_epoch, epochs)
     optimizer = OPTIMIZERS[recipe.optimizer](recipe, rate, **options_of(recipe))
     if decays:
-        spared = [variable for variable in network.trainable_variables if not is_decayed(variable, recipe)]
+        spared = [variable for variable in network.trainable_variables if not is_decayed(variable, recipe.decay_norms)]
         optimizer.exclude_from_weight_decay(var_list=spared)
     network.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=recipe.compiled or "auto")
 
@@ -119,16 +119,21 @@ def is_decoupled(recipe: Recipe) -> bool:
     return recipe.optimizer == "adamw"
 
 
-def is_decayed(variable: Any, recipe: Recipe) -> bool:
-    """Whether a trainable variable decays: biases and the weights of normalizations have one axis."""
-    return recipe.decay_norms or len(variable.shape) > 1
+def is_decayed(variable: Any, norms: bool) -> bool:
+    """Whether a trainable variable decays; biases and the weights of normalizations have one axis."""
+    return norms or len(variable.shape) > 1
 
 
-def decay_weights(network: keras.Model, recipe: Recipe) -> None:
-    """Add the recipe's multiple of each trainable weight that decays to its gradient, as PyTorch's optimizers do.
+def decay_weights(network: keras.Model, decay: float, *, norms: bool = True) -> None:
+    """Add `decay` times each trainable weight to its gradient, as PyTorch's optimizers do.
 
     The `weight_decay` of Keras' optimizers differs: it shrinks the weights in a step of its own.
+
+    Args:
+        network: Its trainable variables get a regularizer.
+        decay: The multiple.
+        norms: Whether biases and the weights of normalizations decay too.
     """
     for variable in network.trainable_variables:
-        if is_decayed(variable, recipe):  # the gradient of d/2 w^2 is d w
-            variable.regularizer = keras.regularizers.L2(recipe.weight_decay / 2)
+        if is_decayed(variable, norms):  # the gradient of d/2 w^2 is d w
+            variable.regularizer = keras.regularizers.L2(decay / 2)

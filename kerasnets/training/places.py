@@ -78,8 +78,8 @@ def reason(files: Sequence[Path]) -> str:
     if is_claimed(folder):
         return f"another training writes {shorten(files[0])} now"
     if checkpoints.are_unfinished(folder / checkpoints.FOLDER, folder / REPORT):
-        return f"an unfinished run is in {shorten(folder)}, with which --resume goes on"
-    return f"{shorten(files[0])} is there already, which --overwrite replaces"
+        return f"an unfinished run is in {shorten(folder)} (--resume goes on with it)"
+    return f"{shorten(files[0])} is there already (--overwrite replaces it)"
 
 
 def choose_to_resume(files: Sequence[Path], settings: Callable[[], Settings], *, overwrite: bool) -> Files:

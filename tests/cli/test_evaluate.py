@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -108,3 +109,10 @@ def test_the_arithmetic_of_probabilities_is_that_of_logits():
     expected = evaluation.of_logits(labels, logits, names)
     assert result.accuracy == expected.accuracy
     assert result.loss == pytest.approx(expected.loss, rel=1e-5)
+
+
+def test_the_report_of_a_training_is_not_replaced(pets):
+    write_folder(Path("a"), {"report.html": b"<html><!-- checkpoints: 12ab --></html>"})
+    with pytest.raises(ValueError, match="--out a has the report of a training; name another folder"):
+        main.run(["evaluate", str(ONNX), "--dataset", "digits", "--out", "a"])
+    assert b"12ab" in Path("a/report.html").read_bytes()

@@ -9,6 +9,7 @@ import pytest
 from kerasnets import data
 from kerasnets.cli import answers
 from kerasnets.data.parts import Parts
+from kerasnets.data.summary import summarize
 from kerasnets.errors import BadInputError
 from tests.stand_ins import encoded, write_folder, write_zip
 
@@ -249,3 +250,10 @@ def test_all_pictures_that_cannot_be_read_are_named_at_once(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 40
     assert all(any(f"bad{i}.png is empty" in line for line in lines) for i in range(40))
+
+
+def test_a_given_validation_part_is_counted_by_itself(tmp_path):
+    files = classes("train/", 5) | classes("val/", 2, seed=1) | classes("test/", 3, seed=2)
+    lines = list(summarize(data.load_data(write_folder(tmp_path / "pets", files))).lines())
+    assert lines[0] == "cat  train      5  test      3  validation      2"
+    assert lines[-1].startswith("result data='pets' train=10 test=6 validation=4 classes=2 ")

@@ -91,6 +91,8 @@ def test_a_picture_gets_the_answer_of_the_classifier(demo, sample):
     path = ROOT / "docs/samples" / sample
     about, pixels = demo.frame("/predict", path.read_bytes(), model=ONNX, picture=sample)
     [expected] = Classifier.load(ROOT / ONNX).predict([path])
+    verdict = expected.verdict
+    assert about["doubt"] == ("" if verdict.name == "sure" else f"{verdict.name}: {verdict.reason}")
     shares = dict(zip("0123456789", about["probabilities"], strict=True))
     assert shares == pytest.approx(dict(expected.ranking), abs=1e-6)
     assert about["shape"] == [28, 28, 1]

@@ -80,3 +80,24 @@ def test_a_child_reads_its_arguments_and_standard_input(module):
     text = "import sys\nprint(sys.argv[1:], len(sys.stdin.buffer.read()))"
     done = child.run(module(text), "a", "b c", seconds=60, stdin=bytes(1000))
     assert done.stdout.decode().strip() == "['a', 'b c'] 1000"
+
+
+LOWERED = """
+import os, resource
+from kerasnets.runtime import child
+resource.setrlimit(resource.RLIMIT_DATA, (2**29, 2**30))
+resource.setrlimit(resource.RLIMIT_CPU, (50, 60))
+if os.geteuid() == 0:
+    os.setuid(65534)
+child.limit(2**40, 10**6)
+print(resource.getrlimit(resource.RLIMIT_DATA), resource.getrlimit(resource.RLIMIT_CPU))
+child.limit(2**20, 1)
+print(resource.getrlimit(resource.RLIMIT_DATA)[0] < 2**29, resource.getrlimit(resource.RLIMIT_CPU)[0] < 50)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other limits")
+def test_a_lower_limit_of_the_user_stays(tmp_path):
+    (tmp_path / "task.py").write_text(LOWERED)
+    done = subprocess.run([sys.executable, tmp_path / "task.py"], env=environment(), capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["(536870912, 1073741824) (50, 60)", "True True"], done.stderr

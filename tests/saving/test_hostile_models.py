@@ -7,6 +7,7 @@ import subprocess
 import zipfile
 
 import h5py
+import numpy as np
 import pytest
 
 from kerasnets import saving
@@ -91,6 +92,14 @@ def test_an_hdf5_bomb_is_refused_under_right_checksums(tmp_path):
             with pytest.raises(BadInputError, match=words):
                 keras_file.read(path)
             assert computed() - before < SECONDS
+
+
+def test_a_type_instead_of_an_array_is_refused(tmp_path):
+    for suffix in saving.SUFFIXES:
+        path = tmp_path / f"type{suffix}"
+        write(path, changed(hdf5_of(suffix), lambda file, name: file.__setitem__("t", np.dtype("f4"))))
+        with pytest.raises(BadInputError, match="has 't', which is no array; train or copy it again"):
+            keras_file.read(path)
 
 
 def test_a_chunked_array_of_keras_size_is_taken(tmp_path):

@@ -10,7 +10,7 @@ import kerasnets
 from kerasnets import saving
 from kerasnets.data import synsets
 from kerasnets.recipes import IMAGENET
-from tests.conftest import mostly_first
+from tests.conftest import ROOT, mostly_first
 from tests.data.test_synsets import LINES, NAMES, write, write_pictures
 
 # torchvision's weights that were trained by these settings; for DenseNet by its authors
@@ -52,6 +52,14 @@ def test_all_recipes_together_are_those_named_here():
     assert IMAGENET.keys() == PUBLISHED.keys() | FFCV.keys()
     for name, recipe in IMAGENET.items():
         assert recipe.name == name
+
+
+def test_the_page_of_results_lists_them_with_their_figures():
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    for name, recipe in IMAGENET.items():
+        [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        _, _, epochs, published, _, _, _ = (cell.strip() for cell in row.split("|"))
+        assert (int(epochs), float(published)) == (recipe.epochs, recipe.goal), name
 
 
 def train(name, folder):

@@ -46,8 +46,8 @@ def test_a_name_that_no_run_has_is_taken_as_it_is(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("left", "words"), [
-    (lambda folder: run(folder, "a"), "a.keras is there already, which --overwrite replaces"),
-    (lambda folder: run(folder, "a", finished=False), "an unfinished run is in {}, with which --resume goes on"),
+    (lambda folder: run(folder, "a"), "a.keras is there already (--overwrite replaces it)"),
+    (lambda folder: run(folder, "a", finished=False), "an unfinished run is in {} (--resume goes on with it)"),
     (lambda folder: (folder / "a.keras").write_bytes(b"PK\3\4"), "a.keras is there already"),
     (lambda folder: (folder / "a.keras").write_bytes(b"\x89HDF"), "a.keras is there already"),
 ])  # fmt: skip

@@ -255,6 +255,22 @@ def test_a_run_that_learned_nothing_prints_a_note_with_advice(workers, tmp_path,
     assert "no better than that" in (tmp_path / "a/report.html").read_text()
 
 
+def parts_of(validation):
+    """The training and the validation part of ten pictures, some of which are given for validation."""
+    from kerasnets.training import train
+
+    labels, pixels = np.arange(10) % 2, np.zeros((10, 4, 4, 1), np.uint8)
+    given = data.Data(pixels, labels, pixels, labels, validation=np.array(validation, int))
+    job = types.SimpleNamespace(data=given, recipe=recipes.own("small_cnn", "pets"), seed=0)
+    return [part.tolist() for part in train.split_indices(job)]
+
+
+def test_a_given_validation_part_is_the_one_that_validates(workers):
+    assert workers["torch"](parts_of, [8, 9]) == [[*range(8)], [8, 9]]
+    training, validation = workers["torch"](parts_of, [])
+    assert (len(training), len(validation)) == (9, 1)  # a tenth
+
+
 def refusals(out):
     """{case: (class, message)} of the error of a training on each of BAD_DATA; a call of fit would be another error."""
     from kerasnets.training import train

@@ -13,7 +13,7 @@ from kerasnets.convert.from_torch.conversion import convert
 from kerasnets.convert.from_torch.programs import load_torch
 from kerasnets.convert.model_files import PLAIN, Conversion, Preparation, origin_fields
 from kerasnets.errors import BadInputError, in_one_line, name_path
-from kerasnets.graph import rebuild
+from kerasnets.graph import make_whole
 from kerasnets.graph.weights import count
 from kerasnets.runtime.atomic import check_writable
 
@@ -51,10 +51,12 @@ def make_module_file(
     torch.manual_seed(0)
     with name_path(place):
         network, difference = convert(load_module(place), torch.randn(*example))
-        classes = _classes(network)
+        check_classifier(network)
+    whole = make_whole(network, scaling=scaling).model  # a softmax or sigmoid in the module stays the only one
+    classes = int(whole.outputs[0].shape[-1])
     shape, names, input_kind = tuple(network.input_shape[1:]), preparation.names(classes), preparation.input_kind
     card = saving.Card(network.name, names, shape, input_kind, source=Path(place).name, **origin_fields())
-    saving.save(rebuild(network, scaling=scaling, probabilities=True), out, card)
+    saving.save(whole, out, card)
     scale, offset = scaling
     return Conversion(
         model=network.name, source=card.source.replace(" ", "_"), file=str(out), tensors=len(network.weights),
@@ -63,12 +65,12 @@ def make_module_file(
     )  # fmt: skip
 
 
-def _classes(network: Any) -> int:
+def check_classifier(network: Any) -> None:
+    """Raise BadInputError unless a network gives one row of numbers."""
     shapes = [tuple(output.shape) for output in network.outputs]
     if len(shapes) != 1 or len(shapes[0]) != 2:
         problem = f"gives {' and '.join(map(str, shapes))}, not one number for each class"
         raise BadInputError(problem, remedy="in Python, kerasnets.from_torch converts it")
-    return int(shapes[0][-1])
 
 
 def load_module(place: str) -> Any:

@@ -54,7 +54,7 @@ def torch_trainee(
     return TorchNetwork(
         copy.inputs, copy.outputs, copy.name,
         mean_loss=loss, precision=DTYPES[recipe.precision], compiled=recipe.compiled,
-        decays=lambda variable: is_decayed(variable, recipe), engine=engine,
+        decays=lambda variable: is_decayed(variable, recipe.decay_norms), engine=engine,
     )  # fmt: skip
 
 
