@@ -5,7 +5,7 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -135,10 +135,9 @@ def train(
 def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures, evaluation.Evaluation]:
     """Train the job's network in place; return the figures of its epochs and the evaluation of its test data."""
     plan, validation = batches_of(job, group)
-    save_checkpoint: Callable[..., None] = lambda *arguments: None  # noqa: E731
     if group.leads:
         preparation.keep_index(job)
-        save_checkpoint = functools.partial(resumption.save, job)
+    save_checkpoint = functools.partial(resumption.save, job) if group.leads else save_nothing
     recipe, num_classes = job.recipe, len(job.data.class_names)
     weights = settings.class_weights_of(recipe, plan.labels, num_classes)
     with group.scope():
@@ -157,6 +156,10 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
         group.stop_together()
     copy_weights(trainee, job.network)
     return figures, test
+
+
+def save_nothing(*arguments: object) -> None:
+    """Stand for resumption.save on the workers that write no files."""
 
 
 def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[batches.Batches, fitting.InOrder]:

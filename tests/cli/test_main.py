@@ -39,6 +39,7 @@ def test_help_lists_every_command_and_loads_none(tmp_path):
     assert set(ast.literal_eval(process.stdout.splitlines()[-1])) == {
         "kerasnets", "kerasnets.cli", "kerasnets.cli.main", "kerasnets.cli.app", "kerasnets.errors",
         "kerasnets.runtime", "kerasnets.runtime.backends", "kerasnets.runtime.room", "kerasnets.runtime.signals",
+        "kerasnets.runtime.workers",
     }  # fmt: skip
 
 

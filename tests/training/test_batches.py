@@ -49,15 +49,15 @@ def in_order(batch_size, with_labels):
 
 def fit_by_batch(pictures, kind, shape, at_once):
     """The result of `fit_to_network`, all at once or batch by batch."""
-    from kerasnets.data import fitting
+    from kerasnets.data import fitting, preparation
 
-    usual, fitting.AT_ONCE = fitting.AT_ONCE, at_once
+    usual, preparation.AT_ONCE = preparation.AT_ONCE, at_once
     try:
-        images, prepare = fitting.fit_to_network(pictures, "mnist", kind, shape)
+        images, prepare = preparation.fit_to_network(pictures, "mnist", kind, shape)
         plan = fitting.InOrder(images, batch_size=7, prepare=prepare)
         return prepare is None, np.concatenate([plan[i][0] for i in range(len(plan))])
     finally:
-        fitting.AT_ONCE = usual
+        preparation.AT_ONCE = usual
 
 
 def crop_of_torchvision(pictures, shifts, mirrored, margin):

@@ -290,19 +290,22 @@ def test_two_runs_of_one_name_keep_both_models_and_each_resumes_by_its_settings(
 
 
 def start_lines(folder):
-    """What a run says that resumes after the epoch before its last, after its last, and when it was finished."""
+    """What a run says that resumes after the epoch before its last, within it, after its last, and when finished."""
     from kerasnets.training import resumption
 
     job = types.SimpleNamespace(recipe=STUCK, checkpoints=folder / "checkpoints", report=folder / "report.html")
-    checkpoints.save(job.checkpoints, checkpoints.Checkpoint(STUCK.epochs, {}, {}))
-    lines = [resumption.start_line(job, epoch) for epoch in (STUCK.epochs - 1, STUCK.epochs)]
+    last = checkpoints.Checkpoint(STUCK.epochs, {}, {})
+    within = [checkpoints.Checkpoint(STUCK.epochs - 1, {}, {}, step=step) for step in (0, 3)]
+    checkpoints.save(job.checkpoints, last)
+    lines = [resumption.start_line(job, checkpoint, 7) for checkpoint in (*within, last)]
     job.report.write_text(f"<!-- checkpoints: {checkpoints.mark_of(job.checkpoints)} -->")
-    return [*lines, resumption.start_line(job, STUCK.epochs)]
+    return [*lines, resumption.start_line(job, last, 7)]
 
 
 def test_a_resumed_run_says_whether_it_trains_tests_or_was_finished(workers, tmp_path):
     assert workers["torch"](start_lines, tmp_path) == [
         "resuming after epoch 8 of 9",
+        "resuming after epoch 8 of 9 and 3 of 7 steps",
         "resuming after epoch 9 of 9: the test and the files follow",
         "the run is finished, with all 9 epochs; its test and files are made again (--epochs goes on to more)",
     ]

@@ -246,7 +246,7 @@ def error_of_optimizer(kind, options):
 
 
 @pytest.mark.parametrize(("kind", "options", "named"), [
-    ("AdamW", {}, "AdamW"), ("Adam", {"amsgrad": True}, "amsgrad"), ("SGD", {"nesterov": True}, "nesterov"),
+    ("Nadam", {}, "Nadam"), ("Adam", {"amsgrad": True}, "amsgrad"), ("SGD", {"nesterov": True}, "nesterov"),
     ("SGD", {"clipnorm": 1.0}, "clipnorm"), ("RMSprop", {"momentum": 0.9}, "momentum"),
 ])  # fmt: skip
 def test_an_unknown_optimizer_or_option_is_refused(workers, kind, options, named):
