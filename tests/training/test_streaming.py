@@ -111,9 +111,9 @@ def test_a_picture_that_goes_during_the_training_ends_it_in_one_line(worker, fol
 
 
 def train_while_a_picture_goes(folder, out):
-    from kerasnets.training import train as training
+    from kerasnets.training import preparation
 
-    usual = training.keep_index
+    usual = preparation.keep_index
 
     def keep_index(job):
         images = job.data.train_images
@@ -121,8 +121,8 @@ def train_while_a_picture_goes(folder, out):
             (folder / images.index.names[place]).unlink()
         usual(job)
 
-    training.keep_index = keep_index
+    preparation.keep_index = keep_index
     try:
         train(folder, out, True, 1)
     finally:
-        training.keep_index = usual
+        preparation.keep_index = usual
