@@ -97,7 +97,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own messages name a picture that OpenCV cannot decode
     open_missing_streams()
     if "--debug" not in sys.argv:
-        keep_stderr()
+        keep_for_python("stderr")
+        if has_companions():
+            keep_for_python("stdout")  # to which Gloo, the exchange of JAX, prints
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is no failure
             stream.reconfigure(errors="backslashreplace")
@@ -120,8 +122,13 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
 def follows() -> bool:
     """Whether this is one of several workers, and not worker 0."""
+    return has_companions() and not workers.place().leads
+
+
+def has_companions() -> bool:
+    """Whether this is one of several workers."""
     try:
-        return not workers.place().leads
+        return workers.place().count > 1
     except ValueError:  # it comes again where it can be told
         return False
 
@@ -153,17 +160,18 @@ def open_missing_streams() -> None:
         sys.exit(4)
 
 
-def keep_stderr() -> None:
-    """Keep standard error for Python: what C code prints there goes nowhere, as libjpeg's words on a damaged picture.
+def keep_for_python(name: str) -> None:
+    """Keep "stdout" or "stderr" for Python: what C code prints there goes nowhere, as libjpeg's words on a picture.
 
-    This changes the whole process, so only a command does it; and a child must be given `sys.stderr` to print there.
+    This changes the whole process, so only a command does it; and a child must be given the stream to print there.
     """
-    if sys.stderr is not sys.__stderr__ or not isinstance(sys.stderr, TextIOWrapper):
+    stream, number = getattr(sys, name), {"stdout": 1, "stderr": 2}[name]
+    if stream is not getattr(sys, f"__{name}__") or not isinstance(stream, TextIOWrapper):
         return
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    kept, nowhere = os.dup(number), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
     os.close(nowhere)
-    sys.stderr = open(kept, "w", 1, sys.stderr.encoding, closefd=False)  # noqa: SIM115
+    setattr(sys, name, open(kept, "w", 1, stream.encoding, closefd=False))  # noqa: SIM115
 
 
 def run_command(command: Command, prog: str, words: Sequence[str]) -> int | None:

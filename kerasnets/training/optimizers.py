@@ -35,6 +35,12 @@ def compile_for(
     network.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=recipe.compiled or "auto")
 
 
+def make_metrics(network: keras.Model) -> None:
+    """Make the variables of a compiled network's metrics, which Keras makes in the first step on TensorFlow."""
+    network.compute_metrics(None, ops.zeros((1,), "int32"), ops.zeros((1, network.output_shape[-1])))
+    network.reset_metrics()
+
+
 def accuracy_of(recipe: Recipe) -> Any:
     """Return the metric of accuracy; the label of a mixed image is its larger part."""
     if recipe.mixup or recipe.cutmix:

@@ -49,7 +49,11 @@ def metrics_of(network: "keras.Model") -> dict[str, np.ndarray]:
 
 def restore_metrics(network: "keras.Model", checkpoint: "Checkpoint") -> None:
     """Go on with the metrics of a checkpoint within an epoch."""
+    from kerasnets.training.optimizers import make_metrics
+
     if checkpoint.step:
+        if len(network.metrics_variables) < len(checkpoint.part("metrics")):
+            make_metrics(network)
         assign({str(i): variable for i, variable in enumerate(network.metrics_variables)}, checkpoint.part("metrics"))
 
 

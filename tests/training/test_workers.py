@@ -68,8 +68,20 @@ def test_two_workers_give_the_weights_of_one(worker, tmp_path):
     succeed(together.run(worker.backend, tmp_path / "two.keras"))
     succeed(together.run(worker.backend, tmp_path / "plain.keras", "norm=False"))
     for name, most, settings in (("two", NEAR, {}), ("plain", NEARER, {"norm": False})):
-        expected = alone(worker, tmp_path / "one.keras", **settings)
+        expected = alone(worker, tmp_path / f"one-{name}.keras", **settings)
         assert distance(worker(together.weights, tmp_path / f"{name}.keras"), expected) <= most
+
+
+@pytest.mark.all_backends
+@pytest.mark.parametrize("worker", together.BACKENDS, indirect=True)
+def test_every_setting_is_the_same_for_two_workers(worker, tmp_path):
+    settings = {
+        "mixup": 0.2, "cutmix": 1.0, "random_erasing": 0.25, "ema": 0.9, "gradient_clip": 0.5, "accumulate": 2,
+        "class_weights": "balanced", "decay_norms": False,
+    }  # fmt: skip
+    expected = alone(worker, tmp_path / "one.keras", settings=settings)
+    succeed(together.run(worker.backend, tmp_path / "two.keras", f"settings={settings}"))
+    assert distance(worker(together.weights, tmp_path / "two.keras"), expected) <= NEAR
 
 
 @pytest.mark.all_faults

@@ -51,7 +51,18 @@ def smooth(input_shape, num_classes, norm=True, noise=False):
 
 
 def train_squares(
-    out, *, resume=False, stop=None, count=COUNT, minutes=None, epochs=EPOCHS, seed=0, batch=32, own=False, **options
+    out,
+    *,
+    resume=False,
+    stop=None,
+    count=COUNT,
+    minutes=None,
+    epochs=EPOCHS,
+    seed=0,
+    batch=32,
+    own=False,
+    settings=None,
+    **options,
 ):
     """Train; with `stop`, (rank, epoch, step, number), that worker sends itself a signal after that step."""
     from kerasnets import train  # first: it chooses the backend
@@ -73,7 +84,7 @@ def train_squares(
     callbacks.Figures.on_train_batch_end = signal_after_step
     workers.AGREE = 0  # the workers ask each other after each step
     try:
-        recipe = dataclasses.replace(RECIPE, batch_size=batch)
+        recipe = dataclasses.replace(RECIPE, batch_size=batch, **settings or {})
         train(
             recipe, arrays=squares(count), out=out, resume=resume, checkpoint_minutes=minutes, epochs=epochs, seed=seed,
             worker_statistics=own,
