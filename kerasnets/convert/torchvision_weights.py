@@ -99,7 +99,7 @@ def download(torch: ModuleType, weights: Any, path: Path) -> None:
 
 
 def check_sum(path: Path) -> None:
-    """Raise BadInputError unless the SHA-256 of a file begins as its name says."""
+    """Raise BadInputError if the file name has a SHA-256 prefix, as torchvision's have, and the content differs."""
     checksum = re.search(r"-([0-9a-f]{8,})\.", path.name)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

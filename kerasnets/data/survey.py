@@ -80,7 +80,7 @@ def first_size(source: Source, names: Sequence[str]) -> tuple[int, ...]:
 def for_each(
     source: Source, names: Sequence[str], chosen: np.ndarray, do: Callable[[int, np.ndarray, bytes], None]
 ) -> dict[int, str]:
-    """Call do(i, picture, content of its file) for each i in `chosen`; return the faults of those that fail."""
+    """Decode the pictures at `chosen` and call do(i, picture, file content) for each; return {i: fault} of bad ones."""
     ration = Ration()
     faults: dict[int, str] = {}
 

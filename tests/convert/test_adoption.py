@@ -193,7 +193,7 @@ def test_what_is_missing_is_said_with_the_option_that_gives_it(workers, tmp_path
     assert not Path(tmp_path / "mine.keras").exists()
 
 
-SHAPES = {  # of the input of a network, and what is told about it -> of a picture
+SHAPES = {  # name -> (input shape of the network, what the user says, expected shape of a picture)
     "a row of a grey picture": ((784,), Guest("mnist"), (28, 28, 1)),
     "a row of a picture of colours": ((3072,), Guest("picture"), (32, 32, 3)),
     "a row of a picture that is no square": ((60,), Guest(image_size=(4, 5)), (4, 5, 3)),
