@@ -16,7 +16,7 @@ from keras import layers
 
 from kerasnets.recipes import Recipe
 from kerasnets.runtime.connections import free_port
-from kerasnets.training.optimizers import LOSSES, Weights
+from kerasnets.training.optimizers import LOSSES, Weights, make_metrics
 
 if TYPE_CHECKING:
     from kerasnets.training.workers import Group
@@ -87,10 +87,7 @@ class Engine:
         """Return a function of (images, labels) that takes one step and returns {metric: mean over the epoch}."""
         classes = network.output_shape[-1]
         loss_of_each, weights = LOSSES[recipe.loss](classes, recipe, class_weights), network.trainable_variables
-        shares = recipe.mixup or recipe.cutmix
-        labels = tf.zeros((1, classes)) if shares else tf.zeros(1, tf.int64)
-        network.compute_metrics(None, labels, tf.zeros((1, classes)))  # makes the metrics' variables
-        network.reset_metrics()
+        make_metrics(network)
         tracker, *others = network.metrics
         sums = [variable for metric in others for variable in metric.variables]
 
