@@ -68,7 +68,7 @@ def test_nothing_imports_a_script():
 
 @pytest.mark.parametrize("statement", [
     "import kerasnets",
-    "import kerasnets; kerasnets.list_models(); kerasnets.models.networks_table()",
+    "import kerasnets; kerasnets.list_models(); kerasnets.models.forms()",
     "import kerasnets; kerasnets.RECIPES; kerasnets.DATASETS; kerasnets.load_data('digits')",
     "import kerasnets; kerasnets.Classifier.load('models_saved/pretrained/mnist_cnn-mnist.keras')",
     "import kerasnets.demo, kerasnets.demo.server",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kerasnets.cli.app import UsageError
 
 if TYPE_CHECKING:
-    from kerasnets.graph import Scaling
+    from kerasnets.recipes import Scaling
     from kerasnets.saving import Guest
 
 

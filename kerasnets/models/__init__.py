@@ -6,7 +6,7 @@ The registry loads no framework. MODELS and `build` load Keras when they are fir
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasnets.models.registry import FORMS, NETWORKS, Form, check_name, forms, list_models, networks_table
+from kerasnets.models.registry import FORMS, NETWORKS, Form, check_name, forms, list_models
 
 if TYPE_CHECKING:
     from kerasnets.models.builders import MODELS, build
@@ -21,7 +21,7 @@ _HOMES = {
     "smallest": "options",
 }
 __all__ = [
-    "FORMS", "MODELS", "NETWORKS", "Form", "build", "check_name", "forms", "is_count", "list_models", "networks_table",
+    "FORMS", "MODELS", "NETWORKS", "Form", "build", "check_name", "forms", "is_count", "list_models",
     "options_of", "smallest",
 ]  # fmt: skip
 

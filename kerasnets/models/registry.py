@@ -221,14 +221,3 @@ def forms(patterns: Sequence[str] = ()) -> list[Form]:
         if not fnmatch.filter(NETWORKS, pattern):
             raise ValueError(f"unknown network {pattern!r}; choose one of: {nearest_first(pattern, NETWORKS)}")
     return [form for form in FORMS if not patterns or any(fnmatch.fnmatchcase(form.name, p) for p in patterns)]
-
-
-def networks_table() -> str:
-    """Return the networks in their main forms as a Markdown table, for docs/networks.md."""
-    from kerasnets.reports.tables import Table
-
-    rows = []
-    for form in NETWORKS.values():
-        shape = "x".join(map(str, form.input_shape))
-        rows.append((f"`{form.name}`", form.description, shape, f"{form.parameters:,}"))
-    return Table(("name", "network", "input", "parameters"), rows).markdown()

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasnets.models.registry import networks_table
+from kerasnets.models.registry import NETWORKS
 from kerasnets.project.pretrained import shipped_table
 from kerasnets.project.results import MARKS, Line
 from kerasnets.recipes import RECIPES
@@ -63,6 +63,15 @@ def write_tables(
         after = rest.split(END)[1]
         with whole_file(path) as part:
             part.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+def networks_table() -> str:
+    """Return the networks in their main forms as a Markdown table, for docs/networks.md."""
+    rows = []
+    for form in NETWORKS.values():
+        shape = "x".join(map(str, form.input_shape))
+        rows.append((f"`{form.name}`", form.description, shape, f"{form.parameters:,}"))
+    return Table(("name", "network", "input", "parameters"), rows).markdown()
 
 
 def summary_table(lines: Sequence[Line], names: Sequence[str] = tuple(RECIPES)) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasnets.recipes import Recipe
+
 if TYPE_CHECKING:
     import keras
 
@@ -23,6 +25,8 @@ class Case:
     options: Mapping[str, Any]  # of kerasnets.build, input_shape and num_classes among them
     folder: Path  # of the weights and of the reference values
     seed: int = 0
+    recipes: tuple[Recipe, ...] = ()  # that `fit` is tried with, each by itself
+    freezes: bool = False  # whether `fit` is also tried with a frozen layer
 
     def pixels(self) -> np.ndarray:
         """Return a batch for each step: uint8 (STEPS, BATCH, *input_shape), 0..255."""
@@ -49,6 +53,19 @@ class Reference:
     full_size: float  # distance of the logits of one image, at the published input shape and number of classes
     parameters: int  # that train, at full size
     depth: int  # layers with weights
+    of_fit: dict[str, float]  # quantity of what `fit` trains -> distance of the twin in float32
+
+
+def title_of(recipe: Recipe) -> str:
+    """Name what of a recipe decides a step."""
+    words = [recipe.optimizer]
+    if recipe.optimizer == "sgd" and recipe.momentum:
+        words.append(f"momentum {recipe.momentum:g}")
+    if recipe.weight_decay:
+        words.append(f"decay {recipe.weight_decay:g}" + " of kernels" * (not recipe.decay_norms))
+    if recipe.label_smoothing:
+        words.append(f"smoothing {recipe.label_smoothing:g}")
+    return ", ".join(words + ["squared error"] * (recipe.loss == "squared_error"))
 
 
 def draw_weights(network: "keras.Model", seed: int) -> list[np.ndarray]:

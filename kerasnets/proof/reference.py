@@ -14,23 +14,27 @@ from kerasnets import convert, models
 from kerasnets.convert.torchvision_names import torchvision_paths
 from kerasnets.graph import count, variables, weighted_layers
 from kerasnets.models.registry import Form
-from kerasnets.proof import twins
+from kerasnets.proof import fit_reference, twins
 from kerasnets.proof.case import STEPS, Case, Reference, draw_weights
 from kerasnets.proof.distances import (
     LEARNING_RATE,
     MOMENTUM,
+    assign,
     build_with_zeros,
     distance,
     distances,
     flat,
+    in_float64,
     logits_of,
     values,
 )
+from kerasnets.proof.margins import widen
 
 # A network small enough to be verified on two cores: the height in pixels, if it takes such images, and the options of
 # a builder that has them. Dropout is off, because its masks differ by backend, and only they.
 HEIGHT = 32
 REDUCED = {"num_classes": 10, "units": 64, "filters": 8, "dropout": 0.0}
+Samples = dict[str, tuple[int, float]]  # path of a batch norm -> (numbers per channel in its statistics, its momentum)
 TURNS = (1, 3)  # of a batch, to see how far PyTorch's own rounding goes in float64
 
 
@@ -38,8 +42,7 @@ def judge(form: Form, folder: Path) -> Reference:
     """Compute the reference values and the yardstick of a network; save weights and reference values in `folder`."""
     folder.mkdir()
     case = case_of(form, folder)
-    network = build_with_zeros(case)
-    network.set_weights(draw_weights(network, case.seed))
+    network = build_with_margins(case)
     np.save(folder / "weights.npy", flat(values(network)))
     twin = twins.build(case.name, **case.options)
     with compute_in(twin, torch.float64):
@@ -49,9 +52,23 @@ def judge(form: Form, folder: Path) -> Reference:
         yardstick = worst(distances(network, train_twin(twin, network, case, turns), folder) for turns in TURNS)
     with compute_in(twin, torch.float32):
         yardstick |= distances_of_twin(twin, network, case)
+    case, of_fit = fit_reference.judge(twin, network, case)
     full_size, parameters = at_full_size(form, folder)
     names = automatic_names(network, build_with_zeros(case))
-    return Reference(case, yardstick, names, full_size, parameters, depth=len(weighted_layers(network)))
+    of_fit["training_logits"] = yardstick["training_logits"]
+    return Reference(case, yardstick, names, full_size, parameters, len(weighted_layers(network)), of_fit)
+
+
+def build_with_margins(case: Case) -> keras.Model:
+    """Build the network with weights that keep the inputs of its ReLUs away from 0."""
+    network = build_with_zeros(case)
+    network.set_weights(draw_weights(network, case.seed))
+    with in_float64():
+        exact = build_with_zeros(case)
+        assign(exact, values(network))
+        widen(exact, case.images()[0])
+        assign(network, values(exact))
+    return network
 
 
 def case_of(form: Form, folder: Path) -> Case:
@@ -157,12 +174,19 @@ def train_twin(twin: nn.Module, network: keras.Model, case: Case, turns: int = 0
     for number in range(STEPS):
         step(optimizer, number)
     after = state_of(twin)
-    for path, (n, momentum) in samples.items():  # torch's running variance is unbiased, Keras' is not
-        name = f"{path}.running_var"
-        remembered = (1 - momentum) ** STEPS * before[name]
-        after[name] = remembered + (after[name] - remembered) * (n - 1) / n
+    correct_variances(after, before, samples, STEPS)
     changes = {name: after[name] - before[name] for name in after}
     return {"gradients": in_keras_order(network, gradients), "steps": in_keras_order(network, changes)}
+
+
+def correct_variances(
+    after: dict[str, np.ndarray], before: Mapping[str, np.ndarray], samples: Samples, steps: int
+) -> None:
+    """Make the running variances `after` so many steps biased, as Keras' are; torch's are not."""
+    for path, (n, momentum) in samples.items():
+        name = f"{path}.running_var"
+        remembered = (1 - momentum) ** steps * before[name]
+        after[name] = remembered + (after[name] - remembered) * (n - 1) / n
 
 
 def gradient_of(parameter: nn.Parameter) -> np.ndarray:
@@ -192,9 +216,9 @@ def state_of(twin: nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.detach().numpy().copy() for name, tensor in twin.state_dict().items()}
 
 
-def count_samples(twin: nn.Module) -> dict[str, tuple[int, float]]:
+def count_samples(twin: nn.Module) -> Samples:
     """Return {path of a batch norm: (numbers per channel in its statistics, its momentum)}, filled when it runs."""
-    counts: dict[str, tuple[int, float]] = {}
+    counts: Samples = {}
 
     def hook_for(path: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
         def count(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:

@@ -28,7 +28,7 @@ from kerasnets.proof.verdict import (
 from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
 
-STEPS_IN_WORDS = "three steps"
+STEPS_IN_WORDS, FIT = "three steps", "as trained"
 
 # quantity -> heading of its column
 HEADINGS = {"logits": "logits", "training_logits": "in training", "gradients": "gradients", "steps": STEPS_IN_WORDS}
@@ -47,7 +47,7 @@ class Lines:
 
     def __enter__(self) -> "Lines":
         headings = [f"{heading:>18}" for heading in HEADINGS.values()]
-        self.print(f"{'network':{self.width}}{''.join(headings)}{'files':>9}{'full size':>11}")
+        self.print(f"{'network':{self.width}}{''.join(headings)}{FIT:>18}{'files':>9}{'full size':>11}")
         self.bar.start()
         return self
 
@@ -60,7 +60,7 @@ class Lines:
         self.bar.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
     def show(self, proof: Proof) -> None:
-        cells = [f"{cell_of(proof, quantity):>18}" for quantity in QUANTITIES]
+        cells = [f"{cell:>18}" for cell in cells_of(proof)]
         verdict = "verified" if not proof.faults else "FAULTY"
         self.print(
             f"{proof.network:{self.width}}{''.join(cells)}{proof.worst_file:>9.0e}{proof.full_size:>11.0e}  {verdict}"
@@ -70,10 +70,11 @@ class Lines:
         self.bar.advance(self.task)
 
 
-def cell_of(proof: Proof, quantity: str) -> str:
-    """The worst distance of all backends and layouts, and PyTorch's own in brackets."""
-    own = f" ({proof.pytorch[quantity]:.1e})" if quantity in proof.pytorch else ""
-    return f"{proof.worst(quantity):.1e}{own}"
+def cells_of(proof: Proof) -> list[str]:
+    """Of each quantity, and of what `fit` trains, the worst distance of all backends, and PyTorch's own in brackets."""
+    worst = [(proof.worst(quantity), proof.pytorch.get(quantity)) for quantity in QUANTITIES]
+    worst.append((proof.worst_of_fit, largest(list(proof.pytorch_fit.values())) if proof.pytorch_fit else None))
+    return [f"{far:.1e}" + (f" ({own:.1e})" if own is not None else "") for far, own in worst]
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,12 @@ class Report:
         """Return a table with a row for each network."""
         rows = []
         for proof in self.proofs:
-            cells = [cell_of(proof, quantity) for quantity in QUANTITIES]
             counted = f"{proof.parameters:,}" + " = published" * (proof.parameters == proof.published)
             shape = "x".join(map(str, proof.input_shape))
             verdict = "; ".join(proof.faults) or "verified" + f" ({proof.left_out})" * bool(proof.left_out)
             last = f"{proof.worst_file:.0e}", f"{proof.full_size:.0e}", verdict
-            rows.append((f"`{proof.network}`", shape, counted, *cells, *last))
-        return Table(("network", "input", "parameters", *HEADINGS.values(), "files", "full size", "verdict"), rows)
+            rows.append((f"`{proof.network}`", shape, counted, *cells_of(proof), *last))
+        return Table(("network", "input", "parameters", *HEADINGS.values(), FIT, "files", "full size", "verdict"), rows)
 
     def table_of_backends(self) -> Table:
         """Return a table of the worst distances, with a row for each backend and layout."""
@@ -146,8 +146,11 @@ class Report:
         for where in dict.fromkeys(where for proof in self.proofs for where in proof.keras):
             there = [proof.keras[where] for proof in self.proofs if where in proof.keras]
             worst = [largest([distances[quantity] for distances in there]) for quantity in QUANTITIES]
-            rows.append((where, *(f"{distance:.1e}" for distance in worst)))
-        return Table(("backend and layout", *HEADINGS.values()), rows)
+            rows.append((where, *(f"{distance:.1e}" for distance in worst), ""))
+        for backend in dict.fromkeys(backend for proof in self.proofs for backend in proof.fit):
+            far = [d for proof in self.proofs for d in proof.fit.get(backend, {}).values()]
+            rows.append((f"{backend}, as trained", *[""] * len(QUANTITIES), f"{largest(far):.1e}"))
+        return Table(("backend and layout", *HEADINGS.values(), FIT), rows)
 
 
 def list_versions(versions: Mapping[str, str]) -> str:
@@ -181,15 +184,22 @@ float32, in whichever of PyTorch's two memory formats is worse.
 distance |
 | {STEPS_IN_WORDS} | the change of each weight and moving statistic by SGD with momentum; the worst tensor, in \
 float64 | as for gradients |
+| {FIT} | what `fit` trains, in float32: the network as each backend computes it fastest, from uint8 pixels, with the \
+optimizer and the loss of each recipe; the logits in training mode, and the change of each weight and moving \
+statistic in each of three steps; if the network is not deep, once more with its first layer frozen | {TOLERANCE:.0e}, \
+or {TIMES_THE_YARDSTICK} times PyTorch's own distance |
 | files | the logits after each backend has saved `.keras` and `.h5` and the next backend has loaded them | \
 {TOLERANCE:.0e} |
 | full size | the logits of one picture, at the network's own input and number of classes, on torch, in float32 | \
 {TOLERANCE:.0e} |
 
 In float64, PyTorch's own distance is the distance between two runs of the twin, with the pictures of the batch in
-another order. Gradients are not compared in float32: rounding moves some ReLU inputs across 0, and the gradient jumps,
-in PyTorch too. For gradients and steps, we override Keras' dtype promotion, which would make a float64 dense layer
-multiply in float32 on torch and JAX.
+another order. In float32, rounding could move an input of a ReLU across 0, and the gradient would jump, in PyTorch too:
+by 0.27 of its largest value for DenseNet-121. So each bias is moved first to where the inputs of its channel leave the
+widest gap. The three steps of the column "{FIT}" start from the same weights, with other labels, while the optimizer
+keeps its averages. There a change is compared by the Euclidean norm of its tensor, because Adam and RMSprop enlarge the
+rounding of a gradient near 0. `fit` trains no network of several heads. For gradients and steps in float64, we override
+Keras' dtype promotion, which would make a float64 dense layer multiply in float32 on torch and JAX.
 
 Two more properties are checked: one step changes every trainable weight (except biases that the next batch norm
 cancels), and no layer has an auto-generated name.

@@ -28,6 +28,8 @@ class Proof:
     full_size: float = math.nan  # distance of the logits of one image at full size, on torch
     pytorch: dict[str, float] = field(default_factory=dict)  # the yardstick: from the twin in float64 to float32
     keras: dict[str, dict[str, float]] = field(default_factory=dict)  # "backend layout" -> from the twin in float64
+    pytorch_fit: dict[str, float] = field(default_factory=dict)  # the yardstick of what `fit` trains, by quantity
+    fit: dict[str, dict[str, float]] = field(default_factory=dict)  # backend -> distance of what `fit` trains
     unmoved: dict[str, list[str]] = field(default_factory=dict)  # "backend layout" -> weights that a step did not move
     files: dict[str, float] = field(default_factory=dict)  # "saver to loader, format" -> distance of the logits
     automatic_names: list[str] = field(default_factory=list)  # of layers
@@ -37,6 +39,15 @@ class Proof:
     def worst(self, quantity: str) -> float:
         """Return the largest distance over backends and layouts; NaN without a measurement."""
         return largest([distances[quantity] for distances in self.keras.values()])
+
+    @property
+    def worst_of_fit(self) -> float:
+        """The largest distance of what `fit` trains; NaN if it was not measured."""
+        return largest([distance for distances in self.fit.values() for distance in distances.values()])
+
+    def tolerance_of_fit(self, quantity: str) -> float:
+        own = self.pytorch_fit.get(quantity, math.nan)
+        return max(TOLERANCE, TIMES_THE_YARDSTICK * own)
 
     @property
     def worst_file(self) -> float:
@@ -61,8 +72,14 @@ class Proof:
             if not distances[quantity] <= self.tolerance_of(quantity)
         ]
         faults += [
+            f"{quantity} of fit on {backend} lies {d:.1e} apart; allowed are {self.tolerance_of_fit(quantity):.1e}"
+            for backend, distances in self.fit.items()
+            for quantity, d in distances.items()
+            if not d <= self.tolerance_of_fit(quantity)
+        ]
+        faults += [
             f"PyTorch's own {quantity} lie {distance:.1e} apart: the case is ill-conditioned"
-            for quantity, distance in self.pytorch.items()
+            for quantity, distance in [*self.pytorch.items(), *self.pytorch_fit.items()]
             if not distance <= WELL_CONDITIONED
         ]
         if not self.full_size <= TOLERANCE:

@@ -101,6 +101,7 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
             for backend, worker in workers.items()
             for layout in (layouts if backend == "torch" else compiled_layouts)
         }
+        fitting = {backend: call_in(worker, "fit_distances.measure", case) for backend, worker in workers.items()}
         saving = {backend: call_in(worker, "distances.save_files", case) for backend, worker in workers.items()}
         measured = {where: result_of(where, future) for where, future in measuring.items()}
         return Proof(
@@ -112,6 +113,8 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
             pytorch=reference.yardstick,
             keras={where: distances for where, (distances, _) in measured.items()},
             unmoved={where: names for where, (_, names) in measured.items()},
+            fit={backend: result_of(f"fit on {backend}", future) for backend, future in fitting.items()},
+            pytorch_fit=reference.of_fit,
             files=read_by_the_next(saving, case, workers),
             automatic_names=reference.automatic_names,
             left_out=left_out,

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from kerasnets.models.registry import networks_table
 from kerasnets.project import results, tables
+from kerasnets.project.tables import networks_table
 from kerasnets.recipes import RECIPES
 from tests.conftest import ROOT
 from tests.docs.pages import DOCS, PAGES, README, WITHOUT_LESSONS, blocks, commands, text

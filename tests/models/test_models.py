@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import kerasnets
-from kerasnets.models.registry import FORMS, NETWORKS, networks_table
+from kerasnets.models.registry import FORMS, NETWORKS
+from kerasnets.project.tables import networks_table
 from kerasnets.proof import verification
 
 # Verified in every run; the others, DenseNet among them, by `pytest -m whole_registry`.
