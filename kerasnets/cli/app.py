@@ -14,6 +14,7 @@ from kerasnets.errors import BadInputError, DisagreementError, UnknownNameError,
 from kerasnets.runtime import backends, room, signals, workers
 
 LINE = 200  # characters of an error line at most
+SIGPIPE = 128 + 13  # the shell's code: a run that is half done must not look like a whole one
 REMEDY = 110  # characters at the end of a line that is too long: there it says what to do
 
 # The exit code of a failure is in the first line whose class fits the error.
@@ -207,7 +208,11 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
             tell_on_stderr(stopped)
         return stopped.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
-        return 128 + 13  # the shell's code for SIGPIPE: a run that is half done must not look like a whole one
+        return SIGPIPE
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich makes one of the other
+            return SIGPIPE
+        raise
     except Exception as error:
         if "--debug" in sys.argv:
             import traceback

@@ -91,7 +91,11 @@ def arrays_of(path: Path, remedy: str = "", *, with_text: bool = False) -> list[
     most = INFLATED * path.stat().st_size + SPARE
     try:
         with Archive(path, most, MOST_MEMBERS) as archive:
-            return [array_of(archive.read(f"{key}.npy"), with_text and key[0] == "y") for _, key in PARTS]
+            arrays = [array_of(archive.read(f"{key}.npy"), with_text and key[0] == "y") for _, key in PARTS]
+        for (_, key), array in zip(PARTS, arrays, strict=True):
+            if not array.ndim:
+                raise ValueError(f"{key} is a number, not an array")
+        return arrays
     except KeyError as error:
         raise damage_error(path, f"it has no array {error.args[0].removesuffix('.npy')}", remedy) from error
     except (MemoryError, FileNotFoundError, PermissionError):

@@ -20,7 +20,17 @@ FORM = 1  # of the file; another is not read
 COLUMNS = {"marks": "int64", "checksums": "uint32", "heights": "int32", "widths": "int32", "coloured": "bool"}
 
 # Errors that zipfile and NumPy raise for a damaged file
-DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)

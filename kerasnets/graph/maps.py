@@ -1,17 +1,14 @@
 """The maps that a network computes of one picture: how many numbers they hold, without computing any."""
 
-import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 from keras import layers
 
+from kerasnets.graph import costs
 from kerasnets.graph.walk import nodes
-from kerasnets.graph.weights import count
-
-Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,19 @@ def _of_call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> G
     result = operation.compute_output_spec(*args, **kwargs)
     shapes = [tuple(tensor.shape) for tensor in keras.tree.flatten(result)]
     yield from _in_wrapper(operation, tensors[0])
-    inside = [inside for kind, inside in INSIDE.items() if isinstance(operation, kind)]
-    sizes = [size(shape) for shape in shapes]
-    sizes += [numbers(operation, [tuple(tensor.shape) for tensor in tensors], shapes[0]) for numbers in inside]
-    steps = tensors[0].shape[1] or 1 if isinstance(operation, (layers.RNN, layers.Bidirectional)) else 1
-    yield Map(operation.name, max(sizes), _work(operation, shapes[0]) * steps, steps)
+    if any(None in shape for shape in shapes):
+        raise ValueError(f"the size of {operation.name!r:.40} depends on the picture")
+    taken = [tuple(tensor.shape) for tensor in tensors]
+    numbers = max(costs.largest_array(operation, taken, shape) for shape in shapes)
+    steps = costs.steps(taken) if isinstance(operation, (layers.RNN, layers.Bidirectional)) else 1
+    work = max(costs.work(operation, taken, shape) for shape in shapes)
+    yield Map(operation.name, numbers, work * steps, steps * _cells(operation))
     return result
+
+
+def _cells(operation: Any) -> int:
+    """Return how many layers a recurrent layer calls in each step."""
+    return max(1, len(getattr(getattr(operation, "cell", None), "cells", ())))
 
 
 def _in_wrapper(operation: Any, tensor: keras.KerasTensor) -> Iterator[Map]:
@@ -81,50 +85,3 @@ def _in_wrapper(operation: Any, tensor: keras.KerasTensor) -> Iterator[Map]:
     for layer in inner:
         if isinstance(layer, keras.Layer):
             tensor = yield from _of_call(layer, (tensor,), {})
-
-
-# ---- arrays inside of layers, larger than their outputs --------------------------------------------------------------
-
-
-def _scores(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Return the size of the matrix of an attention, of each query and each value."""
-    heads = int(getattr(layer, "num_heads", 0) or getattr(layer, "num_query_heads", 1))
-    return heads * size(inputs[0][1:-1]) * size(inputs[1 if len(inputs) > 1 else 0][1:-1])
-
-
-def _sums(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Return the size of the sums of each query and each value, which are added before the scores."""
-    return _scores(layer, inputs, output) * (inputs[0][-1] or 1)
-
-
-def _by_depth(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Return the size of the map between the two convolutions of a separable one."""
-    channels = inputs[0][-1 if layer.data_format == "channels_last" else 1] or 1
-    return size(output) // int(layer.filters) * channels * int(layer.depth_multiplier)
-
-
-def _one_hot(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    return size(inputs[0]) * int(layer.num_tokens)
-
-
-Inside = Callable[[Any, Sequence[Shape], Shape], int]
-INSIDE: dict[type, Inside] = {
-    layers.MultiHeadAttention: _scores,
-    layers.GroupQueryAttention: _scores,
-    layers.Attention: _scores,
-    layers.AdditiveAttention: _sums,
-    layers.SeparableConv1D: _by_depth,
-    layers.SeparableConv2D: _by_depth,
-    layers.CategoryEncoding: _one_hot,
-}
-
-
-def size(shape: Shape) -> int:
-    return math.prod(length or 1 for length in shape)
-
-
-def _work(operation: Any, shape: Shape) -> int:
-    """Return how often the weights of a layer are applied, times their number."""
-    weights = count(getattr(operation, "weights", ()))
-    axis = 1 if getattr(operation, "data_format", None) == "channels_first" else -1
-    return weights * size(shape) // (shape[axis] or 1) if len(shape) > 1 else weights

@@ -58,6 +58,7 @@ def check_own(guest: Guest | None) -> None:
         raise BadInputError(problem, remedy="leave --classes, --scale, --mean, --std and --bgr out")
 
 
+LONGEST_SIDE = 2**14  # pixels; OpenCV keeps tables of 50 bytes for each pixel of a side that it resizes to
 NUMBERED = " and names no classes: they are numbered"
 
 
@@ -86,8 +87,17 @@ def input_shape(shape: Sequence[int | None], guest: Guest) -> tuple[int | None, 
     A row of numbers is a flat picture if `guest` tells its kind or size; of one channel if that can be, else of three.
 
     Raises:
-        BadInputError: The network takes pictures of another size, or no picture has as many numbers as a row.
+        BadInputError: The network takes pictures of another size, or no picture has as many numbers as a row, or such
+            long sides.
     """
+    taken = with_size(shape, guest)
+    if len(taken) == 3 and max(side or 0 for side in taken) > LONGEST_SIDE:
+        problem = f"takes pictures of {taken[0]}x{taken[1]}, longer than any picture"
+        raise BadInputError(problem, remedy="make it for smaller ones")
+    return taken
+
+
+def with_size(shape: Sequence[int | None], guest: Guest) -> tuple[int | None, ...]:
     size = guest.image_size
     if len(shape) == 3 and size:
         if any(own not in (None, given) for own, given in zip(shape, size, strict=False)):

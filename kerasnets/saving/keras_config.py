@@ -32,14 +32,13 @@ MODULES = (
     "keras.regularizers",
     "keras.src.models.functional",
     "keras.src.models.sequential",
-    "keras.src.ops.core",
     "keras.src.ops.image",
     "keras.src.ops.linalg",
     "keras.src.ops.math",
     "keras.src.ops.nn",
     "keras.src.ops.numpy",
 )
-# Classes of Keras' own in other modules
+# Classes of Keras' own in other modules; the operations that call a function, as a loop does, are not among them
 CLASSES = {
     "keras.quantizers": (
         "AbsMaxQuantizer",
@@ -49,7 +48,21 @@ CLASSES = {
     ),
     "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
     "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
+    "keras.src.ops.core": (
+        "Cast",
+        "ConvertToTensor",
+        "SaturateCast",
+        "Scatter",
+        "ScatterUpdate",
+        "Slice",
+        "SliceUpdate",
+        "StopGradient",
+        "Unstack",
+    ),
 }
+# Modules that functions may come from. An operation as a function, instead of an activation, could make maps of any
+# size, which no shape of a layer tells; Keras itself saves no such function so that it can be loaded.
+FUNCTIONS = ("builtins", "keras.activations", "keras.losses", "keras.metrics")
 # Classes in these modules that run code from the file, or read other files
 CODE = {
     "__lambda__",
@@ -151,8 +164,10 @@ def check_class(part: dict[str, Any]) -> None:
     if name in CODE or part.get("function_type") == "lambda":
         problem = f"holds {name}, which is code or reads other files, and was not run"
         raise BadInputError(problem, remedy="make it of other layers")
-    is_known = not isinstance(module, str) or module in MODULES or name in CLASSES.get(module, ())
+    modules = FUNCTIONS if name == "function" else MODULES
+    is_known = not isinstance(module, str) or module in modules or name in CLASSES.get(module, ())
     if not is_known and not is_registered(part):
+        name = part.get("config") if name == "function" else name
         problem = f"asks for {name!r:.40} of {module!r:.40}, code that is not in it and was not run"
         raise BadInputError(problem, remedy="make it of Keras' layers")
 

@@ -35,6 +35,7 @@ MOST_NUMBERS = (2**23, 64)  # in one map
 MOST_IN_ALL = (10**8, 1024)
 MOST_WORK = (2**36, 2**19)
 MOST_CALLS = 8_000
+COPIES = 2  # times the weights in the file: Keras makes and drops a third copy of a layer that Bidirectional holds
 OPEN = 224  # pixels, for a size that the network leaves open
 AGAIN = "train or copy it again"
 
@@ -47,7 +48,7 @@ def build(path: str | Path, content: Content) -> keras.Model:
     """
     pending = None
     try:
-        with skip_initializers(content.numbers) as pending:
+        with skip_initializers(COPIES * content.numbers) as pending:
             model = of_keras_2(path, content) if content.is_keras_2 else keras.models.load_model(path, compile=False)
             register_parameters(model)
         return model
@@ -56,7 +57,7 @@ def build(path: str | Path, content: Content) -> keras.Model:
             error.problem = f"was written by Keras {content.version} and {error.problem}"
         raise
     except Exception as error:  # Keras raises many classes on damaged files
-        if pending is not None and pending.numbers > content.numbers:
+        if pending is not None and pending.numbers > COPIES * content.numbers:
             problem = "is damaged: its layers need more weights than there are in it"
         elif is_full_memory(error):
             raise
@@ -109,11 +110,17 @@ def check_maps(model: keras.Model) -> None:
     pixels = min(math.prod(shape), LARGEST)
     most, in_all, most_work = (base + each * pixels for base, each in (MOST_NUMBERS, MOST_IN_ALL, MOST_WORK))
     numbers = work = calls = 0
-    for part in maps(model, shape):
-        numbers, work, calls = numbers + part.numbers, work + part.work, calls + part.calls
-        if part.numbers > most or numbers > in_all or work > most_work or calls > MOST_CALLS:
-            problem = f"computes far more of one picture than any network does, in {part.name!r:.40}"
-            raise BadInputError(problem, remedy="make it smaller")
+    try:
+        for part in maps(model, shape):
+            numbers, work, calls = numbers + part.numbers, work + part.work, calls + part.calls
+            if part.numbers > most or numbers > in_all or work > most_work or calls > MOST_CALLS:
+                problem = f"computes far more of one picture than any network does, in {part.name!r:.40}"
+                raise BadInputError(problem, remedy="make it smaller")
+    except (BadInputError, MemoryError):
+        raise
+    except Exception as error:  # Keras raises many classes where a shape cannot be told
+        problem = f"computes maps whose sizes cannot be told before ({in_one_line(error)})"
+        raise BadInputError(problem, remedy="make it of other layers") from error
 
 
 def as_ours(model: keras.Model, card: Card, guest: Guest) -> tuple[keras.Model, Card, str]:

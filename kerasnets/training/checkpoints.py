@@ -37,7 +37,17 @@ FOLDER = "checkpoints"  # in the folder of a run
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 # Errors that zipfile, NumPy and json raise for a damaged file. RuntimeError: a flipped bit marks it as encrypted.
-DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 # Words for a setting whose value would tell a person nothing.
 DIFFERENCES = {"data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers"}

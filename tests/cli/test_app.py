@@ -324,6 +324,19 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path, unbuffered):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and limits of a POSIX shell")
+@pytest.mark.parametrize(
+    "line", ["print('line', flush=True)", "import rich.console; rich.console.Console().print('line')"]
+)
+def test_every_way_of_printing_ends_as_by_sigpipe(line):
+    """Rich ends the program with exit code 1, and no word, if the reader has left."""
+    command = f"from kerasnets.cli import app\ndef main():\n for _ in range(100): {line}\napp.run(main)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", command], stdout=writer, stderr=subprocess.PIPE, env=environment())
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_a_write_that_fails_after_training_is_one_line_and_leaves_the_old_file(tmp_path):
     """A limit of 100 kB on files stands for a full disk: the first checkpoint has more."""
     (tmp_path / "a.h5").write_text("the old one")

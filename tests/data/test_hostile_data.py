@@ -53,7 +53,12 @@ BAD = {
     "complex": (with_rows(x_train=np.ones((20, 3), "c8")), "an array of complex64, not of numbers"),
     "dates": (GOOD | {"y_test": npy(np.arange(4).astype("M8[s]"))}, "not of numbers"),
     "beyond float32": (with_rows(x_train=np.full((20, 3), -1e300)), "a number beyond float32"),
-    "a number": (GOOD | {"x_train": npy(np.float32(3))}, "images are"),
+    "a number for pictures": (GOOD | {"x_train": npy(np.float32(3))}, "x_train is a number, not an array"),
+    "a number for labels": (GOOD | {"y_train": npy(np.int64(1))}, "y_train is a number"),
+    "a name for labels": (GOOD | {"y_train": npy(np.array("a")), "y_test": npy(np.array("a"))}, "y_train is a number"),
+    "numbers alone": ({name: npy(np.int64(1)) for name in GOOD}, "x_train is a number"),
+    "no axis but one": (GOOD | {"x_train": npy(np.ones(20, "f4")), "x_test": npy(np.ones(4, "f4"))}, "images are"),
+    "nothing": ({name: npy(array[:0]) for name, array in ARRAYS.items()}, "there are no images"),
 }
 
 

@@ -302,6 +302,17 @@ def test_a_damaged_index_is_made_anew(tmp_path):
     assert_equal(load(path, index=file), held)
 
 
+@pytest.mark.parametrize(("name", "value"), [
+    ("form", np.inf), ("form", [1, 1]), ("shape", [np.inf]), ("shape", 3), ("marks", 0),
+])  # fmt: skip
+def test_a_changed_index_with_right_checksums_is_made_anew(tmp_path, name, value):
+    file = tmp_path / "index.npz"
+    index_files.save(index_files.Index.of(["a/b.jpg"], np.zeros((1, 2), "i8"), (2, 3, 1), "picture"), file)
+    with np.load(file) as arrays:
+        np.savez(file, **{**arrays, name: np.array(value)})
+    assert index_files.load(file) is None
+
+
 def test_the_split_is_that_of_a_plain_loop(tmp_path):
     labels = np.random.default_rng(0).integers(0, 7, 500)
     train, test = layout.split_off_test(labels, tuple("abcdefg"), tmp_path)

@@ -20,7 +20,7 @@ def count_flat_network():
     from keras import layers
 
     inputs = keras.Input((28, 28, 1))
-    hidden = layers.Conv2D(8, 5, name="conv")(inputs)
+    hidden = layers.Conv2D(32, 5, name="conv")(inputs)
     return count(add_end(inputs, layers.UpSampling2D(10, name="up")(hidden)))
 
 
@@ -94,9 +94,9 @@ def count_recurrent():
 
 def test_the_maps_of_a_flat_network_are_those_of_its_layers(workers):
     assert workers["torch"](count_flat_network) == {
-        "conv": (24 * 24 * 8, 24 * 24 * (25 * 8 + 8), 1),
-        "up": (240 * 240 * 8, 0, 1),
-        "end": (8, 0, 1),
+        "conv": (24 * 24 * 32, 24 * 24 * (25 * 32 + 32), 1),
+        "up": (240 * 240 * 32, 0, 1),
+        "end": (32, 0, 1),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from kerasnets import saving
 from kerasnets.errors import BadInputError
 from kerasnets.saving import keras_config
+from kerasnets.saving.guest import UNKNOWN, Guest, input_shape
 from tests.conftest import mostly_on_torch
 
 KERAS_2 = Path(__file__).parent / "keras2"  # made by TensorFlow 2.15.1: make.py
@@ -213,3 +214,22 @@ def test_quantized_networks_and_other_dtypes_are_read(workers, tmp_path):
 def test_a_file_of_ours_needs_nothing_told(workers):
     with pytest.raises(BadInputError, match="was made by kerasnets"):
         workers["torch"](predict, "mnist_cnn-mnist", ANSWERS["pictures"], saving.Guest(bgr=True))
+
+
+# ---- sizes that a file makes up ----
+
+
+@pytest.mark.parametrize(("shape", "guest"), [
+    ((1, 49_000_000, 3), UNKNOWN),
+    ((49_000_000, 1, 1), UNKNOWN),
+    ((None, None, 3), Guest(image_size=(1, 49_000_000))),
+    ((49_000_000,), Guest(image_size=(1, 49_000_000))),
+])  # fmt: skip
+def test_a_side_that_no_picture_has_is_refused(shape, guest):
+    with pytest.raises(BadInputError, match="longer than any picture; make it for smaller ones"):
+        input_shape(shape, guest)
+
+
+def test_rows_are_as_long_as_they_are():
+    assert input_shape((49_000_000,), UNKNOWN) == (49_000_000,)
+    assert input_shape((None, 2048, 3), UNKNOWN) == (None, 2048, 3)

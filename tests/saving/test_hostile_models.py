@@ -163,6 +163,30 @@ def test_calls_of_models_in_models_are_counted_before_any_is_built():
         keras_config.check(text)
 
 
+FUNCTION = {"class_name": "function", "config": "diagflat", "module": "keras.ops", "registered_name": "diagflat"}
+LOOP = {"name": "loop", "lower": 0, "upper": 2**60, "body_fun": FUNCTION | {"module": "builtins", "config": "add"}}
+
+
+@pytest.mark.parametrize("part", [
+    {"class_name": "ForiLoop", "module": "keras.src.ops.core", "config": LOOP},
+    {"class_name": "VectorizedMap", "module": "keras.src.ops.core", "config": {"function": FUNCTION}},
+    {"class_name": "Dense", "module": "keras.layers", "config": {"name": "dense", "activation": FUNCTION}},
+    {"class_name": "Activation", "module": "keras.layers", "config": {"activation": FUNCTION | {"module": "keras"}}},
+])  # fmt: skip
+def test_operations_that_call_functions_and_functions_that_are_operations_are_refused(part):
+    """A loop would never end, and no shape of a layer tells how large the map of such a function is."""
+    text = json.dumps({"class_name": "Functional", "config": {"layers": [part]}})
+    with pytest.raises(BadInputError, match="code that is not in it and was not run"):
+        keras_config.check(text)
+
+
+def test_activations_by_name_are_no_such_functions():
+    for module in ("builtins", "keras.activations"):
+        activation = FUNCTION | {"module": module, "config": "relu"}
+        layer = {"class_name": "Dense", "module": "keras.layers", "config": {"name": "d", "activation": activation}}
+        keras_config.check(json.dumps({"class_name": "Functional", "config": {"layers": [layer]}}))
+
+
 @pytest.mark.parametrize(("change", "words"), [
     ({"input_kind": "x\n"}, r"kind 'x\\n', which is unknown here"),
     ({"input_shape": [28, 28, 2**31]}, "larger than any picture"),
