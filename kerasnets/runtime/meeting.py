@@ -32,17 +32,18 @@ class Meeting:
     Args:
         place: Of this worker.
         seconds: For all workers to come.
+        stderr: The file descriptor on which this process may report a lost worker.
 
     Raises:
         TimeoutError: Not all have come in time.
         OSError: The port is in use, or the workers contradict each other.
     """
 
-    def __init__(self, place: Place, seconds: float = WAIT) -> None:
+    def __init__(self, place: Place, seconds: float = WAIT, stderr: int = 2) -> None:
         self.place = place
         talks, beats = wait_for_all(place, seconds) if place.leads else go_to_leader(place, seconds)
         self.talks = talks
-        self.watch = Watch(place, beats)
+        self.watch = Watch(place, beats, stderr)
         self.watch.start()
         self.addresses: list[str] = self.exchange(talks[min(talks)].getsockname()[0])
 
@@ -100,15 +101,16 @@ class Watch(threading.Thread):
     Args:
         place: Of this worker.
         peers: {rank: connection}.
+        stderr: A file descriptor.
 
     Attributes:
         note: Called for the words on what is kept of the training.
         over: Whether nothing is watched any more.
     """
 
-    def __init__(self, place: Place, peers: dict[int, socket.socket]) -> None:
+    def __init__(self, place: Place, peers: dict[int, socket.socket], stderr: int = 2) -> None:
         super().__init__(name="workers", daemon=True)
-        self.place, self.peers = place, peers
+        self.place, self.peers, self.stderr = place, peers, stderr
         self.note: Callable[[], str] = str
         self.over = False
         self.gone: set[int] = set()  # that have said good-bye
@@ -172,7 +174,7 @@ class Watch(threading.Thread):
                 problem += self.note()
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
-                os.write(2, f"error: {problem}\n".encode())
+                os.write(self.stderr, f"error: {problem}\n".encode())
         os._exit(LOST)
 
     def give_way(self, rank: int) -> None:
@@ -196,3 +198,11 @@ class Watch(threading.Thread):
         """Give the thread the time to end this process."""
         if threading.current_thread() is not self:
             self.join(SILENCE + 5)
+
+
+def descriptor_of_stderr() -> int:
+    """Return where Python prints errors: the command line gives 2 to C code, whose words go nowhere."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # no stderr, or one that is no file
+        return 2

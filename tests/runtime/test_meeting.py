@@ -16,9 +16,11 @@ from kerasnets.runtime.workers import Place
 
 MEETS = """
 import sys, time
+from kerasnets.cli import app
 from kerasnets.runtime import meeting, workers
 meeting.SILENCE = float(sys.argv[1])
-met = meeting.Meeting(workers.place(), 60)
+app.keep_for_python("stderr")  # as each command does
+met = meeting.Meeting(workers.place(), 60, meeting.descriptor_of_stderr())
 met.watch.note = lambda: "; all is kept"
 print("ready", flush=True)
 task = sys.argv[2]
