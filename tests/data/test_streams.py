@@ -288,6 +288,15 @@ def test_the_digest_is_that_of_a_copy_and_of_a_zip(tmp_path):
     assert data.digest(moved) not in digests
 
 
+def test_a_zip_of_more_files_than_are_read_is_to_be_unpacked(tmp_path, monkeypatch):
+    path = write_stored(tmp_path / "pets.zip", contents())
+    monkeypatch.setattr(picture_sources, "MOST_ENTRIES", 24)
+    assert len(load(path).train_labels) + len(load(path).test_labels) == 24
+    monkeypatch.setattr(picture_sources, "MOST_ENTRIES", 23)
+    with pytest.raises(BadInputError, match=r"too large for a zip \(it has more than 23 entries\); unpack it"):
+        load(path)
+
+
 def test_names_of_any_bytes_are_kept_in_an_index(tmp_path):
     names = ["a/b c.jpg", "a/d\ne.jpg", "é/\u4e16.jpg", "a/" + os.fsdecode(b"\xff.jpg")]
     index = index_files.Index.of(names, np.arange(8).reshape(4, 2), (2, 3, 1), "picture")
