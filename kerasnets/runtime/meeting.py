@@ -23,6 +23,7 @@ from kerasnets.runtime.workers import Place
 WAIT = 300.0  # seconds for all workers to come
 BEAT = 1.0  # seconds between two beats
 SILENCE = 20.0  # seconds without a beat after which a worker counts as lost
+WORK = 300.0  # the same for one that has announced work of its own: libraries that it loads may leave no time for beats
 LOST = 4  # exit code of the workers that are left: something of the environment
 
 
@@ -114,6 +115,7 @@ class Watch(threading.Thread):
         self.note: Callable[[], str] = str
         self.over = False
         self.gone: set[int] = set()  # that have said good-bye
+        self.limits = dict.fromkeys(peers, SILENCE)
         self.texts = dict.fromkeys(peers, b"")
         self.seen = dict.fromkeys(peers, time.monotonic())
 
@@ -136,7 +138,7 @@ class Watch(threading.Thread):
                 self.seen = dict.fromkeys(self.peers, now)
             before = now
             for rank, seen in self.seen.items():
-                if rank not in self.gone and now - seen > SILENCE:
+                if rank not in self.gone and now - seen > self.limits[rank]:
                     self.end(rank, f"worker {rank} does not answer any more")
 
     def say(self, message: Any) -> None:
@@ -155,6 +157,8 @@ class Watch(threading.Thread):
             message = json.loads(line) or {}
             if "bye" in message:
                 self.gone.add(rank)
+            elif "work" in message:
+                self.limits[rank] = WORK
             elif "fail" in message:
                 self.give_way(rank)
                 self.end(rank, message["fail"] and f"worker {rank}: {message['fail']}")

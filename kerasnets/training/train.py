@@ -124,6 +124,7 @@ def train(
             figures, test = fit(job, group)
             run = make_run(job, figures, test)
             if group.leads:
+                group.announce_work()
                 with resumption.note_kept_epochs(job, figures):
                     save(job, run)
                     report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))

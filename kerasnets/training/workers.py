@@ -130,6 +130,11 @@ class Group:
         if self.meeting:
             self.meeting.watch.note = note
 
+    def announce_work(self) -> None:
+        """Let the others wait while this worker writes files and they do nothing."""
+        if self.meeting:
+            self.meeting.watch.say({"work": True})
+
     def exchange(self, item: Any) -> list[Any]:
         """Return [the item of each worker], of JSON."""
         return self.meeting.exchange(item) if self.meeting else [item]
