@@ -33,6 +33,7 @@ class Data:
         left_out: The pictures that could not be read, likewise.
         is_split: Whether kerasnets has split off the test part, which the data did not have.
         validation: int64, the training images that are given for validation; None if a training chooses them.
+        content: SHA-256 of the files of the training images; "" if they come from no files of their own.
     """
 
     train_images: np.ndarray
@@ -46,6 +47,7 @@ class Data:
     left_out: tuple[str, ...] = ()
     is_split: bool = False
     validation: np.ndarray | None = None
+    content: str = ""
 
     def __post_init__(self) -> None:
         for part in ("train_images", "test_images"):
@@ -88,9 +90,12 @@ def make_data(
 
 
 def digest(data: Data) -> str:
-    """Return what tells the training part of `data` from others: the start of a SHA-256."""
+    """Return what tells the training part of `data` from others: the start of a SHA-256.
+
+    Own pictures have the same in memory and streamed, which machines of other memory may choose otherwise.
+    """
     images: Any = data.train_images
-    return sha256(images.digest if isinstance(images, Pictures) else images, data.train_labels)[:16]
+    return sha256(data.content or (images.digest if isinstance(images, Pictures) else images), data.train_labels)[:16]
 
 
 def as_float32(rows: Any) -> Any:

@@ -6,6 +6,7 @@ They are held in memory as one array, or streamed: `streams` has the design.
 import os
 import sys
 import threading
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from kerasnets.data.picture_sources import (
 from kerasnets.data.streams import Pictures
 from kerasnets.data.survey import Faults, Target, first_size, for_each, refuse_or_tell, survey
 from kerasnets.errors import BadInputError, shorten
+from kerasnets.runtime.workers import place
 
 MOST_BYTES = 16e9  # of all pixels together that are held in memory
 
@@ -79,7 +81,7 @@ def read_classes(
     height, width, channels = (*(shape or first_size(source, listing.names)), 3)[:3]
     target = Target(height, width, channels, len(shape or ()) == 3, shape is not None, input_kind)
     read: Any = stream if is_streamed(source, len(listing.names), target, reading) else hold
-    train_images, test_images, faults = read(source, listing, target, reading)
+    train_images, test_images, faults, index = read(source, listing, target, reading)
     train, test = (without(part, faults) for part in (listing.train, listing.test))
     return Data(
         train_images,
@@ -93,15 +95,19 @@ def read_classes(
         left_out=tuple(listing.names[i] for i in sorted(faults)),
         is_split=listing.is_split,
         validation=np.flatnonzero(np.isin(train, listing.validation)),
+        content=index.digest(train),
     )
 
 
 def is_streamed(source: Source, count: int, target: Target, reading: Reading) -> bool:
-    """Whether the pictures are streamed; print a note if their size decides so."""
-    size = count * target.height * target.width * target.channels
-    if reading.native or reading.stream is not None or size <= min(MOST_BYTES, memory() / 2):
+    """Whether the pictures are streamed; print a note if their size decides so. Each worker would hold all of them."""
+    if reading.native or reading.stream is not None:
         return reading.native or bool(reading.stream)
-    words = f"{count:,} pictures of {shorten(source.path)} would take {size / 1e9:.1f} GB of memory"
+    size, workers = count * target.height * target.width * target.channels, place().local_count
+    if size <= min(MOST_BYTES, memory() / 2 / workers):
+        return False
+    each = f" in each of {workers} workers" if workers > 1 else ""
+    words = f"{count:,} pictures of {shorten(source.path)} would take {size / 1e9:.1f} GB of memory{each}"
     print(f"note: {words}: each batch is read when it is due", file=sys.stderr)
     return True
 
@@ -124,8 +130,8 @@ def without(part: np.ndarray, faults: Faults) -> np.ndarray:
 
 def stream(
     source: FolderSource | ZipSource, listing: Listing, target: Target, reading: Reading
-) -> tuple[Pictures, Pictures, Faults]:
-    """Return (training part, test part, faults), of which nothing is in memory but the index."""
+) -> tuple[Pictures, Pictures, Faults, Index]:
+    """Return (training part, test part, faults, index), of which nothing is in memory but the index."""
     marks = source.marks(listing.names)
     files = source if reading.stream is not False else hold_files(source, int(marks[:, 0].sum()))
     index = Index.of(listing.names, marks, target.shape, target.kind)
@@ -138,7 +144,7 @@ def stream(
     channels = target.channels if target.has_channels or index.coloured.any() else 1
     every = Pictures(files, index, (target.height, target.width, channels))
     train, test = (every.select(without(part, faults)) for part in (listing.train, listing.test))
-    return train, test, faults
+    return train, test, faults, index
 
 
 def hold_files(source: FolderSource | ZipSource, size: int) -> HeldSource:
@@ -152,10 +158,12 @@ def hold_files(source: FolderSource | ZipSource, size: int) -> HeldSource:
 # ---- held in memory ----
 
 
-def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> tuple[np.ndarray, np.ndarray, Faults]:
-    """Return (training part, test part, faults) as two views of one array.
+def hold(
+    source: Source, listing: Listing, target: Target, reading: Reading
+) -> tuple[np.ndarray, np.ndarray, Faults, Index]:
+    """Return (training part, test part, faults, index); the parts are two views of one array.
 
-    uint8 (n, height, width, channels), without a second copy: they may fill the memory.
+    uint8 (n, height, width, channels), without a second copy: they may fill the memory. The index has checksums only.
     """
     names, (height, width, channels) = listing.names, target.shape
     if len(names) * height * width * channels > MOST_BYTES:
@@ -167,11 +175,13 @@ def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> 
     order = np.concatenate([listing.train, listing.test])
     places = np.argsort(order)
     images = np.empty((len(names), height, width, channels if target.has_channels else 1), np.uint8)
+    index = Index.of(names, np.zeros((len(names), 2), "int64"), target.shape, target.kind)
     sizes: set[tuple[int, ...]] = set()
     lock = threading.Lock()
 
     def read_into(i: int, picture: np.ndarray, content: bytes) -> None:
         nonlocal images
+        index.checksums[i] = zlib.crc32(content)
         if not target.any_size:
             sizes.add(picture.shape[:2])
         if len(sizes) > 1:
@@ -189,7 +199,7 @@ def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> 
         for to, place in enumerate(places[without(order, faults)]):
             images[to] = images[place]
     first, last = (len(without(part, faults)) for part in (listing.train, order))
-    return images[:first], images[first:last], faults
+    return images[:first], images[first:last], faults, index
 
 
 def check_sizes(source: Source, sizes: set[tuple[int, ...]], target: Target) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError, in_one_line, visible
-from kerasnets.runtime.archive import Archive
+from kerasnets.runtime.archive import Archive, LargeTableError
 
 Value = TypeVar("Value")
 
@@ -109,6 +109,9 @@ class ZipSource:
             self.archive = Archive(path, sys.maxsize, MOST_ENTRIES)
         except FileNotFoundError as error:
             raise BadInputError("no folder or zip {path}", path=path, remedy="check the name") from error
+        except LargeTableError as error:
+            remedy = "unpack it: a folder has no such limit"
+            raise BadInputError(f"is too large for a zip ({error})", path=path, remedy=remedy) from error
         except (OSError, zipfile.BadZipFile) as error:
             problem = f"is damaged or no zip ({in_one_line(error)})"
             raise BadInputError(problem, path=path, remedy="copy or make it again") from error

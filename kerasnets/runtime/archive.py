@@ -167,6 +167,10 @@ class Archive:
             raise zipfile.BadZipFile("it unpacks to far more than its size")
 
 
+class LargeTableError(zipfile.BadZipFile):
+    """The table of contents would take too much memory; the archive may be a good one."""
+
+
 class _File(io.FileIO):
     """A file of which zipfile may read a table of `entries` entries: it makes an object of each at once."""
 
@@ -179,8 +183,8 @@ class _File(io.FileIO):
         if size is None or size < 0 or self.most_entries is None:
             return super().read(-1 if size is None else size) or b""
         if size > DIRECTORY:
-            raise zipfile.BadZipFile("its table of contents is too large")
+            raise LargeTableError("its table of contents is too large")
         content = super().read(size) or b""
         if content.count(ENTRY) > self.most_entries:
-            raise zipfile.BadZipFile(f"it has more than {self.most_entries:,} entries")
+            raise LargeTableError(f"it has more than {self.most_entries:,} entries")
         return content

@@ -23,6 +23,7 @@ from kerasnets.runtime.workers import Place
 WAIT = 300.0  # seconds for all workers to come
 BEAT = 1.0  # seconds between two beats
 SILENCE = 20.0  # seconds without a beat after which a worker counts as lost
+WORK = 300.0  # the same for one that has announced work of its own: libraries that it loads may leave no time for beats
 LOST = 4  # exit code of the workers that are left: something of the environment
 
 
@@ -32,17 +33,18 @@ class Meeting:
     Args:
         place: Of this worker.
         seconds: For all workers to come.
+        stderr: The file descriptor on which this process may report a lost worker.
 
     Raises:
         TimeoutError: Not all have come in time.
         OSError: The port is in use, or the workers contradict each other.
     """
 
-    def __init__(self, place: Place, seconds: float = WAIT) -> None:
+    def __init__(self, place: Place, seconds: float = WAIT, stderr: int = 2) -> None:
         self.place = place
         talks, beats = wait_for_all(place, seconds) if place.leads else go_to_leader(place, seconds)
         self.talks = talks
-        self.watch = Watch(place, beats)
+        self.watch = Watch(place, beats, stderr)
         self.watch.start()
         self.addresses: list[str] = self.exchange(talks[min(talks)].getsockname()[0])
 
@@ -100,18 +102,20 @@ class Watch(threading.Thread):
     Args:
         place: Of this worker.
         peers: {rank: connection}.
+        stderr: A file descriptor.
 
     Attributes:
         note: Called for the words on what is kept of the training.
         over: Whether nothing is watched any more.
     """
 
-    def __init__(self, place: Place, peers: dict[int, socket.socket]) -> None:
+    def __init__(self, place: Place, peers: dict[int, socket.socket], stderr: int = 2) -> None:
         super().__init__(name="workers", daemon=True)
-        self.place, self.peers = place, peers
+        self.place, self.peers, self.stderr = place, peers, stderr
         self.note: Callable[[], str] = str
         self.over = False
         self.gone: set[int] = set()  # that have said good-bye
+        self.limits = dict.fromkeys(peers, SILENCE)
         self.texts = dict.fromkeys(peers, b"")
         self.seen = dict.fromkeys(peers, time.monotonic())
 
@@ -134,7 +138,7 @@ class Watch(threading.Thread):
                 self.seen = dict.fromkeys(self.peers, now)
             before = now
             for rank, seen in self.seen.items():
-                if rank not in self.gone and now - seen > SILENCE:
+                if rank not in self.gone and now - seen > self.limits[rank]:
                     self.end(rank, f"worker {rank} does not answer any more")
 
     def say(self, message: Any) -> None:
@@ -153,6 +157,8 @@ class Watch(threading.Thread):
             message = json.loads(line) or {}
             if "bye" in message:
                 self.gone.add(rank)
+            elif "work" in message:
+                self.limits[rank] = WORK
             elif "fail" in message:
                 self.give_way(rank)
                 self.end(rank, message["fail"] and f"worker {rank}: {message['fail']}")
@@ -172,7 +178,7 @@ class Watch(threading.Thread):
                 problem += self.note()
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
-                os.write(2, f"error: {problem}\n".encode())
+                os.write(self.stderr, f"error: {problem}\n".encode())
         os._exit(LOST)
 
     def give_way(self, rank: int) -> None:
@@ -196,3 +202,11 @@ class Watch(threading.Thread):
         """Give the thread the time to end this process."""
         if threading.current_thread() is not self:
             self.join(SILENCE + 5)
+
+
+def descriptor_of_stderr() -> int:
+    """Return where Python prints errors: the command line gives 2 to C code, whose words go nowhere."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # no stderr, or one that is no file
+        return 2

@@ -85,6 +85,8 @@ class Batches(keras.utils.PyDataset):
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
         if self.share and not self.mixes:
             chosen = self.share(chosen)
+            if not len(chosen):  # of the last batch, if it has fewer images than there are workers
+                return np.empty((0, *self.shape), np.uint8 if len(self.shape) == 3 else np.float32), self.labels[:0]
         images, labels = self.pixels(chosen, epoch, draws), self.labels[chosen]
         if self.regularization:
             images, labels = self.regularization.change(images, labels, chosen, (self.seed, epoch), step)

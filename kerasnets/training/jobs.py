@@ -232,7 +232,7 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     If the request names a model file, own images are prepared like the images that its model was trained on.
     """
     if request.arrays is not None:
-        return recipe, request.arrays
+        return recipe, dataclasses.replace(request.arrays, content="")  # a person may have changed them
     reading = reading_of(request, recipe)
     if request.weights:
         if request.image_size:

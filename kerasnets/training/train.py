@@ -124,6 +124,7 @@ def train(
             figures, test = fit(job, group)
             run = make_run(job, figures, test)
             if group.leads:
+                group.announce_work()
                 with resumption.note_kept_epochs(job, figures):
                     save(job, run)
                     report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
@@ -170,14 +171,13 @@ def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[
     images, prepare = fitting.fit_to_network(source, job.data.input_kind, job.input_kind, shape)
     chosen = select(source if recipe.augmentation in PHOTOS else images, training)
     regularization = regularization_of(recipe, len(job.data.class_names))
-    stays = prepare or recipe.augmentation in PHOTOS or regularization
+    stays = prepare or recipe.augmentation in PHOTOS or regularization or group.scoped
     plan = batches.Batches(
         chosen if stays else batches.on_accelerator(chosen), labels[training], recipe.batch_size, recipe.epochs,
         seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape, regularization=regularization,
         share=group.share if group.meeting else None,
     )  # fmt: skip
-    if plan.batch_size < group.count:
-        raise ValueError(f"a batch of {plan.batch_size} images has no work for {group.count} workers; enlarge it")
+    group.check_batch(plan.batch_size)
     validation = group.part(validation)
     return plan, fitting.InOrder(select(images, validation), labels[validation], testing.batch_size(recipe), prepare)
 
@@ -190,7 +190,7 @@ def run_epochs(
     progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first, skip=plan.skip)
     minutes = job.checkpoint_minutes
     watchers = [keras.callbacks.TerminateOnNaN()]
-    if group.meeting and job.recipe.validation:
+    if group.engine and job.recipe.validation:
         watchers.append(
             testing.Validation(group, validation, functools.partial(testing.evaluator_of, job, group, plan.labels))
         )
@@ -210,7 +210,7 @@ def run_epochs(
             trainee.fit(
                 batches.as_fit_takes(plan),  # `plan` must be the only owner of the images
                 steps_per_epoch=plan.steps_per_epoch - plan.skip,
-                validation_data=validation if len(validation) and not group.meeting else None,
+                validation_data=validation if len(validation) and not group.engine else None,
                 initial_epoch=plan.first,
                 epochs=last,
                 shuffle=False,  # Batches shuffles, in the same order on every backend

@@ -24,9 +24,10 @@ def trainee_of(
 ) -> keras.Model:
     """Return the trainee of `network`, from raw pixels to logits, with the weights of `network`.
 
-    `engine` computes with several workers; ValueError if it cannot split the network's computation.
+    `engine` computes with several workers; ValueError if they cannot split the network's computation. Several devices
+    of one process, which JAX has, can split any.
     """
-    if engine:
+    if engine and engine.group.count > 1:
         check_divisible(network, recipe)
     trainee, backend = None, keras.backend.backend()
     if backend == "torch":

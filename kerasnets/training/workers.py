@@ -15,6 +15,7 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 import contextlib
 import io
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ import keras
 import numpy as np
 
 from kerasnets.runtime import signals
-from kerasnets.runtime.meeting import WAIT, Meeting
+from kerasnets.runtime.meeting import WAIT, Meeting, descriptor_of_stderr
 from kerasnets.runtime.workers import Place, place
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Group:
         meeting: Of all workers; None if there is one.
 
     Attributes:
-        engine: How the backend computes with several workers: `fast.torch_workers.Engine` or one of the other backends.
+        engine: How the backend computes with several workers, or JAX with several devices of one: an Engine of
+            `fast.torch_workers` or another backend's. None for one worker with one device.
     """
 
     def __init__(self, place: Place, meeting: Meeting | None = None) -> None:
@@ -82,6 +84,18 @@ class Group:
         start, end = self.bounds(len(chosen))
         return chosen[start:end]
 
+    def check_batch(self, size: int) -> None:
+        """Raise ValueError if a batch of `size` images is too small; print a note if it cannot be parted."""
+        if size < self.count:
+            raise ValueError(f"a batch of {size} images has no work for {self.count} workers; enlarge it")
+        if self.scoped and size % self.engine.parts:
+            parts = self.engine.parts
+            print(
+                f"note: {parts} devices cannot part a batch of {size} images equally, so each computes all of it; a "
+                f"--batch-size that {parts} divides takes less time",
+                file=sys.stderr,
+            )
+
     def follow(self, sizes: Callable[[int], int], step: int) -> None:
         """Begin at `step` of a training; `sizes` gives the images in the global batch of a step."""
         self.sizes, self.step = sizes, step
@@ -115,6 +129,11 @@ class Group:
         """When another worker is lost, call `note` for the words on what is kept."""
         if self.meeting:
             self.meeting.watch.note = note
+
+    def announce_work(self) -> None:
+        """Let the others wait while this worker writes files and they do nothing."""
+        if self.meeting:
+            self.meeting.watch.say({"work": True})
 
     def exchange(self, item: Any) -> list[Any]:
         """Return [the item of each worker], of JSON."""
@@ -190,11 +209,12 @@ def begin() -> Iterator[Group]:
     """
     here = place()
     if here.count == 1:
-        yield ALONE
+        yield alone()
         return
     signals.Signals.patience = PATIENCE
+    stderr = descriptor_of_stderr()
     with quiet(not here.leads):
-        meeting = Meeting(here, seconds_to_wait())
+        meeting = Meeting(here, seconds_to_wait(), stderr)
         group = Group(here, meeting)
         try:
             group.engine = engine_of(group)
@@ -207,6 +227,31 @@ def begin() -> Iterator[Group]:
         finally:
             if group.engine:
                 group.engine.close()
+
+
+def alone() -> Group:
+    """Return the Group of one process. If it has several devices, it says which of them compute."""
+    backend = keras.backend.backend()
+    count = devices(backend)
+    if count < 2:
+        return ALONE
+    if backend != "jax":
+        command = f"torchrun --standalone --nproc-per-node {count} -m kerasnets train ..."
+        print(f"note: {backend} computes on one of {count} GPUs here; all compute by: {command}", file=sys.stderr)
+        return ALONE
+    group = Group(Place())
+    group.engine = engine_of(group)
+    print(f"note: the {count} devices of JAX compute each batch together", file=sys.stderr)
+    return group
+
+
+def devices(backend: str) -> int:
+    """Return how many devices the backend finds: GPUs; on JAX, without a GPU, the parts of a CPU."""
+    if backend == "torch":
+        return int(sys.modules["torch"].cuda.device_count())
+    if backend == "tensorflow":
+        return len(sys.modules["tensorflow"].config.list_physical_devices("GPU"))
+    return int(sys.modules["jax"].local_device_count())
 
 
 def part(group: Group, meeting: Meeting, error: BaseException) -> None:

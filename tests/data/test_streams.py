@@ -12,6 +12,7 @@ import pytest
 from kerasnets import data, pictures
 from kerasnets.data import folders, index_files, layout, picture_sources, streams
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.workers import Place
 from tests.stand_ins import encoded, write_folder
 
 CLASSES = ("ant", "bee", "cow")
@@ -115,6 +116,15 @@ def test_pictures_beyond_the_memory_are_streamed_with_a_note(make, monkeypatch, 
 def test_half_of_the_memory_is_the_most_that_is_held(make, monkeypatch):
     monkeypatch.setattr(folders, "memory", lambda: 2 * (24 * 16 * 12 * 3 - 1))
     assert isinstance(load(make(contents()), None).train_images, streams.Pictures)
+
+
+def test_each_of_several_workers_would_hold_all_pictures(make, monkeypatch, capsys):
+    path = make(contents())
+    monkeypatch.setattr(folders, "memory", lambda: 4 * 24 * 16 * 12 * 3)
+    for count, kind in ((2, np.ndarray), (3, streams.Pictures)):
+        monkeypatch.setattr(folders, "place", lambda count=count: Place(count=count, local_count=count))
+        assert isinstance(load(path, None).train_images, kind)
+    assert "GB of memory in each of 3 workers: each batch is read" in capsys.readouterr().err
 
 
 def test_in_memory_the_files_of_photos_are_read_once(make, monkeypatch):
@@ -267,7 +277,7 @@ def test_the_digest_is_that_of_a_copy_and_of_a_zip(tmp_path):
     for file in there.rglob("*.jpg"):
         os.utime(file, (time.time() + 100, 100))
     packed = write_stored(tmp_path / "pets.zip", files)
-    digests = {data.digest(load(path)) for path in (here, there, packed)}
+    digests = {data.digest(load(path, stream)) for path in (here, there, packed) for stream in (True, False)}
     assert len(digests) == 1
     other = dict(files) | {"ant/00.jpg": encoded(picture(77), ".jpg")}
     digests.add(data.digest(load(write_folder(tmp_path / "other" / "pets", other))))
@@ -276,6 +286,15 @@ def test_the_digest_is_that_of_a_copy_and_of_a_zip(tmp_path):
     labels = load(here)
     moved = dataclasses.replace(labels, train_labels=np.roll(labels.train_labels, 1))
     assert data.digest(moved) not in digests
+
+
+def test_a_zip_of_more_files_than_are_read_is_to_be_unpacked(tmp_path, monkeypatch):
+    path = write_stored(tmp_path / "pets.zip", contents())
+    monkeypatch.setattr(picture_sources, "MOST_ENTRIES", 24)
+    assert len(load(path).train_labels) + len(load(path).test_labels) == 24
+    monkeypatch.setattr(picture_sources, "MOST_ENTRIES", 23)
+    with pytest.raises(BadInputError, match=r"too large for a zip \(it has more than 23 entries\); unpack it"):
+        load(path)
 
 
 def test_names_of_any_bytes_are_kept_in_an_index(tmp_path):

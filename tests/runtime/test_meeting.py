@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,16 +17,22 @@ from kerasnets.runtime.workers import Place
 
 MEETS = """
 import sys, time
+from kerasnets.cli import app
 from kerasnets.runtime import meeting, workers
 meeting.SILENCE = float(sys.argv[1])
-met = meeting.Meeting(workers.place(), 60)
+app.keep_for_python("stderr")  # as each command does
+met = meeting.Meeting(workers.place(), 60, meeting.descriptor_of_stderr())
 met.watch.note = lambda: "; all is kept"
-print("ready", flush=True)
 task = sys.argv[2]
+if task == "work":
+    met.watch.say({"work": True})
+print("ready", flush=True)
 if task == "fail" and workers.place().rank == 1:
     met.fail("no such disk")
     sys.exit(3)
-if task == "part":
+if task == "work":
+    sys.stdin.readline()
+if task in ("part", "work"):
     met.leave()
     sys.exit(0)
 time.sleep(600)
@@ -118,6 +125,7 @@ def start(task, silence=20.0):
         subprocess.Popen(
             [sys.executable, "-c", MEETS, str(silence), task],
             env=environment(RANK=str(rank), WORLD_SIZE="2", MASTER_PORT=str(port)),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -139,6 +147,18 @@ def test_the_others_end_when_a_worker_is_lost(lost, number, words):
     assert processes[1 - lost].returncode == LOST
     processes[lost].kill()
     processes[lost].communicate()
+
+
+def test_a_worker_that_has_announced_work_of_its_own_may_be_silent():
+    processes = start("work", silence=2)
+    processes[0].send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    processes[0].send_signal(signal.SIGCONT)
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.communicate() for process in processes] == [("", ""), ("", "")]
+    assert [process.returncode for process in processes] == [0, 0]
 
 
 def test_worker_0_tells_the_error_of_another():

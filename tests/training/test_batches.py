@@ -40,6 +40,20 @@ def batches_of_fit(first):
     return planned, [tuple(np.asarray(part) for part in batch) for batch in as_fit_takes(plan)]
 
 
+def empty_shares_of(augmentation, kind):
+    """The images and labels of a worker for which the last batch has none, in a plan and after a step of `fit`."""
+    from kerasnets.data.preparation import fit_to_network
+    from kerasnets.training.batches import Batches
+    from kerasnets.training.regularization import Regularization
+
+    images, prepare = fit_to_network(PICTURES, "picture", kind, (12, 12, 3)) if kind else (PICTURES, None)
+    plan = Batches(
+        images, LABELS, 7, 1, seed=0, augmentation=augmentation, prepare=prepare, shape=(12, 12, 3) if kind else None,
+        share=lambda chosen: chosen[1:], regularization=Regularization(0, 0, 0.5, True, 50, (0, 0, 0)),
+    )  # fmt: skip
+    return [tuple(part.shape for part in plan[step]) for step in (6, 7)]
+
+
 def in_order(batch_size, with_labels):
     from kerasnets.data.fitting import InOrder
 
@@ -212,6 +226,13 @@ def test_an_image_is_augmented_by_its_own_draws(workers):
             columns = range(shifts[i, 1], shifts[i, 1] + 7)
             expected = padded[shifts[i, 0] : shifts[i, 0] + 9][:, columns[::-1] if mirrored[i] else columns]
             np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize("kind", ["", "crop"])
+@pytest.mark.parametrize("augmentation", ["", "crop_flip", "crop_flip_cutout", "photo_colour"])
+def test_a_share_may_be_empty(workers, augmentation, kind):
+    shape = (12, 12, 3) if kind else (9, 7, 3)
+    assert workers["torch"](empty_shares_of, augmentation, kind) == [((6, *shape), (6,)), ((0, *shape), (0,))]
 
 
 def test_validation_batches_keep_the_order_of_the_images(workers):

@@ -91,6 +91,13 @@ def test_a_streamed_training_equals_one_in_memory_and_one_that_is_resumed(worker
     np.testing.assert_equal(worker(train, folder, str(tmp_path / "c.keras"), True, 2, "photo", True), streamed)
 
 
+@mostly_on_torch
+def test_a_training_in_memory_is_resumed_on_streamed_pictures(worker, folder, tmp_path):
+    whole = worker(train, folder, str(tmp_path / "a.keras"), False, 2, "crop_flip")
+    worker(train, folder, str(tmp_path / "b.keras"), False, 1, "crop_flip")
+    np.testing.assert_equal(worker(train, folder, str(tmp_path / "b.keras"), True, 2, "crop_flip", True), whole)
+
+
 def test_a_training_is_not_resumed_on_other_pictures(workers, folder, tmp_path):
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.jpg")}
     own, out = write_folder(tmp_path / "pets", files), str(tmp_path / "a.keras")

@@ -1,6 +1,8 @@
 """Several workers train as one does, go on after any stop, and say what they cannot do."""
 
+import contextlib
 import functools
+import io
 import signal
 from types import SimpleNamespace
 
@@ -128,6 +130,59 @@ def test_a_training_stopped_in_an_epoch_goes_on_from_that_step(worker, tmp_path)
     worker(functools.partial(together.train_squares, out, stop=(0, 2, 6, 15), minutes=60, resume=True))
     assert distance(alone(worker, out, resume=True), expected) == 0
     assert (tmp_path / "parts/batches.csv").read_text() == (tmp_path / "whole/batches.csv").read_text()
+
+
+# ---- several devices in one process ----
+
+
+@pytest.mark.all_backends
+def test_devices_of_one_process_give_the_weights_of_one_on_jax(workers, tmp_path, monkeypatch):
+    """The last batch of an epoch, of 10, cannot be parted; the last steps are computed by one device."""
+    expected = alone(workers["jax"], tmp_path / "one.keras", count=253)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+    out, stop = tmp_path / "four.keras", f"stop=(0, 1, 3, {int(signal.SIGTERM)})"
+    [(code, _, errors)] = together.run("jax", out, "count=253", "minutes=60", stop, count=1)
+    assert code == 0, errors
+    assert "note: the 4 devices of JAX compute each batch together" in errors
+    assert len(checkpoints.files(tmp_path / "four/checkpoints")) == 2
+    assert distance(alone(workers["jax"], out, count=253, resume=True), expected) <= NEAR
+
+
+def alone_with(count):
+    """Whether one process that finds `count` devices computes like one that finds one, and what it prints."""
+    from kerasnets.training import workers
+
+    usual, workers.devices = workers.devices, lambda backend: count
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
+            return workers.alone() is workers.ALONE, stderr.getvalue()
+    finally:
+        workers.devices = usual
+
+
+def test_one_process_says_that_it_computes_on_one_of_several_gpus(workers):
+    words = "torch computes on one of 8 GPUs here; all compute by: torchrun --standalone --nproc-per-node 8 -m"
+    assert workers["torch"](alone_with, 1) == (True, "")
+    is_alone, note = workers["torch"](alone_with, 8)
+    assert is_alone
+    assert words in note
+
+
+def note_on(size, parts):
+    """What a Group of one process with `parts` devices prints on batches of `size`."""
+    from kerasnets.runtime.workers import Place
+    from kerasnets.training.workers import Group
+
+    group = Group(Place())
+    group.engine = SimpleNamespace(equal_shares=True, parts=parts)
+    with contextlib.redirect_stderr(io.StringIO()) as stderr:
+        group.check_batch(size)
+    return stderr.getvalue()
+
+
+def test_a_batch_that_no_step_can_part_is_noted(workers):
+    assert workers["torch"](note_on, 96, 8) == ""
+    assert "8 devices cannot part a batch of 100 images equally" in workers["torch"](note_on, 100, 8)
 
 
 # ---- a worker is lost ----

@@ -66,9 +66,10 @@ def train_squares(
 ):
     """Train; with `stop`, (rank, epoch, step, number), that worker sends itself a signal after that step."""
     from kerasnets import train  # first: it chooses the backend
-    from kerasnets.runtime import signals
+    from kerasnets.runtime import meeting, signals
     from kerasnets.training import callbacks, jobs, workers
 
+    meeting.SILENCE = 600  # a busy machine may leave a worker without time for a beat
     usual = jobs.models, callbacks.Figures.on_train_batch_end, workers.AGREE
 
     def signal_after_step(figures, batch, logs=None):

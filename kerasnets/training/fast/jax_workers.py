@@ -1,8 +1,8 @@
-"""Several workers on JAX: jax.distributed and Keras' DataParallel, under which one program computes the global batch.
+"""Several devices on JAX: jax.distributed and Keras' DataParallel, under which one program computes the global batch.
 
-Batch normalization, dropout, loss and metrics therefore need nothing. JAX takes equal parts only, and would train on
-unequal ones without an error; a batch that cannot be parted equally, such as the last one of an epoch, is computed
-whole by each worker.
+They may belong to one process or to several workers. Batch normalization, dropout, loss and metrics therefore need
+nothing. JAX takes equal parts only, and would train on unequal ones without an error; a batch that cannot be parted
+equally, such as the last one of an epoch, is computed whole by each device.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ SILENCE = 24 * 3600  # seconds: a lost worker is noticed by runtime.meeting
 
 
 class Engine:
-    """The devices of all workers, as one.
+    """The devices of all workers, or of the only one, as one.
 
     Attributes:
         parts: Devices that share a batch.
@@ -33,18 +33,22 @@ class Engine:
     own_statistics = False
 
     def __init__(self, group: "Group") -> None:
-        assert group.meeting
         self.group = group
-        here = group.place
-        address = group.exchange(f"{group.meeting.addresses[0]}:{free_port('')}")[0]
-        devices = [here.local_rank] if here.local_count > 1 else None  # of the GPUs of this machine
-        jax.distributed.initialize(
-            address, group.count, group.rank, devices, heartbeat_timeout_seconds=SILENCE,
-        )  # fmt: skip
+        if group.meeting:
+            self.connect(group.meeting.addresses[0])
         self.parts = jax.device_count()
         self.distribution = Distribution(auto_shard_dataset=False)
         mesh = jax.sharding.Mesh(np.array(jax.devices()), ("batch",))
         self.whole, self.shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
+
+    def connect(self, address: str) -> None:
+        """Let the processes of JAX find each other; worker 0 is at `address`."""
+        group, here = self.group, self.group.place
+        address = group.exchange(f"{address}:{free_port('')}")[0]
+        devices = [here.local_rank] if here.local_count > 1 else None  # of the GPUs of this machine
+        jax.distributed.initialize(
+            address, group.count, group.rank, devices, heartbeat_timeout_seconds=SILENCE,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Nothing is open that does not end with the process."""
