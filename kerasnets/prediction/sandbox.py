@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,10 +72,13 @@ class Sandbox(Engine):
         self.process = child.start("kerasnets.prediction.sandbox", str(self.path), self.engine, told)
         self.owner = os.getpid()  # a fork of it must not use the pipes
         self.end = weakref.finalize(self, end, self.process, self.owner)
+        began = time.monotonic()
         try:
             with self.deadline(START):
                 is_ready = receive(self.process.stdout, LONGEST) == b"ready"
             if not is_ready:
+                if time.monotonic() - began >= START:
+                    raise OSError(f"{self.engine} did not start within {START} seconds; the machine is too busy")
                 raise OSError(f"no process for {self.engine} could start; free some memory")
             with self.deadline(PATIENCE + BUSY * loading_seconds(self.size, self.engine)):
                 facts = json.loads(self.receive(LONGEST))

@@ -81,8 +81,21 @@ def celu(net: Builder, x: Value, alpha: float = 1) -> Value:
 
 def softplus(net: Builder, x: Value, beta: float = 1, threshold: float = 20) -> Value:
     if beta != 1:
-        raise net.refuse("its beta is not converted")
+        scaled = ops.multiply(x.tensor, float(beta))
+        return x.same(ops.multiply(ops.softplus(scaled), 1 / float(beta)), True)
     return x.same(net.layer(keras.layers.Activation, x.tensor, activation="softplus"), True)
+
+
+def hard_shrink(net: Builder, x: Value, lambd: float = 0.5) -> Value:
+    return x.same(ops.hard_shrink(x.tensor, threshold=float(lambd)))
+
+
+def soft_shrink(net: Builder, x: Value, lambd: float = 0.5) -> Value:
+    return x.same(ops.soft_shrink(x.tensor, threshold=float(lambd)))
+
+
+def threshold(net: Builder, x: Value, threshold: float, value: float) -> Value:
+    return x.same(ops.threshold(x.tensor, float(threshold), float(value)))
 
 
 def prelu(net: Builder, x: Value, weight: Any) -> Value:
@@ -155,5 +168,5 @@ OPERATORS = {
     "relu": relu, "relu6": relu6, "hardtanh": hardtanh, "clamp": clamp, "clamp_min": clamp, "gelu": gelu,
     "leaky_relu": leaky_relu, "elu": elu, "celu": celu, "softplus": softplus, "prelu": prelu, "softmax": softmax,
     "log_softmax": log_softmax, "glu": glu, "dropout": dropout, "feature_dropout": feature_dropout,
-    "alpha_dropout": alpha_dropout,
+    "alpha_dropout": alpha_dropout, "hardshrink": hard_shrink, "softshrink": soft_shrink, "threshold": threshold,
 }  # fmt: skip

@@ -26,18 +26,19 @@ SUBTRACT = Pair(ops.subtract, keras.layers.Subtract)
 MULTIPLY = Pair(ops.multiply, keras.layers.Multiply, True)
 DIVIDE = Pair(ops.divide, None, True)
 POWER = Pair(ops.power)
+COMPARISONS = {"gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less_equal", "eq": "equal",
+               "ne": "not_equal"}  # fmt: skip
 
 
 def combine(net: Builder, pair: Pair, a: Any, b: Any) -> Value:
     """Return a Value of two tensors, of which one at least is a Value."""
-    a, b = (net.parameter(x) if getattr(x, "requires_grad", False) else x for x in (a, b))
+    a, b = (net.parameter(x) if getattr(x, "requires_grad", False) else as_number(x) for x in (a, b))
     if isinstance(a, Value) and isinstance(b, Value):
         return _values(net, pair, a, b)
     x, constant = (a, b) if isinstance(a, Value) else (b, a)
     x = net.in_order(x) if hasattr(constant, "ndim") else x
     if hasattr(constant, "ndim"):
-        if str(constant.dtype) == "torch.bool":
-            raise net.refuse("arithmetic with truth values is not converted")
+        constant = constant.float() if str(constant.dtype) == "torch.bool" else constant
         x = net.widen(x, max(x.rank, constant.ndim))
         constant = net.constant(constant, x.rank, x.axes)
     scaled = _as_rescaling(net, pair, x, constant, first=x is a or not isinstance(b, Value))
@@ -45,6 +46,13 @@ def combine(net: Builder, pair: Pair, a: Any, b: Any) -> Value:
         return scaled
     operands = (x.tensor, constant) if isinstance(a, Value) else (constant, x.tensor)
     return x.same(pair.operation(*operands))
+
+
+def as_number(x: Any) -> Any:
+    """Return truth values as zeros and ones; all else as it is."""
+    if isinstance(x, Value) and keras.backend.standardize_dtype(x.tensor.dtype) == "bool":
+        return x.same(ops.cast(x.tensor, "float32"), True)
+    return x
 
 
 def _as_rescaling(net: Builder, pair: Pair, x: Value, constant: Any, first: bool) -> Value | None:
@@ -149,9 +157,51 @@ def minimum(net: Builder, a: Any, b: Any) -> Value:
     return combine(net, Pair(ops.minimum, keras.layers.Minimum, True), a, b)
 
 
+def compare(operation: Callable[..., Any]) -> Callable[..., Value]:
+    """Return the function of an operator whose results are truth values."""
+
+    def comparison(net: Builder, a: Any, b: Any) -> Value:
+        return combine(net, Pair(operation), a, b)
+
+    return comparison
+
+
+def both(net: Builder, a: Any, b: Any) -> Value:
+    return compare(ops.logical_and)(net, a, b)
+
+
+def either(net: Builder, a: Any, b: Any) -> Value:
+    return compare(ops.logical_or)(net, a, b)
+
+
+def contrary(net: Builder, x: Value) -> Value:
+    return x.same(ops.logical_not(x.tensor))
+
+
+def where(net: Builder, mask: Any, a: Any, b: Any) -> Value:
+    """Return a where the mask is true, else b: each a Value, a constant or a number."""
+    parts = [net.parameter(x) if getattr(x, "requires_grad", False) else x for x in (mask, a, b)]
+    values = [net.in_order(x) for x in parts if isinstance(x, Value)]
+    rank = max(x.rank if isinstance(x, Value) else getattr(x, "ndim", 0) for x in parts)
+    leading = max(values, key=lambda x: (x.rank, np.prod([size or 2 for size in x.tensor.shape])))
+    axes = net.widen(leading, rank).axes
+
+    def in_axes(x: Any) -> Any:
+        if isinstance(x, Value):
+            return net.arrange(net.widen(x, rank), axes).tensor
+        return net.constant(x, rank, axes) if hasattr(x, "ndim") else x
+
+    truth, first, second = map(in_axes, parts)
+    if isinstance(parts[0], Value):
+        truth = ops.cast(truth, "bool")
+    elif not hasattr(truth, "ndim"):
+        truth = np.full((1,) * rank, bool(truth))
+    return Value(ops.where(truth, first, second), axes)
+
+
 def masked_fill(net: Builder, x: Value, mask: Any, value: Any) -> Value:
     if isinstance(mask, Value) or isinstance(value, Value):
-        raise net.refuse("a mask that depends on the input is not converted")
+        return where(net, mask, value, x)
     x = net.widen(net.in_order(x), max(x.rank, mask.ndim))
     mask = np.asarray(mask.cpu().numpy()).reshape((1,) * (x.rank - mask.ndim) + tuple(mask.shape)).transpose(x.axes)
     return x.same(ops.where(mask, float(value), x.tensor))
@@ -166,6 +216,10 @@ def fill(net: Builder, x: Value, value: Any) -> Value:
 
 
 OPERATORS = {
+    **{name: compare(getattr(ops, word)) for name, word in COMPARISONS.items()},
+    **dict.fromkeys(("logical_and", "bitwise_and", "__and__"), both),
+    **dict.fromkeys(("logical_or", "bitwise_or", "__or__"), either),
+    **dict.fromkeys(("logical_not", "bitwise_not"), contrary), "where": where,
     "zero": zero, "fill": fill,
     "add": add, "sub": subtract, "rsub": subtract_from, "mul": multiply, "div": divide, "pow": power,
     "addcmul": add_product, "maximum": maximum, "minimum": minimum, "masked_fill": masked_fill,

@@ -38,6 +38,7 @@ class Builder:
         self.owners: dict[int, tuple[Any, ...]] = {}  # id of a weight -> key of the layer that holds it
         self.shared: dict[tuple[Any, ...], keras.Layer] = {}
         self.parameters: dict[int, Any] = {}
+        self.slices: dict[int, Any] = {}
         self.names = {id(tensor): name for name, tensor in program.tensors.values()}
         self.one: Any = None
 
@@ -155,6 +156,13 @@ class Builder:
             flat = self.layer_with_weights(keras.layers.Dense, self.corner(), [tensor], [array], **options)
             self.parameters[id(tensor)] = tensor, ops.reshape(flat, shape)
         return Value(self.parameters[id(tensor)][1], tuple(range(len(shape))), shape)
+
+    def parts(self, tensor: "torch.Tensor", count: int) -> Sequence["torch.Tensor"]:
+        """Return a parameter cut along its first axis, the same parts at each call: they are weights of layers."""
+        if id(tensor) not in self.slices:
+            self.slices[id(tensor)] = tensor.chunk(count)
+        parts: Sequence[torch.Tensor] = self.slices[id(tensor)]
+        return parts
 
     def constant(self, tensor: "torch.Tensor", rank: int, axes: Sequence[int]) -> Any:
         """Return numbers that nothing trains, with `rank` axes in the order `axes`: a number, an array or a weight."""

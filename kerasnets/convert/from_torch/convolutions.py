@@ -15,6 +15,7 @@ CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.
 TRANSPOSED = {1: keras.layers.Conv1DTranspose, 2: keras.layers.Conv2DTranspose, 3: keras.layers.Conv3DTranspose}
 CROPPINGS = {1: keras.layers.Cropping1D, 2: keras.layers.Cropping2D, 3: keras.layers.Cropping3D}
 POOLINGS = {1: keras.layers.MaxPooling1D, 2: keras.layers.MaxPooling2D, 3: keras.layers.MaxPooling3D}
+MOST_GROUPS = 64  # of a transposed convolution, each of which becomes a layer
 DEPTHWISE = {1: keras.layers.DepthwiseConv1D, 2: keras.layers.DepthwiseConv2D}
 
 
@@ -135,8 +136,11 @@ def transposed_convolution(
     net: Builder, x: Value, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     groups: int = 1, dilation: Any = 1,
 ) -> Value:  # fmt: skip
-    if groups != 1 or isinstance(weight, Value):
-        raise net.refuse("a transposed convolution in groups has no Keras layer")
+    if isinstance(weight, Value):
+        raise net.refuse("a transposed convolution by a computed kernel has no Keras layer")
+    if groups > 1:
+        options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+        return _transposed_groups(net, x, weight, bias, groups, **options)
     rank = len(weight.shape) - 2
     x = _with_batch(net, x, rank)
     strides, dilations = spread(stride, rank), spread(dilation, rank)
@@ -146,18 +150,38 @@ def transposed_convolution(
     # Keras' "valid" gives size * stride + max(kernel - stride, 0), PyTorch (size - 1) * stride + kernel + more
     ends = [p - m + max(s - r, 0) for p, m, s, r in zip(pads, more, strides, reach, strict=True)]
     array = net.array(weight).transpose(*range(2, 2 + rank), 1, 0)
-    options: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "filters": int(weight.shape[1]), "kernel_size": kernel, "strides": strides, "dilation_rate": dilations,
         "use_bias": bias is not None and min(ends) >= 0, "data_format": "channels_last",
     }  # fmt: skip
-    if min(ends) < 0:
-        raise net.refuse("more output padding than padding has no Keras layer")
-    arrays = [array] if bias is None else [array, net.array(bias)]
-    tensor = net.layer_with_weights(TRANSPOSED[rank], x.tensor, [weight, bias], arrays, **options)
+    weights = [weight, bias] if settings["use_bias"] else [weight]
+    arrays = [array, net.array(bias)] if settings["use_bias"] else [array]
+    tensor = net.layer_with_weights(TRANSPOSED[rank], x.tensor, weights, arrays, **settings)
+    if min(ends) < 0:  # pixels that no kernel reaches: the bias alone
+        tensor = pad(net, x.same(tensor), [(0, max(0, -end)) for end in ends]).tensor
+        tensor = tensor if bias is None else ops.add(tensor, net.parameter(bias).tensor)
+        ends = [max(0, end) for end in ends]
     if any(pads) or any(ends):
         crops: Any = tuple(zip(pads, ends, strict=True))
         tensor = net.layer(CROPPINGS[rank], tensor, "crop", cropping=crops if rank > 1 else crops[0])
     return x.same(tensor)
+
+
+def _transposed_groups(
+    net: Builder, x: Value, weight: Any, bias: Any, groups: int, **options: Any
+) -> Value:  # fmt: skip
+    """Return the results of a layer for each group, side by side."""
+    if groups > MOST_GROUPS:
+        raise net.refuse(f"a transposed convolution in {groups} groups has no Keras layer")
+    x = _with_batch(net, x, len(weight.shape) - 2)
+    parts = [x.same(part) for part in ops.split(x.tensor, groups, axis=-1)]
+    weights = net.parts(weight, groups)
+    biases = net.parts(bias, groups) if bias is not None else [None] * groups
+    results = [
+        transposed_convolution(net, part, w, b, **options) for part, w, b in zip(parts, weights, biases, strict=True)
+    ]
+    together = net.layer(keras.layers.Concatenate, [result.tensor for result in results], "groups", axis=-1)
+    return results[0].same(together)
 
 
 def embedding(net: Builder, weight: Any, indices: Value, *_: Any) -> Value:

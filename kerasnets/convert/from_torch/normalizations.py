@@ -116,7 +116,15 @@ def rms_norm(net: Builder, x: Value, normalized_shape: Any, weight: Any = None, 
     return _scale(net, x, weight, None, dims) if len(dims) == 1 else x
 
 
+def weight_norm(net: Builder, direction: Value, length: Value, dim: int = 0) -> Value:
+    """nn.utils.parametrizations.weight_norm: the length of a kernel is trained apart from its direction."""
+    axes = [axis for axis in range(direction.rank) if axis != dim % direction.rank]
+    norm = ops.sqrt(ops.sum(ops.square(direction.tensor), axis=axes, keepdims=True))
+    return direction.same(ops.multiply(direction.tensor, ops.divide(length.tensor, norm)))
+
+
 OPERATORS = {
+    "_weight_norm": weight_norm,
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
     "group_norm": group_norm,

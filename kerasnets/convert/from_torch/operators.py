@@ -14,6 +14,7 @@ from kerasnets.convert.from_torch import (
     reductions,
     regions,
     reshapes,
+    resizing,
 )
 
 OPERATORS = {
@@ -26,7 +27,17 @@ OPERATORS = {
     **arithmetic.OPERATORS,
     **reshapes.OPERATORS,
     **regions.OPERATORS,
+    **resizing.OPERATORS,
 }
 
 # operators whose result may share its memory with their first argument
-VIEWS = (*reshapes.OPERATORS, "slice", "select", "chunk", "split", "split_with_sizes", "unbind")
+COPIES = ("clone", "_to_copy", "lift_fresh_copy")
+VIEWS = (
+    *(name for name in reshapes.OPERATORS if name not in COPIES),
+    "slice",
+    "select",
+    "chunk",
+    "split",
+    "split_with_sizes",
+    "unbind",
+)

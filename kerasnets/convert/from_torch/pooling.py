@@ -10,6 +10,7 @@ from keras import ops
 
 from kerasnets.convert.from_torch.builder import Builder
 from kerasnets.convert.from_torch.convolutions import pad, spread
+from kerasnets.convert.from_torch.resizing import EINSUMS
 from kerasnets.convert.from_torch.values import Value
 
 LOWEST = float(np.finfo("float32").min)  # pads a maximum; an infinity would not pass every exporter
@@ -117,13 +118,11 @@ def adaptive_average(net: Builder, x: Value, output_size: Any) -> Value:
         window = [size // count for size, count in zip(sizes, target, strict=True)]
         options = _options(window, window, "valid")
         return x.same(net.layer(AVERAGES[len(sizes)], x.tensor, **options), x.nonnegative)
-    if len(sizes) != 2:
-        raise net.refuse(f"{sizes} pixels do not divide into {target}")
-    if all(count % size == 0 for size, count in zip(sizes, target, strict=True)):
+    if len(sizes) == 2 and all(count % size == 0 for size, count in zip(sizes, target, strict=True)):
         factors = tuple(count // size for size, count in zip(sizes, target, strict=True))
         return x.same(net.layer(keras.layers.UpSampling2D, x.tensor, size=factors), x.nonnegative)
-    rows, columns = (_shares(size, count) for size, count in zip(sizes, target, strict=True))
-    return x.same(ops.einsum("nhwc,ih,jw->nijc", x.tensor, rows, columns), x.nonnegative)
+    shares = [_shares(size, count) for size, count in zip(sizes, target, strict=True)]
+    return x.same(ops.einsum(EINSUMS[len(sizes)], x.tensor, *shares), x.nonnegative)
 
 
 def _target(output_size: Any, sizes: Sequence[int]) -> list[int]:
@@ -148,11 +147,21 @@ def adaptive_maximum(net: Builder, x: Value, output_size: Any) -> list[Value | N
     if target == [1] * len(sizes) and len(sizes) in GLOBAL_MAXIMA:
         options: dict[str, Any] = {"keepdims": True, "data_format": "channels_last"}
         return [x.same(net.layer(GLOBAL_MAXIMA[len(sizes)], x.tensor, **options), x.nonnegative), None]
-    if any(size % count for size, count in zip(sizes, target, strict=True)):
-        raise net.refuse(f"{sizes} pixels do not divide into {target}")
     net.sized = True
+    if any(size % count for size, count in zip(sizes, target, strict=True)):
+        return [_uneven_maximum(x, sizes, target), None]
     window = [size // count for size, count in zip(sizes, target, strict=True)]
     return [x.same(net.layer(MAXIMA[len(sizes)], x.tensor, **_options(window, window, "valid")), x.nonnegative), None]
+
+
+def _uneven_maximum(x: Value, sizes: Sequence[int], target: Sequence[int]) -> Value:
+    """Return the maxima over windows of several sizes, one axis after the other."""
+    tensor = x.tensor
+    for axis, (size, count) in enumerate(zip(sizes, target, strict=True), start=1):
+        windows = [slice(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+        before = (slice(None),) * axis
+        tensor = ops.concatenate([ops.max(tensor[(*before, w)], axis=axis, keepdims=True) for w in windows], axis=axis)
+    return x.same(tensor, x.nonnegative)
 
 
 def max_pool_with_indices(net: Builder, x: Value, *args: Any, **kwargs: Any) -> list[Value | None]:

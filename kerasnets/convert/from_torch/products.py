@@ -60,8 +60,12 @@ def attention(
     is_causal: bool = False, *, scale: float | None = None, enable_gqa: bool = False,
 ) -> Value:  # fmt: skip
     """Return softmax(query key' scale + mask) value."""
-    if is_causal or enable_gqa:
-        raise net.refuse("causal and grouped attention are not converted")
+    if enable_gqa:
+        raise net.refuse("grouped attention is not converted")
+    if is_causal:
+        import torch
+
+        attn_mask = torch.ones(int(query.shape[-2]), int(key.shape[-2]), dtype=torch.bool).tril()
     rate = net.attention_rate(dropout_p)
     width = int(query.shape[-1])
     query = arithmetic.multiply(net, query, scale or 1 / math.sqrt(width))

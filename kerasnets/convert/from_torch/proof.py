@@ -167,6 +167,10 @@ def _tensors(outputs: Any) -> list[np.ndarray]:
     """Return the tensors of any structure as Keras' public outputs."""
     import torch.utils._pytree as trees
 
+    if isinstance(outputs, dict):  # as Keras takes them out, by their names
+        return [x for _, part in sorted(outputs.items()) for x in _tensors(part)]
+    if isinstance(outputs, (tuple, list)):
+        return [x for part in outputs for x in _tensors(part)]
     return [_to_public(x) for x in trees.tree_leaves(outputs) if hasattr(x, "detach")]
 
 

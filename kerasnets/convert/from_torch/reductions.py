@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnets.convert.from_torch import arithmetic
 from kerasnets.convert.from_torch.builder import Builder
 from kerasnets.convert.from_torch.values import Value
 
@@ -79,7 +80,56 @@ def variance_and_mean(net: Builder, x: Value, dim: Any = None, *args: Any, **kwa
     return [variance(net, x, dim, *args, **kwargs), mean(net, x, dim, keepdim)]
 
 
+def maximum(net: Builder, x: Value, *args: Any, **kwargs: Any) -> Any:
+    """torch.max: of all numbers, of two tensors, or along an axis with the positions."""
+    return _extreme(net, x, ops.max, ops.argmax, arithmetic.maximum, *args, **kwargs)
+
+
+def minimum(net: Builder, x: Value, *args: Any, **kwargs: Any) -> Any:
+    return _extreme(net, x, ops.min, ops.argmin, arithmetic.minimum, *args, **kwargs)
+
+
+def _extreme(
+    net: Builder, x: Value, function: Any, position: Any, of_two: Any, dim: Any = None, keepdim: bool = False
+) -> Any:  # fmt: skip
+    if dim is None:
+        raise net.refuse("the extreme of a whole batch is not converted", "name the axes, as amax(x, (1, 2, 3)) does")
+    if not isinstance(dim, int):
+        return of_two(net, x, dim)
+    return [reduce(function, net, x, dim, keepdim), _position(net, x, position, dim, keepdim)]
+
+
+def _position(net: Builder, x: Value, function: Any, dim: Any, keepdim: bool = False) -> Value:
+    if dim is None:
+        raise net.refuse("a position in a whole batch is not converted", "name the axis, as argmax(x, 1) does")
+    x = net.in_order(x)
+    result = x.same(function(x.tensor, axis=x.position(dim), keepdims=bool(keepdim)), True)
+    return result if keepdim else _without(result, [dim % x.rank])
+
+
+def argmax(net: Builder, x: Value, dim: Any = None, keepdim: bool = False) -> Value:
+    return _position(net, x, ops.argmax, dim, keepdim)
+
+
+def argmin(net: Builder, x: Value, dim: Any = None, keepdim: bool = False) -> Value:
+    return _position(net, x, ops.argmin, dim, keepdim)
+
+
+def top(net: Builder, x: Value, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> list[Value]:
+    if not largest:
+        raise net.refuse("the least numbers are not converted")
+    last = dim % x.rank
+    x = net.arrange(x, (*(axis for axis in range(x.rank) if axis != last), last))
+    return [x.same(part) for part in ops.top_k(x.tensor, int(k))]
+
+
+def running_total(net: Builder, x: Value, dim: int) -> Value:
+    x = net.in_order(x)
+    return x.same(ops.cumsum(x.tensor, axis=x.position(dim)), x.nonnegative)
+
+
 OPERATORS = {
+    "max": maximum, "min": minimum, "argmax": argmax, "argmin": argmin, "topk": top, "cumsum": running_total,
     "mean": mean, "sum": total, "amax": greatest, "amin": least, "linalg_vector_norm": norm, "norm": norm,
     "var": variance, "std": deviation, "var_mean": variance_and_mean,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tensors put together, cut, padded, rolled and enlarged."""
+"""Tensors put together, cut, padded and rolled."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ from kerasnets.convert.from_torch.values import Value, channels_last
 
 
 def concatenate(net: Builder, tensors: Sequence[Any], dim: int = 0) -> Value:
-    values = [x for x in tensors if isinstance(x, Value) or x.numel()]
-    if not all(isinstance(x, Value) for x in values):
-        raise net.refuse("a constant beside tensors of the input is not converted")
+    parts = [x for x in tensors if isinstance(x, Value) or x.numel()]
+    first = next(x for x in parts if isinstance(x, Value))
+    values = [x if isinstance(x, Value) else _for_each_picture(net, first, x) for x in parts]
     values = in_common_order(net, [net.in_order(x) for x in values])
     position = values[0].position(dim)
     nonnegative = all(x.nonnegative for x in values)
@@ -29,6 +29,15 @@ def concatenate(net: Builder, tensors: Sequence[Any], dim: int = 0) -> Value:
     else:
         tensor = ops.concatenate(together, axis=position)
     return values[0].same(tensor, nonnegative)
+
+
+def _for_each_picture(net: Builder, like: Value, constant: Any) -> Value:
+    """Return a constant, repeated for each picture that `like` has: times ones, which is exact."""
+    if constant.requires_grad or constant.ndim != like.rank or like.axes[0] != 0 or constant.shape[0] != 1:
+        raise net.refuse("such a constant beside tensors of the input is not converted")
+    ones = ops.ones_like(like.tensor[(slice(None), *[slice(0, 1)] * (like.rank - 1))])
+    numbers = net.constant(constant, like.rank, like.axes)
+    return like.same(ops.multiply(ones, numbers))
 
 
 def stack(net: Builder, tensors: Sequence[Any], dim: int = 0) -> Value:
@@ -115,13 +124,26 @@ def pad(net: Builder, x: Value, pad: Sequence[int], mode: str = "constant", valu
         inner = [by_axis.get(axis, (0, 0)) for axis in range(2, x.rank)]
         if not any(any(by_axis.get(axis, (0, 0))) for axis in (0, 1)):
             return pad_picture(net, x, inner)
-    if mode not in ("constant", "reflect"):
-        raise net.refuse(f"padding by {mode} has no Keras operation")
+    if mode in ("replicate", "circular"):
+        return _pad_by_index(net, x, by_axis, mode)
     amounts = tuple(by_axis.get(axis, (0, 0)) for axis in x.axes)
     if mode == "reflect":
         return x.same(ops.pad(x.tensor, amounts, mode="reflect"), x.nonnegative)
     tensor = ops.pad(x.tensor, amounts, constant_values=float(value or 0))
     return x.same(tensor, x.nonnegative and (value or 0) >= 0)
+
+
+def _pad_by_index(net: Builder, x: Value, by_axis: dict[int, tuple[int, int]], mode: str) -> Value:
+    """Repeat the border, or go on at the other side."""
+    tensor = x.tensor
+    net.sized = True
+    for axis, (left, right) in by_axis.items():
+        size = int(x.shape[axis])
+        numbers = np.arange(-left, size + right)
+        numbers = numbers.clip(0, size - 1) if mode == "replicate" else numbers % size
+        if left or right:
+            tensor = ops.take(tensor, numbers.astype("int32"), axis=x.position(axis))
+    return x.same(tensor, x.nonnegative)
 
 
 def roll(net: Builder, x: Value, shifts: Any, dims: Any = ()) -> Value:
@@ -162,55 +184,8 @@ def index_select(net: Builder, x: Value, dim: int, index: Any) -> Value:
     return take(net, x, [*[None] * (dim % x.rank), index])
 
 
-def enlarge_nearest(net: Builder, x: Value, output_size: Any, scale_factors: Any = None, *_: Any) -> Value:
-    return _enlarge(net, x, "nearest")
-
-
-def enlarge_bilinear(
-    net: Builder, x: Value, output_size: Any, align_corners: bool, scale_factors: Any = None, *_: Any
-) -> Value:  # fmt: skip
-    if align_corners:
-        raise net.refuse("align_corners=True has no Keras layer")
-    return _enlarge(net, x, "bilinear")
-
-
-def _enlarge(net: Builder, x: Value, interpolation: str) -> Value:
-    x = net.to_channels_last(x)
-    before, after = [int(size) for size in x.shape[2:]], [int(size) for size in net.step.shape[2:]]
-    if before == after:
-        return x
-    if len(before) != 2 or any(b % a for a, b in zip(before, after, strict=True)):
-        raise net.refuse(f"{before} pixels do not go into {after} a whole number of times")
-    size = tuple(b // a for a, b in zip(before, after, strict=True))
-    options: dict[str, Any] = {"size": size, "interpolation": interpolation, "data_format": "channels_last"}
-    return x.same(net.layer(keras.layers.UpSampling2D, x.tensor, **options), x.nonnegative)
-
-
-def shuffle(net: Builder, x: Value, groups: int) -> Value:
-    """nn.ChannelShuffle."""
-    x = net.to_channels_last(x)
-    *inner, channels = x.tensor.shape[1:]
-    net.sized = True
-    tensor = net.layer(keras.layers.Reshape, x.tensor, "split", target_shape=(*inner, groups, channels // groups))
-    tensor = net.layer(keras.layers.Permute, tensor, "swap", dims=(1, 2, 4, 3))
-    return x.same(net.layer(keras.layers.Reshape, tensor, target_shape=(*inner, channels)), x.nonnegative)
-
-
-def enlarge_by_channels(net: Builder, x: Value, factor: int) -> Value:
-    """nn.PixelShuffle."""
-    x = net.to_channels_last(x)
-    height, width, channels = x.tensor.shape[1:]
-    net.sized, less = True, channels // factor**2
-    tensor = net.layer(keras.layers.Reshape, x.tensor, "split", target_shape=(height, width, less, factor, factor))
-    tensor = net.layer(keras.layers.Permute, tensor, "swap", dims=(1, 4, 2, 5, 3))
-    shape = (height * factor, width * factor, less)
-    return x.same(net.layer(keras.layers.Reshape, tensor, target_shape=shape), x.nonnegative)
-
-
 OPERATORS = {
-    "pixel_shuffle": enlarge_by_channels,
     "cat": concatenate, "concat": concatenate, "stack": stack, "slice": cut, "select": select,
     "unbind": unbind, "split": split, "split_with_sizes": split, "chunk": chunk, "pad": pad, "constant_pad_nd": pad,
-    "roll": roll, "flip": flip, "index": take, "index_select": index_select, "channel_shuffle": shuffle,
-    "upsample_nearest2d": enlarge_nearest, "upsample_bilinear2d": enlarge_bilinear,
+    "roll": roll, "flip": flip, "index": take, "index_select": index_select,
 }  # fmt: skip

@@ -11,6 +11,9 @@ from keras import ops
 from kerasnets.convert.from_torch.builder import Builder
 from kerasnets.convert.from_torch.values import Batched, Value
 
+# what `to` also takes: layouts and forms of memory
+STORAGE = ("torch.strided", "torch.contiguous_format", "torch.preserve_format", "torch.channels_last")
+
 
 def permute(net: Builder, x: Value, dims: Sequence[int]) -> Value:
     x = net.in_order(x)
@@ -35,6 +38,18 @@ def moveaxis(net: Builder, x: Value, source: Any, destination: Any) -> Value:
 
 def same(net: Builder, x: Value, *_: Any, **__: Any) -> Value:
     return x
+
+
+def convert_type(net: Builder, x: Value, *args: Any, **_: Any) -> Value:
+    """Return truth values as numbers, and numbers as they are."""
+    kinds = [str(item) for item in (*args, net.step.kwargs.get("dtype")) if str(item).startswith("torch.")]
+    kind = next((k.removeprefix("torch.") for k in kinds if k not in STORAGE), "")
+    own = keras.backend.standardize_dtype(x.tensor.dtype)
+    if kind in ("", own) or (kind.startswith("float") and own.startswith("float")):
+        return x
+    if kind == "bool" or (kind.startswith(("int", "uint", "long")) and own.startswith("float")):
+        raise net.refuse(f"numbers made {kind} are not converted")
+    return x.same(ops.cast(x.tensor, "float32" if kind.startswith(("float", "double", "half")) else kind), True)
 
 
 def reshape(net: Builder, x: Value, *_: Any, **__: Any) -> Value:
@@ -148,6 +163,7 @@ OPERATORS = {
     "movedim": moveaxis, "moveaxis": moveaxis,
     **dict.fromkeys(("view", "reshape", "flatten", "_unsafe_view", "unflatten", "view_as", "reshape_as"), reshape),
     **dict.fromkeys(("squeeze", "unsqueeze"), reshape),
-    **dict.fromkeys(("contiguous", "clone", "alias", "detach", "to", "_to_copy", "type_as", "lift_fresh_copy"), same),
+    **dict.fromkeys(("contiguous", "clone", "alias", "detach", "lift_fresh_copy"), same),
+    **dict.fromkeys(("to", "_to_copy", "type_as"), convert_type),
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), expand),
 }  # fmt: skip

@@ -15,6 +15,8 @@ from kerasnets.errors import BadInputError
 # operators whose result depends on the shape of their first argument alone, not on its numbers
 OF_SHAPE = ("new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like")
 WEIGHTED = ("linear", "conv1d", "conv2d", "batch_norm", "layer_norm", "group_norm")  # layers that hold their parameters
+WHOLE = ("alias", "detach")  # views of a whole tensor, with its shape
+REMOVE = "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')"
 NOTHING = ("_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_constrain_range_for_size")
 
 
@@ -62,7 +64,8 @@ class Walk:
             return _compute(step, args, kwargs)
         if step.operator not in OPERATORS:
             where = f" in {step.path} ({step.kind.rpartition('.')[2]})" if step.path else ""
-            raise BadInputError(f"no Keras layer is known for the operator {step.operator}{where}")
+            remedy = f"call {REMOVE} first" if "parametrizations." in step.path else ""
+            raise BadInputError(f"no Keras layer is known for the operator {step.operator}{where}", remedy=remedy)
         args = [self.of_one_picture(ref, arg) for ref, arg in zip(step.args, args, strict=True)]
         if not is_symbolic:  # of parameters alone, which stay trained
             args = _as_values(self.builder, step, args)
@@ -76,6 +79,8 @@ class Walk:
 
     def of_one_picture(self, reference: Any, value: Any) -> Any:
         """Return a constant that PyTorch computed for each picture of the batch for one, if it is the same for all."""
+        if isinstance(reference, (tuple, list)) and isinstance(value, list):
+            return [self.of_one_picture(one, item) for one, item in zip(reference, value, strict=True)]
         if not isinstance(reference, Reference) or not hasattr(value, "narrow"):
             return value
         shape = self.shapes.get(reference.name, ())
@@ -106,19 +111,39 @@ class Walk:
         value = self.values[target.name]
         if not isinstance(value, Value):
             return
-        value = self.values[target.name] = self.values[step.name]
+        value = self.values[target.name] = replace(self.values[step.name], shape=value.shape)
         steps = {other.name: other for other in self.builder.program.steps}
         while target.name in steps and steps[target.name].operator in VIEWS and steps[target.name].args:
             view = steps[target.name]
             target = view.args[0]
             if not isinstance(target, Reference) or not isinstance(self.values[target.name], Value):
                 return
-            if self.last_use.get(target.name, -1) > position:
-                if view.operator != "slice" or len(view.args) > 4:
+            value = self.put_back(view, self.values[target.name], value)
+            if value is None:
+                if any(self.last_use.get(name, -1) > position for name in self.owners_of(target.name)):
                     raise self.builder.refuse("it overwrites a view of a tensor that is read later")
-                value = splice(self.builder, self.values[target.name], value, *view.args[1:])
-                self.builder.name_operations([value.tensor])
-                self.values[target.name] = value
+                return
+            self.builder.name_operations([value.tensor])
+            self.values[target.name] = value
+
+    def put_back(self, view: Step, whole: Value, part: Value) -> Value | None:
+        """Return a tensor of which a view was overwritten; None if that is not known."""
+        if view.operator in WHOLE:
+            return part
+        if view.operator == "slice" and len(view.args) <= 4:
+            return splice(self.builder, whole, part, *view.args[1:])
+        return None
+
+    def owners_of(self, name: str) -> list[str]:
+        """Return a step's name, and those of the tensors that its result may share its memory with."""
+        steps = {other.name: other for other in self.builder.program.steps}
+        names = [name]
+        while name in steps and steps[name].operator in VIEWS and steps[name].args:
+            if not isinstance(steps[name].args[0], Reference):
+                break
+            name = steps[name].args[0].name
+            names.append(name)
+        return names
 
 
 def _leaves(argument: Any) -> list[Any]:

@@ -68,6 +68,26 @@ def build_classes():
             y += x
             return y.relu_()
 
+    class Overwritten(nn.Module):
+        """Parts of a copy written over in place; the original is read later."""
+
+        def forward(self, x):
+            y = x.clone()
+            y[:, :1, 2:4] = 0.5
+            y[:, 1:].mul_(2)
+            return x + y
+
+    class Named(nn.Module):
+        """Two outputs by name, in an order that is not that of the alphabet."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return {"second": x.mean((2, 3)), "first": x.amax((1, 2, 3))}
+
     class StochasticDepth(nn.Module):
         """As torchvision has it."""
 

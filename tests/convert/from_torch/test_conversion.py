@@ -125,6 +125,23 @@ def test_the_module_is_left_as_it_was(workers):
     assert workers["torch"](state_after, "nn.Sequential(Network(), StochasticDepth(0.2))") == (True, True)
 
 
+def names_of_outputs():
+    module, model = convert("Named()")
+    import torch
+
+    inputs = pictures(2, PICTURE)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(inputs))
+    results = model.predict_on_batch(to_last(inputs))
+    return [(name, float(np.abs(results[name] - expected[name].numpy()).max())) for name in expected]
+
+
+def test_outputs_by_name_keep_their_names(workers):
+    distances = workers["torch"](names_of_outputs)
+    assert [name for name, _ in distances] == ["second", "first"]
+    assert all(distance < 1e-5 for _, distance in distances)
+
+
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -144,6 +161,8 @@ REFUSALS = {
     "nn.Conv2d(3, 4, 3).double()": "weight is torch.float64; call module.float() first",
     "nn.Conv2d(4, 4, 3)": "torch.export cannot follow Conv2d",
     "nn.Sequential(nn.MaxPool2d(2, dilation=2))": "max_pool2d in 0: a maximum over every second pixel",
+    "nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 4, 3))":
+        "call torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight') first",
 }  # fmt: skip
 
 
