@@ -5,12 +5,12 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.data import builtin, cifar, downloads, folders, idx
+from kerasnets.data import builtin, cifar, downloads, folders, idx, own_code, python_forms
 from kerasnets.data.arrays import as_images, as_labels
 from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import ROWS, Data, check
@@ -34,7 +34,7 @@ class Card(Protocol):
 
 
 def load_data(
-    name: str | Path,
+    name: Any,
     data_dir: str | Path | None = None,
     image_size: tuple[int, ...] | None = None,
     input_kind: str = "picture",
@@ -50,7 +50,10 @@ def load_data(
         name: A name in DATASETS, or the path of own data: a folder or zip with a folder of pictures for each class, or
             an .npz archive with the arrays x_train, y_train, x_test and y_test, in any form of Keras, PyTorch or
             scikit-learn: channels last or first, grey pictures without channels or as rows, labels in a column,
-            one-hot or as text.
+            one-hot or as text. Or a data set of Python: a pair of arrays (images, labels), a tf.data.Dataset, a PyTorch
+            Dataset or DataLoader, a keras.utils.PyDataset, or a datasets.Dataset of Hugging Face, of which a fifth of
+            each class becomes the test part; a pair of such, (train, test); or a mapping with "train" and "test". Or
+            "file.py:function", a function of your own that returns one of these.
         data_dir: Folder of the known data sets.
         image_size: (height, width) or (height, width, channels) in pixels, to which own pictures are resized. None if
             all have the same size.
@@ -71,6 +74,10 @@ def load_data(
         >>> digits.train_images.shape, digits.test_labels.shape
         ((1437, 28, 28, 1), (360,))
     """
+    if own_code.is_function(name):
+        return python_forms.as_data(own_code.load(name)(), image_size, own_code.title_of(name))
+    if not isinstance(name, (str, Path)):
+        return python_forms.as_data(name, image_size)
     if name not in DATASETS:
         return load_own(name, image_size, input_kind, reading)
     if image_size:
@@ -175,6 +182,9 @@ def check_name(name: str | Path) -> None:
     """Raise ValueError if `name` is neither a data set nor a path, and BadInputError if nothing is at the path."""
     if name in DATASETS:
         return
+    if own_code.is_function(name):
+        own_code.check(name)
+        return
     if not is_path(name):
         known = nearest_first(name, DATASETS)
         raise ValueError(f"unknown data set {str(name)!r}; choose one of: {known}, a folder, zip or .npz")
@@ -187,7 +197,12 @@ def check_name(name: str | Path) -> None:
 def is_path(name: str | Path) -> bool:
     """Whether the name of a data set is a path of own data."""
     path = Path(name)
-    return path.exists() or not {"/", os.sep}.isdisjoint(str(name)) or path.suffix.lower() in (".zip", ".npz")
+    return (
+        own_code.is_function(name)
+        or path.exists()
+        or not {"/", os.sep}.isdisjoint(str(name))
+        or path.suffix.lower() in (".zip", ".npz")
+    )
 
 
 def load_test_images(
