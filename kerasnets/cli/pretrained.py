@@ -59,7 +59,7 @@ def train_head(args: argparse.Namespace, request: Request) -> Request:
         app.tell(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
         first = kerasnets.train(dataclasses.replace(
             request, recipe=head, epochs=None, out=out.with_suffix("") / f"head{out.suffix}", overwrite=True,
-            freeze=BODY, tensorboard=False, checkpoint_minutes=None, callbacks=(),
+            freeze=BODY, tensorboard=False, log=(), checkpoint_minutes=None, callbacks=(),
         ))  # fmt: skip
         epochs = args.epochs or recipe.epochs
         app.tell(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")

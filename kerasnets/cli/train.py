@@ -29,7 +29,7 @@ from kerasnets.cli import app, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.data import own_code
 from kerasnets.errors import nearest_first
-from kerasnets.training.request import Request
+from kerasnets.training.request import LOGGERS, Request
 
 if TYPE_CHECKING:
     from kerasnets.training.run import Run
@@ -101,6 +101,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     text = "replace the model and report of an earlier run; without it, the second run of a name gets the number 2"
     add("--overwrite", action="store_true", help=text)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
+    text = "log each epoch with these programs too: tensorboard, wandb, mlflow"
+    add("--log", nargs="+", default=(), choices=LOGGERS, metavar="PROGRAM", help=text)
     add("--json", action="store_true", help="print the result as JSON, and the progress on stderr")
 
 
@@ -135,7 +137,7 @@ def request_of(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: A
     return Request(
         recipe=recipe, epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, out=args.out,
         data_dir=args.data_dir, resume=args.resume, overwrite=args.overwrite, tensorboard=args.tensorboard,
-        checkpoint_minutes=args.checkpoint_minutes, worker_statistics=args.worker_statistics, **more,
+        log=args.log, checkpoint_minutes=args.checkpoint_minutes, worker_statistics=args.worker_statistics, **more,
     )  # fmt: skip
 
 

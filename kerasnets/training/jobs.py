@@ -25,6 +25,7 @@ from kerasnets.training import own_networks, places
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
+from kerasnets.training.request import LOGGERS
 from kerasnets.training.request import Request as Request
 from kerasnets.training.settings import check_recipe, compared
 
@@ -46,7 +47,7 @@ class TrainingJob:
     seed: int
     files: list[Path]  # to write
     resume: bool
-    tensorboard: bool
+    log: tuple[str, ...]  # names in request.LOGGERS
     callbacks: list[keras.callbacks.Callback] = dataclasses.field(default_factory=list)
     own: bool = False  # whether the network is a person's own
     checkpoint_minutes: float | None = None  # between two checkpoints within an epoch; None writes none
@@ -123,7 +124,7 @@ def prepare(request: Request) -> TrainingJob:
         seed=request.seed,
         files=files,
         resume=request.resume,
-        tensorboard=request.tensorboard,
+        log=request.loggers,
         callbacks=list(request.callbacks),
         own=request.network is not None,
         checkpoint_minutes=request.checkpoint_minutes,
@@ -193,6 +194,8 @@ def check_request(request: Request, recipe: Recipe) -> None:
         raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
     for path in request.files:
         saving.check_suffix(path)
+    if unknown := sorted(set(request.loggers) - set(LOGGERS)):
+        raise ValueError(f"unknown logger {unknown[0]!r}; choose one of: {', '.join(LOGGERS)}")
     if request.skip_broken < 0:
         raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
 

@@ -3,7 +3,7 @@
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -70,7 +70,20 @@ def check(model: keras.Model, shape: tuple[int, ...]) -> None:
     given = tuple(model.inputs[0].shape[1:])
     if len(given) != len(shape) or any(size not in (None, own) for size, own in zip(given, shape, strict=True)):
         raise BadInputError(f"takes {given}, and the data are {shape}", remedy="build it for them, or resize them")
+    for kind in classes_of(model):
+        if not kind.__module__.startswith("keras.") and keras.saving.get_registered_name(kind) == kind.__name__:
+            problem = f"has a layer of your own class {kind.__name__}, which a model file cannot hold"
+            raise BadInputError(problem, remedy="compose it of Keras' layers and keras.ops")
     keras_config.check(model.to_json())
+
+
+def classes_of(model: keras.Model) -> Iterator[type]:
+    """Yield the class of each layer, also of those in models within the model."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from classes_of(layer)
+        else:
+            yield type(layer)
 
 
 def check_classes(count: int, class_names: tuple[str, ...]) -> None:

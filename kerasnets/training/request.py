@@ -11,6 +11,8 @@ from kerasnets.recipes import Recipe
 if TYPE_CHECKING:
     import keras
 
+LOGGERS = ("tensorboard", "wandb", "mlflow")
+
 Network = Union["keras.Model", Callable[..., "keras.Model"]]  # one's own, or a function that builds it
 
 
@@ -35,12 +37,18 @@ class Request:
     resume: bool = False
     overwrite: bool = False
     tensorboard: bool = False
+    log: Sequence[str] = ()
     callbacks: Sequence[Any] = ()
     stream: bool | None = None
     skip_broken: int = 0
     synsets: str | Path | None = None
     checkpoint_minutes: float | None = None
     worker_statistics: bool = False
+
+    @property
+    def loggers(self) -> tuple[str, ...]:
+        """The programs that get the figures."""
+        return tuple(dict.fromkeys((*("tensorboard",) * self.tensorboard, *self.log)))
 
     @property
     def files(self) -> Sequence[str | Path]:

@@ -23,6 +23,7 @@ from kerasnets.runtime.claims import claim
 from kerasnets.training import (
     batches,
     evaluation,
+    loggers,
     places,
     preparation,
     report,
@@ -32,7 +33,7 @@ from kerasnets.training import (
     testing,
     workers,
 )  # fmt: skip
-from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TensorBoard, TestAverages
+from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TestAverages
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
@@ -49,7 +50,7 @@ def train(
     out: str | Path | Sequence[str | Path] | None = None, data_dir: str | Path | None = None,
     image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
     freeze: Sequence[str] = (), keep_head: bool = False, resume: bool = False, overwrite: bool = False,
-    tensorboard: bool = False, callbacks: Sequence[keras.callbacks.Callback] = (),
+    tensorboard: bool = False, log: Sequence[str] = (), callbacks: Sequence[keras.callbacks.Callback] = (),
     stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
     guest: saving.Guest = saving.UNKNOWN,
     checkpoint_minutes: float | None = None, worker_statistics: bool = False,
@@ -91,6 +92,7 @@ def train(
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         overwrite: Whether to replace the model files and report of an earlier run instead.
         tensorboard: Whether to write logs for TensorBoard too.
+        log: Programs that get the figures of each epoch: "tensorboard", "wandb" or "mlflow".
         callbacks: Keras' callbacks, or your own. Their `model` is a copy of the network that computes faster.
         stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
             exceed the memory.
@@ -125,9 +127,9 @@ def train(
     return carry_out(Request(
         recipe=recipe, network=network, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size,
         seed=seed, out=out, data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze,
-        keep_head=keep_head, resume=resume, overwrite=overwrite, tensorboard=tensorboard, callbacks=callbacks,
-        stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest, checkpoint_minutes=checkpoint_minutes,
-        worker_statistics=worker_statistics,
+        keep_head=keep_head, resume=resume, overwrite=overwrite, tensorboard=tensorboard, log=log,
+        callbacks=callbacks, stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest,
+        checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics,
     ))  # fmt: skip
 
 
@@ -216,8 +218,8 @@ def run_epochs(
         stack.callback(progress.close)
         if job.recipe.ema:
             watchers.append(TestAverages())
-        if job.tensorboard and group.leads:
-            watchers.append(stack.enter_context(contextlib.closing(TensorBoard(job.folder / "tensorboard", figures))))
+        for name in job.log if group.leads else ():
+            watchers.append(stack.enter_context(contextlib.closing(loggers.BY_NAME[name](job, figures))))
         if minutes and group.leads:
             watchers.append(Minutes(figures, minutes))
         while plan.first < plan.epochs and not (figures.is_over or figures.diverged):
