@@ -50,7 +50,7 @@ class Entry:
         return {
             "network": card.model,
             "data": card.dataset,
-            "digest of the data": card.data_digest,
+            "digest of the data": card.data_digest[:8],
             "input": "x".join(map(str, card.input_shape)),
             **{name.replace("_", " "): words_of(settings[name]) for name in settings if name not in NOT_COMPARED},
             "frozen layers": str(len(settings.get("frozen", ()))),

@@ -3,7 +3,6 @@
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import dataclasses
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from kerasnets import data, models, saving
 from kerasnets.data import index_files
 from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
-from kerasnets.recipes import FINETUNED, OWN, RECIPES, Recipe, own, with_changes
+from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
@@ -25,6 +24,7 @@ from kerasnets.training import own_networks, places
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
+from kerasnets.training.remarks import size_note
 from kerasnets.training.request import LOGGERS
 from kerasnets.training.request import Request as Request
 from kerasnets.training.settings import check_recipe, compared
@@ -101,7 +101,7 @@ def prepare(request: Request) -> TrainingJob:
     Prints the network's summary, and a note on stderr if the fallback recipe takes the place of the recipe.
     Raises the errors that `train` documents.
     """
-    request = as_named(request)
+    request = own_networks.as_named(request)
     first_choice = find_recipe(request.recipe)
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
@@ -134,6 +134,8 @@ def prepare(request: Request) -> TrainingJob:
     if is_fallback:
         print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
     initial.network.summary()
+    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=not request.weights):
+        print(visible(f"note: {recipe.model} {note}"), file=sys.stderr)
     return job
 
 
@@ -154,19 +156,6 @@ def with_place(job: TrainingJob, overwrite: bool) -> TrainingJob:
     for path in [*files, job.report]:
         check_writable(path)
     return job
-
-
-def as_named(request: Request) -> Request:
-    """Return a request whose recipe is a name or a Recipe, also if a network stands in its place."""
-    recipe = request.recipe
-    if isinstance(recipe, (str, Recipe)):
-        return request
-    if not (isinstance(recipe, keras.Model) or callable(recipe)) or request.arrays is None:
-        raise ValueError(f"a recipe, or a network with arrays to train on, was expected, not {recipe!r:.60}")
-    name = re.sub(r"\W+", "_", getattr(recipe, "name", "") or getattr(recipe, "__name__", "network"))
-    title = getattr(request.arrays, "title", data.Data.title)
-    title = OWN if title == data.Data.title else re.sub(r"\W+", "_", title)
-    return dataclasses.replace(request, recipe=own(name, title), network=recipe)
 
 
 def find_recipe(recipe: Any) -> Recipe:
@@ -194,6 +183,7 @@ def check_request(request: Request, recipe: Recipe) -> None:
         raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
     for path in request.files:
         saving.check_suffix(path)
+    own_networks.check_callbacks(request.callbacks)
     if unknown := sorted(set(request.loggers) - set(LOGGERS)):
         raise ValueError(f"unknown logger {unknown[0]!r}; choose one of: {', '.join(LOGGERS)}")
     if request.skip_broken < 0:

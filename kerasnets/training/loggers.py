@@ -97,7 +97,7 @@ class MLflow(keras.callbacks.Callback):
 
 
 PROJECT = "kerasnets"
-BY_NAME = dict(zip(LOGGERS, (TensorBoard, WeightsAndBiases, MLflow), strict=True))
+BY_NAME: dict[str, Any] = dict(zip(LOGGERS, (TensorBoard, WeightsAndBiases, MLflow), strict=True))
 
 
 def settings_of(job: "TrainingJob") -> dict[str, Any]:

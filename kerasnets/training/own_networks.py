@@ -2,17 +2,42 @@
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
+import dataclasses
 import inspect
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 
-from kerasnets import saving
+from kerasnets import data, saving
 from kerasnets.errors import BadInputError, name_path
 from kerasnets.graph import Scaling, has_graph, rebuild
+from kerasnets.recipes import OWN, Recipe, own
 from kerasnets.saving import keras_config, keras_model
-from kerasnets.training.request import Network
+from kerasnets.training.request import Network, Request
+
+
+def as_named(request: Request) -> Request:
+    """Return a request whose recipe is a name or a Recipe, also if a network stands in its place."""
+    recipe = request.recipe
+    if isinstance(recipe, (str, Recipe)):
+        return request
+    if not (isinstance(recipe, keras.Model) or callable(recipe)) or request.arrays is None:
+        raise ValueError(f"a recipe, or a network with arrays to train on, was expected, not {recipe!r:.60}")
+    name = re.sub(r"\W+", "_", getattr(recipe, "name", "") or getattr(recipe, "__name__", "network"))
+    title = getattr(request.arrays, "title", data.Data.title)
+    title = OWN if title == data.Data.title else re.sub(r"\W+", "_", title)
+    return dataclasses.replace(request, recipe=own(name, title), network=recipe)
+
+
+def check_callbacks(callbacks: Sequence[Any]) -> None:
+    """Raise ValueError for what is no callback, or would write a file that nothing reads."""
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(f"a keras.callbacks.Callback was expected, not {callback!r:.60}")
+        if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_weights_only:
+            raise ValueError("ModelCheckpoint sees a copy that Keras cannot load again: pass save_weights_only=True")
 
 
 def build(
