@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.data import folders
-from kerasnets.data.arrays import CHANNELS, as_bytes, as_images, as_labels
+from kerasnets.data.arrays import CHANNELS, as_bytes, as_images, as_labels, one_each
 from kerasnets.data.dataset import ROWS, Data, check
 from kerasnets.data.layout import split_off_test
 from kerasnets.data.parts import PART_OF, TEST, TRAIN, VALIDATION
@@ -51,13 +51,12 @@ def as_data(source: Any, image_size: Size = None, title: str = "own") -> Data:
     names = next(filter(None, (part.names for part in parts.values())), ())
     train, validation, test = parts[TRAIN], parts.get(VALIDATION), parts.get(TEST)
     if validation is not None:
-        train = Part(joined(train.images, validation.images), np.concatenate([train.labels, validation.labels]), names)
-    count = len(train.labels) - (0 if validation is None else len(validation.labels))
+        train = joined(train, validation)
     labels, test_labels, from_text = as_labels(train.labels, (train if test is None else test).labels)
     result = Data(
         train.images, labels, (train if test is None else test).images, test_labels, title, names or from_text,
         ROWS if train.images.ndim == 2 else "picture",
-        validation=None if validation is None else np.arange(count, len(labels)),
+        validation=None if validation is None else np.arange(len(labels) - len(validation.labels), len(labels)),
     )  # fmt: skip
     check(result)
     return with_test_part(result) if test is None else result
@@ -73,11 +72,16 @@ def with_test_part(examples: Data) -> Data:
     )  # fmt: skip
 
 
-def joined(images: np.ndarray, others: np.ndarray) -> np.ndarray:
-    if images.shape[1:] != others.shape[1:]:
-        problem = f"train pictures are {images.shape[1:]}, validation pictures {others.shape[1:]}"
+def joined(train: Part, validation: Part) -> Part:
+    """Return both parts as one."""
+    shapes = train.images.shape, validation.images.shape
+    if min(map(len, shapes)) < 2 or shapes[0][1:] != shapes[1][1:]:
+        problem = f"train pictures are {shapes[0][1:]}, validation pictures {shapes[1][1:]}"
         raise BadInputError(problem, remedy="give both one shape")
-    return np.concatenate([images, others])
+    if train.labels.ndim != 1 or validation.labels.ndim != 1:
+        raise BadInputError("labels are not one for each picture", remedy="give one label an image")
+    images, labels = (np.concatenate(both) for both in zip(train[:2], validation[:2], strict=True))
+    return Part(images, labels, train.names)
 
 
 def parts_of(source: Any) -> dict[str, Any]:
@@ -112,7 +116,7 @@ def read(part: Any, image_size: Size) -> Part:
             images = gather(((image, 0) for image in images), image_size)[0]
     else:
         images, labels = gather(pairs_of(part), image_size)
-    return Part(as_images(images), labels, names_of(part))
+    return Part(as_images(images), one_each(labels), names_of(part))
 
 
 def gather(pairs: Iterator[Pair], image_size: Size) -> tuple[np.ndarray, np.ndarray]:

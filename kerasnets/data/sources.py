@@ -11,8 +11,9 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.data import builtin, cifar, downloads, folders, idx, own_code, python_forms
+from kerasnets.data.arrays import as_images, as_labels
 from kerasnets.data.catalogue import DATASETS, Dataset
-from kerasnets.data.dataset import Data, check
+from kerasnets.data.dataset import ROWS, Data, check
 from kerasnets.data.parts import TEST, TRAIN, VALIDATION
 from kerasnets.errors import BadInputError, nearest_first
 
@@ -171,9 +172,14 @@ def load_archive(path: Path, image_size: tuple[int, ...] | None) -> Data:
     if image_size:
         raise ValueError(f"an image size goes with folders of pictures; the arrays in {path.name} have their own")
     remedy = f"make it by np.savez({path.name!r}, x_train=..., y_train=..., x_test=..., y_test=...)"
-    arrays = idx.arrays_of(path, remedy, own=True)
-    parts = dict(zip((TRAIN, TEST, VALIDATION), zip(arrays[::2], arrays[1::2], strict=True), strict=False))
-    return python_forms.as_data(parts, title=path.stem)
+    x_train, y_train, x_test, y_test, *validation = idx.arrays_of(path, remedy, own=True)
+    if validation:
+        parts = {TRAIN: (x_train, y_train), VALIDATION: tuple(validation), TEST: (x_test, y_test)}
+        return python_forms.as_data(parts, title=path.stem)
+    x_train, x_test = as_images(x_train), as_images(x_test)
+    y_train, y_test, names = as_labels(y_train, y_test)
+    input_kind = ROWS if x_train.ndim == 2 else "picture"
+    return Data(x_train, y_train, x_test, y_test, title=path.stem, class_names=names, input_kind=input_kind)
 
 
 def check_name(name: str | Path) -> None:
