@@ -76,7 +76,7 @@ class Recipe:
     @property
     def name(self) -> str:
         path = Path(self.dataset).resolve()  # of own data, or a name
-        dataset = path.stem if path.suffix in (".zip", ".npz") else path.name
+        dataset = path.stem if path.suffix in (".zip", ".npz") else path.name.partition(".py:")[0]
         return "-".join(filter(None, (self.model, dataset, self.variant)))
 
     @property

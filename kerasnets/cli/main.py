@@ -11,6 +11,7 @@ from kerasnets.errors import nearest_first
 COMMANDS = {
     "train": "train a recipe, or any network on any data",
     "predict": "read pictures with a model: class and probability",
+    "compare": "compare runs: figures, settings, curves",
     "evaluate": "measure a model on the test part of a data set",
     "export": "write a model as ONNX, OpenVINO, LiteRT or SavedModel",
     "adopt": "make another program's model file one of kerasnets",

@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from kerasnets.cli import app, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.recipes import Recipe
 from kerasnets.runtime import backends, child
+from kerasnets.training.request import Request
 
 RATE, HEAD_FACTOR = 1e-4, 10  # of all layers, with Adam; the head alone learns at ten times that
 BODY = ("[!l]*",)  # all layers of these networks but `logits`, as a pattern of names
@@ -44,29 +44,29 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError(f"--head-epochs must be at least 1, not {args.head_epochs}")
 
 
-def train(args: argparse.Namespace, recipe: Recipe, more: dict[str, Any], train_all: Callable[..., None]) -> None:
-    """Train the head, then everything by `train_all`, the usual training; the best epoch is kept."""
-    weights = weights_of(args.model)
-    recipe, head_epochs = with_defaults(args, recipe)
+def train_head(args: argparse.Namespace, request: Request) -> Request:
+    """Train a fresh head alone; return the request for all layers, which starts from there and keeps the best epoch."""
+    recipe, head_epochs = with_defaults(args, request.recipe)
     name = dataclasses.replace(recipe, variant=recipes.FINETUNED).name
     out = Path(args.out[0]) if args.out else Path("models_saved") / f"{name}.keras"
     head = dataclasses.replace(
         recipe, learning_rate=HEAD_FACTOR * recipe.learning_rate, schedule=(), epochs=head_epochs, ema=0.0
     )
+    request = dataclasses.replace(request, recipe=recipe, weights=weights_of(args.model))
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         import kerasnets
 
         app.tell(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
-        first = kerasnets.train(
-            head, seed=args.seed, batch_size=args.batch_size, out=out.with_suffix("") / f"head{out.suffix}",
-            data_dir=args.data_dir, resume=args.resume, overwrite=True, **more | {"weights": weights, "freeze": BODY},
-        )  # fmt: skip
+        first = kerasnets.train(dataclasses.replace(
+            request, recipe=head, epochs=None, out=out.with_suffix("") / f"head{out.suffix}", overwrite=True,
+            freeze=BODY, tensorboard=False, log=(), checkpoint_minutes=None, callbacks=(),
+        ))  # fmt: skip
         epochs = args.epochs or recipe.epochs
         app.tell(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
-    train_all(args, recipe, **more | {"weights": first.files[0], "freeze": (), "keep_head": True})
+    return dataclasses.replace(request, weights=first.files[0], keep_head=True)
 
 
-def with_defaults(args: argparse.Namespace, recipe: Recipe) -> tuple[Recipe, int]:
+def with_defaults(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
     """Return (`recipe` with what suits the pictures where no option says otherwise, epochs of the head); print it."""
     count, side = pictures_in(args.dataset)
     head_epochs, epochs = next((pair for most, pair in EPOCHS.items() if count <= most), MOST)
@@ -90,11 +90,11 @@ def with_defaults(args: argparse.Namespace, recipe: Recipe) -> tuple[Recipe, int
 def pictures_in(dataset: str) -> tuple[int, int]:
     """Return (number of training pictures, shorter side of the first) of a folder or zip, or of a known data set."""
     from kerasnets import data
-    from kerasnets.data import layout, picture_sources, survey
+    from kerasnets.data import layout, own_code, picture_sources, survey
 
     if dataset in data.DATASETS:
         return data.DATASETS[dataset].train, min(data.DATASETS[dataset].image_shape)
-    if Path(dataset).suffix.lower() == ".npz":
+    if Path(dataset).suffix.lower() == ".npz" or own_code.is_function(dataset):
         images = data.load_data(dataset).train_images
         return len(images), min(images.shape[1:3])
     source = picture_sources.open_source(Path(dataset))

@@ -16,6 +16,7 @@ it is the only one.
 
 import argparse
 import contextlib
+import dataclasses
 import re
 import statistics
 import sys
@@ -26,7 +27,9 @@ from typing import TYPE_CHECKING, Any
 from kerasnets import recipes
 from kerasnets.cli import app, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
+from kerasnets.data import own_code
 from kerasnets.errors import nearest_first
+from kerasnets.training.request import LOGGERS, Request
 
 if TYPE_CHECKING:
     from kerasnets.training.run import Run
@@ -38,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("recipe", nargs="?", metavar="RECIPE", help="a network and its data set, such as lenet5-mnist")
     add("--list", action="store_true", help="show the recipes and the accuracy that was published for each")
-    add("--model", metavar="NAME", help="a network, for a data set without a recipe")
-    options.add_dataset(parser, "mnist, cifar10, ..., or a folder, zip or .npz of your own")
+    text = "a network, for a data set without a recipe; or your own: FILE.py:FUNCTION, which is run"
+    add("--model", metavar="NAME", help=text)
+    text = "mnist, cifar10, ..., or a folder, zip or .npz of your own, or FILE.py:FUNCTION, which is run"
+    options.add_dataset(parser, text)
     options.add_synsets(parser)
     options.add_image_size(parser)
     text = (
@@ -96,6 +101,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     text = "replace the model and report of an earlier run; without it, the second run of a name gets the number 2"
     add("--overwrite", action="store_true", help=text)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
+    text = "log each epoch with these programs too: tensorboard, wandb, mlflow"
+    add("--log", nargs="+", default=(), choices=LOGGERS, metavar="PROGRAM", help=text)
     add("--json", action="store_true", help="print the result as JSON, and the progress on stderr")
 
 
@@ -110,29 +117,40 @@ def run(args: argparse.Namespace) -> None:
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
     guest = options.guest(args, of_file=bool(args.weights), own_size=False)
-    more = {"image_size": image_size, "weights": weights, "freeze": args.freeze, "guest": guest}
-    more |= {"stream": args.stream, "skip_broken": args.skip_broken, "synsets": args.synsets}
+    if args.find_learning_rate is not None and args.pretrained:
+        weights = pretrained.weights_of(args.model)
+    request = request_of(
+        args, recipe, network=own_code.load(args.model) if own_code.is_function(args.model) else None,
+        weights=weights, freeze=args.freeze, guest=guest, image_size=image_size, stream=args.stream,
+        skip_broken=args.skip_broken, synsets=args.synsets,
+    )  # fmt: skip
     if args.find_learning_rate is not None:
-        weights = pretrained.weights_of(args.model) if args.pretrained else weights
-        find_learning_rate(args, recipe, more | {"weights": weights})
-    elif args.pretrained:
-        pretrained.train(args, recipe, more, train)
-    else:
-        train(args, recipe, **more)
+        find_learning_rate(args, request)
+        return
+    if args.pretrained:
+        request = pretrained.train_head(args, request)
+    train(args, request)
 
 
-def train(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> None:
-    """Train `recipe` with the options of `add_training_options`, and print the result; `more` goes to train()."""
+def request_of(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> Request:
+    """Return the request of the options of `add_training_options`."""
+    return Request(
+        recipe=recipe, epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, out=args.out,
+        data_dir=args.data_dir, resume=args.resume, overwrite=args.overwrite, tensorboard=args.tensorboard,
+        log=args.log, checkpoint_minutes=args.checkpoint_minutes, worker_statistics=args.worker_statistics, **more,
+    )  # fmt: skip
+
+
+def train(args: argparse.Namespace, request: Request) -> None:
+    """Train once, or with each of the seeds, and print the result."""
     if not args.seeds:
-        result = train_once(args, recipe, args.seed, args.out, **more)
+        result = train_once(args, request)
         app.tell(result.json() if args.json else result.line())
         return
-    files = files_of(args, recipe)
     results = []
     for seed in dict.fromkeys(args.seeds):
-        results.append(
-            train_once(args, recipe, seed, [file.with_stem(f"{file.stem}-seed{seed}") for file in files], **more)
-        )
+        files = [file.with_stem(f"{file.stem}-seed{seed}") for file in files_of(request)]
+        results.append(train_once(args, dataclasses.replace(request, seed=seed, out=files)))
         if not args.json:
             app.tell(results[-1].line())
     app.tell(f"[{', '.join(result.json() for result in results)}]" if args.json else summary(results))
@@ -149,48 +167,30 @@ def summary(results: "Sequence[Run]") -> str:
     )
 
 
-def files_of(args: argparse.Namespace, recipe: str | recipes.Recipe) -> list[Path]:
+def files_of(request: Request) -> list[Path]:
     """Return the model files to write, as named."""
+    recipe: Any = request.recipe
     name = recipe if isinstance(recipe, str) else recipe.name
-    return [Path(file) for file in args.out or (f"models_saved/{name}.keras",)]
+    return [Path(file) for file in request.files or (f"models_saved/{name}.keras",)]
 
 
-def train_once(
-    args: argparse.Namespace, recipe: str | recipes.Recipe, seed: int, out: "Sequence[str | Path] | None", **more: Any
-) -> "Run":
+def train_once(args: argparse.Namespace, request: Request) -> "Run":
     from kerasnets.training import checkpoints, places
 
-    files = [Path(file) for file in out] if out else files_of(args, recipe)
-    folder = checkpoints.folder_beside(places.last_run(files)[0])
+    folder = checkpoints.folder_beside(places.last_run(files_of(request))[0])
     redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
     with redirection, checkpoints.name_resume(folder):
         import kerasnets
 
-        return kerasnets.train(
-            recipe,
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            seed=seed,
-            out=out,
-            data_dir=args.data_dir,
-            resume=args.resume,
-            overwrite=args.overwrite,
-            tensorboard=args.tensorboard,
-            checkpoint_minutes=args.checkpoint_minutes,
-            worker_statistics=args.worker_statistics,
-            **more,
-        )
+        return kerasnets.train(request)
 
 
-def find_learning_rate(args: argparse.Namespace, recipe: recipes.Recipe, more: dict[str, Any]) -> None:
-    """Search a learning rate for `recipe` instead of training it, and print the result."""
+def find_learning_rate(args: argparse.Namespace, request: Request) -> None:
+    """Search a learning rate instead of training, and print the result."""
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         from kerasnets.training import rate_finder
 
-        result = rate_finder.find_learning_rate(
-            recipe, steps=args.find_learning_rate, batch_size=args.batch_size, seed=args.seed, out=args.out,
-            data_dir=args.data_dir, **more,
-        )  # fmt: skip
+        result = rate_finder.find_learning_rate(request, args.find_learning_rate)
     app.tell(result.json() if args.json else result.line())
 
 
@@ -220,7 +220,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     elif args.recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
-        recipe = recipes.own(args.model or network_in(args.weights), args.dataset)
+        model = own_code.title_of(args.model) if own_code.is_function(args.model) else args.model
+        recipe = recipes.own(model or network_in(args.weights), args.dataset)
     augmentations = (
         (recipes.PHOTO_COLOUR, args.augment_colours),
         (recipes.PHOTO, args.augment_photos),
@@ -267,7 +268,7 @@ def check_names(args: argparse.Namespace) -> None:
     from kerasnets import data, models
 
     if args.model:
-        models.check_name(args.model)
+        own_code.check(args.model) if own_code.is_function(args.model) else models.check_name(args.model)
     data.check_name(args.dataset)
 
 

@@ -30,7 +30,7 @@ def run_script(help: str | None, dataset: str, network: str, *, or_digits: bool 
 def train_on(dataset: str, args: argparse.Namespace, or_digits: bool) -> None:
     name = args.dataset if or_digits else dataset
     fallback = {} if name else {"fallback": f"{args.model}-digits"}
-    train.train(args, f"{args.model}-{name or dataset}", **fallback)
+    train.train(args, train.request_of(args, f"{args.model}-{name or dataset}", **fallback))
 
 
 def networks_for(dataset: str) -> list[str]:

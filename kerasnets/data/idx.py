@@ -30,6 +30,7 @@ PARTS = (
     ("t10k-images-idx3-ubyte", "x_test"),
     ("t10k-labels-idx1-ubyte", "y_test"),
 )
+MEDMNIST = ("train_images", "train_labels", "test_images", "test_labels", "val_images", "val_labels")
 
 
 def read(folder: Path, dataset: "Dataset") -> Data | None:
@@ -80,21 +81,24 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def arrays_of(path: Path, remedy: str = "", *, with_text: bool = False) -> list[np.ndarray]:
-    """Return the four arrays of an .npz archive with Keras' names.
+def arrays_of(path: Path, remedy: str = "", *, own: bool = False) -> list[np.ndarray]:
+    """Return the arrays of an .npz archive with Keras' names: images and labels of the training, those of the test.
 
     Args:
         path: The archive.
         remedy: As in `damage_error`.
-        with_text: Whether labels may be text.
+        own: Whether the labels may be text, and the names MedMNIST's, which has arrays for validation too, the last.
     """
     most = INFLATED * path.stat().st_size + SPARE
     try:
         with Archive(path, most, MOST_MEMBERS) as archive:
-            arrays = [array_of(archive.read(f"{key}.npy"), with_text and key[0] == "y") for _, key in PARTS]
-        for (_, key), array in zip(PARTS, arrays, strict=True):
+            names = [name for _, name in PARTS]
+            if own and "train_images.npy" in archive.names:
+                names = [name for name in MEDMNIST if not name.startswith("val") or f"{name}.npy" in archive.names]
+            arrays = [array_of(archive.read(f"{name}.npy"), own and is_of_labels(name)) for name in names]
+        for name, array in zip(names, arrays, strict=True):
             if not array.ndim:
-                raise ValueError(f"{key} is a number, not an array")
+                raise ValueError(f"{name} is a number, not an array")
         return arrays
     except KeyError as error:
         raise damage_error(path, f"it has no array {error.args[0].removesuffix('.npy')}", remedy) from error
@@ -102,6 +106,10 @@ def arrays_of(path: Path, remedy: str = "", *, with_text: bool = False) -> list[
         raise
     except Exception as error:  # NumPy and zipfile raise many kinds of errors, depending on the damage
         raise damage_error(path, error, remedy) from error
+
+
+def is_of_labels(name: str) -> bool:
+    return name.startswith("y") or name.endswith("labels")
 
 
 def array_of(content: bytearray, with_text: bool = False) -> np.ndarray:

@@ -5,15 +5,16 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from kerasnets import pictures
-from kerasnets.data import builtin, cifar, downloads, folders, idx
+from kerasnets.data import builtin, cifar, downloads, folders, idx, own_code, python_forms
 from kerasnets.data.arrays import as_images, as_labels
 from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import ROWS, Data, check
+from kerasnets.data.parts import TEST, TRAIN, VALIDATION
 from kerasnets.errors import BadInputError, nearest_first
 
 # form of the files -> function that reads a folder, and returns None if the folder has no file of the data set
@@ -34,7 +35,7 @@ class Card(Protocol):
 
 
 def load_data(
-    name: str | Path,
+    name: Any,
     data_dir: str | Path | None = None,
     image_size: tuple[int, ...] | None = None,
     input_kind: str = "picture",
@@ -50,7 +51,10 @@ def load_data(
         name: A name in DATASETS, or the path of own data: a folder or zip with a folder of pictures for each class, or
             an .npz archive with the arrays x_train, y_train, x_test and y_test, in any form of Keras, PyTorch or
             scikit-learn: channels last or first, grey pictures without channels or as rows, labels in a column,
-            one-hot or as text.
+            one-hot or as text. Or a data set of Python: a pair of arrays (images, labels), a tf.data.Dataset, a PyTorch
+            Dataset or DataLoader, a keras.utils.PyDataset, or a datasets.Dataset of Hugging Face, of which a fifth of
+            each class becomes the test part; a pair of such, (train, test); or a mapping with "train" and "test". Or
+            "file.py:function", a function of your own that returns one of these.
         data_dir: Folder of the known data sets.
         image_size: (height, width) or (height, width, channels) in pixels, to which own pictures are resized. None if
             all have the same size.
@@ -71,6 +75,10 @@ def load_data(
         >>> digits.train_images.shape, digits.test_labels.shape
         ((1437, 28, 28, 1), (360,))
     """
+    if own_code.is_function(name):
+        return python_forms.as_data(own_code.load(name)(), image_size, own_code.title_of(name))
+    if not isinstance(name, (str, Path)):
+        return python_forms.as_data(name, image_size)
     if name not in DATASETS:
         return load_own(name, image_size, input_kind, reading)
     if image_size:
@@ -164,7 +172,10 @@ def load_archive(path: Path, image_size: tuple[int, ...] | None) -> Data:
     if image_size:
         raise ValueError(f"an image size goes with folders of pictures; the arrays in {path.name} have their own")
     remedy = f"make it by np.savez({path.name!r}, x_train=..., y_train=..., x_test=..., y_test=...)"
-    x_train, y_train, x_test, y_test = idx.arrays_of(path, remedy, with_text=True)
+    x_train, y_train, x_test, y_test, *validation = idx.arrays_of(path, remedy, own=True)
+    if validation:
+        parts = {TRAIN: (x_train, y_train), VALIDATION: tuple(validation), TEST: (x_test, y_test)}
+        return python_forms.as_data(parts, title=path.stem)
     x_train, x_test = as_images(x_train), as_images(x_test)
     y_train, y_test, names = as_labels(y_train, y_test)
     input_kind = ROWS if x_train.ndim == 2 else "picture"
@@ -174,6 +185,9 @@ def load_archive(path: Path, image_size: tuple[int, ...] | None) -> Data:
 def check_name(name: str | Path) -> None:
     """Raise ValueError if `name` is neither a data set nor a path, and BadInputError if nothing is at the path."""
     if name in DATASETS:
+        return
+    if own_code.is_function(name):
+        own_code.check(name)
         return
     if not is_path(name):
         known = nearest_first(name, DATASETS)
@@ -187,7 +201,12 @@ def check_name(name: str | Path) -> None:
 def is_path(name: str | Path) -> bool:
     """Whether the name of a data set is a path of own data."""
     path = Path(name)
-    return path.exists() or not {"/", os.sep}.isdisjoint(str(name)) or path.suffix.lower() in (".zip", ".npz")
+    return (
+        own_code.is_function(name)
+        or path.exists()
+        or not {"/", os.sep}.isdisjoint(str(name))
+        or path.suffix.lower() in (".zip", ".npz")
+    )
 
 
 def load_test_images(

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasnets.reports.plots import BLUE, GREY, LIGHT, ORANGE
+from kerasnets.reports.plots import BLUE, GREY, LIGHT, ORANGE, cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_POINTS = 600  # points in a curve by batch
 OUTLIER = 4  # times what is usual
+LONGEST = 34  # characters of a name in a legend
 ERRORS = "errors"
 
 
@@ -131,3 +132,44 @@ def mirrored(curve: Curve) -> Curve:
     by_batch, training, validation = ([1 - value for value in values] for values in
                                       (curve.by_batch, curve.training, curve.validation))  # fmt: skip
     return Curve(ERRORS, by_batch, training, validation, None if curve.test is None else 1 - curve.test)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One quantity of one run by epoch; `validation` is empty without validation data."""
+
+    name: str
+    training: Sequence[float]
+    validation: Sequence[float]
+
+
+def curves_of_runs(parts: Mapping[str, Sequence[Line]]) -> "Figure":
+    """Draw the curves of several runs on top of each other: {quantity: a line for each run}."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    count = len(next(iter(parts.values())))
+    rows = -(-count // 2)  # of the legend
+    figure = Figure(figsize=(6.4, 3.2 * len(parts) + 0.3 * rows), layout="constrained")
+    colours = colormaps["tab10" if count <= 10 else "tab20"]
+    for axes, (quantity, lines) in zip(figure.subplots(len(parts), 1, squeeze=False)[:, 0], parts.items(), strict=True):
+        ends = []
+        for i, line in enumerate(lines):
+            marker = "o" if len(line.training) == 1 else ""
+            label, colour = cut(line.name, LONGEST), colours(i)
+            main = line.validation or line.training
+            axes.plot(range(1, len(main) + 1), main, color=colour, label=label, linewidth=1.8, marker=marker)
+            if line.validation:
+                places = range(1, len(line.training) + 1)
+                axes.plot(places, line.training, color=colour, linewidth=0.8, linestyle="--", marker=marker)
+            ends += [value for value in (*main, *line.training) if np.isfinite(value)]
+        axes.set(title=quantity[0].upper() + quantity[1:], xlabel="epoch")
+        if quantity == "loss" and ends:  # one run that diverges does not flatten the others
+            axes.set_ylim(0, min(max(ends), OUTLIER * float(np.median(ends))) * 1.05 or None)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(count, 2), frameon=False, fontsize=9)
+    return figure

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -241,34 +240,3 @@ class Figures(keras.callbacks.Callback):
         """Return the arrays of a checkpoint that are not the state of the network."""
         parts: dict[str, Mapping[str, Any]] = {"history": self.history, "batches": self.batches, "best": self.best}
         return {f"{part}/{name}": np.asarray(values) for part, of in parts.items() for name, values in of.items()}
-
-
-class TensorBoard(keras.callbacks.Callback):
-    """Writes the figures for TensorBoard without TensorFlow, which Keras' own callback needs on every backend.
-
-    Raises:
-        ImportError: tensorboardX is not installed.
-    """
-
-    def __init__(self, folder: Path, figures: Figures) -> None:
-        super().__init__()
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise ImportError("TensorBoard's logs need tensorboardX: pip install tensorboardX") from error
-        self.writer, self.figures = SummaryWriter(str(folder)), figures
-        self.written = len(figures.batches["loss"])  # by the run that is resumed
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        for name, values in self.figures.history.items():
-            part = "validation" if name.startswith("val_") else "training"
-            if len(values) == epoch + 1:
-                self.writer.add_scalar(f"epoch_{name.removeprefix('val_')}/{part}", values[-1], epoch + 1)
-        for name, values in self.figures.batches.items():
-            for step in range(self.written, len(values)):
-                self.writer.add_scalar(f"batch_{name}", values[step], step + 1)
-        self.written = len(self.figures.batches["loss"])
-        self.writer.flush()
-
-    def close(self) -> None:
-        self.writer.close()

@@ -20,41 +20,17 @@ from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
-from kerasnets.training import places
+from kerasnets.training import own_networks, places
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
+from kerasnets.training.remarks import size_note
+from kerasnets.training.request import LOGGERS
+from kerasnets.training.request import Request as Request
 from kerasnets.training.settings import check_recipe, compared
 
 MODELS_SAVED = Path("models_saved")
 CROP = "crop"  # begins the input kinds that take the middle of a picture
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """The arguments of `train`, unchecked; `train` documents them."""
-
-    recipe: str | Recipe
-    fallback: str | None
-    arrays: data.Data | None
-    epochs: int | None
-    batch_size: int | None
-    seed: int
-    out: Sequence[str | Path]
-    data_dir: str | Path | None
-    image_size: tuple[int, ...] | None
-    weights: str | Path | None
-    guest: saving.Guest
-    freeze: Sequence[str]
-    keep_head: bool
-    resume: bool
-    overwrite: bool
-    tensorboard: bool
-    stream: bool | None
-    skip_broken: int
-    synsets: str | Path | None
-    checkpoint_minutes: float | None = None
-    worker_statistics: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +47,9 @@ class TrainingJob:
     seed: int
     files: list[Path]  # to write
     resume: bool
-    tensorboard: bool
+    log: tuple[str, ...]  # names in request.LOGGERS
+    callbacks: list[keras.callbacks.Callback] = dataclasses.field(default_factory=list)
+    own: bool = False  # whether the network is a person's own
     checkpoint_minutes: float | None = None  # between two checkpoints within an epoch; None writes none
     worker_statistics: bool = False  # whether each worker normalizes batches by its own part
 
@@ -105,6 +83,7 @@ class TrainingJob:
         return {
             **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
             "weights": self.initial_sha256,
+            **({"shapes of own weights": [list(each.shape) for each in self.network.weights]} if self.own else {}),
             **({"batch statistics": f"of each of {place().count} workers"} if self.worker_statistics else {}),
         }  # fmt: skip
 
@@ -122,6 +101,7 @@ def prepare(request: Request) -> TrainingJob:
     Prints the network's summary, and a note on stderr if the fallback recipe takes the place of the recipe.
     Raises the errors that `train` documents.
     """
+    request = own_networks.as_named(request)
     first_choice = find_recipe(request.recipe)
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
@@ -130,9 +110,9 @@ def prepare(request: Request) -> TrainingJob:
     check_recipe(recipe, examples)
 
     keras.utils.set_random_seed(request.seed)
-    initial = build_network(recipe, examples, request.weights, request.freeze, request.guest, request.keep_head)
+    initial = build_network(recipe, examples, request)
     is_fallback = recipe.dataset != first_choice.dataset
-    files = output_files(request.out, recipe, is_fallback)
+    files = output_files(request.files, recipe, is_fallback)
     job = TrainingJob(
         recipe=recipe,
         data=examples,
@@ -144,7 +124,9 @@ def prepare(request: Request) -> TrainingJob:
         seed=request.seed,
         files=files,
         resume=request.resume,
-        tensorboard=request.tensorboard,
+        log=request.loggers,
+        callbacks=list(request.callbacks),
+        own=request.network is not None,
         checkpoint_minutes=request.checkpoint_minutes,
         worker_statistics=request.worker_statistics and place().count > 1,
     )
@@ -152,6 +134,8 @@ def prepare(request: Request) -> TrainingJob:
     if is_fallback:
         print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
     initial.network.summary()
+    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=not request.weights):
+        print(visible(f"note: {recipe.model} {note}"), file=sys.stderr)
     return job
 
 
@@ -174,7 +158,7 @@ def with_place(job: TrainingJob, overwrite: bool) -> TrainingJob:
     return job
 
 
-def find_recipe(recipe: str | Recipe) -> Recipe:
+def find_recipe(recipe: Any) -> Recipe:
     """Return the Recipe with a name, or a Recipe itself."""
     if isinstance(recipe, Recipe):
         return recipe
@@ -185,7 +169,9 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
 
 def check_request(request: Request, recipe: Recipe) -> None:
     """Raise ValueError for impossible values, before any data are loaded."""
-    if request.weights is None:
+    if request.network is not None and request.weights is not None:
+        raise ValueError("a network of your own has its weights; leave out the file of weights")
+    if request.weights is None and request.network is None:
         models.check_name(recipe.model)
     if not 0 <= request.seed < 2**32:
         raise ValueError(f"seed must be from 0 to 2**32 - 1, not {request.seed}")
@@ -195,23 +181,26 @@ def check_request(request: Request, recipe: Recipe) -> None:
             raise ValueError(f"{name} must be at least {least:g}, not {value}")
     if request.freeze and request.weights is None:
         raise ValueError("freeze goes with weights: nothing is learned from layers that keep random weights")
-    for path in request.out:
+    for path in request.files:
         saving.check_suffix(path)
+    own_networks.check_callbacks(request.callbacks)
+    if unknown := sorted(set(request.loggers) - set(LOGGERS)):
+        raise ValueError(f"unknown logger {unknown[0]!r}; choose one of: {', '.join(LOGGERS)}")
     if request.skip_broken < 0:
         raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
 
 
-def build_network(
-    recipe: Recipe, examples: data.Data, weights: str | Path | None, freeze: Sequence[str], guest: saving.Guest,
-    keep_head: bool,
-) -> InitialNetwork:  # fmt: skip
-    """Build the network to train: with random weights, or from the model file `weights`."""
-    num_classes = len(examples.class_names)
+def build_network(recipe: Recipe, examples: data.Data, request: Request) -> InitialNetwork:
+    """Build the network to train: with random weights, from a model file, or a person's own."""
+    num_classes, weights, guest = len(examples.class_names), request.weights, request.guest
+    shape = recipe.image_shape or examples.image_shape
+    input_kind = recipe.input_kind or examples.input_kind
+    if request.network is not None:
+        own_shape = (shape, examples.class_names, recipe.scaling)
+        return InitialNetwork(*own_networks.build(request.network, recipe.model, *own_shape), input_kind, "")
     if weights is None:
-        shape = recipe.image_shape or examples.image_shape
         network = models.build(recipe.model, input_shape=shape, num_classes=num_classes, **recipe.options)
-        scaling = recipe.scaling if len(shape) == 3 else None
-        return InitialNetwork(network, scaling, recipe.input_kind or examples.input_kind, "")
+        return InitialNetwork(network, recipe.scaling if len(shape) == 3 else None, input_kind, "")
     from kerasnets.transfer import with_classes
 
     model, card, scale_words = saving.load_with_scale(weights, guest, logits=True)
@@ -219,9 +208,9 @@ def build_network(
         raise ValueError(f"{shorten(weights)} is a {card.model}, not a {recipe.model}; name that by --model")
     if scale_words:
         print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
-    if keep_head and card.class_names != tuple(examples.class_names):
+    if request.keep_head and card.class_names != tuple(examples.class_names):
         raise ValueError(f"the head of {shorten(weights)} is of other classes than {examples.title}")
-    network = with_classes(model, num_classes, freeze, keep_head=keep_head)
+    network = with_classes(model, num_classes, request.freeze, keep_head=request.keep_head)
     input_kind = examples.input_kind if is_photo(recipe) else card.input_kind
     return InitialNetwork(network, None, input_kind, card.weights_sha256 or sha256(*model.get_weights()))
 
@@ -232,7 +221,9 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     If the request names a model file, own images are prepared like the images that its model was trained on.
     """
     if request.arrays is not None:
-        return recipe, dataclasses.replace(request.arrays, content="")  # a person may have changed them
+        is_ready = isinstance(request.arrays, data.Data)
+        examples = request.arrays if is_ready else data.load_data(request.arrays, image_size=request.image_size)
+        return recipe, dataclasses.replace(examples, content="")  # a person may have changed them
     reading = reading_of(request, recipe)
     if request.weights:
         if request.image_size:
@@ -265,7 +256,7 @@ def is_photo(recipe: Recipe) -> bool:
 
 def reading_of(request: Request, recipe: Recipe) -> data.Reading:
     """Return how own pictures are read for a training."""
-    first = first_file(request.out, recipe_of(request, recipe))
+    first = first_file(request.files, recipe_of(request, recipe))
     index = places.folder_of(places.last_run([first])[0]) / index_files.NAME
     is_known = recipe.dataset in data.DATASETS
     synsets = None if request.synsets is None else Path(request.synsets)

@@ -10,6 +10,8 @@ import keras
 import rich.console
 import rich.progress
 
+from kerasnets.training.durations import duration
+
 LINE_EVERY = 30.0  # seconds between two lines within an epoch
 DRAW_EVERY = 0.2  # seconds between two drawings of the bar
 MARKS = 200  # times in an epoch at which the clock is noted
@@ -127,12 +129,3 @@ def without_decay(logs: Mapping[str, Any] | None) -> dict[str, float]:
     for name in [name for name in figures if name.endswith("data_loss")]:
         figures[name.replace("data_", "")] = figures.pop(name)
     return figures
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in words: "45 s", "3 min 20 s", "2 h 5 min"."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -9,19 +9,16 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasnets import saving
 from kerasnets.data.streams import original_faults
 from kerasnets.errors import BadInputError
 from kerasnets.graph import in_full_precision
-from kerasnets.recipes import Recipe
 from kerasnets.reports import plots
 from kerasnets.reports.curves import curve_of_rates
 from kerasnets.runtime import signals
@@ -29,6 +26,7 @@ from kerasnets.runtime.workers import place
 from kerasnets.training import batches, jobs, report, settings, train
 from kerasnets.training.callbacks import StopWhenAsked
 from kerasnets.training.progress import without_decay
+from kerasnets.training.request import Request
 from kerasnets.training.trainee import trainee_of
 
 FIRST, LAST = 1e-6, 10.0  # learning rates
@@ -90,17 +88,11 @@ class Search:
 
 
 @in_full_precision()
-def find_learning_rate(
-    recipe: str | Recipe, *, steps: int = STEPS, arrays: Any = None, batch_size: int | None = None, seed: int = 0,
-    out: str | Path | Sequence[str | Path] | None = None, data_dir: str | Path | None = None,
-    image_size: tuple[int, ...] | None = None, weights: str | Path | None = None, freeze: Sequence[str] = (),
-    stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
-    guest: saving.Guest = saving.UNKNOWN,
-) -> Search:  # fmt: skip
+def find_learning_rate(request: Request, steps: int = STEPS) -> Search:
     """Train a few steps at rates from FIRST to LAST, and draw the loss of each; no model file is written.
 
     Args:
-        recipe: As in `train`, like all other arguments. Its schedule, accumulation and average are left out.
+        request: As for `train`. The schedule of its recipe, accumulation and average are left out.
         steps: Batches to train on, at least 20.
 
     Returns:
@@ -115,13 +107,7 @@ def find_learning_rate(
         raise ValueError(f"the search takes at least 20 steps, not {steps}")
     if place().count > 1:
         raise ValueError("several workers do not search a learning rate together; start one process")
-    files = [out] if isinstance(out, (str, Path)) else out or ()
-    job = jobs.prepare(jobs.Request(
-        recipe=recipe, fallback=None, arrays=arrays, epochs=None, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, keep_head=False,
-        resume=False, overwrite=True, tensorboard=False, stream=stream, skip_broken=skip_broken, synsets=synsets,
-        guest=guest,
-    ))  # fmt: skip
+    job = jobs.prepare(dataclasses.replace(request, epochs=None, resume=False, overwrite=True))
     losses = losses_of(job, steps)
     rates = [float(rate) for rate in np.geomspace(FIRST, LAST, steps)][: len(losses)]
     search = Search(job.recipe.name, rates, losses, str(job.folder / "learning-rate.png"))

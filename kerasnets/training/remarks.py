@@ -14,7 +14,18 @@ ERRORS = 4  # standard errors beyond which a change of accuracy is no accident
 DROP = 0.03  # of accuracy from one epoch to the next: a collapse
 RISE, NATS = 1.5, 0.1  # times the least validation loss, and above it: learning by heart
 GAP = 0.1  # of accuracy between training and validation
+LARGE, MOST_FOR_ONE = 1_000_000, 10_000  # parameters of a large network; for each picture
 MOST_NAMED = 5  # classes
+
+
+def size_note(parameters: int, pictures: int, *, is_fresh: bool) -> str:
+    """Return a sentence on a network that is far too large for its training pictures, without its subject; or ""."""
+    if not is_fresh or parameters < LARGE or parameters < MOST_FOR_ONE * pictures:
+        return ""
+    return (
+        f"has {parameters:,} parameters for {pictures:,} pictures and will learn them by heart; try a small network, "
+        "such as resnet20, or --pretrained"
+    )
 
 
 def remarks(run: "Run", evaluation: "Evaluation", validated: int) -> list[str]:

@@ -7,6 +7,7 @@ import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ from kerasnets.runtime.claims import claim
 from kerasnets.training import (
     batches,
     evaluation,
-    jobs,
+    loggers,
     places,
     preparation,
     report,
@@ -32,23 +33,25 @@ from kerasnets.training import (
     testing,
     workers,
 )  # fmt: skip
-from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TensorBoard, TestAverages
+from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TestAverages
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
 from kerasnets.training.regularization import regularization_of
 from kerasnets.training.remarks import remarks
+from kerasnets.training.request import Network, Request
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
 
 
-@in_full_precision()
 def train(
-    recipe: str | Recipe, *, fallback: str | None = None, arrays: data.Data | None = None, epochs: int | None = None,
-    batch_size: int | None = None, seed: int = 0, out: str | Path | Sequence[str | Path] | None = None,
-    data_dir: str | Path | None = None, image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
+    recipe: str | Recipe | Network | Request, *, network: Network | None = None, fallback: str | None = None,
+    arrays: Any = None, epochs: int | None = None, batch_size: int | None = None, seed: int = 0,
+    out: str | Path | Sequence[str | Path] | None = None, data_dir: str | Path | None = None,
+    image_size: tuple[int, ...] | None = None, weights: str | Path | None = None,
     freeze: Sequence[str] = (), keep_head: bool = False, resume: bool = False, overwrite: bool = False,
-    tensorboard: bool = False, stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
+    tensorboard: bool = False, log: Sequence[str] = (), callbacks: Sequence[keras.callbacks.Callback] = (),
+    stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
     guest: saving.Guest = saving.UNKNOWN,
     checkpoint_minutes: float | None = None, worker_statistics: bool = False,
 ) -> Run:  # fmt: skip
@@ -64,10 +67,16 @@ def train(
     process up to rounding. Worker 0 prints and writes.
 
     Args:
-        recipe: A name in RECIPES, or a Recipe. Change any setting by dataclasses.replace(RECIPES[name], ...).
+        recipe: A name in RECIPES, or a Recipe. Change any setting by dataclasses.replace(RECIPES[name], ...). Or a
+            network, like `network`, which is then trained with the settings of recipes.own. Or a Request, which has all
+            arguments.
+        network: A functional or Sequential keras.Model of your own, of Keras' layers, instead of the recipe's network;
+            it may have weights, a Rescaling and a softmax, and is left as it is. Or a function of input_shape and
+            num_classes that returns one.
         fallback: Name of the recipe to train if the data of `recipe` cannot be had and `data_dir` is None. A note on
             stderr says so, and the model files are named after its data set.
-        arrays: A Data to train on, instead of the recipe's data set.
+        arrays: What to train on, instead of the recipe's data set: a Data, or any form that load_data takes, such as
+            ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset or a PyTorch Dataset.
         epochs: Epochs instead of the recipe's, at least 1.
         batch_size: Images in a step instead of the recipe's, at least 1.
         seed: Seed of split, order, augmentation and initial weights, from 0 to 2**32 - 1.
@@ -83,6 +92,8 @@ def train(
         resume: Continue an interrupted run with the same settings. The result is that of an uninterrupted run.
         overwrite: Whether to replace the model files and report of an earlier run instead.
         tensorboard: Whether to write logs for TensorBoard too.
+        log: Programs that get the figures of each epoch: "tensorboard", "wandb" or "mlflow".
+        callbacks: Keras' callbacks, or your own. Their `model` is a copy of the network that computes faster.
         stream: Whether own pictures are read from the disk batch by batch, with the same result. None does so if they
             exceed the memory.
         skip_broken: The most pictures that are left out because they cannot be read.
@@ -111,13 +122,20 @@ def train(
         >>> run.recipe, run.epochs, len(run.loss)
         ('dnn_tabular-sum3-learned', 2, 2)
     """
-    files = [out] if isinstance(out, (str, Path)) else out or ()
-    request = jobs.Request(
-        recipe=recipe, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size, seed=seed, out=files,
-        data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze, keep_head=keep_head,
-        resume=resume, overwrite=overwrite, tensorboard=tensorboard, stream=stream, skip_broken=skip_broken,
-        synsets=synsets, guest=guest, checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics,
-    )  # fmt: skip
+    if isinstance(recipe, Request):
+        return carry_out(recipe)
+    return carry_out(Request(
+        recipe=recipe, network=network, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size,
+        seed=seed, out=out, data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze,
+        keep_head=keep_head, resume=resume, overwrite=overwrite, tensorboard=tensorboard, log=log,
+        callbacks=callbacks, stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest,
+        checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics,
+    ))  # fmt: skip
+
+
+@in_full_precision()
+def carry_out(request: Request) -> Run:
+    """Train as `train` does."""
     with workers.begin() as group:
         job = preparation.prepare(request, group)
         with claim([*map(places.folder_of, job.files), *job.files] if group.leads else [], "training"):
@@ -194,14 +212,14 @@ def run_epochs(
         watchers.append(
             testing.Validation(group, validation, functools.partial(testing.evaluator_of, job, group, plan.labels))
         )
-    watchers += [figures, StopWhenAsked(group, figures if minutes else None), progress]
+    watchers += [figures, StopWhenAsked(group, figures if minutes else None), progress, *job.callbacks]
     with contextlib.ExitStack() as stack, original_faults(plan, validation), group.scope():
         stack.callback(plan.close)
         stack.callback(progress.close)
         if job.recipe.ema:
             watchers.append(TestAverages())
-        if job.tensorboard and group.leads:
-            watchers.append(stack.enter_context(contextlib.closing(TensorBoard(job.folder / "tensorboard", figures))))
+        for name in job.log if group.leads else ():
+            watchers.append(stack.enter_context(contextlib.closing(loggers.BY_NAME[name](job, figures))))
         if minutes and group.leads:
             watchers.append(Minutes(figures, minutes))
         while plan.first < plan.epochs and not (figures.is_over or figures.diverged):
@@ -220,6 +238,8 @@ def run_epochs(
             if plan.skip:
                 figures.go_on()
             plan.close()
+            if trainee.stop_training:  # a callback of a person's own may have asked for it
+                break
             plan.first, plan.skip = last, 0
 
 

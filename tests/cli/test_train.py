@@ -10,7 +10,8 @@ from kerasnets.cli import main
 ACCURACIES = {0: 0.98, 1: 0.99, 7: 0.97}
 
 
-def of(recipe, *, seed, out, **options):
+def of(request):
+    recipe, seed, out = request.recipe, request.seed, request.out
     line = f"result recipe={recipe.name} seed={seed}"
     return types.SimpleNamespace(
         recipe=recipe.name, seed=seed, test_accuracy=ACCURACIES[seed], backend="torch", line=lambda: line,

@@ -74,6 +74,22 @@ def test_class_names_as_text_become_the_names_of_the_classes(tmp_path):
     assert result.test_labels.tolist() == [2, 1, 2, 0, 0, 1]
 
 
+def test_the_names_of_medmnist_are_read_with_its_validation_part(tmp_path):
+    parts = {}
+    for part, count in (("train", 30), ("val", 12), ("test", 9)):
+        parts[f"{part}_images"] = RNG.integers(0, 256, (count, 28, 28), np.uint8)
+        parts[f"{part}_labels"] = (np.arange(count) % 3)[:, None].astype(np.uint8)
+    np.savez(tmp_path / "organmnist.npz", **parts)
+    result = data.load_data(tmp_path / "organmnist.npz")
+    np.testing.assert_array_equal(
+        result.train_images[..., 0], np.concatenate([parts["train_images"], parts["val_images"]])
+    )
+    np.testing.assert_array_equal(result.validation, np.arange(30, 42))
+    np.testing.assert_array_equal(result.test_images[..., 0], parts["test_images"])
+    np.savez(tmp_path / "two.npz", **{name: array for name, array in parts.items() if "val" not in name})
+    assert data.load_data(tmp_path / "two.npz").validation is None
+
+
 BAD_LABELS = {
     "two numbers each": np.arange(12).reshape(6, 2),
     "fractions": np.array([0, 1, 0.5, 1, 0, 1]),

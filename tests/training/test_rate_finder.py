@@ -18,12 +18,13 @@ def find(recipe, out, steps=60, constant=False):
     import dataclasses
 
     from kerasnets.training.rate_finder import find_learning_rate
+    from kerasnets.training.request import Request
 
     digits = few_digits()
     if constant:
         digits = dataclasses.replace(digits, train_images=np.zeros_like(digits.train_images))
     try:
-        search = find_learning_rate(recipe, steps=steps, arrays=digits, out=out)
+        search = find_learning_rate(Request(recipe=recipe, arrays=digits, out=out), steps)
     except BadInputError as error:
         return str(error)
     return dataclasses.asdict(search), search.learning_rate, search.line()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasnets.training import evaluation
-from kerasnets.training.remarks import of_test, remarks
+from kerasnets.training.remarks import of_test, remarks, size_note
 
 GOOD = {"accuracy": [0.9, 0.95, 0.97], "loss": [0.3, 0.2, 0.1], "val_accuracy": [0.91, 0.95, 0.96],
         "val_loss": [0.3, 0.2, 0.15], "best_epoch": 3}  # fmt: skip
@@ -91,3 +91,19 @@ def test_few_pictures_of_a_test_are_mentioned():
     assert of_test(judged([0, 1, 2] * 4)) == [
         "12 examples are few for the test: each of them is 8.3 points of accuracy."
     ]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pictures", "is_fresh", "is_said"),
+    [
+        (128_000_000, 60, True, True),  # vgg11_bn on a few photos
+        (128_000_000, 60, False, False),  # it has learned before
+        (61_706, 60, True, False),  # lenet5
+        (46_764_746, 59_000, True, False),  # alexnet_plain on Fashion-MNIST, as published
+        (269_722, 20, True, False),  # resnet20
+    ],
+)
+def test_a_network_that_is_far_too_large_is_remarked(parameters, pictures, is_fresh, is_said):
+    assert bool(size_note(parameters, pictures, is_fresh=is_fresh)) == is_said
+    if is_said:
+        assert f"{parameters:,} parameters for 60 pictures" in size_note(parameters, pictures, is_fresh=True)

@@ -1,0 +1,102 @@
+"""Runs compared: a table, a page, JSON. The runs are shipped models, with a report made by hand."""
+
+import json
+import shutil
+
+import pytest
+
+from kerasnets.cli import main
+from kerasnets.errors import BadInputError
+from kerasnets.saving import load_card, shipped
+from kerasnets.training import comparison
+
+NAMES = "lenet5-mnist", "small_cnn-mnist"
+HISTORY = """epoch,accuracy,loss,val_accuracy,val_loss,seconds
+1,0.9,0.3,0.92,0.25,70.0
+2,0.95,0.2,0.94,0.125,60.5
+"""
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """A folder with two runs, the first with its report, and a file that is none."""
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        shutil.copy(shipped.path_of(name, (".keras",)), tmp_path / f"{name}.keras")
+    (tmp_path / NAMES[0]).mkdir()
+    (tmp_path / NAMES[0] / "epochs.csv").write_text(HISTORY)
+    (tmp_path / "notes.md").write_text("x")
+    return tmp_path
+
+
+def paths(folder):
+    return sorted(map(str, folder.iterdir()))
+
+
+def test_a_file_and_its_report_are_one_run_and_the_best_on_validation_comes_first(runs):
+    entries, others = comparison.read_all(reversed(paths(runs)))
+    assert [entry.name for entry in entries] == list(NAMES)  # 0.9857 and 0.9562 in their cards
+    assert [entry.weights for entry in entries] == [61_706, 6_422]  # LeCun 1998 and SPEC
+    assert others == ["notes.md"]
+    assert [entry.seconds for entry in entries] == [130.5, None]
+    assert comparison.read_all([runs / NAMES[0]])[0][0].path == runs / f"{NAMES[0]}.keras"
+
+
+def test_the_table_has_figures_and_what_differs(runs, capsys):
+    main.run(["compare", *paths(runs)])
+    out, err = capsys.readouterr()
+    first = load_card(runs / f"{NAMES[0]}.keras")
+    head, row = out.splitlines()[:2]
+    assert " ".join(head.split()) == "run test accuracy validation least val. loss epochs time weights date"
+    figures = [NAMES[0], f"{first.accuracy:.4f}", f"{first.val_accuracy:.4f}", "0.1250", "5"]
+    assert row.split()[:7] == [*figures, "2", "min"]
+    settings = next(line for line in out.splitlines()[3:] if line.startswith("run")).split()
+    assert {"network", "seed"} <= set(settings)
+    assert "data" not in settings  # both are of MNIST
+    assert err == "note: left out, as no model file of a run: notes.md\n"
+    assert "\x1b" not in out
+
+
+def test_json_has_settings_and_curves(runs, capsys):
+    main.run(["compare", *paths(runs), "--json"])
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["history"]["val_loss"] == [0.25, 0.125]
+    assert (second["run"], second["history"]) == (NAMES[1], {})
+    assert {"settings", "test_accuracy", "parent", "data_digest"} <= first.keys()
+
+
+def test_the_page_has_both_tables_and_the_curves(runs, capsys):
+    main.run(["compare", *paths(runs), "--out", "page.html"])
+    page = (runs / "page.html").read_text()
+    assert page.count("<table>") == 2
+    assert page.count("data:image/png") == 1
+    assert all(name in page for name in NAMES)
+
+
+def test_without_a_report_there_are_no_curves_and_one_run_has_no_differences(runs):
+    shutil.rmtree(runs / NAMES[0])
+    entries, _ = comparison.read_all([runs / f"{NAMES[1]}.keras"])
+    comparison.save_page(entries, runs / "page.html")
+    page = (runs / "page.html").read_text()
+    assert "data:image" not in page
+    assert "Nothing that the model files tell." in page
+
+
+def test_what_is_no_run_is_said(runs):
+    with pytest.raises(BadInputError, match="no file or folder x; check the name"):
+        comparison.read_all(["x"])
+    with pytest.raises(BadInputError, match="no model file of a training is there"):
+        comparison.read_all([runs / "notes.md"])
+    (runs / "broken.keras").write_bytes(b"PK\3\4 and nothing")
+    with pytest.raises(BadInputError, match=r"broken\.keras is damaged"):
+        comparison.read_all([runs / "broken.keras"])
+
+
+def test_many_runs_with_a_report_that_is_damaged_are_drawn(runs):
+    (runs / NAMES[0] / "epochs.csv").write_text("epoch,loss\n1,x\n")
+    assert comparison.read_all(paths(runs))[0][0].history == {}
+    entry = comparison.read_all(paths(runs))[0][0]
+    history = {name: [0.5, 0.25] for name in ("accuracy", "loss", "val_accuracy", "val_loss", "seconds")}
+    many = [comparison.Entry(f"run {i} of a long name" * 3, entry.path, entry.card, 1, history) for i in range(25)]
+    comparison.save_page(many, runs / "page.html")
+    assert "The curves are those of the first 20 runs." in (runs / "page.html").read_text()
