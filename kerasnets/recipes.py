@@ -17,6 +17,7 @@ AUTO = "auto"  # one of training.augmentation.AUGMENTATIONS, by the kind of the 
 PRECISIONS = ("float32", "mixed_bfloat16")
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 BALANCED = "balanced"
+LOGGERS = ("tensorboard", "wandb", "mlflow")  # programs that can get the figures of a training
 
 # Name of a schedule -> what follows it in a recipe. A warm-up raises the rate linearly, in epochs.
 SCHEDULES = {

@@ -6,14 +6,16 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasnets import recipes
 from kerasnets.cli import app, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.recipes import Recipe
 from kerasnets.runtime import backends, child
-from kerasnets.training.request import Request
+
+if TYPE_CHECKING:
+    from kerasnets.training.request import Request
 
 RATE, HEAD_FACTOR = 1e-4, 10  # of all layers, with Adam; the head alone learns at ten times that
 BODY = ("[!l]*",)  # all layers of these networks but `logits`, as a pattern of names
@@ -44,7 +46,7 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError(f"--head-epochs must be at least 1, not {args.head_epochs}")
 
 
-def train_head(args: argparse.Namespace, request: Request) -> Request:
+def train_head(args: argparse.Namespace, request: "Request") -> "Request":
     """Train a fresh head alone; return the request for all layers, which starts from there and keeps the best epoch."""
     recipe, head_epochs = with_defaults(args, request.recipe)
     name = dataclasses.replace(recipe, variant=recipes.FINETUNED).name

@@ -27,14 +27,11 @@ from typing import TYPE_CHECKING, Any
 from kerasnets import recipes
 from kerasnets.cli import app, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
-from kerasnets.data import own_code
 from kerasnets.errors import nearest_first
-from kerasnets.training.request import LOGGERS, Request
 
 if TYPE_CHECKING:
+    from kerasnets.training.request import Request
     from kerasnets.training.run import Run
-
-CHANGES = ("shift", "crop", "flip", "none")  # of --augment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +99,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add("--overwrite", action="store_true", help=text)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the report's folder")
     text = "log each epoch with these programs too: tensorboard, wandb, mlflow"
-    add("--log", nargs="+", default=(), choices=LOGGERS, metavar="PROGRAM", help=text)
+    add("--log", nargs="+", default=(), choices=recipes.LOGGERS, metavar="PROGRAM", help=text)
     add("--json", action="store_true", help="print the result as JSON, and the progress on stderr")
 
 
@@ -114,6 +111,8 @@ def run(args: argparse.Namespace) -> None:
         return
     image_size = options.image_size(args)
     pretrained.check(args)
+    from kerasnets.data import own_code
+
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
     guest = options.guest(args, of_file=bool(args.weights), own_size=False)
@@ -132,8 +131,10 @@ def run(args: argparse.Namespace) -> None:
     train(args, request)
 
 
-def request_of(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> Request:
+def request_of(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: Any) -> "Request":
     """Return the request of the options of `add_training_options`."""
+    from kerasnets.training.request import Request
+
     return Request(
         recipe=recipe, epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, out=args.out,
         data_dir=args.data_dir, resume=args.resume, overwrite=args.overwrite, tensorboard=args.tensorboard,
@@ -141,7 +142,7 @@ def request_of(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: A
     )  # fmt: skip
 
 
-def train(args: argparse.Namespace, request: Request) -> None:
+def train(args: argparse.Namespace, request: "Request") -> None:
     """Train once, or with each of the seeds, and print the result."""
     if not args.seeds:
         result = train_once(args, request)
@@ -167,14 +168,14 @@ def summary(results: "Sequence[Run]") -> str:
     )
 
 
-def files_of(request: Request) -> list[Path]:
+def files_of(request: "Request") -> list[Path]:
     """Return the model files to write, as named."""
     recipe: Any = request.recipe
     name = recipe if isinstance(recipe, str) else recipe.name
     return [Path(file) for file in request.files or (f"models_saved/{name}.keras",)]
 
 
-def train_once(args: argparse.Namespace, request: Request) -> "Run":
+def train_once(args: argparse.Namespace, request: "Request") -> "Run":
     from kerasnets.training import checkpoints, places
 
     folder = checkpoints.folder_beside(places.last_run(files_of(request))[0])
@@ -185,7 +186,7 @@ def train_once(args: argparse.Namespace, request: Request) -> "Run":
         return kerasnets.train(request)
 
 
-def find_learning_rate(args: argparse.Namespace, request: Request) -> None:
+def find_learning_rate(args: argparse.Namespace, request: "Request") -> None:
     """Search a learning rate instead of training, and print the result."""
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         from kerasnets.training import rate_finder
@@ -196,7 +197,7 @@ def find_learning_rate(args: argparse.Namespace, request: Request) -> None:
 
 def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     """Return the recipe of the options, changed as they say."""
-    if args.augment and not (args.recipe or args.dataset) and args.augment[-1] not in CHANGES:
+    if args.augment and not (args.recipe or args.dataset) and args.augment[-1] not in training_settings.CHANGES:
         args.recipe = args.augment.pop()  # --augment RECIPE
     is_imagenet = args.recipe in recipes.IMAGENET
     if is_imagenet and not args.dataset:
@@ -220,8 +221,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     elif args.recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
-        model = own_code.title_of(args.model) if own_code.is_function(args.model) else args.model
-        recipe = recipes.own(model or network_in(args.weights), args.dataset)
+        recipe = recipes.own(name_of(args.model) if args.model else network_in(args.weights), args.dataset)
     augmentations = (
         (recipes.PHOTO_COLOUR, args.augment_colours),
         (recipes.PHOTO, args.augment_photos),
@@ -230,7 +230,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         recipe,
         patience=args.patience,
         keep_best=True if args.patience else None,
-        augmentation=next((name for name, chosen in augmentations if chosen), augmentation_of(args)),
+        augmentation=next((name for name, chosen in augmentations if chosen), training_settings.augmentation_of(args)),
         precision=args.precision,
         compiled=args.compile or None,
         **training_settings.changes_of(args, recipe),
@@ -249,27 +249,21 @@ def first_recipe_of(model: str) -> str:
     return name or model
 
 
-def augmentation_of(args: argparse.Namespace) -> str | None:
-    """Return the name of the augmentation that --augment asks for; None without the option."""
-    if args.augment is None:
-        return None
-    if not args.augment:
-        return recipes.AUTO
-    chosen = set(args.augment)
-    if chosen - set(CHANGES) or chosen >= {"shift", "crop"} or ("none" in chosen and len(chosen) > 1):
-        raise UsageError(
-            f"--augment takes shift, crop, flip, shift flip, crop flip or none, not {' '.join(args.augment)}"
-        )
-    return "_".join(change for change in CHANGES if change in chosen).replace("none", "")
-
-
 def check_names(args: argparse.Namespace) -> None:
     """Raise if there is no such network or data set, before a framework is loaded."""
     from kerasnets import data, models
+    from kerasnets.data import own_code
 
     if args.model:
         own_code.check(args.model) if own_code.is_function(args.model) else models.check_name(args.model)
     data.check_name(args.dataset)
+
+
+def name_of(model: str) -> str:
+    """Return the name of a network, also of one's own in FILE.py:FUNCTION."""
+    from kerasnets.data import own_code
+
+    return own_code.title_of(model) if own_code.is_function(model) else model
 
 
 def network_in(weights: str) -> str:

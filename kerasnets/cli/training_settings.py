@@ -4,9 +4,10 @@ import argparse
 from typing import Any
 
 from kerasnets.cli.app import UsageError
-from kerasnets.recipes import BALANCED, OPTIMIZERS, Recipe
+from kerasnets.recipes import AUTO, BALANCED, OPTIMIZERS, Recipe
 
 FALL = 0.1  # factor of "steps"
+CHANGES = ("shift", "crop", "flip", "none")  # of --augment
 RISE = 0.3  # share of all steps in which "onecycle" rises: PyTorch's
 ADAMS = ("adam", "adamw")  # share a learning rate
 
@@ -109,3 +110,17 @@ def schedule_of(args: argparse.Namespace, recipe: Recipe) -> tuple[Any, ...] | N
 def thirds(epochs: int) -> tuple[int, ...]:
     """Return the epochs after one and two thirds of all, without 0."""
     return tuple(sorted({round(epochs / 3), round(2 * epochs / 3)} - {0}))
+
+
+def augmentation_of(args: argparse.Namespace) -> str | None:
+    """Return the name of the augmentation that --augment asks for; None without the option."""
+    if args.augment is None:
+        return None
+    if not args.augment:
+        return AUTO
+    chosen = set(args.augment)
+    if chosen - set(CHANGES) or chosen >= {"shift", "crop"} or ("none" in chosen and len(chosen) > 1):
+        raise UsageError(
+            f"--augment takes shift, crop, flip, shift flip, crop flip or none, not {' '.join(args.augment)}"
+        )
+    return "_".join(change for change in CHANGES if change in chosen).replace("none", "")

@@ -16,7 +16,7 @@ from kerasnets import data, models, saving
 from kerasnets.data import index_files
 from kerasnets.errors import nearest_first, shorten, visible
 from kerasnets.graph import Scaling, count
-from kerasnets.recipes import FINETUNED, RECIPES, Recipe, with_changes
+from kerasnets.recipes import FINETUNED, LOGGERS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
@@ -25,7 +25,6 @@ from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.remarks import size_note
-from kerasnets.training.request import LOGGERS
 from kerasnets.training.request import Request as Request
 from kerasnets.training.settings import check_recipe, compared
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kerasnets.recipes import LOGGERS
 from kerasnets.training import settings
 from kerasnets.training.callbacks import Figures, Logs
-from kerasnets.training.request import LOGGERS
 
 if TYPE_CHECKING:
     from kerasnets.training.jobs import TrainingJob

@@ -11,8 +11,6 @@ from kerasnets.recipes import Recipe
 if TYPE_CHECKING:
     import keras
 
-LOGGERS = ("tensorboard", "wandb", "mlflow")
-
 Network = Union["keras.Model", Callable[..., "keras.Model"]]  # one's own, or a function that builds it
 
 
