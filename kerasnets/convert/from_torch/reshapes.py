@@ -118,6 +118,8 @@ def _reshape_tensor(net: Builder, x: Value, sizes: Sequence[int], groups: Any) -
     shape = [-1 if isinstance(size, Batched) else int(size) for size in sizes]
     if [-1 if size is None else size for size in x.tensor.shape] == shape:
         return x.tensor
+    if not x.axes:  # a single number
+        return ops.reshape(x.tensor, shape)
     if x.axes[0] == 0 and groups[0] == ([0], [0]) and isinstance(x.shape[0], Batched) and shape.count(-1) == 1:
         if len(shape) == 2:
             return net.layer(keras.layers.Flatten, x.tensor, data_format="channels_last")

@@ -33,6 +33,26 @@ HELPERS = {
     def forward(self, x):
         return x * self.gamma
 ''',
+    "Weight": '''class Weight(nn.Module):
+    """A parameter by itself."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape))
+
+    def forward(self):
+        return self.weight
+''',
+    "Constant": '''class Constant(nn.Module):
+    """Numbers that are not trained."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.register_buffer("value", torch.zeros(shape))
+
+    def forward(self):
+        return self.value
+''',
     "DropPath": '''class DropPath(nn.Module):
     """In training, set whole samples to zero with probability p; scale the others."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from keras import layers
 
-from kerasnets.convert.to_torch import convolutions, dropouts, merges, norms, pools, shapes
+from kerasnets.convert.to_torch import convolutions, dropouts, merges, norms, parameters, pools, shapes
 from kerasnets.convert.to_torch.activations import ACTIVATION_LAYERS, activate, activation
 from kerasnets.convert.to_torch.program import Value, array
 from kerasnets.convert.to_torch.translate import Translator
@@ -13,6 +13,8 @@ Translation = Callable[..., Value]
 
 
 def dense(t: Translator, layer: layers.Dense, x: Value) -> Value:
+    if parameters.is_parameter(layer, x):
+        return parameters.parameter(t, layer)
     if x.rows is None or t.is_shared():
         x = t.plain(x)
     if getattr(layer, "quantization_mode", None):

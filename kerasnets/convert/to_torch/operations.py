@@ -6,13 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets.convert.to_torch import merges, pools, shapes
+from kerasnets.convert.to_torch import merges, parameters, pools, shapes
 from kerasnets.convert.to_torch.activations import express
 from kerasnets.convert.to_torch.names import literal, number, quotient
 from kerasnets.convert.to_torch.program import Value
 from kerasnets.convert.to_torch.translate import Translator
 
-Translation = Callable[..., Value]
+Translation = Callable[..., Value | list[Value]]
 
 # Of each number by itself
 UNARY = {"Negative": "-{0}", "Absolute": "torch.abs({0})", "Abs": "torch.abs({0})", "Square": "{0} ** 2",
@@ -38,7 +38,9 @@ def binary(expression: str) -> Translation:
         values = [operand for operand in (x1, x2) if isinstance(operand, Value)]
         constants = [operand for operand in (x1, x2) if not isinstance(operand, Value)]
         if any(np.size(constant) != 1 for constant in constants):
-            raise t.unknown("operation {} has an array of constants, which has no translation to PyTorch")
+            arrays = [parameters.constant(t, constant, values[0].rank) for constant in constants]
+            x1, x2 = (operand if isinstance(operand, Value) else arrays[0] for operand in (x1, x2))
+            values, constants = [x1, x2], []
         values = merges.align(t, values)
         rank = max(value.rank for value in values)
         place = iter(range(len(values)))
@@ -77,12 +79,39 @@ def reduction(method: str) -> Translation:
 
 
 def reshape(t: Translator, operation: Any, x: Value, newshape: Any = None) -> Value:
-    return shapes.to_shape(t, x, t.shape)
+    return parameters.view(t, x, t.shape) if parameters.is_one_for_all(x) else shapes.to_shape(t, x, t.shape)
+
+
+def add_axis(t: Translator, operation: Any, x: Value, axis: Any = 0) -> Value:
+    if parameters.is_one_for_all(x):
+        return parameters.view(t, x, t.shape)
+    axis = getattr(operation, "axis", axis)
+    if not isinstance(axis, int) or axis % (x.rank + 1) == 0:
+        raise t.unknown("operation {} adds an axis before the batch, which has no translation to PyTorch")
+    axis %= x.rank + 1
+    return t.apply(f"{{0}}.unsqueeze({axis})", [t.plain(x)], shape=t.shape, order=tuple(range(x.rank + 1)), mixes=True)
+
+
+def matmul(t: Translator, operation: Any, x1: Any, x2: Any) -> Value:
+    values = [t.plain(x) if isinstance(x, Value) else parameters.constant(t, x, 2) for x in (x1, x2)]
+    return t.apply("{0} @ {1}", values, shape=t.shape, order=tuple(range(len(t.shape))), mixes=True)
+
+
+def einsum(t: Translator, operation: Any, *operands: Any) -> Value:
+    subscripts, operands = (operation.subscripts, operands)
+    parts, result = subscripts.replace(" ", "").split("->")
+    values = [x if isinstance(x, Value) else parameters.constant(t, x, 1) for x in operands]
+    values = [t.plain(x) if x.rows is not None else x for x in values]
+    letters = [[part[axis] for axis in x.order] for part, x in zip(parts.split(","), values, strict=True)]
+    order = values[0].order if values[0].rank == len(result) else tuple(range(len(result)))
+    text = f"{','.join(map(''.join, letters))}->{''.join(result[axis] for axis in order)}"
+    places = ", ".join(f"{{{i}}}" for i in range(len(values)))
+    return t.apply(f'torch.einsum("{text}", {places})', values, shape=t.shape, order=order, mixes=True)
 
 
 def transpose(t: Translator, operation: Any, x: Value, axes: Any = None) -> Value:
     axes = tuple(int(axis) % x.rank for axis in (operation.axes if axes is None else axes) or reversed(range(x.rank)))
-    if axes[0] != 0:
+    if axes[0] != 0 and not parameters.is_one_for_all(x):
         raise t.unknown("operation {} moves the axis of the batch, which has no translation to PyTorch")
     return shapes.permute_axes(t, x, axes)
 
@@ -116,6 +145,12 @@ OPERATIONS: dict[str, Translation] = {
     **{name: binary(expression) for name, expression in BINARY.items()},
     **{name: reduction(method) for name, method in REDUCTIONS.items()},
     "Reshape": reshape,
+    "ExpandDims": add_axis,
+    "Matmul": matmul,
+    "Einsum": einsum,
+    "GetItem": parameters.item,
+    "OnesLike": unary("torch.ones_like({0})"),
+    "Split": parameters.split,
     "Transpose": transpose,
     "Concatenate": concatenate,
     "Softmax": softmax,

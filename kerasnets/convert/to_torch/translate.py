@@ -76,7 +76,8 @@ class Translator:
                 self.values[id(tensor)] = value
         results = [self.usual(self.values[id(tensor)]) for tensor in self.model.outputs]
         outputs = [value.root for value in results]
-        return Block(self.model.name, inputs, outputs, self.steps, self.model.output, results)
+        steps = needed(self.steps, outputs)
+        return Block(self.model.name, inputs, outputs, steps, self.model.output, results)
 
     def input_value(self, tensor: keras.KerasTensor) -> Value:
         """Return a picture as PyTorch has it, (n, channels, height, width); of other inputs the axes stay."""
@@ -119,7 +120,8 @@ class Translator:
             return [function(self, operation, *inputs)]
         if type(operation).__module__.startswith("keras.src.") and name in OPERATIONS:
             args, kwargs = node.fill_in(self.values)
-            return [OPERATIONS[name](self, operation, *args, **kwargs)]
+            result = OPERATIONS[name](self, operation, *args, **kwargs)
+            return result if isinstance(result, list) else [result]
         raise self.unknown("operation {} is a {}, which has no translation to PyTorch")
 
     def check_call(self, node: Node) -> None:
@@ -183,10 +185,14 @@ class Translator:
 
     def arrange(self, value: Value, order: Order) -> Value:
         """Return `value` with its axes in `order`, and columns as Keras has them."""
+        from kerasnets.convert.to_torch.parameters import is_free, turn
+
         if value.rows is not None:
             raise KerasOrderNeeded(value.flattens)
         if value.order == order:
             return value
+        if is_free(self, value):
+            return turn(value, order)
         dims = ", ".join(str(value.order.index(axis)) for axis in order)
         return self.apply(f"{{0}}.permute({dims})", [value], order=order, non_negative=value.non_negative)
 
@@ -219,6 +225,16 @@ class Translator:
 
     def is_shared(self) -> bool:
         return self.calls[id(self.node.operation)] > 1
+
+
+def needed(steps: Sequence[Step], outputs: Sequence[Value]) -> list[Step]:
+    """Return the steps without those whose result nothing takes: ones that only a parameter's layer had as input."""
+    used, kept = set(map(id, outputs)), []
+    for step in reversed(steps):
+        if any(id(value) in used for value in step.outputs):
+            kept.append(step)
+            used.update(map(id, step.inputs))
+    return kept[::-1]
 
 
 def windows(operation: Any) -> tuple[int, ...]:

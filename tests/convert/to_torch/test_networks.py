@@ -4,22 +4,12 @@ import pytest
 
 import kerasnets
 from kerasnets.models.registry import NETWORKS
+from kerasnets.project.translations import APPLICATIONS
 
 SMALL = {"units": 16}
 WITH_UNITS = ("alexnet", "vgg1", "vgg7", "vgg9")
 SAMPLE = ("lenet5", "baseline_cnn", "dnn_tabular", "googlenet_mini", "resnet20", "densenet40", "alexnet")
 
-# name in keras.applications -> its smallest picture
-APPLICATIONS = {
-    "ConvNeXtTiny": 32, "ConvNeXtSmall": 32, "ConvNeXtBase": 32, "ConvNeXtLarge": 32, "ConvNeXtXLarge": 32,
-    "DenseNet121": 32, "DenseNet169": 32, "DenseNet201": 32, "EfficientNetB0": 32, "EfficientNetB1": 32,
-    "EfficientNetB2": 32, "EfficientNetB3": 32, "EfficientNetB4": 32, "EfficientNetB5": 32, "EfficientNetB6": 32,
-    "EfficientNetB7": 32, "EfficientNetV2B0": 32, "EfficientNetV2B1": 32, "EfficientNetV2B2": 32,
-    "EfficientNetV2B3": 32, "EfficientNetV2S": 32, "EfficientNetV2M": 32, "EfficientNetV2L": 32,
-    "InceptionResNetV2": 75, "InceptionV3": 75, "MobileNet": 32, "MobileNetV2": 32, "MobileNetV3Small": 32,
-    "MobileNetV3Large": 32, "NASNetMobile": 32, "NASNetLarge": 32, "ResNet50": 32, "ResNet101": 32, "ResNet152": 32,
-    "ResNet50V2": 32, "ResNet101V2": 32, "ResNet152V2": 32, "VGG16": 32, "VGG19": 32, "Xception": 71,
-}  # fmt: skip
 SAMPLE_OF_APPLICATIONS = ("MobileNetV2", "MobileNetV3Small")
 
 
