@@ -83,12 +83,12 @@ def distance_of_steps(changes: Changes, network: keras.Model, case: Case, title:
     first `kept` weights must not change at all.
     """
     is_noise = np.load(case.folder / "noise.npy")
-    far = []
+    far: list[float] = []
     for number in range(STEPS):
         references = unflat(np.load(case.folder / f"{title} {number}.npy", mmap_mode="r"), network)
         far += [np.inf for change in changes[number][:kept] if np.any(change)]
         far += [
-            np.linalg.norm(change - reference) / np.linalg.norm(reference)
+            float(np.linalg.norm(change - reference) / np.linalg.norm(reference))
             for change, reference, noise in list(zip(changes[number], references, is_noise, strict=True))[kept:]
             if not noise
         ]

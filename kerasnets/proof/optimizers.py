@@ -23,7 +23,7 @@ class Adam(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "weight_decay": 0.0, "betas": (0.9, 0.999), "decoupled": decoupled})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             rate, (one, two) = group["lr"], group["betas"]
             for parameter in group["params"]:
@@ -46,7 +46,7 @@ class RMSprop(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "weight_decay": 0.0, "rho": 0.9})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             for parameter in group["params"]:
                 state, gradient = self.state[parameter], parameter.grad
