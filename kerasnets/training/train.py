@@ -121,7 +121,8 @@ def train(
     with workers.begin() as group:
         job = preparation.prepare(request, group)
         with claim([*map(places.folder_of, job.files), *job.files] if group.leads else [], "training"):
-            figures, test = fit(job, group)
+            figures, results = fit(job, group)
+            test = results.test
             run = make_run(job, figures, test)
             if group.leads:
                 with resumption.note_kept_epochs(job, figures):
@@ -132,8 +133,8 @@ def train(
     return run
 
 
-def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures, evaluation.Evaluation]:
-    """Train the job's network in place; return the figures of its epochs and the evaluation of its test data."""
+def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures, testing.Results]:
+    """Train the job's network in place; return the figures of its epochs and its evaluations."""
     plan, validation = batches_of(job, group)
     if group.leads:
         preparation.keep_index(job)
@@ -152,10 +153,10 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
         if figures.is_over and figures.epochs < plan.epochs:
             print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
                   f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
-        test = testing.evaluate_test_data(job, trainee, figures, group)
+        results = testing.evaluate(job, trainee, figures, group, split_indices(job)[1], validation)
         group.stop_together()
     copy_weights(trainee, job.network)
-    return figures, test
+    return figures, results
 
 
 def save_nothing(*arguments: object) -> None:
