@@ -87,6 +87,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", nargs="+", metavar="FILE", help=text)
     options.add_data_dir(parser)
+    options.add_report(parser)
     text = "continue the last run of these settings, from its last checkpoint"
     add("--resume", action="store_true", help=text)
     text = "write a checkpoint every N minutes too, and when the run is stopped; --resume goes on after that step"
@@ -178,6 +179,7 @@ def train_once(
             tensorboard=args.tensorboard,
             checkpoint_minutes=args.checkpoint_minutes,
             worker_statistics=args.worker_statistics,
+            full_report=args.full_report,
             **more,
         )
 

@@ -79,7 +79,7 @@ def read_classes(
     height, width, channels = (*(shape or first_size(source, listing.names)), 3)[:3]
     target = Target(height, width, channels, len(shape or ()) == 3, shape is not None, input_kind)
     read: Any = stream if is_streamed(source, len(listing.names), target, reading) else hold
-    train_images, test_images, faults = read(source, listing, target, reading)
+    train_images, test_images, faults, sizes = read(source, listing, target, reading)
     train, test = (without(part, faults) for part in (listing.train, listing.test))
     return Data(
         train_images,
@@ -93,6 +93,8 @@ def read_classes(
         left_out=tuple(listing.names[i] for i in sorted(faults)),
         is_split=listing.is_split,
         validation=np.flatnonzero(np.isin(train, listing.validation)),
+        train_files=tuple(listing.names[i] for i in train),
+        test_sizes=sizes[test],
     )
 
 
@@ -124,8 +126,8 @@ def without(part: np.ndarray, faults: Faults) -> np.ndarray:
 
 def stream(
     source: FolderSource | ZipSource, listing: Listing, target: Target, reading: Reading
-) -> tuple[Pictures, Pictures, Faults]:
-    """Return (training part, test part, faults), of which nothing is in memory but the index."""
+) -> tuple[Pictures, Pictures, Faults, np.ndarray]:
+    """Return (training part, test part, faults, sizes of all), of which nothing is in memory but the index."""
     marks = source.marks(listing.names)
     files = source if reading.stream is not False else hold_files(source, int(marks[:, 0].sum()))
     index = Index.of(listing.names, marks, target.shape, target.kind)
@@ -138,7 +140,7 @@ def stream(
     channels = target.channels if target.has_channels or index.coloured.any() else 1
     every = Pictures(files, index, (target.height, target.width, channels))
     train, test = (every.select(without(part, faults)) for part in (listing.train, listing.test))
-    return train, test, faults
+    return train, test, faults, np.stack([index.heights, index.widths], axis=1)
 
 
 def hold_files(source: FolderSource | ZipSource, size: int) -> HeldSource:
@@ -152,8 +154,10 @@ def hold_files(source: FolderSource | ZipSource, size: int) -> HeldSource:
 # ---- held in memory ----
 
 
-def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> tuple[np.ndarray, np.ndarray, Faults]:
-    """Return (training part, test part, faults) as two views of one array.
+def hold(
+    source: Source, listing: Listing, target: Target, reading: Reading
+) -> tuple[np.ndarray, np.ndarray, Faults, np.ndarray]:
+    """Return (training part, test part, faults, sizes of all), the parts as two views of one array.
 
     uint8 (n, height, width, channels), without a second copy: they may fill the memory.
     """
@@ -168,10 +172,12 @@ def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> 
     places = np.argsort(order)
     images = np.empty((len(names), height, width, channels if target.has_channels else 1), np.uint8)
     sizes: set[tuple[int, ...]] = set()
+    own_sizes = np.zeros((len(names), 2), "int32")
     lock = threading.Lock()
 
     def read_into(i: int, picture: np.ndarray, content: bytes) -> None:
         nonlocal images
+        own_sizes[i] = picture.shape[:2]
         if not target.any_size:
             sizes.add(picture.shape[:2])
         if len(sizes) > 1:
@@ -189,7 +195,7 @@ def hold(source: Source, listing: Listing, target: Target, reading: Reading) -> 
         for to, place in enumerate(places[without(order, faults)]):
             images[to] = images[place]
     first, last = (len(without(part, faults)) for part in (listing.train, order))
-    return images[:first], images[first:last], faults
+    return images[:first], images[first:last], faults, own_sizes
 
 
 def check_sizes(source: Source, sizes: set[tuple[int, ...]], target: Target) -> None:

@@ -39,7 +39,7 @@ class Group(NamedTuple):
 
     low: float
     high: float
-    count: int
+    size: int
     right: float
 
 

@@ -180,8 +180,9 @@ def evaluate(
 
 
 def evaluate_file(
-    path: str | Path, data: "Data", guest: "Guest | None" = None, tell: Callable[[str], object] = lambda note: None
-) -> "tuple[Evaluation, Card]":
+    path: str | Path, data: "Data", guest: "Guest | None" = None, tell: Callable[[str], object] = lambda note: None,
+    show: "Callable[[keras.Model], object]" = lambda model: None,
+) -> "tuple[Evaluation, Card]":  # fmt: skip
     """Evaluate the model file at `path` on the test part of `data`; return (Evaluation, the file's Card).
 
     Images of another size or kind are prepared for the model like a photo in prediction. Load own images with
@@ -193,6 +194,8 @@ def evaluate_file(
         data: Its classes must be the model's; their number, if the model has no names for them.
         guest: What is known about a file that kerasnets did not write.
         tell: Called with a note on what is assumed about such a file.
+        show: Called with the network, from prepared pixels to logits; not with one whose classes do not exclude each
+            other.
 
     Raises:
         BadInputError: The file is bad, or `data` has other classes or another kind of input.
@@ -214,7 +217,9 @@ def evaluate_file(
         tell(saving.note_on(path, card.input_shape, guest, scale_words, classes))
     if card.multi_label:
         return of_separate(data.test_labels, model.predict(in_order, verbose=0), data.class_names), card
-    result = evaluate(keras_model.logits_of(model), in_order, data.test_labels, data.class_names)
+    logits = keras_model.logits_of(model)
+    show(logits)
+    result = evaluate(logits, in_order, data.test_labels, data.class_names)
     return dataclasses.replace(result, temperature=card.temperature), card
 
 

@@ -19,6 +19,7 @@ from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
 from kerasnets.runtime.claims import claim
+from kerasnets.saving import keras_model
 from kerasnets.training import (
     batches,
     evaluation,
@@ -33,6 +34,7 @@ from kerasnets.training import (
     workers,
 )  # fmt: skip
 from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TensorBoard, TestAverages
+from kerasnets.training.findings import Material
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
@@ -50,7 +52,7 @@ def train(
     freeze: Sequence[str] = (), keep_head: bool = False, resume: bool = False, overwrite: bool = False,
     tensorboard: bool = False, stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
     guest: saving.Guest = saving.UNKNOWN,
-    checkpoint_minutes: float | None = None, worker_statistics: bool = False,
+    checkpoint_minutes: float | None = None, worker_statistics: bool = False, full_report: bool = False,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -93,6 +95,8 @@ def train(
             after each epoch.
         worker_statistics: Whether each of several workers normalizes its part of a batch by that part's mean and
             variance, which takes less time; the result then depends on the number of workers.
+        full_report: Whether the report also has a map of the test pictures and judges the labels of all training
+            pictures, which may take a minute.
 
     Returns:
         The Run: accuracies, losses, files, versions.
@@ -126,8 +130,9 @@ def train(
             run = make_run(job, figures, test)
             if group.leads:
                 with resumption.note_kept_epochs(job, figures):
-                    save(job, run)
-                    report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
+                    model = save(job, run)
+                    material = material_of(job, model, results, full_report)
+                    report.write(job, run, test, figures, accuracies_beside(run, job.files[0]), material)
         for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
             print(visible(f"note: {note}"), file=sys.stderr)
     return run
@@ -224,11 +229,18 @@ def run_epochs(
             plan.first, plan.skip = last, 0
 
 
-def save(job: TrainingJob, run: Run) -> None:
-    """Write the trained network, from pixels to probabilities, into each of the job's files."""
+def save(job: TrainingJob, run: Run) -> keras.Model:
+    """Write the trained network, from pixels to probabilities, into each of the job's files; return it."""
     model = rebuild(job.network, scaling=job.scaling, probabilities=True)
     for path in job.files:
         saving.save(model, path, make_card(job, run))
+    return model
+
+
+def material_of(job: TrainingJob, model: keras.Model, results: testing.Results, is_full: bool) -> Material:
+    """Return what the report has besides the test."""
+    held_out = None if results.validation is None else split_indices(job)[1]
+    return Material(keras_model.logits_of(model), job.input_kind, results.validation, held_out, is_full)
 
 
 def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:

@@ -78,11 +78,11 @@ def test_top_accuracy_is_scikit_learns():
 def test_groups_have_equal_sizes_and_pictures_of_one_value_stay_together():
     values = np.arange(100.0)
     groups = measures.by_quantity(values, values < 50)
-    assert [group.count for group in groups] == [19, 20, 20, 20, 21]
+    assert [group.size for group in groups] == [19, 20, 20, 20, 21]
     assert [group.right for group in groups][::4] == [1, 0]
     assert measures.by_quantity(np.ones(9), np.ones(9, bool)) == []
     two = measures.by_quantity(np.array([1.0, 1, 1, 2, 2]), np.array([1, 1, 0, 0, 1], bool))
-    assert [(group.low, group.count, group.right) for group in two] == [(1, 3, 2 / 3), (2, 2, 0.5)]
+    assert [(group.low, group.size, group.right) for group in two] == [(1, 3, 2 / 3), (2, 2, 0.5)]
 
 
 def test_a_label_is_doubtful_if_the_answer_is_as_sure_as_usual():
