@@ -100,7 +100,8 @@ def evaluate(
     if not len(held_out):
         return Results(test, None)
     labels, names, watchers = job.data.train_labels[held_out], job.data.class_names, [StopWhenAsked(group)]
-    validation = evaluation.evaluate(model, images, labels, names, watchers, group.concatenate)
+    in_order = fitting.InOrder(images.images, batch_size=images.batch_size, prepare=images.prepare)
+    validation = evaluation.evaluate(model, in_order, labels, names, watchers, group.concatenate)
     temperature = measures.best_temperature(validation.log_probabilities, labels)
     return Results(*(dataclasses.replace(each, temperature=temperature) for each in (test, validation)))
 
