@@ -52,7 +52,7 @@ def cam_and_difference():
     keras.utils.set_random_seed(0)
     inputs = keras.Input((12, 12, 1))
     x = keras.layers.Conv2D(3, 3, padding="same", activation="relu")(inputs)
-    outputs = keras.layers.Dense(4)(keras.layers.Flatten()(keras.layers.MaxPooling2D()(x)))
+    outputs = keras.layers.Dense(4)(keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(x)))
     model = keras.Model(inputs, outputs)
     engine = SimpleNamespace(model=model, prepare=lambda pixels: pixels.astype("float32") / 255)
     pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 1), np.uint8)
