@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_TEST, MOST_TRAIN = 10_000, 60_000  # pictures in memory that are compared with each other
 READ_SHORT, READ_FULL = 500, 5_000  # streamed pictures that are read from the disk
-MOST_JUDGED = 20_000  # training pictures that a full report has the network answer
+MOST_JUDGED = 5_000  # training pictures that a full report has the network answer
 MOST_POINTS = 2_000  # of a map
 DIMENSIONS, STEPS = 50, 500  # main components of the features that are kept; steps of t-SNE
 BATCH = 64  # pictures that go through the network at once
