@@ -23,6 +23,8 @@ from kerasnets.cli.app import UsageError
 from kerasnets.errors import shorten
 
 if TYPE_CHECKING:
+    import keras
+
     from kerasnets.data import Data
     from kerasnets.saving import Card, Guest
     from kerasnets.training.evaluation import Evaluation
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "judge all pictures of a folder without a test part, also those that the model was trained on"
     parser.add_argument("--all", action="store_true", help=text)
     parser.add_argument("--out", metavar="FOLDER", help="write report.html, confusion.png and mistakes.png into it")
+    options.add_report(parser)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, also for each class")
     options.add_guest(parser)
 
@@ -51,11 +54,13 @@ def run(args: argparse.Namespace) -> None:
         check_folder(Path(args.out))
     path = shipped.path_of(args.model, shipped.KERAS)
     data.check_name(args.dataset)
-    dataset, result, card = (by_keras if is_of_keras(path) else by_engine)(args, path, guest)
+    networks: list[keras.Model] = []
+    dataset, result, card = by_keras(args, path, guest, networks) if is_of_keras(path) else by_engine(args, path, guest)
     if args.out:
-        from kerasnets.training import report
+        from kerasnets.training import findings, report
 
-        report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset)
+        material = findings.Material(networks[0] if networks else None, card.input_kind, is_full=args.full_report)
+        report.write_evaluation(Path(args.out), f"{card.model} on {dataset.title}", result, dataset, material)
     line = f"{result.line()} model={args.model} data={dataset.title!r}"
     app.tell(json.dumps(result.as_dict()) if args.json else line)
 
@@ -73,13 +78,15 @@ def is_of_keras(path: str | Path) -> bool:
     return Path(path).suffix in SUFFIXES or not Path(path).exists()  # whose message is about a missing model
 
 
-def by_keras(args: argparse.Namespace, path: str | Path, guest: "Guest") -> "tuple[Data, Evaluation, Card]":
-    """Evaluate a .keras or .h5 file."""
+def by_keras(
+    args: argparse.Namespace, path: str | Path, guest: "Guest", networks: "list[keras.Model]"
+) -> "tuple[Data, Evaluation, Card]":
+    """Evaluate a .keras or .h5 file; its network is put into `networks`."""
     from kerasnets import saving
     from kerasnets.training import evaluation
 
     dataset = load(args, saving.load_card(path, guest))
-    return dataset, *evaluation.evaluate_file(path, dataset, guest, tell)
+    return dataset, *evaluation.evaluate_file(path, dataset, guest, tell, networks.append)
 
 
 def by_engine(args: argparse.Namespace, path: str | Path, guest: "Guest") -> "tuple[Data, Evaluation, Card]":

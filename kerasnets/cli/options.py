@@ -113,3 +113,9 @@ def decimal(word: str) -> float:
     """Return the number of "1/127.5" or "0.5"."""
     above, _, below = word.partition("/")
     return float(above) / float(below or 1)
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add --full-report."""
+    text = "in the report, also draw a map of the test pictures, and judge the labels of all training pictures"
+    parser.add_argument("--full-report", action="store_true", help=f"{text} (may take a minute)")

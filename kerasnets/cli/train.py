@@ -89,6 +89,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", nargs="+", metavar="FILE", help=text)
     options.add_data_dir(parser)
+    options.add_report(parser)
     text = "continue the last run of these settings, from its last checkpoint"
     add("--resume", action="store_true", help=text)
     text = "write a checkpoint every N minutes too, and when the run is stopped; --resume goes on after that step"
@@ -138,7 +139,8 @@ def request_of(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: A
     return Request(
         recipe=recipe, epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, out=args.out,
         data_dir=args.data_dir, resume=args.resume, overwrite=args.overwrite, tensorboard=args.tensorboard,
-        log=args.log, checkpoint_minutes=args.checkpoint_minutes, worker_statistics=args.worker_statistics, **more,
+        log=args.log, checkpoint_minutes=args.checkpoint_minutes, worker_statistics=args.worker_statistics,
+        full_report=args.full_report, **more,
     )  # fmt: skip
 
 

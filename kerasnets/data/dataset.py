@@ -34,6 +34,8 @@ class Data:
         is_split: Whether kerasnets has split off the test part, which the data did not have.
         validation: int64, the training images that are given for validation; None if a training chooses them.
         content: SHA-256 of the files of the training images; "" if they come from no files of their own.
+        train_files: The files of the training images, like test_files.
+        test_sizes: int (n, 2), height and width of the test pictures in their files; None if they have no files.
     """
 
     train_images: np.ndarray
@@ -48,6 +50,8 @@ class Data:
     is_split: bool = False
     validation: np.ndarray | None = None
     content: str = ""
+    train_files: tuple[str, ...] = ()
+    test_sizes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for part in ("train_images", "test_images"):
@@ -68,6 +72,10 @@ class Data:
     def name_of(self, index: int) -> str:
         """Return the name by which a person finds the test image at `index`: its file, or else "test <index>"."""
         return self.test_files[index].rpartition("/")[2] if self.test_files else f"test {index}"
+
+    def train_name_of(self, index: int) -> str:
+        """Return the name of a training image in the same way; its file with the folder, where a wrong label shows."""
+        return "/".join(self.train_files[index].split("/")[-2:]) if self.train_files else f"train {index}"
 
 
 def make_data(

@@ -96,6 +96,8 @@ def read_classes(
         is_split=listing.is_split,
         validation=np.flatnonzero(np.isin(train, listing.validation)),
         content=index.digest(train),
+        train_files=tuple(listing.names[i] for i in train),
+        test_sizes=np.stack([index.heights, index.widths], axis=1)[test],
     )
 
 
@@ -163,7 +165,7 @@ def hold(
 ) -> tuple[np.ndarray, np.ndarray, Faults, Index]:
     """Return (training part, test part, faults, index); the parts are two views of one array.
 
-    uint8 (n, height, width, channels), without a second copy: they may fill the memory. The index has checksums only.
+    uint8 (n, height, width, channels), without a second copy: they may fill the memory. The index has no marks.
     """
     names, (height, width, channels) = listing.names, target.shape
     if len(names) * height * width * channels > MOST_BYTES:
@@ -182,6 +184,7 @@ def hold(
     def read_into(i: int, picture: np.ndarray, content: bytes) -> None:
         nonlocal images
         index.checksums[i] = zlib.crc32(content)
+        index.heights[i], index.widths[i] = picture.shape[:2]
         if not target.any_size:
             sizes.add(picture.shape[:2])
         if len(sizes) > 1:

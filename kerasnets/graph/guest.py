@@ -15,10 +15,9 @@ from keras import layers, ops
 
 from kerasnets.graph.flat import flatten
 from kerasnets.graph.head import NEAR, head_of, probabilities
-from kerasnets.graph.layout import PROOF, in_full_precision
+from kerasnets.graph.layout import PROOF, Scaling, in_full_precision
 from kerasnets.graph.steps import as_numbers, close_sizes, cuts, learns, run
 from kerasnets.graph.walk import Node, nodes, register_parameters
-from kerasnets.recipes import Scaling
 
 TURN = "rgb_to_bgr"  # the layer that turns the channels round; it is never trained
 OWN_NAMES = ("pixels", "rescaling", TURN, "sizes", "sizes_of_logits", "two_classes", "probabilities")

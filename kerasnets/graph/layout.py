@@ -5,20 +5,20 @@ No other file of the package handles the layout: architecture files say only how
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import keras
 from keras import layers
 
 from kerasnets.graph.walk import copy_weights, nodes, producer, register_parameters, skip_initializers
-from kerasnets.recipes import Scaling as Scaling
 from kerasnets.runtime.backends import LAYOUTS
 
 AXES = {1: 2, 2: 3, 3: 1, -1: 1}  # an axis of (n, height, width, channels) -> the same axis of channels_first
 PROOF = "float64"  # the policy of a proof
 TO_FIRST, TO_LAST = (3, 1, 2), (2, 3, 1)  # dims of a Permute layer, which counts from 1
 
+Scaling = tuple[float | Sequence[float], float | Sequence[float]]  # scale and offset, as recipes.Scaling
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

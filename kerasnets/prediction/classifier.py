@@ -220,7 +220,7 @@ class Classifier:
             if not self.card.multi_label:
                 probabilities = calibrate(probabilities, self.card.temperature)
             names = self.names_of(probabilities)
-            orders = np.argsort(-probabilities).tolist()
+            orders = np.argsort(-probabilities, kind="stable").tolist()
             for sight, shares, order in zip(batch, probabilities.tolist(), orders, strict=True):
                 ranking = tuple((names[k], shares[k]) for k in order)
                 verdict = judge(sight, ranking[0][1], self.card.sure_from)

@@ -1,6 +1,7 @@
 """Why a network answers what it answers: maps of the places in a picture that its answer depends on."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,26 +96,39 @@ def scaled(heat: np.ndarray) -> np.ndarray:
 
 
 def grad_cam(engine: Any, pixels: np.ndarray, place: int) -> np.ndarray | None:
+    """Return the map of one class of a picture, as `grad_cams`."""
+    heats = grad_cams(engine.model, engine.prepare(pixels[None]), [place])
+    return None if heats is None else heats[0]
+
+
+def grad_cams(model: "keras.Model", images: np.ndarray, places: Sequence[int]) -> np.ndarray | None:
     """Return the last feature maps, weighted by the mean gradient of a class's score with respect to each.
 
-    None if no layer's output has a height and a width, or if the layers after it use earlier ones too.
+    Args:
+        model: The network.
+        images: (n, height, width, channels), as the network takes them.
+        places: The number of the class of each.
+
+    Returns:
+        float32 (n, height, width), 0..1; None if no layer's output has a height and a width, or if the layers after it
+        use earlier ones too.
 
     Source: Selvaraju et al., ICCV 2017, arXiv:1610.02391, equations 1 and 2.
     """
-    halves = halves_of(engine.model)
+    halves = halves_of(model)
     if halves is None:
         return None
     import keras
 
     front, rest = halves
-    maps = front(keras.ops.convert_to_tensor(engine.prepare(pixels[None])), training=False)
+    maps = front(keras.ops.convert_to_tensor(images), training=False)
     values = np.asarray(keras.ops.convert_to_numpy(maps), np.float32)
-    slopes = slopes_of(rest, values, place)
+    slopes = slopes_of(rest, values, np.asarray(places))
     is_first = keras.backend.image_data_format() == "channels_first"
     if is_first:
         values, slopes = values.transpose(0, 2, 3, 1), slopes.transpose(0, 2, 3, 1)
-    heat = np.maximum((values * slopes.mean(axis=(1, 2), keepdims=True)).sum(axis=3)[0], 0)
-    return scaled(resize(heat.astype(np.float32), *pixels.shape[:2]))
+    heats = np.maximum((values * slopes.mean(axis=(1, 2), keepdims=True)).sum(axis=3), 0).astype(np.float32)
+    return np.stack([scaled(resize(heat, *images.shape[1:3])) for heat in heats])
 
 
 def halves_of(model: "keras.Model") -> "tuple[keras.Model, keras.Model] | None":
@@ -135,13 +149,17 @@ def is_drawn(layer: "keras.Layer") -> bool:
     return len(shape) == 4 and 1 not in shape[1:]  # (1, 1, channels) is pooled
 
 
-def slopes_of(model: "keras.Model", values: np.ndarray, place: int) -> np.ndarray:
-    """Return the gradient of one output with respect to the input `values`, by the backend that runs."""
+def slopes_of(model: "keras.Model", values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the gradient of an output of each picture with respect to the input `values`, by the backend that runs."""
     import keras
+
+    def score_of(tensor: Any) -> Any:  # a picture has no part in the outputs of another
+        chosen = keras.ops.one_hot(places, model.output_shape[-1])
+        return keras.ops.sum(model(tensor, training=False) * chosen)
 
     if keras.backend.backend() == "torch":
         inputs = keras.ops.convert_to_tensor(values).requires_grad_(True)
-        model(inputs, training=False)[0, place].backward()
+        score_of(inputs).backward()
         return np.asarray(inputs.grad.detach().cpu())
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -149,11 +167,8 @@ def slopes_of(model: "keras.Model", values: np.ndarray, place: int) -> np.ndarra
         tensor = tf.convert_to_tensor(values)
         with tf.GradientTape() as tape:
             tape.watch(tensor)
-            score = model(tensor, training=False)[0, place]
+            score = score_of(tensor)
         return np.asarray(tape.gradient(score, tensor))
     import jax
-
-    def score_of(tensor: Any) -> Any:
-        return model(tensor, training=False)[0, place]
 
     return np.asarray(jax.grad(score_of)(jax.numpy.asarray(values)))

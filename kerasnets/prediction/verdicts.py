@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasnets.pictures import Sight
+from kerasnets.reports.measures import soften
 
 SURE, UNSURE, NOT_ONE, NOTHING = "sure", "unsure", "not one digit", "nothing found"
 # The least probability of a sure answer for a digit that was cut out of a photo, which training pictures have not been
@@ -48,13 +49,7 @@ def judge(sight: Sight, probability: float, least: float) -> Verdict:
 
 
 def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities (n, num_classes) at a temperature: the softmax of the logits divided by it.
-
-    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2. The logarithms of a softmax
-    are its logits minus a constant, so that the logits are not needed.
-    """
+    """Return probabilities (n, num_classes) at a temperature, by their logarithms; the likeliest class stays so."""
     if temperature == 1:
         return probabilities
-    scores = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) / temperature
-    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return np.exp(soften(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny, dtype="float64")), temperature))

@@ -28,19 +28,21 @@ class Curve:
     test: float | None  # None if the test has another quantity
 
 
-def learning_curves(title: str, curves: Sequence[Curve], best_epoch: int) -> "Figure":
+def learning_curves(title: str, curves: Sequence[Curve], best_epoch: int, is_narrow: bool = False) -> "Figure":
     """Draw curves side by side: by epoch, and thinly by batch.
 
     Args:
         title: The line above all curves.
         curves: What to draw, each on its own axes.
         best_epoch: The epoch, from 1, whose weights were kept; it is marked unless it is the last.
+        is_narrow: Whether they are below each other, for a phone.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, curve in zip(figure.subplots(1, len(curves)), curves, strict=True):
+    figure = Figure(figsize=(4.4, 3.2 * len(curves)) if is_narrow else (9, 3.6), layout="constrained")
+    places = figure.subplots(len(curves), 1) if is_narrow else figure.subplots(1, len(curves))
+    for axes, curve in zip(places, curves, strict=True):
         epochs = len(curve.training)
         size = 4 if epochs <= 50 else 0
         steps, points = thin(curve.by_batch)

@@ -2,6 +2,8 @@
 
 import base64
 import functools
+import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +32,15 @@ def write_page(path: str | Path, template: str, **values: object) -> None:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")  # a file's name may be no UTF-8
 
 
-def render(template: str, **values: object) -> "Markup":
-    """Return the HTML of a template with `values`; whatever is not Markup is escaped."""
+def markup(text: str) -> "Markup":
     from markupsafe import Markup
 
-    return Markup(environment().get_template(template).render(**values))
+    return Markup(text)
+
+
+def render(template: str, **values: object) -> "Markup":
+    """Return the HTML of a template with `values`; whatever is not Markup is escaped."""
+    return markup(environment().get_template(template).render(**values))
 
 
 @functools.cache
@@ -52,11 +58,27 @@ def environment() -> "jinja2.Environment":
     return environment
 
 
-def data_address(figure: "Figure") -> str:
-    """Return a figure as the address of a PNG inside the page itself, so that the page is one file."""
+def data_address(figure: "Figure | bytes") -> str:
+    """Return a figure, or its PNG, as the address of a PNG inside the page itself, so that the page is one file."""
     from kerasnets.reports.plots import encode
 
-    return f"data:image/png;base64,{base64.b64encode(encode(figure, 'png')).decode()}"
+    content = figure if isinstance(figure, bytes) else encode(figure, "png")
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def drawing(figure: "Figure", words: str) -> "Markup":
+    """Return a figure as an SVG element for a page; `words` say what it shows to who does not see it."""
+    from kerasnets.reports.plots import DENSITY, encode
+
+    text = encode(figure, "svg").decode()
+    _, _, content = text.partition("<svg")
+    attributes, _, content = content.partition(">")
+    (box,) = re.findall(r'viewBox="[-0-9. ]+"', attributes)
+    content = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", content, flags=re.DOTALL)
+    key = f"{zlib.crc32(words.encode(errors='replace')):x}-"  # an id is there once on a page
+    content = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>d{key}", content)
+    return render("drawing.html", box=markup(box), content=markup(content), words=words,
+                  width=round(figure.get_figwidth() * DENSITY))  # fmt: skip
 
 
 def check_page(path: str | Path) -> None:

@@ -7,11 +7,13 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasnets.errors import shorten, visible
+from kerasnets.errors import shorten
+from kerasnets.reports.drawn import DataSet, Prediction, Summary
+from kerasnets.reports.fonts import drawable, use_fonts
 from kerasnets.runtime.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9731a", "#8a8f98", "#b9cfe6"
+PALE, DARK = "#eef1f5", "#5d6570"
+DENSITY = 110  # pixels of an inch of a plot
 SHOWN = 8  # pictures of each class of a data set
-MOST_NAMED = 20  # a confusion matrix of more classes has no names and numbers
+MOST_NAMED = 20  # classes of a confusion matrix, or of a data set, that are drawn by name
 LONGEST_NAME = 26  # characters of the name below a picture
 IN_ONE_STRIP = 8  # pictures below each other; more are a grid
 TOP = 5  # classes in a bar chart of probabilities
@@ -28,101 +32,82 @@ TALLEST = 1.5  # height by width of a sheet at most; 40 sheets then fit into a J
 SUFFIXES = (".png", ".jpg", ".svg", ".pdf")
 
 
-# ---- the part of other packages' classes that is drawn ----
-
-
-class DataSet(Protocol):
-    """A data.Data."""
-
-    @property
-    def train_images(self) -> np.ndarray: ...
-    @property
-    def train_labels(self) -> np.ndarray: ...
-    @property
-    def class_names(self) -> tuple[str, ...]: ...
-    @property
-    def title(self) -> str: ...
-
-
-class Summary(Protocol):
-    """A data.summary.Summary."""
-
-    @property
-    def image_shape(self) -> tuple[int, ...]: ...
-    @property
-    def counts(self) -> dict[str, np.ndarray]: ...
-    @property
-    def mean(self) -> tuple[float, ...]: ...
-    @property
-    def std(self) -> tuple[float, ...]: ...
-
-
-class Prediction(Protocol):
-    """A prediction.Prediction."""
-
-    @property
-    def pixels(self) -> np.ndarray: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def probability(self) -> float: ...
-    def top(self, count: int) -> Sequence[tuple[str, float]]: ...
-
-
 # ---- evaluations ----
 
 
 def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> "Figure":
-    """Draw a confusion matrix, shaded by the share of the row.
+    """Draw a confusion matrix. Errors are shaded by their share of the row; right answers, in grey, are no part of it.
 
     Args:
         matrix: int (classes, classes), how many of each class (row) were predicted as each class (column).
-        class_names: The names in their order; they and the numbers are left out for more than MOST_NAMED classes.
+        class_names: The names in their order. Of more than MOST_NAMED classes, those with the most errors are drawn.
     """
     from matplotlib.figure import Figure
 
-    count = len(class_names)
-    side = min(3.2 + 0.42 * count, 12)
+    errors = matrix - np.diag(np.diag(matrix))
+    sizes, every = np.maximum(matrix.sum(axis=1, keepdims=True), 1), len(class_names)
+    worst = np.argsort(-(errors.sum(axis=0) + errors.sum(axis=1)), kind="stable")[:MOST_NAMED]
+    chosen = np.sort(worst)
+    shares, matrix = (errors / sizes)[np.ix_(chosen, chosen)], matrix[np.ix_(chosen, chosen)]
+    side = 3.2 + 0.42 * len(chosen)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if count <= MOST_NAMED:
-        names = [cut(name, 18) for name in class_names]
-        axes.set_xticks(range(count), names)
-        if max(map(len, names)) > 2:
-            for label in axes.get_xticklabels():
-                label.set(rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(count), names)
-        for row, column in np.argwhere(matrix):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=8, color=colour)
+    highest = float(shares.max()) or 1.0
+    image = axes.imshow(np.ma.masked_where(np.eye(len(chosen)) > 0, shares), cmap="Oranges", vmin=0, vmax=highest)
+    axes.set_facecolor(PALE)
+    names = [cut(class_names[i], 18) for i in chosen]
+    if len(set(names)) < len(names):  # names with the same beginning are told apart by their ends
+        names = [
+            name if len(name) <= 18 else f"{name[:8]}…{name[-9:]}"
+            for name in (drawable(class_names[i]) for i in chosen)
+        ]
+    axes.set_xticks(range(len(chosen)), names)
+    if max(map(len, names)) > 2:
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(chosen)), names)
+    for row, column in np.argwhere(matrix):
+        colour = DARK if row == column else "white" if shares[row, column] > 0.6 * highest else "black"
+        axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=8, color=colour)
     axes.set(xlabel="predicted class", ylabel="true class")
-    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class")
+    axes.spines[:].set_visible(False)
+    if len(chosen) < every:
+        axes.set_title(f"the {len(chosen)} of {every:,} classes with the most mistakes", fontsize=10)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="mistakes, share of the class", format=lambda x, _: f"{x:.2g}")
     return figure
 
 
-def grid(images: np.ndarray, captions: Sequence[str], names: Sequence[str], columns: int = 6) -> "Figure":
+def grid(
+    images: np.ndarray, captions: Sequence[str], names: Sequence[str], columns: int = 6,
+    heats: np.ndarray | None = None,
+) -> "Figure":  # fmt: skip
     """Draw pictures in rows, a caption above and a name below each.
 
     Args:
         images: uint8 (n, height, width, 1 or 3).
         captions: n texts.
         names: n texts; a long one loses its beginning.
-        columns: Pictures in a row.
+        columns: Places in a row; a picture with a map takes two.
+        heats: float32 (n, height, width), 0..1, a map of each picture that is drawn over it, beside it.
     """
     from matplotlib.figure import Figure
 
-    rows = -(-len(images) // columns)
+    each = 1 if heats is None else 2
+    rows = -(-len(images) // (columns // each))
     figure = Figure(figsize=(1.6 * columns, 2.1 * rows), layout="constrained")
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
-    for i, axes in enumerate(places):
+    places = figure.subplots(rows, columns, squeeze=False).reshape(-1, each)
+    for i, (axes, *beside) in enumerate(places):
         if i >= len(images):
-            axes.set_visible(False)
+            for empty in (axes, *beside):
+                empty.set_visible(False)
             continue
         draw_pixels(axes, images[i], captions[i])
         axes.title.set_fontsize(8)
         axes.set_xlabel(shorten(names[i], LONGEST_NAME), fontsize=7, color=GREY)
+        for other in beside:
+            draw_pixels(other, images[i], "")
+            if heats is not None:
+                draw_heat(other, heats[i], images[i].shape)
     return figure
 
 
@@ -191,7 +176,7 @@ def predictions(
         draw_pixels(shown, picture, name if len(name) <= 30 else f"...{name[-27:]}")
         draw_pixels(seen, result.pixels, "what the network sees")
         labels, shares = zip(*result.top(min(top, MOST_NAMED)), strict=True)
-        drawn = bars.barh([*map(visible, labels)], shares, color=[BLUE] + [GREY] * (len(labels) - 1), height=0.7)
+        drawn = bars.barh([*map(drawable, labels)], shares, color=[BLUE] + [GREY] * (len(labels) - 1), height=0.7)
         bars.bar_label(drawn, [f"{share:.1%}" for share in shares], padding=4, fontsize=9)
         bars.set(xlim=(0, 1.25), xticks=[])
         bars.set_title(f"{result.label}  ({result.probability:.1%})", fontsize=11, fontweight="bold", loc="left")
@@ -223,8 +208,8 @@ def explanations(
     for (shown, *others), picture, name, result, heats in zip(rows, pictures, names, results, maps, strict=True):
         draw_pixels(shown, picture, name if len(name) <= 30 else f"...{name[-27:]}")
         for axes, (method, heat) in zip(others, heats.items(), strict=True):
-            draw_pixels(axes, result.pixels, visible(f"why {result.label}: {method}"))
-            axes.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
+            draw_pixels(axes, result.pixels, drawable(f"why {result.label}: {method}"))
+            draw_heat(axes, heat, result.pixels.shape)
     return figure
 
 
@@ -250,7 +235,7 @@ def sheets(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> "Figure":
 
 def cut(name: str, length: int) -> str:
     """Return the beginning of the name of a class, in at most `length` characters."""
-    name = visible(name)
+    name = drawable(name)
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
@@ -259,6 +244,12 @@ def draw_pixels(axes: "Axes", pixels: np.ndarray, title: str) -> None:
     axes.imshow(np.squeeze(pixels), cmap="grey", vmin=0, vmax=255)
     axes.set_title(title, fontsize=9)
     axes.set(xticks=[], yticks=[])
+
+
+def draw_heat(axes: "Axes", heat: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Draw a map, 0..1, over pixels of a shape (height, width, channels), which may be another size."""
+    extent = (-0.5, shape[1] - 0.5, shape[0] - 0.5, -0.5)
+    axes.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * heat, extent=extent)
 
 
 def check_suffix(path: str | Path) -> None:
@@ -280,14 +271,23 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
         part.write_bytes(content)
 
 
-def encode(figure: "Figure", suffix: str) -> bytes:
-    """Return a figure as png, jpg, svg or pdf."""
-    from matplotlib.text import Text
+class Png(bytes):
+    """A figure for dense screens, with twice the pixels of its width on a page."""
 
-    for text in figure.findobj(lambda artist: isinstance(artist, Text)):
-        assert isinstance(text, Text)
-        text.set_text("\n".join(map(visible, text.get_text().split("\n"))))  # no font has control characters
-        text.set_parse_math(False)  # a class or a file may be called "$5 to $9", which is not a formula
+    @property
+    def width(self) -> int:
+        """The width on a page, in pixels of CSS."""
+        return int.from_bytes(self[16:20]) // 2  # the header has it (PNG, third edition, section 11.2.1)
+
+
+def dense(figure: "Figure") -> Png:
+    """Return a figure as a PNG with twice the pixels."""
+    return Png(encode(figure, "png", 2 * DENSITY))
+
+
+def encode(figure: "Figure", suffix: str, density: int = DENSITY) -> bytes:
+    """Return a figure as png, jpg, svg or pdf; `density` is of the pixels, in an inch."""
+    use_fonts(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix, dpi=110)
+    figure.savefig(buffer, format=suffix, dpi=density)
     return buffer.getvalue()

@@ -1,5 +1,6 @@
 """How good a classifier is on labelled data: accuracy, loss, confusion, precision and recall of each class."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import scipy.special
 
 from kerasnets.errors import BadInputError
+from kerasnets.reports import measures
 from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
@@ -31,12 +33,15 @@ class Evaluation:
         log_probabilities: float64 (n, classes), natural logarithms.
         class_names: One for each class.
         exclusive: Whether the probabilities of an image add up to 1; else each class is a question of its own.
+        temperature: Of the model's card, by which prediction makes probabilities honest; it changes no answer and no
+            `loss`, which is of the network's own probabilities.
     """
 
     labels: np.ndarray
     log_probabilities: np.ndarray
     class_names: tuple[str, ...]
     exclusive: bool = True
+    temperature: float = 1.0
 
     @property
     def predictions(self) -> np.ndarray:
@@ -45,13 +50,29 @@ class Evaluation:
 
     @property
     def sureness(self) -> np.ndarray:
-        """float64 (n,): the probability of the most probable class of each image."""
-        return np.exp(self.log_probabilities.max(axis=1))
+        """float64 (n,): the probability of the most probable class of each image, as prediction gives it."""
+        return measures.sureness(self.log_probabilities, self.temperature)
+
+    @property
+    def right(self) -> np.ndarray:
+        """bool (n,): whether each image is classified correctly."""
+        return self.predictions == self.labels
 
     @property
     def accuracy(self) -> float:
         """The fraction of images that are classified correctly."""
-        return float((self.predictions == self.labels).mean())
+        return float(self.right.mean())
+
+    @property
+    def top5_accuracy(self) -> float | None:
+        """The fraction of images whose class is among the five likeliest; None of five classes or fewer."""
+        count = len(self.class_names)
+        return measures.top_accuracy(self.log_probabilities, self.labels, 5) if count > 5 else None
+
+    def reliability(self, temperature: float | None = None) -> measures.Bins:
+        """Return how often answers are right by their probability, at another temperature if given."""
+        sureness = measures.sureness(self.log_probabilities, self.temperature if temperature is None else temperature)
+        return measures.reliability(sureness, self.right)
 
     @property
     def loss(self) -> float:
@@ -90,10 +111,14 @@ class Evaluation:
 
     def line(self) -> str:
         """Return the result as one greppable line."""
-        return (
+        line = (
             f"result test_accuracy={self.accuracy:.4f} test_loss={self.loss:.4f} majority={self.majority:.4f} "
             f"examples={len(self.labels)}"
         )
+        if self.temperature == 1:
+            return line
+        before, after = self.reliability(1.0).error, self.reliability().error
+        return f"{line} temperature={self.temperature:g} ece={after:.4f} ece_before={before:.4f}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result for a program to read."""
@@ -103,14 +128,18 @@ class Evaluation:
             "test_loss": self.loss,
             "majority": self.majority,
             "examples": len(self.labels),
+            "top5_accuracy": self.top5_accuracy,
+            "temperature": self.temperature,
+            "ece": self.reliability().error,
+            "ece_before": self.reliability(1.0).error,
             "classes": [dict(zip(columns, figures, strict=True)) for figures in self.by_class()],
             "confusion": self.confusion().tolist(),
         }
 
     def worst(self, count: int) -> np.ndarray:
         """Return the indices of up to `count` misclassified images, the most probable wrong answers first."""
-        wrong = np.flatnonzero(self.predictions != self.labels)
-        return wrong[np.argsort(-self.log_probabilities[wrong].max(axis=1), kind="stable")][:count]
+        wrong = np.flatnonzero(~self.right)
+        return wrong[np.argsort(-self.sureness[wrong], kind="stable")][:count]
 
 
 def of_logits(labels: np.ndarray, logits: np.ndarray, class_names: Iterable[str]) -> Evaluation:
@@ -151,8 +180,9 @@ def evaluate(
 
 
 def evaluate_file(
-    path: str | Path, data: "Data", guest: "Guest | None" = None, tell: Callable[[str], object] = lambda note: None
-) -> "tuple[Evaluation, Card]":
+    path: str | Path, data: "Data", guest: "Guest | None" = None, tell: Callable[[str], object] = lambda note: None,
+    show: "Callable[[keras.Model], object]" = lambda model: None,
+) -> "tuple[Evaluation, Card]":  # fmt: skip
     """Evaluate the model file at `path` on the test part of `data`; return (Evaluation, the file's Card).
 
     Images of another size or kind are prepared for the model like a photo in prediction. Load own images with
@@ -164,6 +194,8 @@ def evaluate_file(
         data: Its classes must be the model's; their number, if the model has no names for them.
         guest: What is known about a file that kerasnets did not write.
         tell: Called with a note on what is assumed about such a file.
+        show: Called with the network, from prepared pixels to logits; not with one whose classes do not exclude each
+            other.
 
     Raises:
         BadInputError: The file is bad, or `data` has other classes or another kind of input.
@@ -185,7 +217,10 @@ def evaluate_file(
         tell(saving.note_on(path, card.input_shape, guest, scale_words, classes))
     if card.multi_label:
         return of_separate(data.test_labels, model.predict(in_order, verbose=0), data.class_names), card
-    return evaluate(keras_model.logits_of(model), in_order, data.test_labels, data.class_names), card
+    logits = keras_model.logits_of(model)
+    show(logits)
+    result = evaluate(logits, in_order, data.test_labels, data.class_names)
+    return dataclasses.replace(result, temperature=card.temperature), card
 
 
 def evaluate_by(
@@ -215,7 +250,7 @@ def evaluate_by(
     if card.multi_label:
         return of_separate(data.test_labels, probabilities, data.class_names)
     logarithms = np.log(np.clip(np.asarray(probabilities, "float64"), NEAREST, 1))
-    return Evaluation(data.test_labels, logarithms, tuple(data.class_names))
+    return Evaluation(data.test_labels, logarithms, tuple(data.class_names), temperature=card.temperature)
 
 
 def check_classes(path: str | Path, known: Sequence[str], count: int, data: "Data") -> None:

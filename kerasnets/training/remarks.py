@@ -28,6 +28,16 @@ def size_note(parameters: int, pictures: int, *, is_fresh: bool) -> str:
     )
 
 
+def notes_on(run: "Run", test: "Evaluation", validated: int) -> list[str]:
+    """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
+    if test.beats_majority:
+        return remarks(run, test, validated)
+    return [
+        f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
+        "data); try a smaller --learning-rate or more --epochs"
+    ]
+
+
 def remarks(run: "Run", evaluation: "Evaluation", validated: int) -> list[str]:
     """Return a sentence for each thing to know; none for a run without them.
 

@@ -1,11 +1,12 @@
 """The report of a training run or an evaluation: one HTML page, its plots as PNG, and the figures as CSV."""
 
 import csv
-import dataclasses
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kerasnets.recipes import Recipe
 from kerasnets.reports import plots
@@ -13,7 +14,9 @@ from kerasnets.reports.curves import Curve, learning_curves
 from kerasnets.reports.pages import render, write_page
 from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
-from kerasnets.training import checkpoints
+from kerasnets.training import checkpoints, findings, sections
+from kerasnets.training.facts import LOSSES, settings_of, table_of_settings
+from kerasnets.training.findings import NOTHING, Material
 from kerasnets.training.remarks import of_test, remarks
 
 if TYPE_CHECKING:
@@ -27,32 +30,11 @@ if TYPE_CHECKING:
     from kerasnets.training.run import Run
 
 WORST = 18  # wrong answers that are shown
-MOST_NAMED = 3  # frozen layers whose names are listed
+MOST_CLASSES = 30  # rows of the table of classes; of more, the others are folded away
+CONFUSIONS = 10  # pairs of classes that are named
+NARROW = "narrow"  # the ending of a plot's name for a phone, which is only on the page
 
-# Name in a recipe -> words for the page
-AUGMENTATIONS = {
-    "": "",
-    "crop_flip": "shifted by up to 4 pixels, half of the pictures mirrored",
-    "crop_flip_cutout": "shifted by up to 4 pixels, half of the pictures mirrored, a square of 16 pixels greyed out",
-    "shift": "shifted by up to 2 pixels",
-    "shift_flip": "shifted by up to 2 pixels, half of the pictures mirrored",
-    "crop": "shifted by up to 4 pixels",
-    "flip": "half of the pictures mirrored",
-    "photo": "a part of 8 to 100 % of the photo, half of them mirrored",
-    "photo_colour": "a part of 8 to 100 % of the photo, half of them mirrored, in other colours",
-}
-LOSSES = {"cross_entropy": "cross-entropy", "squared_error": "squared error of the probabilities"}
-SCHEDULES: dict[str, Callable[..., str]] = {
-    "steps": lambda factor, steps: f", times {factor:g} from step {' and '.join(f'{step:,}' for step in steps)} on",
-    "cosine": lambda warmup: f", reached in {warmup:g} epochs" * (warmup > 0) + ", falling to 0 in half a cosine",
-    "linear": lambda warmup: f", reached in {warmup:g} epochs" * (warmup > 0) + ", falling to 0 in a line",
-    "constant": lambda warmup: f", reached in {warmup:g} epochs" * (warmup > 0),
-    "epochs": lambda factor, epochs, warmup=0: (
-        f", reached in {warmup:g} epochs" * (warmup > 0)
-        + f", times {factor:g} after epoch {' and '.join(map(str, epochs))}"
-    ),
-    "onecycle": lambda rise: f", reached after {rise:.0%} of all steps, then falling to almost 0",
-}
+__all__ = ["plots_of", "settings_of", "with_order_of_pixels", "write", "write_evaluation", "write_history"]
 
 
 def write(
@@ -61,6 +43,7 @@ def write(
     evaluation: "Evaluation",
     figures: "Figures",
     permuted: Mapping[str, float] | None = None,
+    material: Material = NOTHING,
 ) -> None:
     """Write report.html, curves.png, confusion.png, mistakes.png, epochs.csv and batches.csv, each file whole.
 
@@ -70,11 +53,14 @@ def write(
         evaluation: The evaluation of the test data.
         figures: Accuracy and loss by epoch and by batch.
         permuted: {recipe: test accuracy} of runs with and without permuted pixels; None for other recipes.
+        material: What there is besides.
 
     Raises:
         OSError: A file cannot be written.
     """
-    drawn = {"curves": curves_of(run, figures, job.recipe), **plots_of(evaluation, job.data)}
+    curves = {name: curves_of(run, figures, job.recipe, is_narrow) for name, is_narrow in
+              (("curves", False), (f"curves_{NARROW}", True))}  # fmt: skip
+    drawn = encode_all({**curves, **plots_of(evaluation, job.data, material)})
     save_plots(job.folder, drawn)
     write_history(job.folder, figures)
     source = "Test accuracies of the runs whose model files are in the same folder."
@@ -82,7 +68,7 @@ def write(
         job.report,
         "training.html",
         title=f"{run.recipe} on {run.dataset}",
-        **values_of(evaluation, drawn),
+        **values_of(evaluation, drawn, job.data, material),
         remarks=remarks(run, evaluation, len(job.data.train_labels) - len(figures.plan.images)),
         permuted=order_of_pixels(permuted, source) if permuted else None,
         settings=table_of_settings(job, run, len(figures.plan.images)),
@@ -90,7 +76,9 @@ def write(
     )
 
 
-def write_evaluation(folder: Path, title: str, evaluation: "Evaluation", data: "Data") -> None:
+def write_evaluation(
+    folder: Path, title: str, evaluation: "Evaluation", data: "Data", material: Material = NOTHING
+) -> None:
     """Write report.html, confusion.png and mistakes.png into `folder`, each file whole.
 
     Args:
@@ -98,17 +86,18 @@ def write_evaluation(folder: Path, title: str, evaluation: "Evaluation", data: "
         title: The title of the page.
         evaluation: The evaluation of the test part of `data`.
         data: The data set.
+        material: What there is besides.
 
     Raises:
         OSError: A file cannot be written.
     """
-    drawn = plots_of(evaluation, data)
+    drawn = encode_all(plots_of(evaluation, data, material))
     save_plots(folder, drawn)
     write_page(
         folder / "report.html",
         "evaluation.html",
         title=title,
-        **values_of(evaluation, drawn),
+        **values_of(evaluation, drawn, data, material),
         remarks=of_test(evaluation),
     )
 
@@ -122,7 +111,7 @@ def write_history(folder: Path, figures: "Figures") -> None:
 # ---- plots ----
 
 
-def curves_of(run: "Run", figures: "Figures", recipe: Recipe) -> "Figure":
+def curves_of(run: "Run", figures: "Figures", recipe: Recipe, is_narrow: bool = False) -> "Figure":
     is_cross_entropy = recipe.loss == "cross_entropy" and not recipe.label_smoothing  # as the test's loss is
     smoothing = f", labels smoothed by {recipe.label_smoothing:g}" * bool(recipe.label_smoothing)
     loss = "loss" if is_cross_entropy else f"loss: {LOSSES[recipe.loss]}{smoothing}"
@@ -130,17 +119,23 @@ def curves_of(run: "Run", figures: "Figures", recipe: Recipe) -> "Figure":
         Curve("accuracy", figures.batches["accuracy"], run.accuracy, run.val_accuracy, run.test_accuracy),
         Curve(loss, figures.batches["loss"], run.loss, run.val_loss, run.test_loss if is_cross_entropy else None),
     ]
-    return learning_curves(f"{run.recipe}, {run.backend}, seed {run.seed}", curves, run.best_epoch)
+    return learning_curves(f"{run.recipe}, {run.backend}, seed {run.seed}", curves, run.best_epoch, is_narrow)
 
 
-def plots_of(evaluation: "Evaluation", data: "Data") -> dict[str, "Figure"]:
+def plots_of(evaluation: "Evaluation", data: "Data", material: Material = NOTHING) -> dict[str, "Figure"]:
     """Return {name: figure}: the confusion matrix and, for pictures with wrong answers, the worst mistakes."""
     drawn = {"confusion": plots.confusion(evaluation.confusion(), evaluation.class_names)}
-    worst = evaluation.worst(WORST) if data.test_images.ndim == 4 else ()
+    worst = evaluation.worst(WORST) if data.test_images.ndim == 4 else np.zeros(0, int)
     if len(worst):
-        captions = [caption(evaluation, i) for i in worst]
-        drawn["mistakes"] = plots.grid(data.test_images[worst], captions, [data.name_of(i) for i in worst])
+        captions, names = [caption(evaluation, i) for i in worst], [data.name_of(i) for i in worst]
+        maps, images = findings.heats(material, data, worst, evaluation.predictions[worst]), data.test_images[worst]
+        drawn["mistakes"] = plots.grid(images, captions, names, 6, maps)
+        drawn[f"mistakes_{NARROW}"] = plots.grid(images, captions, names, 3 if maps is None else 2, maps)
     return drawn
+
+
+def encode_all(drawn: Mapping[str, "Figure"]) -> dict[str, plots.Png]:
+    return {name: plots.dense(figure) for name, figure in drawn.items()}
 
 
 def caption(evaluation: "Evaluation", i: int) -> str:
@@ -149,26 +144,52 @@ def caption(evaluation: "Evaluation", i: int) -> str:
     return f"{plots.cut(name, 22)}\n→ {plots.cut(answer, 14)}  {evaluation.sureness[i]:.1%}"
 
 
-def save_plots(folder: Path, drawn: Mapping[str, "Figure"]) -> None:
-    for name, figure in drawn.items():
-        plots.save_figure(figure, folder / f"{name}.png")
+def save_plots(folder: Path, drawn: Mapping[str, plots.Png]) -> None:
+    for name, content in drawn.items():
+        if not name.endswith(NARROW):
+            with whole_file(folder / f"{name}.png") as part:
+                part.write_bytes(content)
 
 
 # ---- parts of the page ----
 
 
-def values_of(evaluation: "Evaluation", drawn: dict[str, "Figure"]) -> dict[str, object]:
+def values_of(
+    evaluation: "Evaluation", drawn: Mapping[str, plots.Png], data: "Data", material: Material
+) -> dict[str, object]:
     """Return the values of the template evaluation.html."""
-    classes = [
-        (name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{count:,}")
-        for name, precision, recall, f1, count in evaluation.by_class()
-    ]
+    by_class = evaluation.by_class()
+    is_long = len(by_class) > MOST_CLASSES
+    worst_first = sorted(by_class, key=lambda figures: (figures[4] == 0, figures[3])) if is_long else by_class
     return {
         "evaluation": evaluation,
-        "wrong": int((evaluation.predictions != evaluation.labels).sum()),
-        "classes": Table(("class", "precision", "recall", "F1", "examples"), classes, align="<>"),
-        "figures": {"mistakes": None, **drawn},
+        "wrong": int((~evaluation.right).sum()),
+        "classes": table_of(worst_first[:MOST_CLASSES] if is_long else by_class),
+        "other_classes": table_of(by_class) if is_long else None,
+        "confusions": confusions(evaluation),
+        "has_maps": material.model is not None,
+        "figures": {"mistakes": None, f"curves_{NARROW}": None, **drawn},
+        "sections": sections.of_answers(evaluation, data, material),
+        "last_sections": sections.of_pictures(evaluation, data, material),
     }
+
+
+def table_of(classes: Sequence[tuple[str, float, float, float, int]]) -> Table:
+    """Return the figures of classes as a table."""
+    rows = [(name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{count:,}")
+            for name, precision, recall, f1, count in classes]  # fmt: skip
+    return Table(("class", "precision", "recall", "F1", "examples"), rows, align="<>")
+
+
+def confusions(evaluation: "Evaluation") -> Sequence[str]:
+    """Return the most frequent confusions in words."""
+    matrix = evaluation.confusion()
+    sizes, names = matrix.sum(axis=1), evaluation.class_names
+    np.fill_diagonal(matrix, 0)
+    order = np.argsort(-matrix, axis=None, kind="stable")[:CONFUSIONS]
+    pairs = [(int(i) // len(names), int(i) % len(names)) for i in order]
+    return [f"{names[row]} taken for {names[column]}: {matrix[row, column]:,} of {sizes[row]:,}"
+            for row, column in pairs if matrix[row, column]]  # fmt: skip
 
 
 def order_of_pixels(accuracies: Mapping[str, float], source: str) -> "Markup":
@@ -190,81 +211,6 @@ def with_order_of_pixels(page: str, accuracies: Mapping[str, float]) -> str:
         after = f"<h2>Each class{after}"
     section = order_of_pixels(accuracies, "Means of all runs listed in models_saved/README.md.")
     return f"{before}{section}\n{after}"
-
-
-def table_of_settings(job: "TrainingJob", run: "Run", train_count: int) -> Table:
-    """Return how the model was made; `train_count` is the number of training examples without validation."""
-    left_out = job.data.left_out
-    shape, examples = "x".join(map(str, job.network.input_shape[1:])), len(job.data.train_labels)
-    kept = f", the weights are from epoch {run.best_epoch}" if run.best_epoch < run.epochs else ""
-    settings = {
-        "recipe": run.recipe,
-        "data": run.dataset,
-        "examples": f"{train_count:,} for training, {examples - train_count:,} for validation, "
-                    f"{len(job.data.test_labels):,} for the test",
-        "left out": f"{len(left_out)} pictures that cannot be read: {name_some(left_out, 'pictures')}" * bool(left_out),
-        "network": f"{job.recipe.model} for {shape}, {job.parameters:,} trained parameters",
-        "options": ", ".join(f"{name} {value}" for name, value in job.recipe.options.items()),
-        "first weights": str(job.weights or ""),
-        "frozen layers": name_some(job.frozen),
-        "scaling": scaling_of(job),
-        **settings_of(job.recipe),
-        "epochs": f"{run.epochs} in {run.seconds:,.0f} s{kept}",
-        "seed": str(run.seed),
-        "backend": run.backend,
-        "machine": run.machine,
-        "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
-        "commit": run.commit,
-        "model": ", ".join(run.files),
-        "figures": "epochs.csv and batches.csv in the same folder",
-    }  # fmt: skip
-    return Table((), [(name, value) for name, value in settings.items() if value])
-
-
-def settings_of(recipe: Recipe) -> dict[str, str]:
-    """Return {name: words} of a recipe's settings of the training; "" for an unused one."""
-    momentum = f", momentum {recipe.momentum:g}" if recipe.momentum and recipe.optimizer == "sgd" else ""
-    schedule = SCHEDULES[recipe.schedule[0]](*recipe.schedule[1:]) if recipe.schedule else ""
-    spared = "" if recipe.decay_norms else ", without biases and normalizations"
-    words = {
-        "augmentation": AUGMENTATIONS[recipe.augmentation],
-        "batch size": str(recipe.batch_size or "all examples at once"),
-        "optimizer": f"{recipe.optimizer}{momentum}",
-        "learning rate": f"{recipe.learning_rate:g}{schedule}",
-        "precision": f"{recipe.precision}; evaluated in float32" if recipe.precision != "float32" else "",
-        "compiled": "each step as one program" if recipe.compiled else "",
-        "loss": LOSSES[recipe.loss],
-        "weight decay": f"{recipe.weight_decay:g}{spared}",
-        "label smoothing": f"{recipe.label_smoothing:g}",
-        "mixup": f"alpha {recipe.mixup:g}",
-        "cutmix": f"alpha {recipe.cutmix:g}",
-        "random erasing": f"a box in {recipe.random_erasing:.0%} of the pictures",
-        "trivial augment": "one change out of fourteen to each picture",
-        "class weights": recipe.class_weights,
-        "gradient clip": f"norm of at most {recipe.gradient_clip:g}",
-        "accumulate": f"{recipe.accumulate} batches for one step of the optimizer",
-        "ema": f"average of the weights, momentum {recipe.ema:g} by batch; tested and saved",
-        "patience": f"{recipe.patience} epochs without a better one",
-    }
-    defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
-
-    def is_unused(name: str) -> bool:
-        field = name.replace(" ", "_")
-        return field != "loss" and field in defaults and getattr(recipe, field) == defaults[field]
-
-    return {name: "" if is_unused(name) else text for name, text in words.items()}
-
-
-def scaling_of(job: "TrainingJob") -> str:
-    """Return how pixels were scaled; "" for rows of numbers, which are not scaled."""
-    if job.scaling:
-        return f"mean {job.recipe.mean}, std {job.recipe.std} of pixels / 255"
-    return "as in the model file of the first weights" if job.weights else ""
-
-
-def name_some(names: Sequence[str], things: str = "layers") -> str:
-    """Return the first names of some things, and their number if there are more."""
-    return ", ".join(names[:MOST_NAMED]) + (f", ... ({len(names)} {things})" if len(names) > MOST_NAMED else "")
 
 
 def write_csv(path: Path, first: str, columns: Mapping[str, Sequence[float]]) -> None:

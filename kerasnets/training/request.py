@@ -42,6 +42,7 @@ class Request:
     synsets: str | Path | None = None
     checkpoint_minutes: float | None = None
     worker_statistics: bool = False
+    full_report: bool = False
 
     @property
     def loggers(self) -> tuple[str, ...]:

@@ -45,6 +45,9 @@ class Run:
     versions: dict[str, str]
     machine: str
     commit: str  # of kerasnets; "" outside a checkout
+    temperature: float = 1.0  # of the model's card; 1 without validation data
+    ece: float = 0.0  # expected calibration error of the test, at that temperature
+    ece_before: float = 0.0  # that of the network's own probabilities
 
     def line(self) -> str:
         """Return the result as one greppable line."""
@@ -89,6 +92,9 @@ def make_run(job: "TrainingJob", figures: "Figures", evaluation: "Evaluation") -
         versions=provenance.versions(),
         machine=provenance.machine(),
         commit=provenance.commit(),
+        temperature=evaluation.temperature,
+        ece=evaluation.reliability().error,
+        ece_before=evaluation.reliability(1.0).error,
     )
 
 
@@ -112,4 +118,5 @@ def make_card(job: "TrainingJob", run: Run) -> saving.Card:
         parent=Path(job.weights).name if job.weights else "",
         parent_sha256=job.initial_sha256,
         data_digest=job.settings["data"],
+        temperature=run.temperature,
     )

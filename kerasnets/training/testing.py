@@ -4,7 +4,7 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from kerasnets.data import fitting
 from kerasnets.data.streams import select
 from kerasnets.graph import copy_weights, rebuild
 from kerasnets.recipes import Recipe
+from kerasnets.reports import measures
 from kerasnets.training import evaluation, settings, state
 from kerasnets.training.callbacks import Figures, StopWhenAsked, TestAverages
 from kerasnets.training.jobs import TrainingJob
@@ -67,8 +68,26 @@ def evaluator_of(job: TrainingJob, group: Group, labels: np.ndarray, trainee: ke
         return evaluator
 
 
-def evaluate_test_data(job: TrainingJob, trainee: keras.Model, figures: Figures, group: Group) -> evaluation.Evaluation:
-    """Give `trainee` the best epoch's weights, if they are kept, and evaluate it on the test data in float32."""
+class Results(NamedTuple):
+    """The evaluations of a trained network, both at the temperature that its held-out pictures ask for."""
+
+    test: evaluation.Evaluation
+    validation: evaluation.Evaluation | None  # None without validation data
+
+
+def evaluate(
+    job: TrainingJob, trainee: keras.Model, figures: Figures, group: Group, held_out: np.ndarray, images: "InOrder"
+) -> Results:
+    """Give `trainee` the best epoch's weights, if they are kept, and evaluate it in float32.
+
+    Args:
+        job: The training.
+        trainee: The network.
+        figures: Of its epochs.
+        group: The workers.
+        held_out: The indices of all validation pictures.
+        images: The validation pictures of this worker.
+    """
     if figures.diverged:
         raise divergence(job.recipe)
     if figures.best:
@@ -77,6 +96,17 @@ def evaluate_test_data(job: TrainingJob, trainee: keras.Model, figures: Figures,
     if job.recipe.precision != "float32" or group.scoped:  # the model file computes in float32
         copy_weights(trainee, job.network)
         model = rebuild(job.network, scaling=job.scaling)
+    test = evaluate_test_data(job, model, group)
+    if not len(held_out):
+        return Results(test, None)
+    labels, names, watchers = job.data.train_labels[held_out], job.data.class_names, [StopWhenAsked(group)]
+    in_order = fitting.InOrder(images.images, batch_size=images.batch_size, prepare=images.prepare)
+    validation = evaluation.evaluate(model, in_order, labels, names, watchers, group.concatenate)
+    temperature = measures.best_temperature(validation.log_probabilities, labels)
+    return Results(*(dataclasses.replace(each, temperature=temperature) for each in (test, validation)))
+
+
+def evaluate_test_data(job: TrainingJob, model: keras.Model, group: Group) -> evaluation.Evaluation:
     examples, shape = job.data, job.network.input_shape[1:]
     images, prepare = fitting.fit_to_network(examples.test_images, examples.input_kind, job.input_kind, shape)
     chosen = np.arange(len(images))

@@ -20,9 +20,9 @@ from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
 from kerasnets.runtime.claims import claim
+from kerasnets.saving import keras_model
 from kerasnets.training import (
     batches,
-    evaluation,
     loggers,
     places,
     preparation,
@@ -34,11 +34,12 @@ from kerasnets.training import (
     workers,
 )  # fmt: skip
 from kerasnets.training.callbacks import Figures, Minutes, StopWhenAsked, TestAverages
+from kerasnets.training.findings import Material
 from kerasnets.training.jobs import TrainingJob
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.progress import Progress
 from kerasnets.training.regularization import regularization_of
-from kerasnets.training.remarks import remarks
+from kerasnets.training.remarks import notes_on
 from kerasnets.training.request import Network, Request
 from kerasnets.training.run import Run, make_card, make_run
 from kerasnets.training.trainee import trainee_of
@@ -53,7 +54,7 @@ def train(
     tensorboard: bool = False, log: Sequence[str] = (), callbacks: Sequence[keras.callbacks.Callback] = (),
     stream: bool | None = None, skip_broken: int = 0, synsets: str | Path | None = None,
     guest: saving.Guest = saving.UNKNOWN,
-    checkpoint_minutes: float | None = None, worker_statistics: bool = False,
+    checkpoint_minutes: float | None = None, worker_statistics: bool = False, full_report: bool = False,
 ) -> Run:  # fmt: skip
     """Train a recipe with model.fit, evaluate it on the test data, and save it as model files with a report.
 
@@ -104,6 +105,8 @@ def train(
             after each epoch.
         worker_statistics: Whether each of several workers normalizes its part of a batch by that part's mean and
             variance, which takes less time; the result then depends on the number of workers.
+        full_report: Whether the report also has a map of the test pictures and judges the labels of all training
+            pictures, which may take a minute.
 
     Returns:
         The Run: accuracies, losses, files, versions.
@@ -129,7 +132,7 @@ def train(
         seed=seed, out=out, data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze,
         keep_head=keep_head, resume=resume, overwrite=overwrite, tensorboard=tensorboard, log=log,
         callbacks=callbacks, stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest,
-        checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics,
+        checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics, full_report=full_report,
     ))  # fmt: skip
 
 
@@ -139,20 +142,22 @@ def carry_out(request: Request) -> Run:
     with workers.begin() as group:
         job = preparation.prepare(request, group)
         with claim([*map(places.folder_of, job.files), *job.files] if group.leads else [], "training"):
-            figures, test = fit(job, group)
+            figures, results = fit(job, group)
+            test = results.test
             run = make_run(job, figures, test)
             if group.leads:
                 group.announce_work()
                 with resumption.note_kept_epochs(job, figures):
-                    save(job, run)
-                    report.write(job, run, test, figures, accuracies_beside(run, job.files[0]))
+                    model = save(job, run)
+                    material = material_of(job, model, results, request.full_report)
+                    report.write(job, run, test, figures, accuracies_beside(run, job.files[0]), material)
         for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
             print(visible(f"note: {note}"), file=sys.stderr)
     return run
 
 
-def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures, evaluation.Evaluation]:
-    """Train the job's network in place; return the figures of its epochs and the evaluation of its test data."""
+def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures, testing.Results]:
+    """Train the job's network in place; return the figures of its epochs and its evaluations."""
     plan, validation = batches_of(job, group)
     if group.leads:
         preparation.keep_index(job)
@@ -171,10 +176,10 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
         if figures.is_over and figures.epochs < plan.epochs:
             print(f"stopped after epoch {figures.epochs}: none was better on validation data than epoch "
                   f"{figures.best_epoch + 1}, which gives the weights")  # fmt: skip
-        test = testing.evaluate_test_data(job, trainee, figures, group)
+        results = testing.evaluate(job, trainee, figures, group, split_indices(job)[1], validation)
         group.stop_together()
     copy_weights(trainee, job.network)
-    return figures, test
+    return figures, results
 
 
 def save_nothing(*arguments: object) -> None:
@@ -243,11 +248,18 @@ def run_epochs(
             plan.first, plan.skip = last, 0
 
 
-def save(job: TrainingJob, run: Run) -> None:
-    """Write the trained network, from pixels to probabilities, into each of the job's files."""
+def save(job: TrainingJob, run: Run) -> keras.Model:
+    """Write the trained network, from pixels to probabilities, into each of the job's files; return it."""
     model = rebuild(job.network, scaling=job.scaling, probabilities=True)
     for path in job.files:
         saving.save(model, path, make_card(job, run))
+    return model
+
+
+def material_of(job: TrainingJob, model: keras.Model, results: testing.Results, is_full: bool) -> Material:
+    """Return what the report has besides the test."""
+    held_out = None if results.validation is None else split_indices(job)[1]
+    return Material(keras_model.logits_of(model), job.input_kind, results.validation, held_out, is_full)
 
 
 def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
@@ -263,16 +275,6 @@ def split_indices(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
             f"{job.data.title} is too small to hold out {share} for validation ({error})",
             remedy="add images to the small classes",
         ) from error
-
-
-def notes_on(run: Run, test: evaluation.Evaluation, validated: int) -> list[str]:
-    """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
-    if test.beats_majority:
-        return remarks(run, test, validated)
-    return [
-        f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
-        "data); try a smaller --learning-rate or more --epochs"
-    ]
 
 
 def accuracies_beside(run: Run, path: Path) -> dict[str, float]:

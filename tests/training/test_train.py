@@ -197,6 +197,7 @@ def test_a_run_on_digits_reaches_0_97_and_its_card_says_so(worker, tmp_path):
     assert run.dataset == card.dataset == "scikit-learn's digits"
     assert (card.recipe, card.model, card.epochs, card.seed) == ("mnist_cnn-digits", "mnist_cnn", 25, 0)
     assert card.accuracy == run.test_accuracy
+    assert card.temperature == run.temperature != 1
     assert card.class_names == tuple("0123456789")
     assert {"python", "keras", "kerasnets", "numpy", run.backend} == set(card.versions)
     assert len(run.loss) == len(run.val_accuracy) == run.epochs == 25

@@ -1,0 +1,195 @@
+"""What a report finds by looking at the pictures and into the network, beyond the answers to a test.
+
+Everything is bounded: of more pictures, some that are evenly spread are looked at. A short report reads few pictures
+from the disk and computes little; a full one may take a minute.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from kerasnets.reports import measures, similarity
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasnets.data import Data
+    from kerasnets.training.evaluation import Evaluation
+
+MOST_TEST, MOST_TRAIN = 10_000, 60_000  # pictures in memory that are compared with each other
+READ_SHORT, READ_FULL = 500, 5_000  # streamed pictures that are read from the disk
+MOST_JUDGED = 5_000  # training pictures that a full report has the network answer
+MOST_POINTS = 2_000  # of a map
+DIMENSIONS, STEPS = 50, 500  # main components of the features that are kept; steps of t-SNE
+BATCH = 64  # pictures that go through the network at once
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a report has besides the test's answers.
+
+    Args:
+        model: The network, from prepared pixels to logits; None if another library runs it.
+        input_kind: How it wants its pictures prepared.
+        validation: The answers for the training pictures that were held out; None if none were.
+        held_out: Their indices among the training pictures.
+        is_full: Whether the report may take a minute.
+    """
+
+    model: "keras.Model | None" = None
+    input_kind: str = "picture"
+    validation: "Evaluation | None" = None
+    held_out: np.ndarray | None = None
+    is_full: bool = False
+
+
+NOTHING = Material()
+
+
+class Doubt(NamedTuple):
+    """A training picture whose label is likely wrong: its index, its label, the answer and its probability."""
+
+    picture: int
+    label: int
+    answer: int
+    probability: float
+
+
+class Doubts(NamedTuple):
+    """The likeliest wrong labels first, and how many pictures of which part they were searched in."""
+
+    found: list[Doubt]
+    searched: int
+    part: str
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Return `most` evenly spread indices of `count`, or all."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
+
+
+def is_streamed(images: Any) -> bool:
+    return not isinstance(images, np.ndarray)
+
+
+def readable(images: Any, most: int, is_full: bool) -> np.ndarray:
+    """Return the indices of the pictures that are looked at."""
+    streamed = READ_FULL if is_full else READ_SHORT
+    return spread(len(images), min(most, streamed) if is_streamed(images) else most)
+
+
+def brightness(data: "Data", material: Material) -> tuple[np.ndarray, np.ndarray]:
+    """Return (indices of test pictures, the mean of the pixels of each)."""
+    chosen = readable(data.test_images, MOST_TRAIN, material.is_full)
+    return chosen, similarity.brightness(Chosen(data.test_images, chosen))
+
+
+class Chosen:
+    """Some pictures of an array, or of streamed ones, which are read when they are indexed."""
+
+    def __init__(self, images: Any, chosen: np.ndarray) -> None:
+        self.images, self.chosen = images, chosen
+        self.shape = (len(chosen), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, places: np.ndarray) -> np.ndarray:
+        return self.images[self.chosen[places]]
+
+
+def copies(data: "Data", material: Material) -> tuple[list[similarity.Copy], int, int]:
+    """Return (pairs, test pictures and training pictures that were compared)."""
+    test = readable(data.test_images, MOST_TEST, material.is_full)
+    train = readable(data.train_images, MOST_TRAIN, material.is_full)
+    pairs = similarity.copies(Chosen(data.test_images, test), Chosen(data.train_images, train))
+    pairs = [similarity.Copy(int(test[i]), int(train[k]), correlation) for i, k, correlation in pairs]
+    return pairs, len(test), len(train)
+
+
+def doubts(data: "Data", material: Material) -> Doubts | None:
+    """Return the training pictures with a doubtful label; None if the network answered none of them.
+
+    A short report has the answers for the pictures that were held out, which the network has not learned by heart.
+    """
+    if material.is_full and material.model is not None and len(data.train_labels):
+        chosen = spread(len(data.train_labels), MOST_JUDGED)
+        logs = answers(material, data, data.train_images, chosen)
+        part = "training"
+    elif material.validation is not None and material.held_out is not None:
+        chosen, logs, part = material.held_out, material.validation.log_probabilities, "validation"
+    else:
+        return None
+    labels = data.train_labels[chosen]
+    found = measures.doubtful_labels(logs, labels)
+    temperature = material.validation.temperature if material.validation else 1.0
+    shares = measures.sureness(logs[found], temperature)
+    rows = zip(chosen[found].tolist(), labels[found].tolist(), logs[found].argmax(axis=1).tolist(), shares, strict=True)
+    return Doubts([Doubt(index, label, answer, float(share)) for index, label, answer, share in rows],
+                  len(chosen), part)  # fmt: skip
+
+
+def answers(material: Material, data: "Data", images: Any, chosen: np.ndarray) -> np.ndarray:
+    """Return the log-probabilities of some pictures by the network, float64 (n, classes)."""
+    from scipy.special import log_softmax
+
+    assert material.model is not None
+    return log_softmax(predict(material.model, material, data, images, chosen).astype("float64"), axis=1)
+
+
+def predict(model: "keras.Model", material: Material, data: "Data", images: Any, chosen: np.ndarray) -> np.ndarray:
+    """Return the outputs of a network for some pictures, which are prepared for it."""
+    from kerasnets.data.fitting import InOrder, fit_to_network
+    from kerasnets.data.streams import select
+
+    prepared, prepare = fit_to_network(select(images, chosen), data.input_kind, material.input_kind,
+                                       model.input_shape[1:])  # fmt: skip
+    return np.asarray(model.predict(InOrder(prepared, batch_size=BATCH, prepare=prepare), verbose=0))
+
+
+def heats(material: Material, data: "Data", chosen: np.ndarray, places: Sequence[int]) -> np.ndarray | None:
+    """Return the Grad-CAM of test pictures, for the class at `places` of each; None if the network has none."""
+    if material.model is None or not len(chosen):
+        return None
+    from kerasnets.data.preparation import fit_to_network
+    from kerasnets.prediction.explanations import grad_cams
+
+    shape = tuple(material.model.input_shape[1:])
+    if len(shape) != 3 or None in shape:
+        return None
+    images, prepare = fit_to_network(data.test_images[chosen], data.input_kind, material.input_kind, shape)
+    return grad_cams(material.model, prepare(images) if prepare else images, places)
+
+
+def landscape(data: "Data", material: Material) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return (indices of test pictures, float64 (n, 2) their places on a map of the features); None without a network.
+
+    The features are what the classifier at the end gets. Their main components are laid out by t-SNE.
+
+    Source: van der Maaten and Hinton, JMLR 2008, as scikit-learn computes it.
+    """
+    if material.model is None or not material.is_full:
+        return None
+    from kerasnets.transfer import headless
+
+    try:
+        model = headless(material.model)
+    except ValueError:  # there is no such classifier
+        return None
+    chosen = spread(len(data.test_labels), MOST_POINTS)
+    features = predict(model, material, data, data.test_images, chosen)
+    features = features.reshape(len(features), -1)
+    if len(features) < 10 or not np.isfinite(features).all() or not features.std():
+        return None
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    count = min(DIMENSIONS, *features.shape)
+    with threadpool_limits(2):  # more threads wait for each other
+        parts = PCA(count, svd_solver="randomized", random_state=0).fit_transform(features)
+        layout = TSNE(2, init="pca", perplexity=min(30, (len(parts) - 1) / 3), random_state=0)
+        steps = "max_iter" if "max_iter" in layout.get_params() else "n_iter"  # its name before scikit-learn 1.5
+        return chosen, layout.set_params(**{steps: STEPS}).fit_transform(parts)
