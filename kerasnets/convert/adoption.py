@@ -127,7 +127,8 @@ def adopt_export(path: str | Path, out: str | Path, card: Card, guest: Guest) ->
     """Write a copy of an .onnx or .tflite file with `card` inside; the network itself stays as it is."""
     suffix = formats.suffix_of(path)
     if suffix != Path(out).suffix or suffix not in (".onnx", ".tflite", ""):
-        raise ValueError(f"the card of {Path(path).name} goes into a copy of the same form; name an --out like it")
+        form = f"name an --out in {suffix}" if suffix else "name a folder as --out"
+        raise ValueError(f"the card of {Path(path).name} goes into a copy of the same form; {form}")
     check_other(path, out)
     check_writable(out)
     card = dataclasses.replace(card, scaling=guest.scaling, bgr=guest.bgr, multi_label=guest.multi_label)

@@ -259,6 +259,8 @@ def main(path: str, engine: str, told: str) -> int:
     try:
         from kerasnets.prediction import engines
 
+        if engine == "tensorflow":  # it imports Keras, and beside PyTorch's Triton it would end the process
+            os.environ["KERAS_BACKEND"] = engine
         import_quietly(engines.ENGINES[engine].package)  # before the limits: TensorFlow's import takes seconds
         send(pipe, b"ready")
         size = size_of(path)

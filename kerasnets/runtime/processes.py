@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
@@ -47,7 +47,8 @@ class Worker:
 
     def submit(self, function: Callable[..., Result], *args: object) -> Future[Result]:
         """Return a Future of the result; calls run one after another."""
-        return self.pool.submit(function, *args)
+        with without_script(function):
+            return self.pool.submit(function, *args)
 
     def __call__(self, function: Callable[..., Result], *args: object) -> Result:
         try:
@@ -66,6 +67,21 @@ class Worker:
             process.kill()
             process.join()
         self.pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def without_script(function: Callable[..., object]) -> Iterator[None]:
+    """Let a process that starts in the block not run the user's script again, which may have no `__main__` guard."""
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    if path is None or getattr(main, "__spec__", None) is not None or function.__module__ == "__main__":
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = path
 
 
 def alone(backend: str, function: Callable[..., Result], *args: object) -> Result:

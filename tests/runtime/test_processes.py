@@ -115,3 +115,12 @@ def test_sighup_stays_ignored_under_nohup(before, code):
     text += "app.run(lambda: os.kill(os.getpid(), signal.SIGHUP))"
     done = subprocess.run([sys.executable, "-c", text], env=environment(), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (code, "stopped by SIGHUP\n" if code else "")
+
+
+def test_a_script_without_a_guard_is_not_run_again_by_its_worker(tmp_path):
+    script = tmp_path / "script.py"
+    lines = ["import operator", "from kerasnets.runtime.processes import Worker", "print('once', flush=True)"]
+    lines += ["with Worker('torch') as worker:", "    print(worker(operator.add, 1, 2))"]
+    script.write_text("\n".join(lines))
+    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert result.stdout.split() == ["once", "3"], result.stderr
