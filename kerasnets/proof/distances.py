@@ -132,7 +132,7 @@ def logits_of(network: keras.Model, images: np.ndarray, training: bool = False) 
         others = [variable.value for variable in network.non_trainable_variables]
         outputs, _ = jax.jit(functools.partial(network.stateless_call, training=training))(trainable, others, images)
     else:
-        outputs = network(images, training=training)
+        outputs = network(keras.ops.convert_to_tensor(images), training=training)
     return keras.ops.convert_to_numpy(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
 
 
