@@ -57,7 +57,7 @@ def build(path: str | Path, content: Content) -> keras.Model:
             error.problem = f"was written by Keras {content.version} and {error.problem}"
         raise
     except Exception as error:  # Keras raises many classes on damaged files
-        if pending is not None and pending.numbers > COPIES * content.numbers:
+        if pending is not None and pending.numbers > content.numbers:
             problem = "is damaged: its layers need more weights than there are in it"
         elif is_full_memory(error):
             raise
