@@ -269,7 +269,8 @@ def test_a_person_trains_on_own_pictures_judges_the_model_and_asks_it(tmp_path):
 def test_judging_prints_its_result_and_none_of_the_backends_notices(tmp_path, backend):
     process = run(tmp_path, "evaluate.py", SHIPPED, "--dataset", "digits", backend=backend)
     assert (process.returncode, process.stderr) == (0, "")
-    assert re.fullmatch(r"result test_accuracy=0\.\d+ .* examples=360 model=.*\n", process.stdout)
+    figures = r"examples=360 temperature=1\.129 ece=0\.\d+ ece_before=0\.\d+"  # the temperature stands in the card
+    assert re.fullmatch(rf"result test_accuracy=0\.\d+ .* {figures} model=.*\n", process.stdout)
 
 
 def test_recipes_and_data_are_shown(tmp_path):
