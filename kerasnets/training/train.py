@@ -213,7 +213,7 @@ def run_epochs(
     progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first, skip=plan.skip)
     minutes = job.checkpoint_minutes
     watchers = [keras.callbacks.TerminateOnNaN()]
-    if group.engine and job.recipe.validation:
+    if group.engine and len(plan.images) < len(job.data.train_labels):  # the others are for validation
         watchers.append(
             testing.Validation(group, validation, functools.partial(testing.evaluator_of, job, group, plan.labels))
         )
