@@ -40,7 +40,8 @@ def as_data(source: Any, image_size: Size = None, title: str = "own") -> Data:
     Args:
         source: One part, of which a fifth of each class is then split off for the test; a pair (train, test); or a
             mapping with "train", perhaps "validation", and "test". A part is a pair of arrays (images, labels), a
-            tf.data.Dataset, a PyTorch Dataset or DataLoader, a keras.utils.PyDataset, or a datasets.Dataset.
+            mapping of both by name, a tf.data.Dataset, a PyTorch Dataset or DataLoader, a keras.utils.PyDataset, or a
+            datasets.Dataset.
         image_size: (height, width) to which pictures are resized; None if all have the same size.
         title: Of the data.
 
@@ -110,6 +111,8 @@ def is_array(value: Any) -> bool:
 
 def read(part: Any, image_size: Size) -> Part:
     """Return the examples of one part."""
+    if is_arrays(part):
+        part = tuple(part[name] for name in columns_of(part, part))
     if isinstance(part, (tuple, list)) and len(part) == 2 and is_array(part[0]):
         images, labels = as_array(part[0]), as_array(part[1])
         if image_size:

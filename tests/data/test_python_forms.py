@@ -64,6 +64,7 @@ FORMS = {
     "floats of channels first, labels in a column": (PIXELS.transpose(0, 3, 1, 2) / 255, LABELS[:, None]),
     "one-hot": (PIXELS, ONE_HOT),
     "text": (PIXELS, np.array(["cat", "dog", "eel"])[LABELS]),
+    "columns": {"image": PIXELS, "label": LABELS},
     "examples": list(zip(PIXELS, LABELS, strict=True)),
     "batches": Batched(),
     "a stream": Streamed(list(zip(PIXELS, LABELS, strict=True))),
