@@ -105,8 +105,11 @@ def by_engine(args: argparse.Namespace, path: str | Path, guest: "Guest") -> "tu
 def load(args: argparse.Namespace, card: "Card") -> "Data":
     """Load the data for a model with a card; notes say which of them are judged if that is a question."""
     from kerasnets import data
+    from kerasnets.data import own_code
 
-    is_trained_on = card.dataset == Path(args.dataset).resolve().name.removesuffix(".zip")
+    is_own_code = own_code.is_function(args.dataset)
+    path = Path(args.dataset).resolve()
+    is_trained_on = card.dataset == (own_code.title_of(args.dataset) if is_own_code else path.name.removesuffix(".zip"))
     synsets = Path(args.synsets) if args.synsets else None
     reading = data.Reading(whole=args.all or not is_trained_on, synsets=synsets)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download

@@ -34,7 +34,7 @@ class Part(NamedTuple):
     names: tuple[str, ...]
 
 
-def as_data(source: Any, image_size: Size = None, title: str = "own") -> Data:
+def as_data(source: Any, image_size: Size = None, title: str = "own", *, whole: bool = False) -> Data:
     """Return a data set of a Python program as Data.
 
     Args:
@@ -44,6 +44,7 @@ def as_data(source: Any, image_size: Size = None, title: str = "own") -> Data:
             datasets.Dataset.
         image_size: (height, width) to which pictures are resized; None if all have the same size.
         title: Of the data.
+        whole: Whether data without a test part are all for the test, instead of a fifth of each class.
 
     Raises:
         BadInputError: It is none of these, its pictures have different sizes, or it exceeds half of the memory.
@@ -60,7 +61,9 @@ def as_data(source: Any, image_size: Size = None, title: str = "own") -> Data:
         validation=None if validation is None else np.arange(len(labels) - len(validation.labels), len(labels)),
     )  # fmt: skip
     check(result)
-    return with_test_part(result) if test is None else result
+    if test is not None:
+        return result
+    return without_training_part(result) if whole else with_test_part(result)
 
 
 def with_test_part(examples: Data) -> Data:
@@ -71,6 +74,12 @@ def with_test_part(examples: Data) -> Data:
         examples, train_images=images[rest], train_labels=labels[rest], test_images=images[chosen],
         test_labels=labels[chosen], is_split=True,
     )  # fmt: skip
+
+
+def without_training_part(examples: Data) -> Data:
+    """Return data whose examples are all for the test."""
+    images, labels = examples.train_images[:0], examples.train_labels[:0]
+    return dataclasses.replace(examples, train_images=images, train_labels=labels)
 
 
 def joined(train: Part, validation: Part) -> Part:
@@ -146,6 +155,8 @@ def gather(pairs: Iterator[Pair], image_size: Size) -> tuple[np.ndarray, np.ndar
 
 def resized(image: np.ndarray, image_size: tuple[int, ...]) -> np.ndarray:
     """Return a picture, in the channels it has, resized."""
+    if image.ndim not in (2, 3):
+        raise BadInputError("an image size goes with pictures; the data are none", remedy="leave it out")
     if image.ndim == 3 and image.shape[0] in CHANNELS and image.shape[2] not in CHANNELS:
         image = image.transpose(1, 2, 0)
     image = np.ascontiguousarray(as_bytes(image))

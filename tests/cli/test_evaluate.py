@@ -67,6 +67,23 @@ def test_a_given_test_part_is_judged_without_a_word(judged, pets):
         assert judged(CARD, *words) == (15, "")
 
 
+FUNCTION = """
+import numpy as np
+
+def load():
+    return np.zeros((20, 6, 5, 3), np.uint8), np.array(["cat", "dog"] * 10)
+"""
+
+
+def test_data_of_a_function_are_judged_like_a_folder(judged, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(FUNCTION)
+    assert judged(CARD, "mine.py:load") == (20, "note: mine has no test part: all its pictures are judged\n")
+    card = dataclasses.replace(CARD, dataset="mine")
+    assert judged(card, "mine.py:load")[0] == 4
+    assert judged(card, "mine.py:load", "--all")[0] == 20
+
+
 ONNX = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
 
 

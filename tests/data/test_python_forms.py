@@ -121,6 +121,11 @@ def test_pictures_of_many_sizes_and_modes_are_resized():
     assert grey.train_images.shape == (48, 3, 3, 1)
 
 
+def test_an_image_size_is_refused_for_rows():
+    with pytest.raises(BadInputError, match="an image size goes with pictures"):
+        data.load_data((PIXELS[:, 0, :, 0] / 255, LABELS), image_size=(3, 3))
+
+
 REFUSED = {
     "the data are of the type int": 7,
     "an example of the data is of the type int; give pairs": [1, 2, 3],
