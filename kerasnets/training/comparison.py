@@ -101,7 +101,7 @@ def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str]]:
             raise BadInputError("no file or folder {path}", path=path, remedy="check the name")
         file = model_of(path)
         if file is None:
-            others.append(path.name)
+            others.append(path.name or str(path))
         elif not any(file.with_suffix("") == each.with_suffix("") for each in files):
             files.append(file)
     if not files:
@@ -114,7 +114,8 @@ def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str]]:
 def model_of(path: Path) -> Path | None:
     """Return the model file of a run at a path; None if there is none."""
     if path.is_dir():
-        beside = (path.with_name(path.name + suffix) for suffix in saving.SUFFIXES)
+        folder = path if path.name else path.resolve()  # "." has no name
+        beside = (folder.parent / f"{folder.name}{suffix}" for suffix in saving.SUFFIXES)
         return next((file for file in beside if file.is_file()), None)
     return path if path.suffix in saving.SUFFIXES else None
 
