@@ -109,10 +109,11 @@ def copies(data: "Data", material: Material) -> tuple[list[similarity.Copy], int
     return pairs, len(test), len(train)
 
 
-def doubts(data: "Data", material: Material) -> Doubts | None:
+def doubts(data: "Data", material: Material, temperature: float = 1.0) -> Doubts | None:
     """Return the training pictures with a doubtful label; None if the network answered none of them.
 
     A short report has the answers for the pictures that were held out, which the network has not learned by heart.
+    Their probabilities are those that prediction gives, at the `temperature` of the model's card.
     """
     if material.is_full and material.model is not None and len(data.train_labels):
         chosen = spread(len(data.train_labels), MOST_JUDGED)
@@ -124,7 +125,6 @@ def doubts(data: "Data", material: Material) -> Doubts | None:
         return None
     labels = data.train_labels[chosen]
     found = measures.doubtful_labels(logs, labels)
-    temperature = material.validation.temperature if material.validation else 1.0
     shares = measures.sureness(logs[found], temperature)
     rows = zip(chosen[found].tolist(), labels[found].tolist(), logs[found].argmax(axis=1).tolist(), shares, strict=True)
     return Doubts([Doubt(index, label, answer, float(share)) for index, label, answer, share in rows],

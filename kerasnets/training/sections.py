@@ -64,7 +64,7 @@ def of_pictures(evaluation: "Evaluation", data: "Data", material: "Material") ->
     """Return the sections on wrong labels, copies, and the map."""
     if data.test_images.ndim != 4:
         return []
-    return [*labels(data, material), *copies(data, material), *landscape(evaluation, data, material)]
+    return [*labels(evaluation, data, material), *copies(data, material), *landscape(evaluation, data, material)]
 
 
 # ---- probabilities ----
@@ -175,9 +175,9 @@ def by_quantity(
 # ---- pictures ----
 
 
-def labels(data: "Data", material: "Material") -> Iterator[Section]:
+def labels(evaluation: "Evaluation", data: "Data", material: "Material") -> Iterator[Section]:
     """Yield the section on training pictures whose label may be wrong, if there are any."""
-    doubts = findings.doubts(data, material)
+    doubts = findings.doubts(data, material, evaluation.temperature)
     if doubts is None or not doubts.found:
         return
     names, found = data.class_names, doubts.found
