@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kerasnets.cli import app, options
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import shorten
+from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
     import keras
@@ -83,9 +84,13 @@ def by_keras(
 ) -> "tuple[Data, Evaluation, Card]":
     """Evaluate a .keras or .h5 file; its network is put into `networks`."""
     from kerasnets import saving
+    from kerasnets.data import own_code
     from kerasnets.training import evaluation
 
-    dataset = load(args, saving.load_card(path, guest))
+    card = saving.load_card(path, guest)
+    if own_code.is_function(args.dataset):
+        backends.choose()  # before the file imports Keras
+    dataset = load(args, card)
     return dataset, *evaluation.evaluate_file(path, dataset, guest, tell, networks.append)
 
 
