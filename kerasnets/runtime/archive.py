@@ -15,8 +15,8 @@ ENTRY = b"PK\1\2"  # how an entry of the table begins (PKWARE APPNOTE.TXT, secti
 LOCAL, HEADER = b"PK\3\4", 30  # how the header before the content begins, and its bytes (section 4.3.7)
 ENCRYPTED, UTF8 = 1, 2**11  # bits of an entry's flags
 
-# Errors that zipfile, NumPy and json raise for a damaged archive of arrays. RuntimeError: a flipped bit marks an entry as
-# encrypted; ArithmeticError: a number is out of range.
+# Errors that zipfile, NumPy and json raise for a damaged archive of arrays. RuntimeError: a flipped bit marks an entry
+# as encrypted.
 DAMAGE = (
     OSError, EOFError, ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
