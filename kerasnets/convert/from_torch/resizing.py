@@ -46,7 +46,7 @@ def resize(net: Builder, x: Value, output_size: Any, *options: Any) -> Value:
 
 
 def _matrix(net: Builder, axis: int, rank: int, size: int, target: Any, scales: Any, aligned: bool) -> Any:
-    """Return the share of each old pixel in each new one along an axis, (new, old), as PyTorch resizes single pixels."""
+    """Return the share of each old pixel in each new one of an axis, (new, old), as PyTorch resizes single pixels."""
     import torch
 
     mode = MODES[net.step.operator]
