@@ -46,7 +46,7 @@ class TrainingJob:
     seed: int
     files: list[Path]  # to write
     resume: bool
-    log: tuple[str, ...]  # names in request.LOGGERS
+    log: tuple[str, ...]  # names in recipes.LOGGERS
     callbacks: list[keras.callbacks.Callback] = dataclasses.field(default_factory=list)
     own: bool = False  # whether the network is a person's own
     checkpoint_minutes: float | None = None  # between two checkpoints within an epoch; None writes none
