@@ -63,10 +63,11 @@ def judge(twin: nn.Module, network: keras.Model, case: Case) -> tuple[Case, dict
             for number, changes in enumerate(changes_of(twin, network, case, recipe)):
                 np.save(case.folder / f"{title} {number}.npy", flat(changes))
         with reference.compute_in(twin, torch.float32):
-            formats = [twin.to(memory_format=each) for each in (torch.contiguous_format, torch.channels_last)]
-            yardstick[title] = max(
-                distance_of_steps(changes_of(each, network, case, recipe), network, case, title) for each in formats
-            )
+            distances = [
+                distance_of_steps(changes_of(twin.to(memory_format=each), network, case, recipe), network, case, title)
+                for each in (torch.contiguous_format, torch.channels_last)
+            ]
+        yardstick[title] = float(np.max(distances))  # NaN if one is NaN, which Python's max would ignore
     freezes = len(weighted_layers(network)) <= DEPTH_TO_FREEZE
     if recipes and freezes:
         yardstick[FROZEN] = yardstick[title_of(recipes[0])]
