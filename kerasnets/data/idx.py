@@ -87,7 +87,7 @@ def arrays_of(path: Path, remedy: str = "", *, own: bool = False) -> list[np.nda
     Args:
         path: The archive.
         remedy: As in `damage_error`.
-        own: Whether the labels may be text, and the names MedMNIST's, which has arrays for validation too, the last.
+        own: Whether labels may be text and names MedMNIST's, whose arrays for validation come last.
     """
     most = INFLATED * path.stat().st_size + SPARE
     try:
@@ -109,6 +109,7 @@ def arrays_of(path: Path, remedy: str = "", *, own: bool = False) -> list[np.nda
 
 
 def is_of_labels(name: str) -> bool:
+    """Whether an array of an archive has labels."""
     return name.startswith("y") or name.endswith("labels")
 
 

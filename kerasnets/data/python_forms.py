@@ -1,6 +1,6 @@
-"""Data sets as Python programs have them: arrays, and the data sets of TensorFlow, PyTorch, Keras and Hugging Face.
+"""Data sets of Python programs: arrays, and the data sets of TensorFlow, PyTorch, Keras and Hugging Face.
 
-They are told by their methods, so that no framework is imported, and read once, into arrays in memory.
+Their methods tell them apart, so that no framework is imported. They are read once, into arrays in memory.
 """
 
 import dataclasses
@@ -27,11 +27,11 @@ Size = tuple[int, ...] | None
 
 
 class Part(NamedTuple):
-    """The examples of one part; `names` are those of the classes, () if they are not known."""
+    """The examples of one part."""
 
     images: np.ndarray
-    labels: np.ndarray
-    names: tuple[str, ...]
+    labels: np.ndarray  # one for each image
+    names: tuple[str, ...]  # of the classes; () if they are not known
 
 
 def as_data(source: Any, image_size: Size = None, title: str = "own", *, whole: bool = False) -> Data:
@@ -132,7 +132,11 @@ def read(part: Any, image_size: Size) -> Part:
 
 
 def gather(pairs: Iterator[Pair], image_size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pictures, one shape each, and the labels of pairs; both in memory."""
+    """Return (pictures, labels) of pairs as arrays in memory.
+
+    Raises:
+        BadInputError: There are none, their shapes differ, or they exceed half of the memory.
+    """
     images, labels, size, most = [], [], 0, min(folders.MOST_BYTES, folders.memory() / 2)
     for image, label in pairs:
         image = resized(image, image_size) if image_size else image
@@ -154,7 +158,7 @@ def gather(pairs: Iterator[Pair], image_size: Size) -> tuple[np.ndarray, np.ndar
 
 
 def resized(image: np.ndarray, image_size: tuple[int, ...]) -> np.ndarray:
-    """Return a picture, in the channels it has, resized."""
+    """Return a picture resized to (height, width), or (height, width, channels), in its own channels; uint8."""
     if image.ndim not in (2, 3):
         raise BadInputError("an image size goes with pictures; the data are none", remedy="leave it out")
     if image.ndim == 3 and image.shape[0] in CHANNELS and image.shape[2] not in CHANNELS:
@@ -182,7 +186,7 @@ def pairs_of(part: Any) -> Iterator[Pair]:
 
 
 def elements_of(part: Any) -> Iterator[Any]:
-    """Return the elements of a part in their order, without an end that the part does not have."""
+    """Return the elements of a part in their order, each once; BadInputError if they never end."""
     if hasattr(part, "cardinality") and int(part.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
         raise BadInputError("the data never end", remedy="leave out repeat()")
     if hasattr(part, "as_numpy_iterator"):
@@ -202,29 +206,31 @@ def two_of(element: Any, part: Any) -> tuple[Any, Any]:
         return element[image], element[label]
     if isinstance(element, (tuple, list)) and len(element) == 2:
         return element[0], element[1]
-    count = f"has {len(element)} values" if isinstance(element, (tuple, list)) else ""
-    what = count or f"is of the type {type(element).__name__}"
-    raise BadInputError(f"an example of the data {what}", remedy=AGAIN)
+    is_sequence = isinstance(element, (tuple, list))
+    problem = f"has {len(element)} values" if is_sequence else f"is of the type {type(element).__name__}"
+    raise BadInputError(f"an example of the data {problem}", remedy=AGAIN)
 
 
 def columns_of(row: Mapping[str, Any], part: Any) -> tuple[str, str]:
     """Return the names of the columns of pictures and of labels."""
     features = getattr(part, "features", None) or {}
     kinds = {name: type(features[name]).__name__ if name in features else "" for name in row}
-    found = []
+    columns = []
     for kind, usual in (("Image", IMAGES), ("ClassLabel", LABELS)):
         names = [name for name in row if kinds[name] == kind] or [name for name in row if name.lower() in usual]
         if len(names) != 1:
             words = f"{len(names)} columns of {'pictures' if kind == 'Image' else 'labels'} in {', '.join(row)}"
             raise BadInputError(f"the data have {words:.100}", remedy='call them "image" and "label", and drop others')
-        found += names
-    return found[0], found[1]
+        columns += names
+    return columns[0], columns[1]
 
 
 def is_batch(image: np.ndarray, label: np.ndarray) -> bool:
     """Whether an element is a batch of examples."""
     if label.ndim == 0 or image.ndim in (0, 1):
         return False
+    if image.ndim == 2:
+        return len(image) == len(label)  # rows, not one grey picture with a one-hot label
     if image.ndim != 3:
         return True
     return len(image) == len(label) and image.shape[2] not in CHANNELS  # grey pictures, not one of (h, w, channels)
