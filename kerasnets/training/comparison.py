@@ -102,7 +102,7 @@ def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str]]:
         file = model_of(path)
         if file is None:
             others.append(path.name or str(path))
-        elif not any(file.with_suffix("") == each.with_suffix("") for each in files):
+        elif not any(file.with_suffix("").resolve() == each.with_suffix("").resolve() for each in files):
             files.append(file)
     if not files:
         raise BadInputError("no model file of a training is there", remedy="name .keras or .h5 files, or their folders")

@@ -25,7 +25,7 @@ from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.remarks import size_note
-from kerasnets.training.request import Request as Request
+from kerasnets.training.request import Request
 from kerasnets.training.settings import check_recipe, compared
 
 MODELS_SAVED = Path("models_saved")
