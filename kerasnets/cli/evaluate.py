@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> None:
     from kerasnets.saving import shipped
 
     guest = options.guest(args)
+    if args.full_report and not args.out:
+        raise UsageError("--full-report goes with --out")
     if args.out:
         check_folder(Path(args.out))
     path = shipped.path_of(args.model, shipped.KERAS)

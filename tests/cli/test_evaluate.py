@@ -84,6 +84,11 @@ def test_data_of_a_function_are_judged_like_a_folder(judged, tmp_path, monkeypat
     assert judged(card, "mine.py:load", "--all")[0] == 20
 
 
+def test_a_full_report_needs_a_place():
+    with pytest.raises(ValueError, match="--full-report goes with --out"):
+        main.run(["evaluate", "a.keras", "--dataset", "mnist", "--full-report"])
+
+
 ONNX = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
 
 
