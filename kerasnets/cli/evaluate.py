@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kerasnets.cli import app, options
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import shorten
+from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
     import keras
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> None:
     from kerasnets.saving import shipped
 
     guest = options.guest(args)
+    if args.full_report and not args.out:
+        raise UsageError("--full-report goes with --out")
     if args.out:
         check_folder(Path(args.out))
     path = shipped.path_of(args.model, shipped.KERAS)
@@ -83,9 +86,13 @@ def by_keras(
 ) -> "tuple[Data, Evaluation, Card]":
     """Evaluate a .keras or .h5 file; its network is put into `networks`."""
     from kerasnets import saving
+    from kerasnets.data import own_code
     from kerasnets.training import evaluation
 
-    dataset = load(args, saving.load_card(path, guest))
+    card = saving.load_card(path, guest)
+    if own_code.is_function(args.dataset):
+        backends.choose()  # before the file imports Keras
+    dataset = load(args, card)
     return dataset, *evaluation.evaluate_file(path, dataset, guest, tell, networks.append)
 
 
@@ -105,8 +112,11 @@ def by_engine(args: argparse.Namespace, path: str | Path, guest: "Guest") -> "tu
 def load(args: argparse.Namespace, card: "Card") -> "Data":
     """Load the data for a model with a card; notes say which of them are judged if that is a question."""
     from kerasnets import data
+    from kerasnets.data import own_code
 
-    is_trained_on = card.dataset == Path(args.dataset).resolve().name.removesuffix(".zip")
+    is_own_code = own_code.is_function(args.dataset)
+    path = Path(args.dataset).resolve()
+    is_trained_on = card.dataset == (own_code.title_of(args.dataset) if is_own_code else path.name.removesuffix(".zip"))
     synsets = Path(args.synsets) if args.synsets else None
     reading = data.Reading(whole=args.all or not is_trained_on, synsets=synsets)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download

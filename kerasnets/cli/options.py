@@ -117,5 +117,5 @@ def decimal(word: str) -> float:
 
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Add --full-report."""
-    text = "in the report, also draw a map of the test pictures, and judge the labels of all training pictures"
+    text = "in the report, also draw a map of the test pictures, and judge the labels of up to 5,000 training pictures"
     parser.add_argument("--full-report", action="store_true", help=f"{text} (may take a minute)")

@@ -44,6 +44,10 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError("--pretrained goes with --model and --dataset, without --weights, --freeze and --image-size")
     if args.head_epochs is not None and args.head_epochs < 1:
         raise UsageError(f"--head-epochs must be at least 1, not {args.head_epochs}")
+    from kerasnets.data import own_code
+
+    if own_code.is_function(args.model):
+        raise UsageError("--pretrained goes with a network of torchvision, not with FILE.py:FUNCTION")
 
 
 def train_head(args: argparse.Namespace, request: "Request") -> "Request":
@@ -61,7 +65,7 @@ def train_head(args: argparse.Namespace, request: "Request") -> "Request":
         app.tell(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
         first = kerasnets.train(dataclasses.replace(
             request, recipe=head, epochs=None, out=out.with_suffix("") / f"head{out.suffix}", overwrite=True,
-            freeze=BODY, tensorboard=False, log=(), checkpoint_minutes=None, callbacks=(),
+            freeze=BODY, tensorboard=False, log=(), checkpoint_minutes=None, callbacks=(), full_report=False,
         ))  # fmt: skip
         epochs = args.epochs or recipe.epochs
         app.tell(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
@@ -97,6 +101,7 @@ def pictures_in(dataset: str) -> tuple[int, int]:
     if dataset in data.DATASETS:
         return data.DATASETS[dataset].train, min(data.DATASETS[dataset].image_shape)
     if Path(dataset).suffix.lower() == ".npz" or own_code.is_function(dataset):
+        backends.choose()  # before the file imports Keras
         images = data.load_data(dataset).train_images
         return len(images), min(images.shape[1:3])
     source = picture_sources.open_source(Path(dataset))

@@ -28,6 +28,7 @@ from kerasnets import recipes
 from kerasnets.cli import app, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
+from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
     from kerasnets.training.request import Request
@@ -114,13 +115,16 @@ def run(args: argparse.Namespace) -> None:
     pretrained.check(args)
     from kerasnets.data import own_code
 
+    is_own = own_code.is_function(args.model)
     recipe = recipe_of(args)
     weights = args.weights and shipped_or_file(args.weights)
     guest = options.guest(args, of_file=bool(args.weights), own_size=False)
     if args.find_learning_rate is not None and args.pretrained:
         weights = pretrained.weights_of(args.model)
+    if is_own:
+        backends.choose()  # before the file imports Keras
     request = request_of(
-        args, recipe, network=own_code.load(args.model) if own_code.is_function(args.model) else None,
+        args, recipe, network=own_code.load(args.model) if is_own else None,
         weights=weights, freeze=args.freeze, guest=guest, image_size=image_size, stream=args.stream,
         skip_broken=args.skip_broken, synsets=args.synsets,
     )  # fmt: skip

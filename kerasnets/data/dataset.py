@@ -74,7 +74,7 @@ class Data:
         return self.test_files[index].rpartition("/")[2] if self.test_files else f"test {index}"
 
     def train_name_of(self, index: int) -> str:
-        """Return the name of a training image in the same way; its file with the folder, where a wrong label shows."""
+        """Return the name of a training image: its folder, which is its label, and file, or else "train <index>"."""
         return "/".join(self.train_files[index].split("/")[-2:]) if self.train_files else f"train {index}"
 
 
@@ -98,9 +98,9 @@ def make_data(
 
 
 def digest(data: Data) -> str:
-    """Return what tells the training part of `data` from others: the start of a SHA-256.
+    """Return the start of a SHA-256 of the training part of `data`.
 
-    Own pictures have the same in memory and streamed, which machines of other memory may choose otherwise.
+    Own pictures have the same digest in memory and streamed: a run may be resumed on a machine with other memory.
     """
     images: Any = data.train_images
     return sha256(data.content or (images.digest if isinstance(images, Pictures) else images), data.train_labels)[:16]

@@ -30,7 +30,8 @@ PARTS = (
     ("t10k-images-idx3-ubyte", "x_test"),
     ("t10k-labels-idx1-ubyte", "y_test"),
 )
-MEDMNIST = ("train_images", "train_labels", "test_images", "test_labels", "val_images", "val_labels")
+MEDMNIST = ("train_images", "train_labels", "test_images", "test_labels")
+MEDMNIST_VALIDATION = ("val_images", "val_labels")  # which an archive may lack
 
 
 def read(folder: Path, dataset: "Dataset") -> Data | None:
@@ -87,14 +88,15 @@ def arrays_of(path: Path, remedy: str = "", *, own: bool = False) -> list[np.nda
     Args:
         path: The archive.
         remedy: As in `damage_error`.
-        own: Whether the labels may be text, and the names MedMNIST's, which has arrays for validation too, the last.
+        own: Whether labels may be text and names MedMNIST's, whose arrays for validation come last.
     """
     most = INFLATED * path.stat().st_size + SPARE
     try:
         with Archive(path, most, MOST_MEMBERS) as archive:
             names = [name for _, name in PARTS]
             if own and "train_images.npy" in archive.names:
-                names = [name for name in MEDMNIST if not name.startswith("val") or f"{name}.npy" in archive.names]
+                validates = any(f"{name}.npy" in archive.names for name in MEDMNIST_VALIDATION)
+                names = [*MEDMNIST, *MEDMNIST_VALIDATION * validates]
             arrays = [array_of(archive.read(f"{name}.npy"), own and is_of_labels(name)) for name in names]
         for name, array in zip(names, arrays, strict=True):
             if not array.ndim:
@@ -109,6 +111,7 @@ def arrays_of(path: Path, remedy: str = "", *, own: bool = False) -> list[np.nda
 
 
 def is_of_labels(name: str) -> bool:
+    """Whether an array of an archive has labels."""
     return name.startswith("y") or name.endswith("labels")
 
 

@@ -4,33 +4,18 @@ Names, bytes and times of a million files are listed anew for each run, in secon
 in pixels, whether the picture can be read) is taken over from an earlier index for each file that has not changed.
 """
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kerasnets.runtime.archive import Archive
+from kerasnets.runtime.archive import DAMAGE, Archive
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.digests import sha256
 
 NAME = "index.npz"
 FORM = 1  # of the file; another is not read
 COLUMNS = {"marks": "int64", "checksums": "uint32", "heights": "int32", "widths": "int32", "coloured": "bool"}
-
-# Errors that zipfile and NumPy raise for a damaged file
-DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    ArithmeticError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A person's own function in a file: "my_net.py:build". It is run as it is, like any program of theirs."""
+"""A person's own function in a file, such as "my_net.py:build". The file is run like any program."""
 
 import functools
 import importlib.util
@@ -19,7 +19,7 @@ def is_function(name: object) -> TypeGuard[str]:
 
 
 def parts(name: str) -> tuple[Path, str]:
-    """Return (the file, the function's name)."""
+    """Return (the file, the function's name); ValueError if the name has another form."""
     match = FORM.fullmatch(name)
     if match is None:
         raise ValueError(f"{name!r:.60} is no function in a file; write file.py:function")
@@ -39,9 +39,9 @@ def check(name: str) -> None:
 
 
 def load(name: str) -> Callable[..., Any]:
-    """Run the file as a module, and return its function; what either raises is said in one line.
+    """Run the file as a module and return its function, which raises a BadInputError in one line if it fails.
 
-    The file can import what lies beside it.
+    The file can import modules beside it.
 
     Raises:
         BadInputError: The file is missing, fails, or has no such function.
@@ -55,14 +55,14 @@ def load(name: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[module.__name__] = module  # which a data class in it looks up
     in_words(spec.loader.exec_module, file)(module)  # type: ignore[union-attr]
-    found = getattr(module, function, None)
-    if not callable(found):
+    target = getattr(module, function, None)
+    if not callable(target):
         raise BadInputError(f"has no function {function!r:.60}", path=file, remedy="check the name")
-    return in_words(found, file)
+    return in_words(target, file)
 
 
 def in_words(function: Callable[..., Any], file: Path) -> Callable[..., Any]:
-    """Return `function` so that what it raises is a BadInputError that names the file; --debug shows where."""
+    """Return `function` with any error as a BadInputError that names the file; --debug shows the traceback."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Data sets as Python programs have them: arrays, and the data sets of TensorFlow, PyTorch, Keras and Hugging Face.
+"""Data sets of Python programs: arrays, and the data sets of TensorFlow, PyTorch, Keras and Hugging Face.
 
-They are told by their methods, so that no framework is imported, and read once, into arrays in memory.
+Their methods tell them apart, so that no framework is imported. They are read once, into arrays in memory.
 """
 
 import dataclasses
@@ -27,22 +27,24 @@ Size = tuple[int, ...] | None
 
 
 class Part(NamedTuple):
-    """The examples of one part; `names` are those of the classes, () if they are not known."""
+    """The examples of one part."""
 
     images: np.ndarray
-    labels: np.ndarray
-    names: tuple[str, ...]
+    labels: np.ndarray  # one for each image
+    names: tuple[str, ...]  # of the classes; () if they are not known
 
 
-def as_data(source: Any, image_size: Size = None, title: str = "own") -> Data:
+def as_data(source: Any, image_size: Size = None, title: str = "own", *, whole: bool = False) -> Data:
     """Return a data set of a Python program as Data.
 
     Args:
         source: One part, of which a fifth of each class is then split off for the test; a pair (train, test); or a
             mapping with "train", perhaps "validation", and "test". A part is a pair of arrays (images, labels), a
-            tf.data.Dataset, a PyTorch Dataset or DataLoader, a keras.utils.PyDataset, or a datasets.Dataset.
+            mapping of both by name, a tf.data.Dataset, a PyTorch Dataset or DataLoader, a keras.utils.PyDataset, or a
+            datasets.Dataset.
         image_size: (height, width) to which pictures are resized; None if all have the same size.
         title: Of the data.
+        whole: Whether data without a test part are all for the test, instead of a fifth of each class.
 
     Raises:
         BadInputError: It is none of these, its pictures have different sizes, or it exceeds half of the memory.
@@ -59,7 +61,9 @@ def as_data(source: Any, image_size: Size = None, title: str = "own") -> Data:
         validation=None if validation is None else np.arange(len(labels) - len(validation.labels), len(labels)),
     )  # fmt: skip
     check(result)
-    return with_test_part(result) if test is None else result
+    if test is not None:
+        return result
+    return without_training_part(result) if whole else with_test_part(result)
 
 
 def with_test_part(examples: Data) -> Data:
@@ -70,6 +74,12 @@ def with_test_part(examples: Data) -> Data:
         examples, train_images=images[rest], train_labels=labels[rest], test_images=images[chosen],
         test_labels=labels[chosen], is_split=True,
     )  # fmt: skip
+
+
+def without_training_part(examples: Data) -> Data:
+    """Return data whose examples are all for the test."""
+    images, labels = examples.train_images[:0], examples.train_labels[:0]
+    return dataclasses.replace(examples, train_images=images, train_labels=labels)
 
 
 def joined(train: Part, validation: Part) -> Part:
@@ -110,6 +120,8 @@ def is_array(value: Any) -> bool:
 
 def read(part: Any, image_size: Size) -> Part:
     """Return the examples of one part."""
+    if is_arrays(part):
+        part = tuple(part[name] for name in columns_of(part, part))
     if isinstance(part, (tuple, list)) and len(part) == 2 and is_array(part[0]):
         images, labels = as_array(part[0]), as_array(part[1])
         if image_size:
@@ -120,7 +132,11 @@ def read(part: Any, image_size: Size) -> Part:
 
 
 def gather(pairs: Iterator[Pair], image_size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pictures, one shape each, and the labels of pairs; both in memory."""
+    """Return (pictures, labels) of pairs as arrays in memory.
+
+    Raises:
+        BadInputError: There are none, their shapes differ, or they exceed half of the memory.
+    """
     images, labels, size, most = [], [], 0, min(folders.MOST_BYTES, folders.memory() / 2)
     for image, label in pairs:
         image = resized(image, image_size) if image_size else image
@@ -142,7 +158,9 @@ def gather(pairs: Iterator[Pair], image_size: Size) -> tuple[np.ndarray, np.ndar
 
 
 def resized(image: np.ndarray, image_size: tuple[int, ...]) -> np.ndarray:
-    """Return a picture, in the channels it has, resized."""
+    """Return a picture resized to (height, width), or (height, width, channels), in its own channels; uint8."""
+    if image.ndim not in (2, 3):
+        raise BadInputError("an image size goes with pictures; the data are none", remedy="leave it out")
     if image.ndim == 3 and image.shape[0] in CHANNELS and image.shape[2] not in CHANNELS:
         image = image.transpose(1, 2, 0)
     image = np.ascontiguousarray(as_bytes(image))
@@ -168,7 +186,7 @@ def pairs_of(part: Any) -> Iterator[Pair]:
 
 
 def elements_of(part: Any) -> Iterator[Any]:
-    """Return the elements of a part in their order, without an end that the part does not have."""
+    """Return the elements of a part in their order, each once; BadInputError if they never end."""
     if hasattr(part, "cardinality") and int(part.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
         raise BadInputError("the data never end", remedy="leave out repeat()")
     if hasattr(part, "as_numpy_iterator"):
@@ -188,29 +206,31 @@ def two_of(element: Any, part: Any) -> tuple[Any, Any]:
         return element[image], element[label]
     if isinstance(element, (tuple, list)) and len(element) == 2:
         return element[0], element[1]
-    count = f"has {len(element)} values" if isinstance(element, (tuple, list)) else ""
-    what = count or f"is of the type {type(element).__name__}"
-    raise BadInputError(f"an example of the data {what}", remedy=AGAIN)
+    is_sequence = isinstance(element, (tuple, list))
+    problem = f"has {len(element)} values" if is_sequence else f"is of the type {type(element).__name__}"
+    raise BadInputError(f"an example of the data {problem}", remedy=AGAIN)
 
 
 def columns_of(row: Mapping[str, Any], part: Any) -> tuple[str, str]:
     """Return the names of the columns of pictures and of labels."""
     features = getattr(part, "features", None) or {}
     kinds = {name: type(features[name]).__name__ if name in features else "" for name in row}
-    found = []
+    columns = []
     for kind, usual in (("Image", IMAGES), ("ClassLabel", LABELS)):
         names = [name for name in row if kinds[name] == kind] or [name for name in row if name.lower() in usual]
         if len(names) != 1:
             words = f"{len(names)} columns of {'pictures' if kind == 'Image' else 'labels'} in {', '.join(row)}"
             raise BadInputError(f"the data have {words:.100}", remedy='call them "image" and "label", and drop others')
-        found += names
-    return found[0], found[1]
+        columns += names
+    return columns[0], columns[1]
 
 
 def is_batch(image: np.ndarray, label: np.ndarray) -> bool:
     """Whether an element is a batch of examples."""
     if label.ndim == 0 or image.ndim in (0, 1):
         return False
+    if image.ndim == 2:
+        return len(image) == len(label)  # rows, not one grey picture with a one-hot label
     if image.ndim != 3:
         return True
     return len(image) == len(label) and image.shape[2] not in CHANNELS  # grey pictures, not one of (h, w, channels)

@@ -76,7 +76,8 @@ def load_data(
         ((1437, 28, 28, 1), (360,))
     """
     if own_code.is_function(name):
-        return python_forms.as_data(own_code.load(name)(), image_size, own_code.title_of(name))
+        check_reading(name, reading)
+        return python_forms.as_data(own_code.load(name)(), image_size, own_code.title_of(name), whole=reading.whole)
     if not isinstance(name, (str, Path)):
         return python_forms.as_data(name, image_size)
     if name not in DATASETS:
@@ -141,6 +142,8 @@ def load_like(
     if name in DATASETS or Path(name).suffix.lower() == ".npz":
         return load_data(name, data_dir, reading=reading)
     if len(card.input_shape) != 3:
+        if own_code.is_function(name):
+            return load_data(name, reading=reading)
         raise BadInputError(
             f"holds pictures, and a {card.model} takes rows of numbers", path=name, remedy="name an .npz"
         )

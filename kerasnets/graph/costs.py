@@ -1,4 +1,4 @@
-"""What one call of an operation of Keras takes besides its output: arrays inside of it, and multiplications.
+"""The cost of one call of a Keras operation besides its output: arrays inside it, and multiplications.
 
 The rules are by the names of the classes, because Keras exports its layers but not its operations.
 """
@@ -10,26 +10,27 @@ from typing import Any
 from kerasnets.graph.weights import count
 
 Shape = tuple[int | None, ...]
-Rule = Callable[[Any, Sequence[Shape], Shape], int]
-SLOW = 32  # multiplications of a matrix product in the time of one that is no part of such a product
+Rule = Callable[[Any, Sequence[Shape], Shape], int]  # (operation, shapes of its inputs, shape of its output) -> count
+SLOW = 32  # multiplications of a matrix product in the time of one outside of such a product
 
 
 def size(shape: Shape) -> int:
+    """Return the number of elements of a shape; an open length, as of the batch, counts as 1."""
     return math.prod(length or 1 for length in shape)
 
 
 def largest_array(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Return how many numbers the largest array on the way to an output holds, the output's own among them."""
+    """Return the number of elements of the largest array on the way to an output, which may be the output itself."""
     return max(size(output), *(rule(operation, inputs, output) for rule in rules(ARRAYS, operation)), 0)
 
 
 def work(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Return how many multiplications of a matrix product a call takes, about."""
+    """Return about how many multiplications of a matrix product a call takes."""
     return by_weights(operation, output) + sum(rule(operation, inputs, output) for rule in rules(WORK, operation))
 
 
 def rules(table: dict[str, Rule], operation: Any) -> list[Rule]:
-    """Return the rules for the class of an operation and for those that it is derived from."""
+    """Return the rules for the class of an operation and for its base classes."""
     return [table[kind.__name__] for kind in type(operation).__mro__ if kind.__name__ in table]
 
 
@@ -49,15 +50,23 @@ def by_weights(operation: Any, output: Shape) -> int:
 
 def scores(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
     """Return the size of the matrix of an attention, of each query and each value."""
-    heads = int(getattr(layer, "num_heads", 0) or getattr(layer, "num_query_heads", 1))
-    return heads * size(inputs[0][1:-1]) * size(inputs[1 if len(inputs) > 1 else 0][1:-1])
+    return heads_of(layer) * size(inputs[0][1:-1]) * size(inputs[1 if len(inputs) > 1 else 0][1:-1])
 
 
 def scores_and_projections(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
     """Return the size of the matrix of an attention, or of the queries and values in all heads."""
-    heads = int(getattr(layer, "num_heads", 0) or getattr(layer, "num_query_heads", 1))
-    width = max(getattr(layer, name, None) or 1 for name in ("key_dim", "value_dim", "head_dim"))
-    return max(scores(layer, inputs, output), *(heads * width * size(shape[:-1]) for shape in inputs))
+    projections = (heads_of(layer) * width_of(layer) * size(shape[:-1]) for shape in inputs)
+    return max(scores(layer, inputs, output), *projections)
+
+
+def heads_of(layer: Any) -> int:
+    """Return the number of heads of an attention, 1 without heads."""
+    return int(getattr(layer, "num_heads", 0) or getattr(layer, "num_query_heads", 1))
+
+
+def width_of(layer: Any) -> int:
+    """Return the largest width of a query, key or value in one head of an attention, 1 without heads."""
+    return max(getattr(layer, name, None) or 1 for name in ("key_dim", "value_dim", "head_dim"))
 
 
 def sums(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
@@ -100,11 +109,10 @@ def padded(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
     if not operation.pad_to_aspect_ratio:
         return 0
     height, width = operation.size if hasattr(operation, "size") else (operation.height, operation.width)
-    rows, columns = inputs[0][-3:-1] if operation.data_format == "channels_last" else inputs[0][-2:]
-    channels = size(inputs[0]) // ((rows or 1) * (columns or 1))
-    return (
-        channels * max(rows or 1, (columns or 1) * height // width) * max(columns or 1, (rows or 1) * width // height)
-    )
+    sides = inputs[0][-3:-1] if operation.data_format == "channels_last" else inputs[0][-2:]
+    rows, columns = (side or 1 for side in sides)
+    channels = size(inputs[0]) // (rows * columns)
+    return channels * max(rows, columns * height // width) * max(columns, rows * width // height)
 
 
 def filters_by_filters(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
@@ -113,13 +121,13 @@ def filters_by_filters(operation: Any, inputs: Sequence[Shape], output: Shape) -
 
 
 def patch(operation: Any, inputs: Sequence[Shape]) -> int:
-    """Return how many numbers a patch holds."""
+    """Return the number of elements of a patch."""
     axis = -1 if operation.data_format == "channels_last" else len(inputs[0]) - len(operation.size) - 1
     return math.prod(operation.size) * (inputs[0][axis] or 1)
 
 
 def pairs(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Return how many pairs there are of the numbers in all inputs."""
+    """Return the product of the sizes of all inputs: their elements in pairs, if there are two."""
     return math.prod(map(size, inputs))
 
 
@@ -129,14 +137,17 @@ def differences(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
 
 
 def letters(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Return the product of all lengths in an Einstein sum of three operands or more, the most that one may hold."""
+    """Return the product of all lengths in an Einstein sum of three operands or more, which no array in it exceeds."""
     names = [part.strip().replace("...", "") for part in operation.subscripts.split("->")[0].split(",")]
     if len(inputs) < 3:
         return 0
     if any(len(name) != len(shape) for name, shape in zip(names, inputs, strict=True)):
         return pairs(operation, inputs, output)
-    lengths = {letter: length for name, shape in zip(names, inputs, strict=True) for letter, length in zip(name, shape)}  # noqa: B905
-    return size(tuple(lengths.values()))
+    lengths: dict[str, int] = {}
+    for name, shape in zip(names, inputs, strict=True):
+        for letter, length in zip(name, shape, strict=True):
+            lengths[letter] = max(length or 1, lengths.get(letter, 1))  # a length of 1 is broadcast
+    return math.prod(lengths.values())
 
 
 def bins(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
@@ -183,8 +194,7 @@ def letters_in(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
 def with_scores(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
     """Return the two products of an attention: of queries and keys, and of scores and values."""
     arrays = [rule(operation, inputs, output) for rule in rules(ARRAYS, operation)]
-    widths = [getattr(operation, name, None) or 1 for name in ("key_dim", "value_dim", "head_dim")]
-    return 2 * max(arrays) * max(inputs[0][-1] or 1, *widths)
+    return 2 * max(arrays) * max(inputs[0][-1] or 1, width_of(operation))
 
 
 def windows(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasnets.pictures import Sight
-from kerasnets.reports.measures import soften
+from kerasnets.reports.measures import logarithms, soften
 
 SURE, UNSURE, NOT_ONE, NOTHING = "sure", "unsure", "not one digit", "nothing found"
 # The least probability of a sure answer for a digit that was cut out of a photo, which training pictures have not been
@@ -49,7 +49,7 @@ def judge(sight: Sight, probability: float, least: float) -> Verdict:
 
 
 def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities (n, num_classes) at a temperature, by their logarithms; the likeliest class stays so."""
+    """Return probabilities (n, num_classes) at a temperature, which keeps their order."""
     if temperature == 1:
         return probabilities
-    return np.exp(soften(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny, dtype="float64")), temperature))
+    return np.exp(soften(logarithms(probabilities), temperature))

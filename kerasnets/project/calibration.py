@@ -53,15 +53,12 @@ def held_out(recipe: Recipe, seed: int, data_dir: str | Path | None) -> tuple[np
 
 def best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature that a training would find (`reports.measures`)."""
-    return measures.best_temperature(logarithms(probabilities), labels)
+    return measures.best_temperature(measures.logarithms(probabilities), labels)
 
 
 def at(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    return np.exp(measures.soften(logarithms(probabilities), temperature))
-
-
-def logarithms(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny, dtype="float64"))
+    """Return probabilities (n, num_classes) at a temperature."""
+    return np.exp(measures.soften(measures.logarithms(probabilities), temperature))
 
 
 def threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:

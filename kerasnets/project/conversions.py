@@ -124,7 +124,7 @@ def page(verdicts: Sequence[Verdict], files: Mapping[tuple[str, str], Sequence[s
     if files:
         table = Table(("network", *conversion_files.COLUMNS), [[name, *words] for (_, name), words in files.items()])
         parts.append(f"{FILES_HEAD}\n{table.markdown()}")
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n\n".join(map(str.strip, parts)) + "\n"
 
 
 # ---- one network -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from kerasnets.project import curves
 from kerasnets.project.results import MARKS, Key, Line
 from kerasnets.recipes import RECIPES
-from kerasnets.reports.plots import BLUE, GREY, ORANGE, save_figure
+from kerasnets.reports.plots import save_figure
+from kerasnets.reports.style import BLUE, GREY, ORANGE, draw_grid
 from kerasnets.runtime.provenance import CHECKOUT
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def scatter(axes: "Axes", points: Sequence[tuple[int, float, str]], what: str) -
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    draw_grid(axes)
     xs, ys, _ = zip(*points, strict=True)
     axes.set_xlim(min(xs) / 3, max(xs) * 30)  # with room for the names
     axes.set_ylim(max(ys) * 1.4, min(ys) / 1.4)
@@ -124,8 +124,7 @@ def draw_curves(runs: Mapping[Key, Sequence[curves.Line]], names: Iterable[str])
             axes.plot(range(1, len(lines) + 1), [100 * float(figure) for figure in figures], style,
                       color=COLOURS[backend], linewidth=width, alpha=0.85)  # fmt: skip
         axes.set_title(name, fontsize=9)
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        draw_grid(axes)
         axes.tick_params(labelsize=8)
     for axes in places[len(chosen) :]:
         axes.set_visible(False)

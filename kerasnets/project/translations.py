@@ -102,7 +102,7 @@ def page(verdicts: Sequence[Verdict]) -> str:
         rows = [[each.network, each.input_shape, each.refusal or each.difference, each.weights] for each in mine]
         table = Table(("network", "input", "difference, or what is missing", "weights that come back"), rows)
         parts.append(f"## {title}\n\n{len(good)} of {len(mine)} networks are translated.\n\n{table.markdown()}")
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n\n".join(map(str.strip, parts)) + "\n"
 
 
 # ---- one network -----------------------------------------------------------------------------------------------------

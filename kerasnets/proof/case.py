@@ -53,11 +53,11 @@ class Reference:
     full_size: float  # distance of the logits of one image, at the published input shape and number of classes
     parameters: int  # that train, at full size
     depth: int  # layers with weights
-    of_fit: dict[str, float]  # quantity of what `fit` trains -> distance of the twin in float32
+    of_fit: dict[str, float]  # quantity of the trainee -> distance of the twin in float32
 
 
 def title_of(recipe: Recipe) -> str:
-    """Name what of a recipe decides a step."""
+    """Return the settings of a recipe that decide a step, in words."""
     words = [recipe.optimizer]
     if recipe.optimizer == "sgd" and recipe.momentum:
         words.append(f"momentum {recipe.momentum:g}")

@@ -1,4 +1,4 @@
-"""How far that which `fit` trains is from the reference values of the judge, on the backend of this process."""
+"""The distances of the trainee, the network that `fit` trains, from the judge's values, on this process' backend."""
 
 from collections.abc import Sequence
 
@@ -21,24 +21,26 @@ from kerasnets.training.batches import Batches, as_fit_takes
 from kerasnets.training.trainee import trainee_of
 
 LOGITS, FROZEN = "training_logits", "first layer frozen"
-Changes = list[list[np.ndarray]]  # in each step, of each weight in the order of `variables`
+Changes = list[list[np.ndarray]]  # [step][weight, in the order of `variables`]
 
 
 def measure(case: Case) -> dict[str, float]:
-    """Return how far the logits and the steps of what `fit` trains are from the reference, in float32.
+    """Return {quantity: distance of the trainee from the reference}, in float32; {} for a case without recipes.
 
-    By quantity: the logits in training mode, the steps with each recipe, and those of a network, if it is not deep,
-    whose first layer is frozen.
+    The quantities are the logits in training mode, the steps with each recipe and, if the network is not deep, the
+    steps with its first layer frozen.
     """
-    far = {title_of(recipe): run(case, recipe) for recipe in case.recipes}
-    if case.recipes and case.freezes:
-        far[FROZEN] = run(case, case.recipes[0], frozen=1)
-    logits = [logits for logits, _ in far.values()]
-    return {LOGITS: float(np.max(logits)), **{title: steps for title, (_, steps) in far.items()}} if far else {}
+    if not case.recipes:
+        return {}
+    results = {title_of(recipe): run(case, recipe) for recipe in case.recipes}
+    if case.freezes:
+        results[FROZEN] = run(case, case.recipes[0], frozen=1)
+    logits = float(np.max([logits for logits, _ in results.values()]))  # NaN if one is NaN
+    return {LOGITS: logits, **{title: steps for title, (_, steps) in results.items()}}
 
 
 def run(case: Case, recipe: Recipe, frozen: int = 0) -> tuple[float, float]:
-    """Return (distance of the logits, distance of the steps) of the trainee for a recipe; its first layers frozen."""
+    """Return (distance of the logits, distance of the steps) for a recipe, with the first `frozen` layers frozen."""
     release_memory()
     network = build_with_zeros(case)
     weights = unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network)
@@ -63,7 +65,7 @@ def inputs_of(case: Case) -> np.ndarray:
 
 
 def changes_of(trainee: keras.Model, weights: Sequence[np.ndarray], case: Case) -> Changes:
-    """Return the change of each weight in each step of `fit`; the trained ones are put back after it."""
+    """Return the change of each weight in each step of `fit`; trained weights are put back after each step."""
     changes = []
     for labels in case.labels():
         plan = Batches(inputs_of(case), labels, batch_size=0, epochs=1, seed=case.seed)
@@ -83,13 +85,13 @@ def distance_of_steps(changes: Changes, network: keras.Model, case: Case, title:
     first `kept` weights must not change at all.
     """
     is_noise = np.load(case.folder / "noise.npy")
-    far: list[float] = []
+    results: list[float] = []
     for number in range(STEPS):
         references = unflat(np.load(case.folder / f"{title} {number}.npy", mmap_mode="r"), network)
-        far += [np.inf for change in changes[number][:kept] if np.any(change)]
-        far += [
+        results += [np.inf for change in changes[number][:kept] if np.any(change)]
+        results += [
             float(np.linalg.norm(change - reference) / np.linalg.norm(reference))
             for change, reference, noise in list(zip(changes[number], references, is_noise, strict=True))[kept:]
             if not noise
         ]
-    return float(np.max(far))  # NaN if one is NaN
+    return float(np.max(results))  # NaN if one is NaN

@@ -1,7 +1,7 @@
-"""The judge of what `fit` trains: the twin, trained as a recipe says, in float64 and, for the yardstick, in float32.
+"""The judge of `fit`: the twin, trained by each recipe, in float64 and, for the yardstick, in float32.
 
-All steps take one batch of images, with other labels in each step, and start from the same weights: they are put back
-after a step, while the optimizer keeps its averages. So each gradient is at weights at which no ReLU is near 0.
+All steps take one batch of images, with other labels in each step. They start from the same weights, which are put back
+after each step, while the optimizer keeps its averages: so no input of a ReLU is near 0 in any step.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ def recipes_of(network: keras.Model, name: str) -> list[Recipe]:
 
 
 def judge(twin: nn.Module, network: keras.Model, case: Case) -> tuple[Case, dict[str, float]]:
-    """Save the reference values of what `fit` trains; return the case with its recipes, and the yardstick of each."""
+    """Save the reference values for the trainee; return the case with its recipes, and {quantity: yardstick}."""
     gradients = unflat(np.load(case.folder / "gradients.npy"), network)
     largest = max(np.abs(gradient).max() for gradient in gradients)
     pairs = zip(variables(network), gradients, strict=True)
@@ -63,10 +63,11 @@ def judge(twin: nn.Module, network: keras.Model, case: Case) -> tuple[Case, dict
             for number, changes in enumerate(changes_of(twin, network, case, recipe)):
                 np.save(case.folder / f"{title} {number}.npy", flat(changes))
         with reference.compute_in(twin, torch.float32):
-            formats = [twin.to(memory_format=each) for each in (torch.contiguous_format, torch.channels_last)]
-            yardstick[title] = max(
-                distance_of_steps(changes_of(each, network, case, recipe), network, case, title) for each in formats
-            )
+            distances = [
+                distance_of_steps(changes_of(twin.to(memory_format=each), network, case, recipe), network, case, title)
+                for each in (torch.contiguous_format, torch.channels_last)
+            ]
+        yardstick[title] = float(np.max(distances))  # NaN if one is NaN, which Python's max would ignore
     freezes = len(weighted_layers(network)) <= DEPTH_TO_FREEZE
     if recipes and freezes:
         yardstick[FROZEN] = yardstick[title_of(recipes[0])]
@@ -74,11 +75,12 @@ def judge(twin: nn.Module, network: keras.Model, case: Case) -> tuple[Case, dict
 
 
 def norm(arrays: list[np.ndarray]) -> float:
+    """Return the Euclidean norm of all numbers together."""
     return math.sqrt(sum(float((array.astype("float64") ** 2).sum()) for array in arrays))
 
 
 def changes_of(twin: nn.Module, network: keras.Model, case: Case, recipe: Recipe) -> Changes:
-    """Return the change of each weight in each step; of a moving statistic, in all steps together, as in the last."""
+    """Return the change of each weight in each step; of a moving statistic, in all steps so far."""
     reference.load_twin(twin, network)
     images, labels = reference.batches(case)[0], torch.from_numpy(case.labels())
     before, samples = reference.state_of(twin), reference.count_samples(twin)

@@ -1,4 +1,4 @@
-"""Weights whose rounding does not matter: no input of a ReLU lies near 0.
+"""Weights with which no input of a ReLU lies near 0, so that rounding does not matter.
 
 In float32, rounding moves some inputs of a ReLU from one side of 0 to the other, and the gradient jumps: that of
 DenseNet-121 in plain PyTorch was 0.27 of its largest value away from float64. Here each bias moves to the middle of the
@@ -18,11 +18,7 @@ from kerasnets.graph import node_of, nodes
 from kerasnets.graph.steps import run
 
 MIDDLE = (0.3, 0.7)  # quantiles of a channel's inputs between which 0 may come to lie
-PASSING = (
-    layers.MaxPooling2D,
-    layers.AveragePooling2D,
-    layers.Dropout,
-)  # by which a shift passes
+PASSING = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)  # whose output shifts with their input
 
 
 def widen(network: keras.Model, images: np.ndarray) -> None:
@@ -58,7 +54,7 @@ def shift(bias: keras.Variable | None, values: dict[int, Any], tensor: keras.Ker
 
 
 def middle_of_gap(inputs: torch.Tensor) -> torch.Tensor:
-    """Return the middle of the widest gap near the median of each row of `inputs` (channels, n)."""
+    """Return (channels,): the middle of the widest gap near the median of each row of `inputs`, (channels, n)."""
     count = inputs.shape[1]
     first, last = int(MIDDLE[0] * count), max(int(np.ceil(MIDDLE[1] * count)), int(MIDDLE[0] * count) + 2)
     ranked = inputs.sort(dim=1).values[:, first:last]
@@ -67,10 +63,12 @@ def middle_of_gap(inputs: torch.Tensor) -> torch.Tensor:
 
 
 def is_relu(layer: Any) -> bool:
+    """Whether a layer is a ReLU, or ends in one."""
     return isinstance(layer, layers.ReLU) or getattr(layer, "activation", None) is keras.activations.relu
 
 
 def learns_a_shift(layer: Any) -> bool:
+    """Whether a layer adds a bias of its own."""
     return getattr(layer, "bias", None) is not None
 
 
@@ -83,14 +81,14 @@ def bias_of(tensor: keras.KerasTensor) -> keras.Variable | None:
     if learns_a_shift(layer):
         return layer.bias if layer.activation is keras.activations.linear else None
     if isinstance(layer, layers.Add):
-        found = [bias_of(source) for source in node.input_tensors]
-        return next((bias for bias in reversed(found) if bias is not None), None)
+        biases = [bias_of(source) for source in node.input_tensors]
+        return next((bias for bias in reversed(biases) if bias is not None), None)
     return bias_of(node.input_tensors[0]) if isinstance(layer, PASSING) else None
 
 
 @contextlib.contextmanager
 def without_activation(layer: Any) -> Iterator[Any]:
-    """Let `layer` give the input of its activation, which is returned."""
+    """Let `layer` return the input of its activation within the block; yield the activation."""
     activation, layer.activation = layer.activation, keras.activations.linear
     try:
         yield activation

@@ -1,4 +1,4 @@
-"""The judge's optimizers, in plain PyTorch: the formulas of Keras' documentation, where they differ from PyTorch's."""
+"""The judge's optimizers, in plain PyTorch, with the formulas of Keras' documentation if they differ from PyTorch's."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -16,7 +16,10 @@ Parameters = Sequence[nn.Parameter]
 class Adam(torch.optim.Optimizer):
     """Adam in the form at the end of section 2 of Kingma and Ba (2015), which adds epsilon before the bias correction.
 
-    `decoupled`: whether the weight decay is that of AdamW, and no part of the gradient.
+    Args:
+        parameters: Parameters, or groups of them with "weight_decay".
+        lr: The learning rate.
+        decoupled: Whether the weight decay is that of AdamW, and no part of the gradient.
     """
 
     def __init__(self, parameters: Iterable[Any], lr: float, decoupled: bool = False) -> None:
@@ -57,6 +60,7 @@ class RMSprop(torch.optim.Optimizer):
 
 
 def sgd(groups: Iterable[Any], recipe: Recipe) -> torch.optim.Optimizer:
+    """Return PyTorch's own SGD, whose formula is Keras' at a constant rate."""
     return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum)
 
 
@@ -70,7 +74,7 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Any], Recipe], torch.optim.Optimizer]] 
 
 
 def optimizer_of(parameters: Parameters, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the optimizer of a recipe; its weight decay spares what the recipe spares."""
+    """Return the optimizer of a recipe; without `decay_norms`, the weight decay spares biases and normalizations."""
     decayed = [each for each in parameters if recipe.decay_norms or each.ndim > 1]
     kept = {id(each) for each in decayed}
     spared = [each for each in parameters if id(each) not in kept]

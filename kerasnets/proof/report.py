@@ -71,7 +71,7 @@ class Lines:
 
 
 def cells_of(proof: Proof) -> list[str]:
-    """Of each quantity, and of what `fit` trains, the worst distance of all backends, and PyTorch's own in brackets."""
+    """Return the worst distance of all backends, and PyTorch's own in brackets, by quantity and of the trainee."""
     worst = [(proof.worst(quantity), proof.pytorch.get(quantity)) for quantity in QUANTITIES]
     worst.append((proof.worst_of_fit, largest(list(proof.pytorch_fit.values())) if proof.pytorch_fit else None))
     return [f"{far:.1e}" + (f" ({own:.1e})" if own is not None else "") for far, own in worst]

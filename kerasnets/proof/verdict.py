@@ -28,8 +28,8 @@ class Proof:
     full_size: float = math.nan  # distance of the logits of one image at full size, on torch
     pytorch: dict[str, float] = field(default_factory=dict)  # the yardstick: from the twin in float64 to float32
     keras: dict[str, dict[str, float]] = field(default_factory=dict)  # "backend layout" -> from the twin in float64
-    pytorch_fit: dict[str, float] = field(default_factory=dict)  # the yardstick of what `fit` trains, by quantity
-    fit: dict[str, dict[str, float]] = field(default_factory=dict)  # backend -> distance of what `fit` trains
+    pytorch_fit: dict[str, float] = field(default_factory=dict)  # the yardstick of the trainee, by quantity
+    fit: dict[str, dict[str, float]] = field(default_factory=dict)  # backend -> {quantity: distance of the trainee}
     unmoved: dict[str, list[str]] = field(default_factory=dict)  # "backend layout" -> weights that a step did not move
     files: dict[str, float] = field(default_factory=dict)  # "saver to loader, format" -> distance of the logits
     automatic_names: list[str] = field(default_factory=list)  # of layers
@@ -42,7 +42,7 @@ class Proof:
 
     @property
     def worst_of_fit(self) -> float:
-        """The largest distance of what `fit` trains; NaN if it was not measured."""
+        """The largest distance of the trainee, the network that `fit` trains; NaN if it was not measured."""
         return largest([distance for distances in self.fit.values() for distance in distances.values()])
 
     def tolerance_of_fit(self, quantity: str) -> float:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasnets.reports.plots import BLUE, GREY, LIGHT, ORANGE, cut
+from kerasnets.reports.plots import cut
+from kerasnets.reports.style import BLUE, GREY, LIGHT, ORANGE, draw_grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,13 +42,12 @@ def learning_curves(title: str, curves: Sequence[Curve], best_epoch: int, is_nar
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(4.4, 3.2 * len(curves)) if is_narrow else (9, 3.6), layout="constrained")
-    places = figure.subplots(len(curves), 1) if is_narrow else figure.subplots(1, len(curves))
-    for axes, curve in zip(places, curves, strict=True):
+    panels = figure.subplots(len(curves), 1) if is_narrow else figure.subplots(1, len(curves))
+    for axes, curve in zip(panels, curves, strict=True):
         epochs = len(curve.training)
         size = 4 if epochs <= 50 else 0
         steps, points = thin(curve.by_batch)
-        places = np.array(steps) * epochs / len(curve.by_batch)
-        axes.plot(places, points, color=LIGHT, linewidth=0.8, label="each batch")
+        axes.plot(steps * epochs / len(curve.by_batch), points, color=LIGHT, linewidth=0.8, label="each batch")
         axes.plot(range(1, epochs + 1), curve.training, "o-", color=BLUE, label="training", markersize=size)
         if curve.validation:
             axes.plot(range(1, epochs + 1), curve.validation, "s-", color=ORANGE, label="validation", markersize=size)
@@ -62,8 +62,7 @@ def learning_curves(title: str, curves: Sequence[Curve], best_epoch: int, is_nar
             axes.text(0.02, 0.02 if beyond < low else 0.98, words, transform=axes.transAxes, color=GREY, fontsize=9,
                       ha="left", va="bottom" if beyond < low else "top")  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        draw_grid(axes)
         axes.legend(frameon=False, fontsize=9)
     figure.suptitle(title, fontweight="bold")
     return figure
@@ -95,8 +94,7 @@ def curve_of_rates(
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(low - 0.1 * (top - low), top + (top - low) / 2))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    draw_grid(axes)
     axes.legend(frameon=False, fontsize=9)
     figure.suptitle(title, fontweight="bold")
     return figure
@@ -112,8 +110,8 @@ def thin(values: Sequence[float]) -> tuple[np.ndarray, list[float]]:
 def limits(curve: Curve, points: list[float]) -> tuple[float, float, float | None]:
     """Return the range of the y axis, and the value that is farthest off it; None if all that matter are on it.
 
-    The first twentieth of the batches is not looked at: training starts with guesses. A few outliers, as after a
-    collapse of a few steps, are left outside: they would press all else into a line.
+    The first twentieth of the batches is ignored, because training starts with guesses. A few outliers, as after a
+    collapse of a few steps, are off the axis: all else would be a flat line beside them.
     """
     if curve.name == "accuracy":  # its outliers are low: the same for the share of errors
         low, high, beyond = limits(mirrored(curve), [1 - point for point in points])
@@ -170,8 +168,7 @@ def curves_of_runs(parts: Mapping[str, Sequence[Line]]) -> "Figure":
         if quantity == "loss" and ends:  # one run that diverges does not flatten the others
             axes.set_ylim(0, min(max(ends), OUTLIER * float(np.median(ends))) * 1.05 or None)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        draw_grid(axes)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(count, 2), frameon=False, fontsize=9)
     return figure

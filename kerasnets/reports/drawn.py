@@ -1,4 +1,4 @@
-"""What is drawn: the part of other packages' classes that a plot needs."""
+"""The parts of other packages' classes that a plot needs."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Plots of an evaluation: how honest the probabilities are, where the mistakes are, and how the pictures lie.
+"""Plots of an evaluation: reliability, thresholds of two classes, accuracy by a quantity, a map of the pictures.
 
 Each is narrow enough to be read on a phone.
 """
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets.reports.measures import Bins, Group, deviation
-from kerasnets.reports.plots import BLUE, DARK, GREY, LIGHT, cut
+from kerasnets.reports.plots import cut
+from kerasnets.reports.style import BLUE, DARK, GREY, LIGHT, draw_grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,21 +26,19 @@ def new(size: tuple[float, float] = SIZE, rows: int = 1, columns: int = 1) -> "t
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in places:
-        axes.grid(alpha=0.25)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, places
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels:
+        draw_grid(axes)
+    return figure, panels
 
 
 def reliability(before: Bins, after: Bins, is_calibrated: bool) -> "Figure":
-    """Draw how often answers are right by the probability that they claim; below, how many claim it.
+    """Draw the share of right answers by their probability, and below it the number of answers with that probability.
 
     Args:
         before: By the network's own probabilities.
         after: By those that prediction gives.
-        is_calibrated: Whether they differ.
+        is_calibrated: Whether the two differ.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, StrMethodFormatter
@@ -58,14 +57,12 @@ def reliability(before: Bins, after: Bins, is_calibrated: bool) -> "Figure":
     below.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     below.yaxis.set_minor_formatter(NullFormatter())
     for each in (axes, below):
-        each.grid(alpha=0.25)
-        each.set_axisbelow(True)
-        each.spines[["top", "right"]].set_visible(False)
+        draw_grid(each)
     return figure
 
 
 def draw_bins(axes: "Axes", bins: Bins, style: str, colour: str, label: str) -> None:
-    """Draw the filled bins, with two standard errors; those of few answers without a line between them."""
+    """Draw the bins that have answers, with two standard errors; bins of few answers without a line between them."""
     for few in (True, False):
         chosen = np.flatnonzero((bins.counts > 0) & ((bins.counts < FEW) == few))
         right = bins.right[chosen]
@@ -133,7 +130,7 @@ def landscape(points: np.ndarray, labels: np.ndarray, right: np.ndarray, names: 
     Args:
         points: float (n, 2).
         labels: int (n,).
-        right: bool (n,), whether each is answered rightly.
+        right: bool (n,), whether the answer for each is right.
         names: Of the classes; of many, the most frequent have a colour.
     """
     from matplotlib import colormaps

@@ -1,4 +1,4 @@
-"""Fonts for names in letters that matplotlib's own font lacks, such as Chinese, Japanese and Korean ones."""
+"""Fonts for letters that matplotlib's own font lacks, such as those of Chinese, Japanese and Korean."""
 
 import functools
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from kerasnets.errors import visible
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Beginnings of the names of fonts that have such letters, the best first; then any other font is tried
+# First words of the names of fonts with such letters, the best first; after them, any other font is tried
 PREFERRED = (
     "Noto Sans CJK", "Source Han Sans", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR", "PingFang", "Hiragino Sans",
     "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Apple SD Gothic", "WenQuanYi", "Droid Sans Fallback", "IPA",
@@ -20,7 +20,7 @@ BOXES = "Last Resort"  # matplotlib's font with a box for each letter
 
 
 def drawable(text: str) -> str:
-    r"""Return a text with everything that no font here can draw, and control characters, as \u escapes."""
+    r"""Return a text in which control characters, and letters that no installed font has, are \u escapes."""
     text = visible(text)
     if text.isascii():
         return text
@@ -31,7 +31,7 @@ def drawable(text: str) -> str:
 
 
 def use_fonts(figure: "Figure") -> None:
-    """Give each text of a figure the fonts that its letters need; what has none is escaped."""
+    """Give each text of a figure the fonts that its letters need; letters without a font are escaped."""
     from matplotlib import rcParams
     from matplotlib.text import Text
 
@@ -72,7 +72,7 @@ def letters_of(path: str) -> frozenset[int]:
 
 @functools.lru_cache(256)
 def fonts_for(letters: frozenset[str]) -> tuple[tuple[str, frozenset[str]], ...]:
-    """Return (name of a font, the letters that it has), as few as needed; not all letters need have one."""
+    """Return (name of a font, its letters among `letters`) for as few fonts as needed; some letters may have none."""
     if not letters:
         return ()
     from matplotlib import font_manager

@@ -1,4 +1,4 @@
-"""How good and how honest the answers of a classifier are, in NumPy alone."""
+"""How good the answers of a classifier are, and how far their probabilities can be trusted, in NumPy and SciPy."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 BINS = 15  # of equal width, as Guo et al. have them
 SPREAD = 1.0  # the deviation of a temperature's logarithm that is expected before any picture is seen
 RANGE = (0.1, 20.0)  # of a temperature
-ENOUGH = 20_000  # pictures that a temperature is found on at most
+ENOUGH = 20_000  # pictures at most from which a temperature is computed
 AT_ONCE = 2_000_000  # probabilities that are computed at once
 
 
@@ -43,12 +43,22 @@ class Group(NamedTuple):
     right: float
 
 
+def logarithms(probabilities: np.ndarray) -> np.ndarray:
+    """Return the natural logarithms of float32 probabilities, float64; those of 0 are finite."""
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny, dtype="float64"))
+
+
 def soften(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return log-probabilities at a temperature: those of the softmax of the logits divided by it.
 
-    They are float64, so that probabilities that differ stay apart and keep their order.
+    Args:
+        log_probabilities: float (n, classes), natural logarithms: logits minus a constant.
+        temperature: Above 0; 1 changes nothing.
 
-    Source: Guo et al., section 4.2. Log-probabilities are logits minus a constant.
+    Returns:
+        float64 (n, classes), so that probabilities that differ stay apart and keep their order.
+
+    Source: Guo et al., section 4.2.
     """
     if temperature == 1:
         return log_probabilities
@@ -72,7 +82,11 @@ def blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def best_temperature(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the temperature that makes the labels of held-out pictures likeliest.
+    """Return the temperature at which the labels of held-out pictures are likeliest, in RANGE.
+
+    Args:
+        log_probabilities: float (n, classes), natural logarithms.
+        labels: int (n,).
 
     Source: Guo et al., section 4.2. Departure: its logarithm has a normal prior with deviation SPREAD, which weighs as
     much as one or two pictures, so that a few pictures that are all answered right claim no certainty.
@@ -117,9 +131,14 @@ def top_accuracy(log_probabilities: np.ndarray, labels: np.ndarray, k: int) -> f
 
 
 def by_quantity(values: np.ndarray, right: np.ndarray, count: int = 5) -> list[Group]:
-    """Return the accuracy of pictures in up to `count` groups of equal size, by growing `values`.
+    """Return the accuracy of pictures in up to `count` groups of about equal size, by growing `values`.
 
-    Pictures of equal value are in one group. There are none if most values are equal.
+    Pictures of equal value are in one group. There are no groups if most values are equal.
+
+    Args:
+        values: float (n,).
+        right: bool (n,), whether the answer for each picture is right.
+        count: The most groups.
     """
     starts = np.unique(np.quantile(values, np.arange(count) / count, method="lower"))
     if len(starts) < 2:
@@ -137,6 +156,10 @@ def deviation(share: float, count: int) -> float:
 
 def doubtful_labels(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the indices of pictures whose label is likely wrong, the likeliest first.
+
+    Args:
+        log_probabilities: float (n, classes), natural logarithms.
+        labels: int (n,).
 
     A picture is doubtful if it is as likely of another class as pictures with that class's label usually are, and if
     that class is the answer.

@@ -67,7 +67,7 @@ def data_address(figure: "Figure | bytes") -> str:
 
 
 def drawing(figure: "Figure", words: str) -> "Markup":
-    """Return a figure as an SVG element for a page; `words` say what it shows to who does not see it."""
+    """Return a figure as an SVG element for a page; `words` describe it for readers who cannot see it."""
     from kerasnets.reports.plots import DENSITY, encode
 
     text = encode(figure, "svg").decode()

@@ -14,14 +14,13 @@ import numpy as np
 from kerasnets.errors import shorten
 from kerasnets.reports.drawn import DataSet, Prediction, Summary
 from kerasnets.reports.fonts import drawable, use_fonts
+from kerasnets.reports.style import BLUE, DARK, GREY, ORANGE, PALE
 from kerasnets.runtime.atomic import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9731a", "#8a8f98", "#b9cfe6"
-PALE, DARK = "#eef1f5", "#5d6570"
 DENSITY = 110  # pixels of an inch of a plot
 SHOWN = 8  # pictures of each class of a data set
 MOST_NAMED = 20  # classes of a confusion matrix, or of a data set, that are drawn by name

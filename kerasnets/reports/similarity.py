@@ -28,11 +28,11 @@ class Copy(NamedTuple):
 def copies(test: Any, train: Any) -> list[Copy]:
     """Return the test pictures that have a copy in the training part, each with its nearest, the most alike first.
 
-    Args:
-        test: uint8 (n, height, width, 1 or 3), an array or anything that is indexed like one by an array of places.
-        train: Likewise, of any other number.
-
     Time grows with the product of both numbers, about a second for 10,000 and 60,000; memory does not.
+
+    Args:
+        test: uint8 (n, height, width, 1 or 3): an array, or an object that an array of indices indexes like one.
+        train: The same with any n.
     """
     coarse_test, coarse_train = thumbnails(test, COARSE), thumbnails(train, COARSE)
     nearest, correlations = match(coarse_test, coarse_train)
@@ -47,7 +47,7 @@ def copies(test: Any, train: Any) -> list[Copy]:
 
 
 def side_of(side: int) -> int:
-    """Return the size at which candidates are compared; of larger pictures, several pixels are one: JPEG is noisy."""
+    """Return the side at which candidates are compared; pixels of larger pictures are averaged: JPEG adds noise."""
     return side if side <= FINE else max(FINE // 2, min(side // 3, FINE))
 
 
@@ -91,12 +91,13 @@ def thumbnails(images: Any, side: int, chosen: np.ndarray | None = None) -> np.n
 
 
 def blocks(images: Any, chosen: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (place of the first, pictures) of the `chosen` ones, READ at a time."""
     for start in range(0, len(chosen), READ):
         yield start, images[chosen[start : start + READ]]
 
 
 def averages(side: int, count: int) -> np.ndarray:
-    """Return float32 (count, side): the weights by which `side` pixels are averaged to `count` of equal size."""
+    """Return float32 (count, side): the weights that average `side` pixels to `count` of equal size."""
     edges, pixels = np.linspace(0, side, count + 1), np.arange(side)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     return (np.clip(overlap, 0, None) * (count / side)).astype("float32")

@@ -15,6 +15,12 @@ ENTRY = b"PK\1\2"  # how an entry of the table begins (PKWARE APPNOTE.TXT, secti
 LOCAL, HEADER = b"PK\3\4", 30  # how the header before the content begins, and its bytes (section 4.3.7)
 ENCRYPTED, UTF8 = 1, 2**11  # bits of an entry's flags
 
+# Errors that zipfile, NumPy and json raise for a damaged archive of arrays. RuntimeError: a flipped bit marks an entry
+# as encrypted.
+DAMAGE = (
+    OSError, EOFError, ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
 
 class Archive:
     """A zip archive of stored and deflated entries with different names, which are not too large together.

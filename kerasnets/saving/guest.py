@@ -98,6 +98,7 @@ def input_shape(shape: Sequence[int | None], guest: Guest) -> tuple[int | None, 
 
 
 def with_size(shape: Sequence[int | None], guest: Guest) -> tuple[int | None, ...]:
+    """Return the shape of a network's input with the size and kind that `guest` tells, as `input_shape`, unchecked."""
     size = guest.image_size
     if len(shape) == 3 and size:
         if any(own not in (None, given) for own, given in zip(shape, size, strict=False)):

@@ -38,6 +38,7 @@ MOST_CALLS = 8_000
 COPIES = 2  # times the weights in the file: Keras makes and drops a third copy of a layer that Bidirectional holds
 OPEN = 224  # pixels, for a size that the network leaves open
 AGAIN = "train or copy it again"
+DIVIDED = "divided by 255"  # the scaling of pixels if nothing tells another
 
 
 def build(path: str | Path, content: Content) -> keras.Model:
@@ -161,7 +162,7 @@ def scale_words(whole: Whole, guest: Guest) -> str:
         return "0 to 255"
     if whole.values:
         return f"brought to {whole.values.replace('..', ' to ')}"
-    return "divided by 255"
+    return DIVIDED
 
 
 def logits_of(model: keras.Model) -> keras.Model:

@@ -13,8 +13,6 @@ import math
 import re
 import shutil
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ import numpy as np
 
 from kerasnets.errors import BadInputError, in_one_line, shorten
 from kerasnets.runtime import signals
-from kerasnets.runtime.archive import Archive
+from kerasnets.runtime.archive import DAMAGE, Archive
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.digests import sha256
 
@@ -35,19 +33,6 @@ MOST_PARTS = 20_000  # arrays; DenseNet-201 with its optimizer has 4,000
 MOST_HEADER = 2**14  # bytes of an array's header, of which NumPy reads 10,000
 FOLDER = "checkpoints"  # in the folder of a run
 KEPT = 2  # the last one, and the one before it in case the last is damaged
-
-# Errors that zipfile, NumPy and json raise for a damaged file. RuntimeError: a flipped bit marks it as encrypted.
-DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    ArithmeticError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 # Words for a setting whose value would tell a person nothing.
 DIFFERENCES = {"data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers"}

@@ -1,4 +1,4 @@
-"""Runs beside each other: their figures, what differs in their settings, and their curves. No framework is loaded."""
+"""Runs beside each other: their figures, the settings in which they differ, their curves. No framework is loaded."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ class Entry:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a run was made with, in words, by name."""
+        """{name: words}: the settings, data and versions of a run."""
         card, settings = self.card, self.card.settings
         return {
             "network": card.model,
@@ -87,7 +87,7 @@ def words_of(value: Any) -> str:
 
 
 def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str]]:
-    """Return the runs at paths, the best on validation data first, and the names of what is no run.
+    """Return the runs at paths, the best on validation data first, and the names of the paths without a run.
 
     Args:
         paths: Model files, or the folders of their reports; both may name one run.
@@ -101,8 +101,8 @@ def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str]]:
             raise BadInputError("no file or folder {path}", path=path, remedy="check the name")
         file = model_of(path)
         if file is None:
-            others.append(path.name)
-        elif not any(file.with_suffix("") == each.with_suffix("") for each in files):
+            others.append(path.name or str(path))
+        elif not any(file.with_suffix("").resolve() == each.with_suffix("").resolve() for each in files):
             files.append(file)
     if not files:
         raise BadInputError("no model file of a training is there", remedy="name .keras or .h5 files, or their folders")
@@ -114,18 +114,20 @@ def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str]]:
 def model_of(path: Path) -> Path | None:
     """Return the model file of a run at a path; None if there is none."""
     if path.is_dir():
-        beside = (path.with_name(path.name + suffix) for suffix in saving.SUFFIXES)
+        folder = path if path.name else path.resolve()  # "." has no name
+        beside = (folder.parent / f"{folder.name}{suffix}" for suffix in saving.SUFFIXES)
         return next((file for file in beside if file.is_file()), None)
     return path if path.suffix in saving.SUFFIXES else None
 
 
 def read(path: Path, name: str) -> Entry:
+    """Return the run of a model file; BadInputError if the file is damaged."""
     content = keras_file.read(path)
     return Entry(name, path, keras_file.card_in(content, path), content.numbers, history_in(folder_of(path) / EPOCHS))
 
 
 def history_in(path: Path) -> dict[str, list[float]]:
-    """Return the figures by epoch in a file of a report; {} if it is missing or none."""
+    """Return {figure: value by epoch} of a report's CSV file; {} if it is missing or damaged."""
     try:
         rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
         return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ()) if name != "epoch"}
@@ -167,7 +169,7 @@ def least_loss(entry: Entry) -> float | None:
 
 
 def remarks(entries: Sequence[Entry]) -> list[str]:
-    """Return what a reader of the figures must know."""
+    """Return a sentence on each thing that a reader of the figures must know."""
     notes = []
     if len({entry.card.data_digest or entry.card.dataset for entry in entries}) > 1:
         notes.append("The runs were trained on different data, so their accuracies are not of one test.")
@@ -179,7 +181,7 @@ def remarks(entries: Sequence[Entry]) -> list[str]:
 
 
 def save_page(entries: Sequence[Entry], path: str | Path) -> None:
-    """Write one HTML page with both tables and the curves on top of each other."""
+    """Write one HTML page with both tables, and the curves in common axes; OSError if that fails."""
     drawn = [entry for entry in entries if entry.history][:MOST_CURVES]
     lines = {
         part: [Line(entry.name, entry.history.get(part, []), entry.history.get(f"val_{part}", [])) for entry in drawn]

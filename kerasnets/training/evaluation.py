@@ -33,8 +33,8 @@ class Evaluation:
         log_probabilities: float64 (n, classes), natural logarithms.
         class_names: One for each class.
         exclusive: Whether the probabilities of an image add up to 1; else each class is a question of its own.
-        temperature: Of the model's card, by which prediction makes probabilities honest; it changes no answer and no
-            `loss`, which is of the network's own probabilities.
+        temperature: Of the model's card, with which prediction calibrates probabilities. It changes no answer, and not
+            the `loss`, which is of the network's own probabilities.
     """
 
     labels: np.ndarray
@@ -70,7 +70,7 @@ class Evaluation:
         return measures.top_accuracy(self.log_probabilities, self.labels, 5) if count > 5 else None
 
     def reliability(self, temperature: float | None = None) -> measures.Bins:
-        """Return how often answers are right by their probability, at another temperature if given."""
+        """Return how often answers are right by their probability; `temperature` takes the place of the model's."""
         sureness = measures.sureness(self.log_probabilities, self.temperature if temperature is None else temperature)
         return measures.reliability(sureness, self.right)
 

@@ -1,6 +1,6 @@
-"""What a report finds by looking at the pictures and into the network, beyond the answers to a test.
+"""What a report finds in the pictures and in the network, beyond the answers to a test.
 
-Everything is bounded: of more pictures, some that are evenly spread are looked at. A short report reads few pictures
+Everything is bounded: if there are more pictures, evenly spread ones are examined. A short report reads few pictures
 from the disk and computes little; a full one may take a minute.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_TEST, MOST_TRAIN = 10_000, 60_000  # pictures in memory that are compared with each other
 READ_SHORT, READ_FULL = 500, 5_000  # streamed pictures that are read from the disk
-MOST_JUDGED = 5_000  # training pictures that a full report has the network answer
+MOST_JUDGED = 5_000  # training pictures that the network answers for a full report
 MOST_POINTS = 2_000  # of a map
 DIMENSIONS, STEPS = 50, 500  # main components of the features that are kept; steps of t-SNE
 BATCH = 64  # pictures that go through the network at once
@@ -32,7 +32,7 @@ class Material:
 
     Args:
         model: The network, from prepared pixels to logits; None if another library runs it.
-        input_kind: How it wants its pictures prepared.
+        input_kind: How pictures are prepared for it, a name in pictures.KINDS.
         validation: The answers for the training pictures that were held out; None if none were.
         held_out: Their indices among the training pictures.
         is_full: Whether the report may take a minute.
@@ -58,9 +58,9 @@ class Doubt(NamedTuple):
 
 
 class Doubts(NamedTuple):
-    """The likeliest wrong labels first, and how many pictures of which part they were searched in."""
+    """The doubtful labels of a part, the likeliest wrong ones first, and the number of pictures that were searched."""
 
-    found: list[Doubt]
+    pictures: list[Doubt]
     searched: int
     part: str
 
@@ -75,7 +75,7 @@ def is_streamed(images: Any) -> bool:
 
 
 def readable(images: Any, most: int, is_full: bool) -> np.ndarray:
-    """Return the indices of the pictures that are looked at."""
+    """Return the indices of the pictures that are examined, at most `most`; fewer if they are read from the disk."""
     streamed = READ_FULL if is_full else READ_SHORT
     return spread(len(images), min(most, streamed) if is_streamed(images) else most)
 
@@ -109,10 +109,11 @@ def copies(data: "Data", material: Material) -> tuple[list[similarity.Copy], int
     return pairs, len(test), len(train)
 
 
-def doubts(data: "Data", material: Material) -> Doubts | None:
+def doubts(data: "Data", material: Material, temperature: float = 1.0) -> Doubts | None:
     """Return the training pictures with a doubtful label; None if the network answered none of them.
 
     A short report has the answers for the pictures that were held out, which the network has not learned by heart.
+    Their probabilities are those that prediction gives, at the `temperature` of the model's card.
     """
     if material.is_full and material.model is not None and len(data.train_labels):
         chosen = spread(len(data.train_labels), MOST_JUDGED)
@@ -123,12 +124,11 @@ def doubts(data: "Data", material: Material) -> Doubts | None:
     else:
         return None
     labels = data.train_labels[chosen]
-    found = measures.doubtful_labels(logs, labels)
-    temperature = material.validation.temperature if material.validation else 1.0
-    shares = measures.sureness(logs[found], temperature)
-    rows = zip(chosen[found].tolist(), labels[found].tolist(), logs[found].argmax(axis=1).tolist(), shares, strict=True)
-    return Doubts([Doubt(index, label, answer, float(share)) for index, label, answer, share in rows],
-                  len(chosen), part)  # fmt: skip
+    doubtful = measures.doubtful_labels(logs, labels)
+    logs = logs[doubtful]
+    columns = (chosen[doubtful], labels[doubtful], logs.argmax(axis=1), measures.sureness(logs, temperature))
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return Doubts([Doubt(*row) for row in rows], len(chosen), part)
 
 
 def answers(material: Material, data: "Data", images: Any, chosen: np.ndarray) -> np.ndarray:
@@ -150,7 +150,14 @@ def predict(model: "keras.Model", material: Material, data: "Data", images: Any,
 
 
 def heats(material: Material, data: "Data", chosen: np.ndarray, places: Sequence[int]) -> np.ndarray | None:
-    """Return the Grad-CAM of test pictures, for the class at `places` of each; None if the network has none."""
+    """Return the Grad-CAM of test pictures, float32 (n, height, width), 0..1; None if the network has none.
+
+    Args:
+        material: Has the network.
+        data: Has the pictures.
+        chosen: Their indices.
+        places: The number of the class of each that is explained.
+    """
     if material.model is None or not len(chosen):
         return None
     from kerasnets.data.preparation import fit_to_network

@@ -25,7 +25,7 @@ from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.remarks import size_note
-from kerasnets.training.request import Request as Request
+from kerasnets.training.request import Request
 from kerasnets.training.settings import check_recipe, compared
 
 MODELS_SAVED = Path("models_saved")
@@ -46,7 +46,7 @@ class TrainingJob:
     seed: int
     files: list[Path]  # to write
     resume: bool
-    log: tuple[str, ...]  # names in request.LOGGERS
+    log: tuple[str, ...]  # names in recipes.LOGGERS
     callbacks: list[keras.callbacks.Callback] = dataclasses.field(default_factory=list)
     own: bool = False  # whether the network is a person's own
     checkpoint_minutes: float | None = None  # between two checkpoints within an epoch; None writes none

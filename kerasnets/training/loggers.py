@@ -13,6 +13,8 @@ from kerasnets.training.callbacks import Figures, Logs
 if TYPE_CHECKING:
     from kerasnets.training.jobs import TrainingJob
 
+PROJECT = "kerasnets"  # the name under which the programs keep the runs
+
 
 class TensorBoard(keras.callbacks.Callback):
     """Writes the figures for TensorBoard without TensorFlow, which Keras' own callback needs on every backend.
@@ -96,7 +98,7 @@ class MLflow(keras.callbacks.Callback):
         self.mlflow.end_run()
 
 
-PROJECT = "kerasnets"
+# name in recipes.LOGGERS -> callback, made of the job and its Figures
 BY_NAME: dict[str, Any] = dict(zip(LOGGERS, (TensorBoard, WeightsAndBiases, MLflow), strict=True))
 
 

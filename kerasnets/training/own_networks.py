@@ -19,7 +19,7 @@ from kerasnets.training.request import Network, Request
 
 
 def as_named(request: Request) -> Request:
-    """Return a request whose recipe is a name or a Recipe, also if a network stands in its place."""
+    """Return a request whose recipe is a name or a Recipe; a network in its place becomes `network`."""
     recipe = request.recipe
     if isinstance(recipe, (str, Recipe)):
         return request
@@ -32,7 +32,7 @@ def as_named(request: Request) -> Request:
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Raise ValueError for what is no callback, or would write a file that nothing reads."""
+    """Raise ValueError if one is no callback, or would write a file that nothing can load."""
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
             raise ValueError(f"a keras.callbacks.Callback was expected, not {callback!r:.60}")
@@ -43,7 +43,7 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
 def build(
     network: Network, name: str, shape: tuple[int, ...], class_names: tuple[str, ...], scaling: Scaling
 ) -> tuple[keras.Model, Scaling | None]:
-    """Return a copy of a network from images to logits, and the scaling of its pixels; None if it scales them itself.
+    """Return a copy of a network, from images to logits, and the scaling of its pixels, None if it scales them itself.
 
     Args:
         network: A model, or a function that builds it.
@@ -64,7 +64,7 @@ def build(
         guest = saving.Guest(image_size=shape[:2] if len(shape) == 3 else None)
         card = saving.Card(name, (), ())
         whole, card, words = keras_model.as_ours(model, card, guest)
-        if words == "divided by 255":  # it has no scaling of its own
+        if words == keras_model.DIVIDED:  # it has no scaling of its own
             guest = saving.Guest(scaling=scaling, image_size=guest.image_size)
             whole, card, _ = keras_model.as_ours(model, card, guest)
         if card.multi_label:
@@ -93,7 +93,7 @@ def check(model: keras.Model, shape: tuple[int, ...]) -> None:
         counts = f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise BadInputError(counts, remedy="give it one of each: pictures and a number for each class")
     given = tuple(model.inputs[0].shape[1:])
-    if len(given) != len(shape) or any(size not in (None, own) for size, own in zip(given, shape, strict=True)):
+    if len(given) != len(shape) or any(side not in (None, size) for side, size in zip(given, shape, strict=True)):
         raise BadInputError(f"takes {given}, and the data are {shape}", remedy="build it for them, or resize them")
     for kind in classes_of(model):
         if not kind.__module__.startswith("keras.") and keras.saving.get_registered_name(kind) == kind.__name__:

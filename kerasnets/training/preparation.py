@@ -13,10 +13,11 @@ from kerasnets.runtime import provenance
 from kerasnets.runtime.digests import sha256
 from kerasnets.training import checkpoints, jobs, places
 from kerasnets.training.jobs import TrainingJob
+from kerasnets.training.request import Request
 from kerasnets.training.workers import Group
 
 
-def prepare(request: jobs.Request, group: Group) -> TrainingJob:
+def prepare(request: Request, group: Group) -> TrainingJob:
     """Return the job of a request; of several workers, worker 0 prepares it first, for the others to find its data."""
     names = [] if group.leads else group.exchange(None)[0]
     job = jobs.prepare(request)

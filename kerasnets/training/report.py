@@ -15,7 +15,7 @@ from kerasnets.reports.pages import render, write_page
 from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
 from kerasnets.training import checkpoints, findings, sections
-from kerasnets.training.facts import LOSSES, settings_of, table_of_settings
+from kerasnets.training.facts import LOSSES, table_of_settings
 from kerasnets.training.findings import NOTHING, Material
 from kerasnets.training.remarks import of_test, remarks
 
@@ -33,8 +33,6 @@ WORST = 18  # wrong answers that are shown
 MOST_CLASSES = 30  # rows of the table of classes; of more, the others are folded away
 CONFUSIONS = 10  # pairs of classes that are named
 NARROW = "narrow"  # the ending of a plot's name for a phone, which is only on the page
-
-__all__ = ["plots_of", "settings_of", "with_order_of_pixels", "write", "write_evaluation", "write_history"]
 
 
 def write(

@@ -1,4 +1,4 @@
-"""The sections of a report: each a heading, words that say what is to see, and a plot, pictures or a table."""
+"""The sections of a report: each has a heading, words that explain it, and a plot, pictures or a table."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Section:
         picture: A PNG.
         narrow: The same for a phone.
         name: Of the picture, on the page.
-        alt: What it shows, for who does not see it.
+        alt: What it shows, for readers who cannot see it.
         table: More, which is folded away.
         more: The line that unfolds the table.
     """
@@ -64,7 +64,7 @@ def of_pictures(evaluation: "Evaluation", data: "Data", material: "Material") ->
     """Return the sections on wrong labels, copies, and the map."""
     if data.test_images.ndim != 4:
         return []
-    return [*labels(data, material), *copies(data, material), *landscape(evaluation, data, material)]
+    return [*labels(evaluation, data, material), *copies(data, material), *landscape(evaluation, data, material)]
 
 
 # ---- probabilities ----
@@ -175,28 +175,28 @@ def by_quantity(
 # ---- pictures ----
 
 
-def labels(data: "Data", material: "Material") -> Iterator[Section]:
+def labels(evaluation: "Evaluation", data: "Data", material: "Material") -> Iterator[Section]:
     """Yield the section on training pictures whose label may be wrong, if there are any."""
-    doubts = findings.doubts(data, material)
-    if doubts is None or not doubts.found:
+    doubts = findings.doubts(data, material, evaluation.temperature)
+    if doubts is None or not doubts.pictures:
         return
-    names, found = data.class_names, doubts.found
+    names, pictures = data.class_names, doubts.pictures
     words = [
-        f"{count_of(len(found), 'picture')} of the {doubts.searched:,} {doubts.part} pictures may have a wrong "
+        f"{count_of(len(pictures), 'picture')} of the {doubts.searched:,} {doubts.part} pictures may have a wrong "
         "label: the network gives another class, as surely as it usually gives the class to pictures that have "
         "it. The likeliest come first. A picture can also be hard, or show both; look before you change it."
     ]
-    chosen = [doubt.picture for doubt in found[:SHOWN]]
+    chosen = [doubt.picture for doubt in pictures[:SHOWN]]
     captions = [
         f"{plots.cut(names[doubt.label], 22)}\n→ {plots.cut(names[doubt.answer], 14)}  {doubt.probability:.1%}"
-        for doubt in found[:SHOWN]
+        for doubt in pictures[:SHOWN]
     ]
     below = [data.train_name_of(i) for i in chosen]
     images = data.train_images[np.array(chosen)]
     wide, narrow = (plots.dense(plots.grid(images, captions, below, columns)) for columns in (6, 3))
     rows = [
         (data.train_name_of(doubt.picture), names[doubt.label], names[doubt.answer], f"{doubt.probability:.4f}")
-        for doubt in found[:LISTED]
+        for doubt in pictures[:LISTED]
     ]
     table = Table(("picture", "label", "answer", "probability"), rows, align="<<<>")
     alt = f"{count_of(len(chosen), 'picture')}, each with its label and the answer"

@@ -69,7 +69,7 @@ def evaluator_of(job: TrainingJob, group: Group, labels: np.ndarray, trainee: ke
 
 
 class Results(NamedTuple):
-    """The evaluations of a trained network, both at the temperature that its held-out pictures ask for."""
+    """The evaluations of a trained network, both at the temperature that suits its held-out pictures best."""
 
     test: evaluation.Evaluation
     validation: evaluation.Evaluation | None  # None without validation data
@@ -87,6 +87,9 @@ def evaluate(
         group: The workers.
         held_out: The indices of all validation pictures.
         images: The validation pictures of this worker.
+
+    Raises:
+        FloatingPointError: The loss became NaN or infinite.
     """
     if figures.diverged:
         raise divergence(job.recipe)

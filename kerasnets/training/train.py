@@ -105,8 +105,8 @@ def train(
             after each epoch.
         worker_statistics: Whether each of several workers normalizes its part of a batch by that part's mean and
             variance, which takes less time; the result then depends on the number of workers.
-        full_report: Whether the report also has a map of the test pictures and judges the labels of all training
-            pictures, which may take a minute.
+        full_report: Whether the report also has a map of the test pictures and judges the labels of up to 5,000
+            training pictures, which may take a minute.
 
     Returns:
         The Run: accuracies, losses, files, versions.
@@ -213,7 +213,7 @@ def run_epochs(
     progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first, skip=plan.skip)
     minutes = job.checkpoint_minutes
     watchers = [keras.callbacks.TerminateOnNaN()]
-    if group.engine and job.recipe.validation:
+    if group.engine and len(plan.images) < len(job.data.train_labels):  # the others are for validation
         watchers.append(
             testing.Validation(group, validation, functools.partial(testing.evaluator_of, job, group, plan.labels))
         )

@@ -67,6 +67,28 @@ def test_a_given_test_part_is_judged_without_a_word(judged, pets):
         assert judged(CARD, *words) == (15, "")
 
 
+FUNCTION = """
+import numpy as np
+
+def load():
+    return np.zeros((20, 6, 5, 3), np.uint8), np.array(["cat", "dog"] * 10)
+"""
+
+
+def test_data_of_a_function_are_judged_like_a_folder(judged, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(FUNCTION)
+    assert judged(CARD, "mine.py:load") == (20, "note: mine has no test part: all its pictures are judged\n")
+    card = dataclasses.replace(CARD, dataset="mine")
+    assert judged(card, "mine.py:load")[0] == 4
+    assert judged(card, "mine.py:load", "--all")[0] == 20
+
+
+def test_a_full_report_needs_a_place():
+    with pytest.raises(ValueError, match="--full-report goes with --out"):
+        main.run(["evaluate", "a.keras", "--dataset", "mnist", "--full-report"])
+
+
 ONNX = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
 
 

@@ -88,6 +88,9 @@ def test_the_names_of_medmnist_are_read_with_its_validation_part(tmp_path):
     np.testing.assert_array_equal(result.test_images[..., 0], parts["test_images"])
     np.savez(tmp_path / "two.npz", **{name: array for name, array in parts.items() if "val" not in name})
     assert data.load_data(tmp_path / "two.npz").validation is None
+    np.savez(tmp_path / "five.npz", **{name: array for name, array in parts.items() if name != "val_labels"})
+    with pytest.raises(BadInputError, match="it has no array val_labels"):
+        data.load_data(tmp_path / "five.npz")
 
 
 BAD_LABELS = {

@@ -64,6 +64,7 @@ FORMS = {
     "floats of channels first, labels in a column": (PIXELS.transpose(0, 3, 1, 2) / 255, LABELS[:, None]),
     "one-hot": (PIXELS, ONE_HOT),
     "text": (PIXELS, np.array(["cat", "dog", "eel"])[LABELS]),
+    "columns": {"image": PIXELS, "label": LABELS},
     "examples": list(zip(PIXELS, LABELS, strict=True)),
     "batches": Batched(),
     "a stream": Streamed(list(zip(PIXELS, LABELS, strict=True))),
@@ -118,6 +119,16 @@ def test_pictures_of_many_sizes_and_modes_are_resized():
     assert data.load_data(Rows(pictures), image_size=(5, 7)).train_images.shape == (48, 5, 7, 3)
     grey = data.load_data((PIXELS[..., 0], LABELS), image_size=(3, 3))
     assert grey.train_images.shape == (48, 3, 3, 1)
+
+
+def test_grey_pictures_may_have_one_hot_labels():
+    examples = data.load_data(list(zip(PIXELS[..., 0], ONE_HOT, strict=True)))
+    assert (examples.train_images.shape, examples.test_labels.shape) == ((48, 6, 8, 1), (12,))
+
+
+def test_an_image_size_is_refused_for_rows():
+    with pytest.raises(BadInputError, match="an image size goes with pictures"):
+        data.load_data((PIXELS[:, 0, :, 0] / 255, LABELS), image_size=(3, 3))
 
 
 REFUSED = {

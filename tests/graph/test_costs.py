@@ -166,6 +166,19 @@ def test_arrays_on_the_way_to_an_output_are_counted(workers, case):
     assert least <= workers["torch"](count, make, shape)[0] < 4 * least
 
 
+def letters():
+    from types import SimpleNamespace
+
+    from kerasnets.graph import costs
+
+    operation = SimpleNamespace(subscripts="nab,nbc,nca->nb")
+    return costs.letters(operation, [(None, 7, 5), (None, 5, 3), (None, 1, 1)], (None, 5))
+
+
+def test_a_broadcast_length_of_an_einstein_sum_counts_in_full(workers):
+    assert workers["torch"](letters) == 7 * 5 * 3
+
+
 def test_each_cell_of_each_step_is_a_call(workers):
     assert workers["torch"](count, cells, ROWS)[2] == 12 * 7
 

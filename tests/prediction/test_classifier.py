@@ -178,7 +178,7 @@ def test_the_drawing_holds_every_answer(workers, tmp_path):
     workers["torch"](draw_samples, path)
     drawn = cv2.imread(str(path))
     assert drawn.shape[0] > 2 * 200
-    blue = (drawn == (168, 95, 31)).all(2).mean()  # plots.BLUE, the bars of the predicted class
+    blue = (drawn == (168, 95, 31)).all(2).mean()  # style.BLUE, the bars of the predicted class
     black, white = (drawn == 0).all(2).mean(), (drawn == 255).all(2).mean()
     assert min(blue, black, white) > 0.02
 

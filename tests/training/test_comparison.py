@@ -82,6 +82,11 @@ def test_without_a_report_there_are_no_curves_and_one_run_has_no_differences(run
     assert "Nothing that the model files tell." in page
 
 
+def test_the_folder_of_a_report_may_be_the_working_directory(runs, monkeypatch):
+    monkeypatch.chdir(runs / NAMES[0])
+    assert comparison.read_all(["."])[0][0].path == runs / f"{NAMES[0]}.keras"
+
+
 def test_what_is_no_run_is_said(runs):
     with pytest.raises(BadInputError, match="no file or folder x; check the name"):
         comparison.read_all(["x"])

@@ -11,6 +11,7 @@ from kerasnets.data.dataset import Data
 from kerasnets.recipes import RECIPES
 from kerasnets.training import report
 from kerasnets.training.evaluation import of_logits
+from kerasnets.training.facts import settings_of
 
 # HTML; a formula to matplotlib, and a wrong one; a field to str.format
 NAMES = ('<b>cat</b> & "dog"', "$\\nosuch$ 5", "emu's {0}")
@@ -170,7 +171,7 @@ def test_it_shows_the_file_of_the_first_weights_and_the_frozen_layers(tmp_path):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_settings_of_each_recipe_can_be_shown(name):
-    assert report.settings_of(RECIPES[name])["learning rate"].startswith(f"{RECIPES[name].learning_rate:g}")
+    assert settings_of(RECIPES[name])["learning rate"].startswith(f"{RECIPES[name].learning_rate:g}")
 
 
 @pytest.mark.parametrize(("wrong", "warns"), [(19, False), (20, True), (21, True)])

@@ -26,6 +26,8 @@ SUBTRACT = Pair(ops.subtract, keras.layers.Subtract)
 MULTIPLY = Pair(ops.multiply, keras.layers.Multiply, True)
 DIVIDE = Pair(ops.divide, None, True)
 POWER = Pair(ops.power)
+
+# ATen's operator -> Keras' operation
 COMPARISONS = {"gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less_equal", "eq": "equal",
                "ne": "not_equal"}  # fmt: skip
 
@@ -166,15 +168,7 @@ def compare(operation: Callable[..., Any]) -> Callable[..., Value]:
     return comparison
 
 
-def both(net: Builder, a: Any, b: Any) -> Value:
-    return compare(ops.logical_and)(net, a, b)
-
-
-def either(net: Builder, a: Any, b: Any) -> Value:
-    return compare(ops.logical_or)(net, a, b)
-
-
-def contrary(net: Builder, x: Value) -> Value:
+def logical_not(net: Builder, x: Value) -> Value:
     return x.same(ops.logical_not(x.tensor))
 
 
@@ -217,9 +211,9 @@ def fill(net: Builder, x: Value, value: Any) -> Value:
 
 OPERATORS = {
     **{name: compare(getattr(ops, word)) for name, word in COMPARISONS.items()},
-    **dict.fromkeys(("logical_and", "bitwise_and", "__and__"), both),
-    **dict.fromkeys(("logical_or", "bitwise_or", "__or__"), either),
-    **dict.fromkeys(("logical_not", "bitwise_not"), contrary), "where": where,
+    **dict.fromkeys(("logical_and", "bitwise_and", "__and__"), compare(ops.logical_and)),
+    **dict.fromkeys(("logical_or", "bitwise_or", "__or__"), compare(ops.logical_or)),
+    **dict.fromkeys(("logical_not", "bitwise_not"), logical_not), "where": where,
     "zero": zero, "fill": fill,
     "add": add, "sub": subtract, "rsub": subtract_from, "mul": multiply, "div": divide, "pow": power,
     "addcmul": add_product, "maximum": maximum, "minimum": minimum, "masked_fill": masked_fill,

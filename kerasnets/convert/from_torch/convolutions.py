@@ -167,21 +167,18 @@ def transposed_convolution(
     return x.same(tensor)
 
 
-def _transposed_groups(
-    net: Builder, x: Value, weight: Any, bias: Any, groups: int, **options: Any
-) -> Value:  # fmt: skip
-    """Return the results of a layer for each group, side by side."""
+def _transposed_groups(net: Builder, x: Value, weight: Any, bias: Any, groups: int, **options: Any) -> Value:
+    """Return the results of one transposed convolution for each group, side by side."""
     if groups > MOST_GROUPS:
         raise net.refuse(f"a transposed convolution in {groups} groups has no Keras layer")
     x = _with_batch(net, x, len(weight.shape) - 2)
     parts = [x.same(part) for part in ops.split(x.tensor, groups, axis=-1)]
     weights = net.parts(weight, groups)
     biases = net.parts(bias, groups) if bias is not None else [None] * groups
-    results = [
-        transposed_convolution(net, part, w, b, **options) for part, w, b in zip(parts, weights, biases, strict=True)
-    ]
-    together = net.layer(keras.layers.Concatenate, [result.tensor for result in results], "groups", axis=-1)
-    return results[0].same(together)
+    groups_of = zip(parts, weights, biases, strict=True)
+    results = [transposed_convolution(net, part, kernel, offset, **options) for part, kernel, offset in groups_of]
+    tensor = net.layer(keras.layers.Concatenate, [result.tensor for result in results], "groups", axis=-1)
+    return results[0].same(tensor)
 
 
 def embedding(net: Builder, weight: Any, indices: Value, *_: Any) -> Value:

@@ -30,14 +30,10 @@ OPERATORS = {
     **resizing.OPERATORS,
 }
 
-# operators whose result may share its memory with their first argument
 COPIES = ("clone", "_to_copy", "lift_fresh_copy")
+
+# Operators whose result may share its memory with their first argument
 VIEWS = (
     *(name for name in reshapes.OPERATORS if name not in COPIES),
-    "slice",
-    "select",
-    "chunk",
-    "split",
-    "split_with_sizes",
-    "unbind",
-)
+    "slice", "select", "chunk", "split", "split_with_sizes", "unbind",
+)  # fmt: skip

@@ -134,7 +134,7 @@ def pad(net: Builder, x: Value, pad: Sequence[int], mode: str = "constant", valu
 
 
 def _pad_by_index(net: Builder, x: Value, by_axis: dict[int, tuple[int, int]], mode: str) -> Value:
-    """Repeat the border, or go on at the other side."""
+    """Return `x` with its border repeated, or continued by the opposite side."""
     tensor = x.tensor
     net.sized = True
     for axis, (left, right) in by_axis.items():

@@ -11,7 +11,7 @@ from keras import ops
 from kerasnets.convert.from_torch.builder import Builder
 from kerasnets.convert.from_torch.values import Batched, Value
 
-# what `to` also takes: layouts and forms of memory
+# Arguments of `to` that are no dtype: layouts and memory formats
 STORAGE = ("torch.strided", "torch.contiguous_format", "torch.preserve_format", "torch.channels_last")
 
 

@@ -21,7 +21,7 @@ EINSUMS = {1: "nhc,ih->nic", 2: "nhwc,ih,jw->nijc", 3: "ndhwc,id,jh,kw->nijkc"}
 
 
 def resize(net: Builder, x: Value, output_size: Any, *options: Any) -> Value:
-    """F.interpolate; the options are align_corners, where the mode has it, and the scale of each axis."""
+    """F.interpolate; the options are align_corners, if the mode has it, and the scale of each axis."""
     x = net.to_channels_last(x)
     mode = MODES[net.step.operator]
     aligned = bool(options[0]) if "nearest" not in mode and options else False
@@ -30,13 +30,11 @@ def resize(net: Builder, x: Value, output_size: Any, *options: Any) -> Value:
         return x
     whole = len(before) == 2 and not any(b % a for a, b in zip(before, after, strict=True))
     if whole and mode in BY_LAYER and not aligned:
-        size = tuple(b // a for a, b in zip(before, after, strict=True))
-        layer: dict[str, Any] = {
-            "size": size,
-            "interpolation": mode.removesuffix("-exact"),
-            "data_format": "channels_last",
-        }
-        return x.same(net.layer(keras.layers.UpSampling2D, x.tensor, **layer), x.nonnegative)
+        settings: dict[str, Any] = {
+            "size": tuple(b // a for a, b in zip(before, after, strict=True)),
+            "interpolation": mode.removesuffix("-exact"), "data_format": "channels_last",
+        }  # fmt: skip
+        return x.same(net.layer(keras.layers.UpSampling2D, x.tensor, **settings), x.nonnegative)
     net.sized = True
     scales = options[-1] if not output_size and options else None
     matrices = [
@@ -48,7 +46,7 @@ def resize(net: Builder, x: Value, output_size: Any, *options: Any) -> Value:
 
 
 def _matrix(net: Builder, axis: int, rank: int, size: int, target: Any, scales: Any, aligned: bool) -> Any:
-    """Return what each new pixel of one axis takes of each old one, (new, old): PyTorch's result for single pixels."""
+    """Return the share of each old pixel in each new one of an axis, (new, old), as PyTorch resizes single pixels."""
     import torch
 
     mode = MODES[net.step.operator]

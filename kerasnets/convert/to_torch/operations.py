@@ -98,8 +98,7 @@ def matmul(t: Translator, operation: Any, x1: Any, x2: Any) -> Value:
 
 
 def einsum(t: Translator, operation: Any, *operands: Any) -> Value:
-    subscripts, operands = (operation.subscripts, operands)
-    parts, result = subscripts.replace(" ", "").split("->")
+    parts, result = operation.subscripts.replace(" ", "").split("->")
     values = [x if isinstance(x, Value) else parameters.constant(t, x, 1) for x in operands]
     values = [t.plain(x) if x.rows is not None else x for x in values]
     letters = [[part[axis] for axis in x.order] for part, x in zip(parts.split(","), values, strict=True)]

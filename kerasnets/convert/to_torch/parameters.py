@@ -1,6 +1,6 @@
-"""Parameters that belong to no layer of Keras', as `from_torch` makes them: a Dense layer whose input is a one.
+"""Parameters outside of PyTorch's layers, which `from_torch` turns into a Dense layer whose input is a one.
 
-It becomes a module that gives its weight. While nothing but a view of it is used, the weight takes the view's shape.
+Such a layer becomes a module that returns its weight. If only a view of it is used, the weight has the view's shape.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def is_parameter(layer: layers.Dense, x: Value) -> bool:
 
 
 def constant(t: Translator, numbers: Any, rank: int) -> Value:
-    """Return an array of Keras' graph as a module that gives it, with at least `rank` axes."""
+    """Return an array of Keras' graph as a module that returns it, with at least `rank` axes."""
     numbers = array(numbers)
     numbers = numbers.reshape((1,) * (rank - numbers.ndim) + numbers.shape)
     name = t.node.operation.name
@@ -40,6 +40,7 @@ def constant(t: Translator, numbers: Any, rank: int) -> Value:
 
 
 def parameter(t: Translator, layer: layers.Dense) -> Value:
+    """Return the weight of such a layer, (1, units), as a module that returns it."""
     shape = (1, layer.units)
     leaf = Leaf(layer.name, HELPER, {"shape": shape}, {"weight": array(layer.kernel)})
     value = Value(shape, identity(2), leaf=leaf)
@@ -48,7 +49,7 @@ def parameter(t: Translator, layer: layers.Dense) -> Value:
 
 
 def is_one_for_all(x: Value) -> bool:
-    """Whether `x` has no axis of pictures: a parameter, or what is computed of parameters alone."""
+    """Whether `x` has no axis of pictures: a parameter, or a result of parameters alone."""
     return x.leaf is not None or None not in x.shape
 
 
@@ -79,6 +80,7 @@ def numbers_of(x: Value) -> np.ndarray:
 
 
 def change(x: Value, numbers: np.ndarray, shape: Shape, order: Order, tensor: Any = None) -> Value:
+    """Return the parameter `x` with other numbers, shape and axes, changed in place."""
     assert x.leaf is not None
     [part] = x.leaf.weights
     x.leaf.args["shape"], x.leaf.weights[part] = numbers.shape, np.ascontiguousarray(numbers)
@@ -86,11 +88,11 @@ def change(x: Value, numbers: np.ndarray, shape: Shape, order: Order, tensor: An
     return x
 
 
-# ---- what leads to the one -------------------------------------------------------------------------------------------
+# ---- parts of tensors ------------------------------------------------------------------------------------------------
 
 
 def item(t: Translator, operation: Any, x: Value, key: Any) -> Value:
-    """x[key], of slices and numbers."""
+    """Return x[key], of slices and whole numbers."""
     key = tuple(key) if isinstance(key, (tuple, list)) else (key,)
     if not all(isinstance(part, (slice, int)) for part in key):
         raise t.unknown("operation {} takes other parts than slices, which has no translation to PyTorch")
@@ -122,7 +124,7 @@ def becomes_ones(t: Translator) -> bool:
 
 
 def split(t: Translator, operation: Any, x: Value, borders: Any = None, axis: int = 0) -> list[Value]:
-    """Parts of one axis."""
+    """Return the parts of `x` along an axis."""
     axis = getattr(operation, "axis", axis) % x.rank
     if axis == 0:
         raise t.unknown("operation {} splits the pictures of a batch, which has no translation to PyTorch")

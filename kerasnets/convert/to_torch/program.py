@@ -21,8 +21,7 @@ class Value:
     flattens: frozenset[str] = frozenset()  # the Flatten layers that the rows come from
     tensor: keras.KerasTensor | None = None  # Keras' own, if it has one
     non_negative: bool = False  # as after a ReLU, so that padding by zero and by -inf are the same for a maximum
-
-    leaf: "Leaf | None" = None  # of a parameter
+    leaf: "Leaf | None" = None  # the module of a parameter
     source: "Value | None" = None  # the same tensor of PyTorch, where Keras has turned its axes
 
     @property
