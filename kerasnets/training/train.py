@@ -6,6 +6,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -125,15 +126,19 @@ def train(
         >>> run.recipe, run.epochs, len(run.loss)
         ('dnn_tabular-sum3-learned', 2, 2)
     """
-    if isinstance(recipe, Request):
-        return carry_out(recipe)
-    return carry_out(Request(
+    request = Request(
         recipe=recipe, network=network, fallback=fallback, arrays=arrays, epochs=epochs, batch_size=batch_size,
         seed=seed, out=out, data_dir=data_dir, image_size=image_size, weights=weights, freeze=freeze,
         keep_head=keep_head, resume=resume, overwrite=overwrite, tensorboard=tensorboard, log=log,
         callbacks=callbacks, stream=stream, skip_broken=skip_broken, synsets=synsets, guest=guest,
         checkpoint_minutes=checkpoint_minutes, worker_statistics=worker_statistics, full_report=full_report,
-    ))  # fmt: skip
+    )  # fmt: skip
+    if not isinstance(recipe, Request):
+        return carry_out(request)
+    plain = Request(recipe=recipe)
+    if more := [each.name for each in fields(Request) if getattr(request, each.name) is not getattr(plain, each.name)]:
+        raise ValueError(f"a Request has all arguments; change its {', '.join(more)} by dataclasses.replace")
+    return carry_out(recipe)
 
 
 @in_full_precision()

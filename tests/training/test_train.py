@@ -235,6 +235,18 @@ def test_impossible_arguments_are_refused_before_training(workers, recipe, optio
     assert message.startswith(words)
 
 
+def error_of_a_request(options):
+    from kerasnets.training.request import Request
+
+    return train_error(Request(recipe="mnist_cnn-digits", seed=-1), options)
+
+
+def test_a_request_takes_no_other_arguments_beside_it(workers):
+    words = "a Request has all arguments; change its epochs, out by dataclasses.replace"
+    assert workers["torch"](error_of_a_request, {"epochs": 3, "out": "a.keras"}) == ("ValueError", words)
+    assert workers["torch"](error_of_a_request, {})[1].startswith("seed must be from 0")
+
+
 def test_a_loss_of_nan_ends_the_run_and_writes_nothing(worker, tmp_path):
     (kind, message), left = worker(train_to_nan, tmp_path)
     assert kind == "FloatingPointError"
