@@ -72,7 +72,7 @@ class Proof:
             if not distances[quantity] <= self.tolerance_of(quantity)
         ]
         faults += [
-            f"{quantity} of fit on {backend} lies {d:.1e} apart; allowed are {self.tolerance_of_fit(quantity):.1e}"
+            f"fit on {backend}: {quantity} lies {d:.1e} apart; allowed are {self.tolerance_of_fit(quantity):.1e}"
             for backend, distances in self.fit.items()
             for quantity, d in distances.items()
             if not d <= self.tolerance_of_fit(quantity)

@@ -48,11 +48,11 @@ FAULTS = {
     ),
     "fit": (
         dataclasses.replace(GOOD, fit=GOOD.fit | {"jax": {"training_logits": 1e-6, "sgd": 9e-5}}),
-        "sgd of fit on jax lies 9.0e-05 apart; allowed are 8.0e-05",
+        "fit on jax: sgd lies 9.0e-05 apart; allowed are 8.0e-05",
     ),
     "fit is NaN": (
         dataclasses.replace(GOOD, fit=GOOD.fit | {"jax": {"training_logits": math.nan, "sgd": 1e-6}}),
-        "training_logits of fit on jax lies nan apart; allowed are 4.0e-05",
+        "fit on jax: training_logits lies nan apart; allowed are 4.0e-05",
     ),
     "files": (dataclasses.replace(GOOD, files={"torch to jax, .h5": 1e-4}), "file torch to jax, .h5 is 1.0e-04 apart"),
     "unmoved": (dataclasses.replace(GOOD, unmoved={"jax": ["c1/kernel"]}), "one step on jax left c1/kernel"),
@@ -117,6 +117,7 @@ def test_a_wrong_layer_on_one_backend_is_found_there_and_only_there(workers):
         result = [fault for fault in proof.faults if fault.startswith(f"{quantity} of")]
         assert [fault.split()[2] for fault in result] == ["tensorflow", "tensorflow"]
         assert proof.worst(quantity) > 1e-2
+    assert {fault.split(":")[0] for fault in proof.faults if fault.startswith("fit on")} == {"fit on tensorflow"}
 
 
 def test_a_network_that_cannot_be_judged_is_a_fault_and_the_next_is_verified(workers):

@@ -6,7 +6,7 @@ import pytest
 from kerasnets import data, recipes
 from kerasnets.cli import app, train
 from kerasnets.training.augmentation import AUGMENTATIONS, suit
-from kerasnets.training.report import AUGMENTATIONS as WORDS
+from kerasnets.training.facts import AUGMENTATIONS as WORDS
 
 AUTO = recipes.with_changes(recipes.own("small_cnn", "pets"), augmentation=recipes.AUTO)
 
