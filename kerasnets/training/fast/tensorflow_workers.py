@@ -21,6 +21,10 @@ from kerasnets.training.optimizers import LOSSES, Weights, make_metrics
 if TYPE_CHECKING:
     from kerasnets.training.workers import Group
 
+CONVOLUTIONS = (
+    layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D, layers.SeparableConv1D,
+    layers.SeparableConv2D, layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose,
+)  # fmt: skip
 Step = Callable[[tuple[tf.Tensor, tf.Tensor]], dict[str, tf.Tensor]]
 
 
@@ -79,6 +83,8 @@ class Engine:
             kind = type("GlobalBatchNormalization", (GlobalBatchNormalization,), {"engine": self})
         elif isinstance(layer, layers.Dropout):
             kind = type(f"Global{kind.__name__}", (GlobalDropout, kind), {"engine": self})
+        elif isinstance(layer, CONVOLUTIONS):
+            kind = type(f"Sized{kind.__name__}", (SizedConvolution, kind), {})
         return kind.from_config(layer.get_config())
 
     # ---- steps ----
@@ -153,6 +159,18 @@ class GlobalBatchNormalization(layers.BatchNormalization):
         """Return the mean of the workers' statistics, weighed by `count`: all keep the same."""
         sums = self.engine.sum(tf.concat([[count], statistic * count], 0))
         return sums[1:] / sums[0]
+
+
+class SizedConvolution(layers.Layer):
+    """Goes before a class of convolution: gives maps of the right size for a worker without images in a batch.
+
+    On a CPU, TensorFlow 2.21's convolution by oneDNN gives the shape of its input if that has no images.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        convolve = super().call
+        one = [[0, 1], *[[0, 0]] * (len(inputs.shape) - 1)]
+        return tf.cond(tf.shape(inputs)[0] > 0, lambda: convolve(inputs), lambda: convolve(tf.pad(inputs, one))[:0])
 
 
 class GlobalDropout(layers.Layer):
