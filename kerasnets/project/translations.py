@@ -31,9 +31,11 @@ HEAD = """# Keras' networks in PyTorch
 This page lists the networks of this project and those of `keras.applications`, with random weights. The difference is a
 share of the outputs' scale; the limit is 2e-5. For the way back, `kerasnets.from_torch` makes a Keras model of the
 module: the weights are equal if each array of the first model is in the second, bit by bit. The numbers of a
-`Normalization` layer, which nothing trains, come back as constants.
+`Normalization` layer, which nothing trains, come back as constants. With random weights, {saturated} give
+one class the whole probability, which would hide a difference; their logits are compared.
 `python -m kerasnets.project.translations` writes this page.
 """
+SATURATED = ("InceptionResNetV2", "ResNet101", "ResNet152", "VGG16")
 TITLES = {"registry": "Networks of this project", "applications": "keras.applications"}
 
 # name in keras.applications -> its smallest picture, in pixels
@@ -95,7 +97,7 @@ def write(verdicts: Sequence[Verdict]) -> None:
 
 def page(verdicts: Sequence[Verdict]) -> str:
     """Return the Markdown of docs/to-torch.md."""
-    parts = [HEAD]
+    parts = [HEAD.format(saturated=", ".join(SATURATED))]
     for library, title in TITLES.items():
         mine = [each for each in verdicts if each.library == library]
         good = [each for each in mine if not each.refusal]
@@ -176,7 +178,9 @@ def build(library: str, name: str, shape: tuple[int, ...]) -> Any:
     if library == "registry":
         model = kerasnets.build(name, input_shape=shape)
     else:
-        model = getattr(keras.applications, name)(weights=None, input_shape=shape, classes=10)
+        head = None if name in SATURATED else "softmax"
+        options = {"weights": None, "input_shape": shape, "classes": 10, "classifier_activation": head}
+        model = getattr(keras.applications, name)(**options)
     rng = np.random.default_rng(0)
     model.set_weights([draw(rng, weight.name, weight.shape) for weight in model.weights])
     return model

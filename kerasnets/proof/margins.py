@@ -17,7 +17,7 @@ from keras import layers
 from kerasnets.graph import node_of, nodes
 from kerasnets.graph.steps import run
 
-MIDDLE = (0.3, 0.7)  # quantiles of a channel's inputs between which 0 may come to lie
+MIDDLE = (0.3, 0.7)  # the quantiles of a channel's inputs between which the gap is searched
 PASSING = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)  # whose output shifts with their input
 
 

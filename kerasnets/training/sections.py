@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN = 18  # pictures of a grid
 LISTED = 100  # rows of a table of findings
-FEWEST = 20  # pictures of a group whose accuracy is told
+FEWEST = 20  # pictures in a group, or its accuracy is not shown
 
 
 @dataclass(frozen=True)
