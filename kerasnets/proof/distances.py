@@ -22,11 +22,11 @@ LEARNING_RATE, MOMENTUM = 2**-7, 0.875  # exact in float32, in which some backen
 NOISE = 1e-10  # of float64, as a share of the largest gradient: of a bias that a following batch norm cancels
 
 
-def measure(case: Case, layout: str) -> tuple[dict[str, float], list[str]]:
+def measure(case: Case, layout: str, trains: bool) -> tuple[dict[str, float], list[str]]:
     """Return (distance of each quantity, names of weights that one step did not move) on this backend.
 
-    Logits are computed in float32, gradients and steps in float64: rounding in float32 moves some ReLU from one side of
-    0 to the other, and a gradient jumps, in PyTorch too, which would show nothing.
+    Logits are computed in float32. Gradients and steps, if it `trains`, are computed in float64, to the last digits;
+    fit_distances.py measures them in float32.
     """
     release_memory()
     images, labels = case.images(), case.labels()
@@ -37,6 +37,8 @@ def measure(case: Case, layout: str) -> tuple[dict[str, float], list[str]]:
         "logits": logits_of(network, images[0]),
         "training_logits": logits_of(network, images[0], training=True),
     }
+    if not trains:
+        return distances(network, measured, case.folder), []
     with in_float64():
         network = build_with_zeros(case, layout)
         assign(network, weights)

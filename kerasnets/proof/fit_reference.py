@@ -18,10 +18,10 @@ from kerasnets.proof.case import STEPS, Case, title_of
 from kerasnets.proof.distances import NOISE, flat, unflat, values
 from kerasnets.proof.fit_distances import FROZEN, Changes, distance_of_steps
 from kerasnets.proof.optimizers import loss_of, optimizer_of
+from kerasnets.proof.verdict import DEEP
 from kerasnets.recipes import RECIPES, Recipe
 
 SHARE = 2**-6  # of the weights, by their norm, that a step of SGD changes: enough for float32 to resolve the change
-DEPTH_TO_FREEZE = 30  # layers with weights; a deeper network would be compiled for minutes once more
 RATE = 2**-9  # of Adam and RMSprop, whose step does not depend on the size of the gradient
 
 # For a network without a recipe
@@ -68,7 +68,7 @@ def judge(twin: nn.Module, network: keras.Model, case: Case) -> tuple[Case, dict
                 for each in (torch.contiguous_format, torch.channels_last)
             ]
         yardstick[title] = float(np.max(distances))  # NaN if one is NaN, which Python's max would ignore
-    freezes = len(weighted_layers(network)) <= DEPTH_TO_FREEZE
+    freezes = len(weighted_layers(network)) <= DEEP
     if recipes and freezes:
         yardstick[FROZEN] = yardstick[title_of(recipes[0])]
     return dataclasses.replace(case, recipes=tuple(recipes), freezes=freezes), yardstick

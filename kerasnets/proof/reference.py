@@ -72,12 +72,15 @@ def build_with_margins(case: Case) -> keras.Model:
 
 
 def case_of(form: Form, folder: Path) -> Case:
-    """Return the smallest Case that verifies everything. It is not square, or height and width could change places."""
+    """Return the smallest Case that verifies everything. It is not square, or height and width could change places.
+
+    It has half the height of the network's pictures, so that the last maps of a network for small ones are small too.
+    """
     known = models.options_of(form.name)
     options = {**form.options, **{option: value for option, value in REDUCED.items() if option in known}}
-    shape = known["input_shape"].default
+    shape = form.input_shape
     if len(shape) == 3:
-        height = max(models.smallest(form.name, options)[0], min(shape[0], HEIGHT))
+        height = max(models.smallest(form.name, options)[0], min(shape[0] // 2, HEIGHT))
         shape = (height, height + height // 4, shape[2])
     return Case(form.name, options | {"input_shape": shape}, folder)
 

@@ -13,7 +13,9 @@ QUANTITIES = ("logits", "training_logits", "gradients", "steps")  # steps: the c
 TOLERANCE = 1e-5  # of the logits in inference and of the logits of a file, in float32, which rounds at 6e-8
 TOLERANCE_OF_FLOAT64 = 1e-9  # of gradients and steps, in float64, which rounds at 1e-16
 TIMES_THE_YARDSTICK = 4  # how much further than the float32 twin logits in training may be from the float64 twin
-DEPTH_TO_COMPILE_TWICE = 100  # layers with weights; backends that compile measure a deeper network in one layout
+# Layers with weights. TensorFlow and JAX, which compile, would take minutes for each measurement of a deeper network:
+DEEP = 30  # so they measure it in float32 alone, and `fit` without frozen layers
+VERY_DEEP = 100  # so they measure it in one layout alone
 WELL_CONDITIONED = 1e-2  # the yardstick must be below it, or the comparison would show nothing
 
 
@@ -37,8 +39,8 @@ class Proof:
     broken: str = ""  # the error that stopped the measurements
 
     def worst(self, quantity: str) -> float:
-        """Return the largest distance over backends and layouts; NaN without a measurement."""
-        return largest([distances[quantity] for distances in self.keras.values()])
+        """Return the largest distance over the backends and layouts that measured it; NaN without a measurement."""
+        return largest([distances[quantity] for distances in self.keras.values() if quantity in distances])
 
     @property
     def worst_of_fit(self) -> float:
@@ -68,7 +70,7 @@ class Proof:
         faults = [
             f"{quantity} of {where} lie {distances[quantity]:.1e} apart; allowed are {self.tolerance_of(quantity):.1e}"
             for where, distances in self.keras.items()
-            for quantity in QUANTITIES
+            for quantity in distances
             if not distances[quantity] <= self.tolerance_of(quantity)
         ]
         faults += [
@@ -82,6 +84,8 @@ class Proof:
             for quantity, distance in [*self.pytorch.items(), *self.pytorch_fit.items()]
             if not distance <= WELL_CONDITIONED
         ]
+        measured = {quantity for distances in self.keras.values() for quantity in distances}
+        faults += [f"{quantity} were not measured" for quantity in QUANTITIES if quantity not in measured]
         if not self.full_size <= TOLERANCE:
             faults.append(f"logits at full size lie {self.full_size:.1e} apart; allowed are {TOLERANCE:.1e}")
         return faults + [f"file {way} is {d:.1e} apart" for way, d in self.files.items() if not d <= TOLERANCE]

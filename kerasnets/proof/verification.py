@@ -24,7 +24,7 @@ from typing import Any, TextIO
 from kerasnets.models.registry import Form
 from kerasnets.proof.case import Case, Reference
 from kerasnets.proof.report import Lines, Report
-from kerasnets.proof.verdict import DEPTH_TO_COMPILE_TWICE, Proof
+from kerasnets.proof.verdict import DEEP, VERY_DEEP, Proof
 from kerasnets.runtime import provenance
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.backends import BACKENDS, LAYOUTS, is_installed
@@ -90,14 +90,10 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
     """Judge, measure on each backend, exchange files, and return the Proof; an error on the way is its only fault."""
     try:
         reference: Reference = result_of("judge", call_in(workers["torch"], "reference.judge", form, folder))
-        case, left_out = reference.case, ""
-        compiled_layouts = layouts
-        if reference.depth > DEPTH_TO_COMPILE_TWICE and len(layouts) > 1 and len(workers) > 1:
-            compiled_layouts = layouts[:1]
-            minutes = f"{reference.depth} layers take TensorFlow and JAX minutes to compile"
-            left_out = f"{layouts[-1]} on torch alone: {minutes}"
+        case, deep = reference.case, reference.depth > DEEP
+        compiled_layouts = layouts[:1] if reference.depth > VERY_DEEP else layouts
         measuring = {
-            f"{backend} {layout}": call_in(worker, "distances.measure", case, layout)
+            f"{backend} {layout}": call_in(worker, "distances.measure", case, layout, backend == "torch" or not deep)
             for backend, worker in workers.items()
             for layout in (layouts if backend == "torch" else compiled_layouts)
         }
@@ -117,12 +113,19 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
             pytorch_fit=reference.of_fit,
             files=read_by_the_next(saving, case, workers),
             automatic_names=reference.automatic_names,
-            left_out=left_out,
+            left_out=left_out(reference.depth, layouts) if len(workers) > 1 else "",
         )
     except Exception as error:
         return Proof(form.title, broken=" ".join((str(error) or repr(error)).split()))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def left_out(depth: int, layouts: Sequence[str]) -> str:
+    """Return what is measured on torch alone, because TensorFlow and JAX would take minutes to compile it."""
+    one_layout = depth > VERY_DEEP and len(layouts) > 1
+    left = ["float64"] * (depth > DEEP) + [layouts[-1]] * one_layout
+    return f"{' and '.join(left)} on torch alone" if left else ""
 
 
 def read_by_the_next(saving: Mapping[str, Future[list[Path]]], case: Case, workers: Workers) -> dict[str, float]:

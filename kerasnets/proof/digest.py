@@ -1,0 +1,54 @@
+"""The digest of the code that a verification proves. No framework is imported.
+
+It is of the syntax tree without docstrings, so that neither a comment nor a line break changes it.
+"""
+
+import ast
+from pathlib import Path
+
+from kerasnets.proof.case import title_of
+from kerasnets.recipes import RECIPES
+from kerasnets.runtime.digests import sha256
+
+PACKAGE = Path(__file__).parents[1]
+
+# What decides a network's numbers, in training and in a file: the networks, their graph, what `fit` trains, the judge.
+PROVEN = (
+    "models/*.py",
+    *(f"graph/{module}.py" for module in ("flat", "head", "layout", "steps", "walk", "weights")),
+    *(f"training/{module}.py" for module in ("optimizers", "trainee")),
+    "training/fast/*_layers.py",
+    "training/fast/*_model.py",
+    "training/fast/*_optimizers.py",
+    "convert/state_dict.py",
+    *(f"proof/{module}.py" for module in ("case", "distances", "margins", "optimizers", "reference", "verdict")),
+    "proof/fit_*.py",
+    "proof/twins/*.py",
+)
+PROSE = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)  # may start with a docstring
+
+
+def digest() -> str:
+    """Return 16 hexadecimal digits of the proven code, and of the recipes' optimizers."""
+    paths = sorted({path for pattern in PROVEN for path in PACKAGE.glob(pattern)})
+    recipes = sorted({f"{recipe.model}: {title_of(recipe)}" for recipe in RECIPES.values()})
+    return sha256(*(f"{path.relative_to(PACKAGE)}\n{code_of(path.read_text('utf-8'))}" for path in paths), *recipes)[
+        :16
+    ]
+
+
+def code_of(source: str) -> str:
+    """Return the syntax tree of `source` as text, without docstrings; the same for each version of Python."""
+    return repr(plain(ast.parse(source)))
+
+
+def plain(node: object) -> object:
+    """Return a node as (name, (field, value), ...), without its place and without empty fields, which versions add."""
+    if isinstance(node, list):
+        return [plain(each) for each in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, PROSE) and ast.get_docstring(node, clean=False) is not None:
+        fields["body"] = node.body[1:]
+    return (type(node).__name__, *((name, plain(value)) for name, value in fields.items() if value not in (None, [])))
