@@ -11,6 +11,7 @@ from kerasnets import models
 from kerasnets.models.registry import NETWORKS
 from kerasnets.proof import report, verification
 from kerasnets.proof.verdict import QUANTITIES, Proof
+from kerasnets.runtime.backends import LAYOUTS
 from tests.cli.test_app import only_line, run
 
 GOOD = Proof(
@@ -45,6 +46,10 @@ FAULTS = {
     "yardstick": (
         dataclasses.replace(GOOD, pytorch=GOOD.pytorch | {"training_logits": 0.27}),
         "PyTorch's own training_logits lie 2.7e-01 apart: the case is ill-conditioned",
+    ),
+    "not measured": (
+        dataclasses.replace(GOOD, keras={"torch": {"logits": 1e-6, "training_logits": 1e-6, "gradients": 1e-13}}),
+        "steps were not measured",
     ),
     "fit": (
         dataclasses.replace(GOOD, fit=GOOD.fit | {"jax": {"training_logits": 1e-6, "sgd": 9e-5}}),
@@ -98,6 +103,21 @@ def test_gradients_may_be_as_far_as_pytorchs_own_rounding_takes_it():
     far = with_distance(steps=7e-8)
     assert dataclasses.replace(far, pytorch=GOOD.pytorch | {"steps": 2e-8}).faults == []
     assert len(dataclasses.replace(far, pytorch=GOOD.pytorch | {"steps": 1e-8}).faults) == 1
+
+
+@pytest.mark.parametrize(("depth", "words"), [
+    (30, ""),
+    (31, "float64 on torch alone"),
+    (100, "float64 on torch alone"),
+    (101, "float64 and channels_first on torch alone"),
+])  # fmt: skip
+def test_what_compiling_would_take_minutes_is_measured_on_torch_alone(depth, words):
+    assert verification.left_out(depth, LAYOUTS) == words
+
+
+def test_a_backend_may_leave_float64_to_torch():
+    in_float32 = {"jax channels_last": {"logits": 9e-6, "training_logits": 3e-5}}
+    assert dataclasses.replace(GOOD, keras=GOOD.keras | in_float32).faults == []
 
 
 @pytest.mark.parametrize("case", FAULTS)
