@@ -98,9 +98,7 @@ def grid(
     tall = min(WIDE * height / width, 1.5 * WIDE)
     above, pitch = lines * LINE, lines * LINE + tall + 2 * LINE  # a name below, and space
     figure = Figure(figsize=(columns * (WIDE + GAP) + GAP, rows * pitch + GAP))
-    axes = figure.add_axes(
-        (0, 0, 1, 1)
-    )  # one for all, in inches: axes of its own for each would take four times as long
+    axes = figure.add_axes((0, 0, 1, 1))  # in inches; axes for each picture would take twice as long
     axes.set(xlim=(0, columns * (WIDE + GAP) + GAP), ylim=(rows * pitch + GAP, 0))
     axes.set_axis_off()
     for i, (image, caption, name) in enumerate(zip(images, captions, names, strict=True)):
