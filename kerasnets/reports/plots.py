@@ -25,6 +25,7 @@ DENSITY = 110  # pixels of an inch of a plot
 SHOWN = 8  # pictures of each class of a data set
 MOST_NAMED = 20  # classes of a confusion matrix, or of a data set, that are drawn by name
 LONGEST_NAME = 26  # characters of the name below a picture
+WIDE, GAP, LINE = 1.4, 0.16, 0.14  # inches: a picture in a grid, the space between two, a line of its caption
 IN_ONE_STRIP = 8  # pictures below each other; more are a grid
 TOP = 5  # classes in a bar chart of probabilities
 TALLEST = 1.5  # height by width of a sheet at most; 40 sheets then fit into a JPEG, whose limit is 65,500 pixels
@@ -92,22 +93,40 @@ def grid(
     from matplotlib.figure import Figure
 
     each = 1 if heats is None else 2
-    rows = -(-len(images) // (columns // each))
-    figure = Figure(figsize=(1.6 * columns, 2.1 * rows), layout="constrained")
-    places = figure.subplots(rows, columns, squeeze=False).reshape(-1, each)
-    for i, (axes, *beside) in enumerate(places):
-        if i >= len(images):
-            for empty in (axes, *beside):
-                empty.set_visible(False)
-            continue
-        draw_pixels(axes, images[i], captions[i])
-        axes.title.set_fontsize(8)
-        axes.set_xlabel(shorten(names[i], LONGEST_NAME), fontsize=7, color=GREY)
-        for other in beside:
-            draw_pixels(other, images[i], "")
-            if heats is not None:
-                draw_heat(other, heats[i], images[i].shape)
+    rows, lines = -(-len(images) // (columns // each)), max(caption.count("\n") for caption in captions) + 1
+    height, width = images.shape[1:3]
+    tall = min(WIDE * height / width, 1.5 * WIDE)
+    above, pitch = lines * LINE, lines * LINE + tall + 2 * LINE  # a name below, and space
+    figure = Figure(figsize=(columns * (WIDE + GAP) + GAP, rows * pitch + GAP))
+    axes = figure.add_axes((0, 0, 1, 1))  # in inches; axes for each picture would take twice as long
+    axes.set(xlim=(0, columns * (WIDE + GAP) + GAP), ylim=(rows * pitch + GAP, 0))
+    axes.set_axis_off()
+    for i, (image, caption, name) in enumerate(zip(images, captions, names, strict=True)):
+        row, column = divmod(i * each, columns // each * each)
+        top = GAP + row * pitch + above
+        left = GAP + column * (WIDE + GAP)
+        for k in range(each):
+            draw_at(axes, np.squeeze(image), left + k * (WIDE + GAP), top, tall)
+        if heats is not None:
+            draw_at(axes, heats[i], left + WIDE + GAP, top, tall, cmap="inferno", vmax=1, alpha=0.25 + 0.5 * heats[i])
+        axes.text(left + WIDE / 2, top - 0.04, caption, ha="center", va="bottom", fontsize=8)
+        below = shorten(name, LONGEST_NAME)
+        axes.text(left + WIDE / 2, top + tall + 0.04, below, ha="center", va="top", fontsize=7, color=GREY)
     return figure
+
+
+def draw_at(
+    axes: "Axes", values: np.ndarray, left: float, top: float, tall: float, cmap: str = "grey", vmax: float = 255,
+    alpha: np.ndarray | None = None,
+) -> None:  # fmt: skip
+    """Draw a picture, or the map of one, in a box WIDE inches wide and `tall` inches tall, with a thin frame."""
+    height, width = values.shape[:2]
+    wide = min(WIDE, tall * width / height)
+    middle = left + WIDE / 2
+    extent = (middle - wide / 2, middle + wide / 2, top + tall, top)
+    axes.imshow(values, cmap=cmap, vmin=0, vmax=vmax, alpha=alpha, extent=extent, aspect="auto")
+    xs, ys = [extent[i] for i in (0, 1, 1, 0, 0)], [extent[i] for i in (3, 3, 2, 2, 3)]
+    axes.plot(xs, ys, color="black", linewidth=0.8)
 
 
 # ---- data sets ----
