@@ -14,6 +14,7 @@ import numpy as np
 from kerasnets.errors import shorten
 from kerasnets.reports.drawn import DataSet, Prediction, Summary
 from kerasnets.reports.fonts import drawable, use_fonts
+from kerasnets.reports.names import tell_apart
 from kerasnets.reports.style import BLUE, DARK, GREY, ORANGE, PALE
 from kerasnets.runtime.atomic import whole_file
 
@@ -55,12 +56,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> "Figure":
     highest = float(shares.max()) or 1.0
     image = axes.imshow(np.ma.masked_where(np.eye(len(chosen)) > 0, shares), cmap="Oranges", vmin=0, vmax=highest)
     axes.set_facecolor(PALE)
-    names = [cut(class_names[i], 18) for i in chosen]
-    if len(set(names)) < len(names):  # names with the same beginning are told apart by their ends
-        names = [
-            name if len(name) <= 18 else f"{name[:8]}…{name[-9:]}"
-            for name in (drawable(class_names[i]) for i in chosen)
-        ]
+    names = tell_apart([class_names[i] for i in chosen], 18)
     axes.set_xticks(range(len(chosen)), names)
     if max(map(len, names)) > 2:
         for label in axes.get_xticklabels():
@@ -125,8 +121,7 @@ def draw_at(
     middle = left + WIDE / 2
     extent = (middle - wide / 2, middle + wide / 2, top + tall, top)
     axes.imshow(values, cmap=cmap, vmin=0, vmax=vmax, alpha=alpha, extent=extent, aspect="auto")
-    xs, ys = [extent[i] for i in (0, 1, 1, 0, 0)], [extent[i] for i in (3, 3, 2, 2, 3)]
-    axes.plot(xs, ys, color="black", linewidth=0.8)
+    axes.plot(np.take(extent, (0, 1, 1, 0, 0)), np.take(extent, (3, 3, 2, 2, 3)), color="black", linewidth=0.8)
 
 
 # ---- data sets ----
@@ -249,12 +244,6 @@ def sheets(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> "Figure":
 
 
 # ---- for all of them ----
-
-
-def cut(name: str, length: int) -> str:
-    """Return the beginning of the name of a class, in at most `length` characters."""
-    name = drawable(name)
-    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def draw_pixels(axes: "Axes", pixels: np.ndarray, title: str) -> None:
