@@ -106,7 +106,7 @@ def columns_that_find(names):
         judged = reference.judge(NETWORKS[NAME], Path(folder) / "case")
         for name in names:
             with mutated(name):
-                far, _ = distances.measure(judged.case, "channels_last")
+                far, _ = distances.measure(judged.case, "channels_last", trains=True)
                 fit = fit_distances.measure(judged.case)
             proof = Proof(NAME, pytorch=judged.yardstick, pytorch_fit=judged.of_fit)
             columns = [HEADINGS[quantity] for quantity in far if not far[quantity] <= proof.tolerance_of(quantity)]
