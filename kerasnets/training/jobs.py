@@ -20,7 +20,7 @@ from kerasnets.recipes import FINETUNED, LOGGERS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
-from kerasnets.training import own_networks, places
+from kerasnets.training import loggers, own_networks, places
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
@@ -185,6 +185,7 @@ def check_request(request: Request, recipe: Recipe) -> None:
     own_networks.check_callbacks(request.callbacks)
     if unknown := sorted(set(request.loggers) - set(LOGGERS)):
         raise ValueError(f"unknown logger {unknown[0]!r}; choose one of: {', '.join(LOGGERS)}")
+    loggers.check(request.loggers)
     if request.skip_broken < 0:
         raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
 
