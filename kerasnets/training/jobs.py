@@ -133,7 +133,8 @@ def prepare(request: Request) -> TrainingJob:
     if is_fallback:
         print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
     initial.network.summary()
-    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=not request.weights):
+    is_fresh = not request.weights and not (job.own and own_networks.has_learned(initial.network))
+    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=is_fresh):
         print(visible(f"note: {recipe.model} {note}"), file=sys.stderr)
     return job
 
