@@ -78,6 +78,8 @@ def build(
 
 def call(function: Callable[..., Any], shape: tuple[int, ...], num_classes: int) -> keras.Model:
     """Return the network that a function builds, with both arguments, or with none if it takes none."""
+    if hasattr(function, "state_dict"):
+        raise BadInputError("is a module of PyTorch", remedy="make it a model file by kerasnets convert, for --weights")
     model = function(shape, num_classes) if inspect.signature(function).parameters else function()
     if not isinstance(model, keras.Model):
         problem = f"is built by a function that returns a {type(model).__name__}"
