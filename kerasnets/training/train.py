@@ -30,6 +30,7 @@ from kerasnets.training import (
     report,
     resumption,
     settings,
+    sizes,
     state,
     testing,
     workers,
@@ -205,7 +206,7 @@ def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[
     plan = batches.Batches(
         chosen if stays else batches.on_accelerator(chosen), labels[training], recipe.batch_size, recipe.epochs,
         seed=job.seed, augmentation=recipe.augmentation, prepare=prepare, shape=shape, regularization=regularization,
-        share=group.share if group.meeting else None,
+        share=group.share if group.meeting else None, side_in=sizes.side_in(recipe),
     )  # fmt: skip
     group.check_batch(plan.batch_size)
     validation = group.part(validation)
