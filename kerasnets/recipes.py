@@ -56,6 +56,7 @@ class Recipe:
     image_shape: tuple[int, int, int] | None = None  # of the network's input, if it is not the data set's
     input_kind: str = ""  # how an image is prepared for that shape: a name in pictures.KINDS
     augmentation: str = ""  # of training.augmentation.AUGMENTATIONS or training.photos.PHOTOS, or AUTO
+    progressive_size: tuple[int, ...] = ()  # of training photos in pixels: first, last, and perhaps as in `growth`
     weight_decay: float = 0.0  # PyTorch's: this multiple of each weight is added to its gradient; AdamW's is decoupled
     decay_norms: bool = True  # whether biases and the weights of normalizations decay too, as PyTorch's default has it
     label_smoothing: float = 0.0  # share of the label that is spread over all classes
@@ -84,6 +85,11 @@ class Recipe:
     def published_figure(self) -> str:
         """The source's figure in words; "none" if it printed none."""
         return self.published or ("none" if self.goal is None else f"{self.goal}")
+
+    @property
+    def growth(self) -> tuple[int, ...]:
+        """(first size, last size, and the epochs, counted from 0, between which training photos grow), or ()."""
+        return (*self.progressive_size, 0, self.epochs - 1)[:4] if self.progressive_size else ()
 
     @property
     def scaling(self) -> Scaling:
@@ -206,11 +212,11 @@ _TORCHVISION = Recipe(  # references/classification, "default params", with whic
 )  # fmt: skip
 _FFCV = Recipe(  # libffcv/ffcv-imagenet, rn18_configs, on one A100
     "resnet18", "imagenet", mean=IMAGENET_MEAN, std=IMAGENET_STD, optimizer="sgd", learning_rate=0.5, momentum=0.9,
-    batch_size=1024, epochs=16, validation=0, goal=0.669, image_shape=(192, 192, 3), augmentation=PHOTO,
-    weight_decay=5e-5, decay_norms=False, label_smoothing=0.1, schedule=("linear", 2), precision="mixed_bfloat16",
-    compiled=True,
+    batch_size=1024, epochs=16, validation=0, goal=0.669, image_shape=(256, 256, 3), augmentation=PHOTO,
+    progressive_size=(160, 192, 11, 13), weight_decay=5e-5, decay_norms=False, label_smoothing=0.1,
+    schedule=("linear", 2), precision="mixed_bfloat16", compiled=True,
 )  # fmt: skip
-_LESS = "with BlurPool, growing pictures, and mirrored pictures in the test"  # that ffcv has and we have not
+_LESS = "with BlurPool, and mirrored pictures in the test"  # that ffcv has and we have not
 
 # Recipes for ImageNet, whose folder a person names; none has been run yet. AlexNet takes a tenth of the rate
 # (references/classification/README.md). DenseNet's settings are its paper's (arXiv:1608.06993, section 4.1), with which
@@ -221,8 +227,10 @@ IMAGENET: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     with_changes(_TORCHVISION, model="densenet121", goal=0.7443),
     with_changes(_TORCHVISION, model="alexnet_torchvision", goal=0.5652, learning_rate=0.01),
     with_changes(_FFCV, variant="16", published=f"0.669, {_LESS}"),
-    with_changes(_FFCV, variant="32", published=f"0.700, {_LESS}", epochs=32, goal=0.7),
-    with_changes(_FFCV, variant="88", published=f"0.724, {_LESS}", epochs=88, goal=0.724),
+    with_changes(_FFCV, variant="32", published=f"0.700, {_LESS}", epochs=32, goal=0.7,
+                 progressive_size=(160, 192, 23, 27)),
+    with_changes(_FFCV, variant="88", published=f"0.724, {_LESS}", epochs=88, goal=0.724,
+                 progressive_size=(160, 192, 65, 76)),
 )}  # fmt: skip
 
 

@@ -46,6 +46,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--random-erasing", type=float, nargs="?", const=0.25, metavar="SHARE", help=text)
     text = "make one of fourteen changes to each picture: move, turn, colours, contrast, sharpness, ..."
     add("--trivial-augment", action="store_true", help=text)
+    text = (
+        "photos of FIRST pixels that grow to LAST, in all epochs or from epoch START to END, counted from 0; the test "
+        "takes those of LAST, or of --image-size"
+    )
+    add("--progressive-size", metavar="FIRST:LAST[:START:END]", help=text)
     text = "test and save an average of the weights over many batches (default: 0.99)"
     add("--ema", type=float, nargs="?", const=0.99, metavar="MOMENTUM", help=text)
     add("--class-weights", choices=[BALANCED], help="examples of rare classes count more")
@@ -74,6 +79,7 @@ def changes_of(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
         "mixup": args.mixup,
         "cutmix": args.cutmix,
         "random_erasing": args.random_erasing,
+        "progressive_size": progressive_size_of(args),
         "trivial_augment": args.trivial_augment or None,
         "ema": args.ema,
         "class_weights": args.class_weights,
@@ -105,6 +111,16 @@ def schedule_of(args: argparse.Namespace, recipe: Recipe) -> tuple[Any, ...] | N
     if not 0 <= warmup <= epochs:
         raise UsageError(f"--warmup must be from 0 to the {epochs} epochs, not {warmup:g}")
     return tuple(SCHEDULES[name](int(warmup) if warmup == int(warmup) else warmup, falls, epochs))
+
+
+def progressive_size_of(args: argparse.Namespace) -> tuple[int, ...] | None:
+    """Return the numbers of --progressive-size; None without it."""
+    if args.progressive_size is None:
+        return None
+    numbers = args.progressive_size.split(":")
+    if len(numbers) not in (2, 4) or not all(number.isdecimal() for number in numbers):
+        raise UsageError(f"--progressive-size takes FIRST:LAST or FIRST:LAST:START:END, not {args.progressive_size!r}")
+    return tuple(map(int, numbers))
 
 
 def thirds(epochs: int) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from kerasnets.data.arrays import as_images, as_labels
 from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import ROWS, Data, check
 from kerasnets.data.parts import TEST, TRAIN, VALIDATION
+from kerasnets.data.streams import Pictures
 from kerasnets.errors import BadInputError, nearest_first
 
 # form of the files -> function that reads a folder, and returns None if the folder has no file of the data set
@@ -54,7 +55,7 @@ def load_data(
             one-hot or as text. Or a data set of Python: a pair of arrays (images, labels), a tf.data.Dataset, a PyTorch
             Dataset or DataLoader, a keras.utils.PyDataset, or a datasets.Dataset of Hugging Face, of which a fifth of
             each class becomes the test part; a pair of such, (train, test); or a mapping with "train" and "test". Or
-            "file.py:function", a function of your own that returns one of these.
+            "file.py:function", a function of your own that returns one of these. Or a Data, which is returned.
         data_dir: Folder of the known data sets.
         image_size: (height, width) or (height, width, channels) in pixels, to which own pictures are resized. None if
             all have the same size.
@@ -79,7 +80,8 @@ def load_data(
         check_reading(name, reading)
         return python_forms.as_data(own_code.load(name)(), image_size, own_code.title_of(name), whole=reading.whole)
     if not isinstance(name, (str, Path)):
-        return python_forms.as_data(name, image_size)
+        check_read(name, image_size, reading)
+        return name if isinstance(name, Data) else python_forms.as_data(name, image_size)
     if name not in DATASETS:
         return load_own(name, image_size, input_kind, reading)
     if image_size:
@@ -156,6 +158,17 @@ def check_reading(name: str | Path, reading: folders.Reading) -> None:
         others = "leaving out broken pictures" if reading.skip_broken else "a synset file"
         option = "streaming" if reading.stream else others
         raise ValueError(f"{option} goes with a folder or zip of pictures; {name} is none")
+
+
+def check_read(source: Any, image_size: tuple[int, ...] | None, reading: folders.Reading) -> None:
+    """Raise ValueError if data of a Python program are to be read in a way in which they are not."""
+    streams = isinstance(source, Data) and isinstance(source.train_images, Pictures)
+    kind = f"a {type(source).__name__} of Python"
+    if image_size and isinstance(source, Data):
+        raise ValueError(f"an image size goes with pictures of several sizes; {kind} has its own")
+    if streams and reading.stream is False:
+        raise ValueError("the pictures of these data are streamed; load them with Reading(stream=False)")
+    check_reading(kind, dataclasses.replace(reading, stream=None) if streams else reading)
 
 
 def load_own(path: str | Path, image_size: tuple[int, ...] | None, input_kind: str, reading: folders.Reading) -> Data:

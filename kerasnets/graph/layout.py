@@ -69,6 +69,7 @@ def rebuild(
     scaling: Scaling | None = None,
     probabilities: bool = False,
     precision: str = "float32",
+    shape: tuple[int | None, ...] | None = None,
 ) -> keras.Model:
     """Return a copy of `network` as one flat graph in float32, with the same layer names and weights.
 
@@ -79,6 +80,8 @@ def rebuild(
             copy takes uint8 pixels 0..255; without it, the input of `network`.
         probabilities: Whether to end in a softmax of the logits, as `up_to_probabilities` does.
         precision: The dtype policy of the inner layers, such as "mixed_bfloat16". Weights and the output stay float32.
+        shape: (height, width, channels) of the copy's input, None for a side that may have any length; by default those
+            of `network`.
 
     Raises:
         ValueError: The layout is unknown, `network` is in channels_first already, or `scaling` is passed and `network`
@@ -90,7 +93,7 @@ def rebuild(
         raise ValueError(f"{network.name} is in channels_first already; rebuild the network that it was made from")
     if scaling and any(layer.name == "rescaling" for layer in network.layers):
         raise ValueError(f"{network.name} scales its pixels already; rebuild it without scaling")
-    shape = network.input_shape[1:]
+    shape = shape or network.input_shape[1:]
     network = keras.Model(network.input, network.output, name=network.name)  # clone_model would compile a compiled one
     layout = layout if len(shape) == 3 else "channels_last"  # a row of numbers has no layout
     dtype = "uint8" if scaling else network.input.dtype

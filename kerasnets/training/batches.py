@@ -32,6 +32,7 @@ class Batches(keras.utils.PyDataset):
         augmentation: A name in AUGMENTATIONS or PHOTOS, or "".
         prepare: A function that is applied to the images of a batch last.
         shape: (height, width, channels) that PHOTOS crop to; None is that of the images.
+        side_in: A function that returns the height and width that they crop to in an epoch instead.
         regularization: Changes that are made after all others.
         share: A function that returns the part of a batch's indices that this worker makes; None makes all.
 
@@ -42,14 +43,14 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self, images: Any, labels: np.ndarray, batch_size: int, epochs: int, *, seed: int, first: int = 0,
         augmentation: str = "", prepare: Callable[[np.ndarray], np.ndarray] | None = None,
-        shape: tuple[int, ...] | None = None, regularization: Regularization | None = None,
-        share: Callable[[np.ndarray], np.ndarray] | None = None,
+        shape: tuple[int, ...] | None = None, side_in: Callable[[int], int] | None = None,
+        regularization: Regularization | None = None, share: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.images, self.labels, self.epochs, self.seed, self.first = images, labels, epochs, seed, first
         self.batch_size, self.share, self.skip = batch_size or len(images), share, 0
         self.augmentation, self.prepare, self.regularization = augmentation, prepare, regularization
-        self.shape: Any = shape or tuple(images.shape[1:])
+        self.shape, self.side_in = shape or tuple(images.shape[1:]), side_in
         self.steps_per_epoch = -(-len(images) // self.batch_size)
         self.plan = functools.lru_cache(maxsize=2)(self.draw_plan)
         self.ahead: LookAhead | None = None
@@ -86,7 +87,8 @@ class Batches(keras.utils.PyDataset):
         if self.share and not self.mixes:
             chosen = self.share(chosen)
             if not len(chosen):  # of the last batch, if it has fewer images than there are workers
-                return np.empty((0, *self.shape), np.uint8 if len(self.shape) == 3 else np.float32), self.labels[:0]
+                shape = self.shape_in(epoch)
+                return np.empty((0, *shape), np.uint8 if len(shape) == 3 else np.float32), self.labels[:0]
         images, labels = self.pixels(chosen, epoch, draws), self.labels[chosen]
         if self.regularization:
             images, labels = self.regularization.change(images, labels, chosen, (self.seed, epoch), step)
@@ -103,11 +105,15 @@ class Batches(keras.utils.PyDataset):
     def pixels(self, chosen: np.ndarray, epoch: int, draws: Draws) -> Any:
         """Return the images at `chosen`, augmented as in an epoch."""
         if self.augmentation in PHOTOS:
-            return change_photos(self.images, chosen, self.shape, self.augmentation, self.seed, epoch)
+            return change_photos(self.images, chosen, self.shape_in(epoch), self.augmentation, self.seed, epoch)
         images = self.images[chosen]
         if self.augmentation:
             images = AUGMENTATIONS[self.augmentation][0](images, *(draw[chosen] for draw in draws))
         return self.prepare(images) if self.prepare else images
+
+    def shape_in(self, epoch: int) -> Any:
+        """Return the shape of an image in an epoch."""
+        return (*[self.side_in(epoch)] * 2, self.shape[2]) if self.side_in else self.shape
 
     def size_of(self, step: int) -> int:
         """Return the number of images in the whole batch of a step, counted from the first epoch's first one."""
@@ -132,6 +138,10 @@ def as_fit_takes(plan: Batches) -> Any:
         from torch.utils.data import DataLoader
 
         return DataLoader(plan, batch_size=None)  # a PyDataset would be wrapped twice, and each array inspected
+    if backend == "tensorflow" and plan.side_in:
+        from kerasnets.training.fast.tensorflow_model import dataset_of_sizes
+
+        return dataset_of_sizes(plan)
     in_numpy = plan.augmentation or plan.prepare or plan.is_ahead or plan.regularization or plan.share
     if backend == "tensorflow" and not in_numpy:
         from kerasnets.training.fast.tensorflow_model import dataset_of

@@ -75,6 +75,7 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
     spared = "" if recipe.decay_norms else ", without biases and normalizations"
     words = {
         "augmentation": AUGMENTATIONS[recipe.augmentation],
+        "progressive size": growth_of(recipe),
         "batch size": str(recipe.batch_size or "all examples at once"),
         "optimizer": f"{recipe.optimizer}{momentum}",
         "learning rate": f"{recipe.learning_rate:g}{schedule}",
@@ -100,6 +101,14 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
         return field != "loss" and field in defaults and getattr(recipe, field) == defaults[field]
 
     return {name: "" if is_unused(name) else text for name, text in words.items()}
+
+
+def growth_of(recipe: Recipe) -> str:
+    """Return how the photos of a training grow; "" if they do not."""
+    if not recipe.growth:
+        return ""
+    first, last, start, end = recipe.growth
+    return f"photos of {first} pixels in epoch {start + 1} grow to {last} in epoch {end + 1}"
 
 
 def scaling_of(job: "TrainingJob") -> str:

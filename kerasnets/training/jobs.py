@@ -20,7 +20,7 @@ from kerasnets.recipes import FINETUNED, LOGGERS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
-from kerasnets.training import own_networks, places
+from kerasnets.training import loggers, own_networks, places, sizes
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
@@ -110,6 +110,7 @@ def prepare(request: Request) -> TrainingJob:
 
     keras.utils.set_random_seed(request.seed)
     initial = build_network(recipe, examples, request)
+    sizes.check(recipe, initial.network)
     is_fallback = recipe.dataset != first_choice.dataset
     files = output_files(request.files, recipe, is_fallback)
     job = TrainingJob(
@@ -133,7 +134,8 @@ def prepare(request: Request) -> TrainingJob:
     if is_fallback:
         print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
     initial.network.summary()
-    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=not request.weights):
+    is_fresh = not request.weights and not (job.own and own_networks.has_learned(initial.network))
+    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=is_fresh):
         print(visible(f"note: {recipe.model} {note}"), file=sys.stderr)
     return job
 
@@ -185,6 +187,7 @@ def check_request(request: Request, recipe: Recipe) -> None:
     own_networks.check_callbacks(request.callbacks)
     if unknown := sorted(set(request.loggers) - set(LOGGERS)):
         raise ValueError(f"unknown logger {unknown[0]!r}; choose one of: {', '.join(LOGGERS)}")
+    loggers.check(request.loggers)
     if request.skip_broken < 0:
         raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
 
@@ -219,11 +222,11 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
 
     If the request names a model file, own images are prepared like the images that its model was trained on.
     """
-    if request.arrays is not None:
-        is_ready = isinstance(request.arrays, data.Data)
-        examples = request.arrays if is_ready else data.load_data(request.arrays, image_size=request.image_size)
-        return recipe, dataclasses.replace(examples, content="")  # a person may have changed them
     reading = reading_of(request, recipe)
+    if request.arrays is not None:
+        kind = CROP if is_photo(recipe) else "picture"
+        examples = data.load_data(request.arrays, image_size=request.image_size, input_kind=kind, reading=reading)
+        return recipe, dataclasses.replace(examples, content="")  # a person may have changed them
     if request.weights:
         if request.image_size:
             raise ValueError(f"an image size cannot be chosen: {shorten(request.weights)} takes images of its own size")
@@ -235,8 +238,8 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     try:
         kind = CROP if is_photo(recipe) else "picture"
         size = request.image_size
-        if recipe.image_shape and not size and recipe.dataset not in data.DATASETS and not is_archive(recipe.dataset):
-            size = recipe.image_shape
+        if not size and recipe.dataset not in data.DATASETS and not is_archive(recipe.dataset):
+            size = recipe.image_shape or recipe.progressive_size[1:2] * 2 or None
         return recipe, data.load_data(recipe.dataset, request.data_dir, size, kind, reading=reading)
     except ConnectionError:
         if fallback is None or request.data_dir:  # a person who names a folder wants its data
@@ -257,7 +260,7 @@ def reading_of(request: Request, recipe: Recipe) -> data.Reading:
     """Return how own pictures are read for a training."""
     first = first_file(request.files, recipe_of(request, recipe))
     index = places.folder_of(places.last_run([first])[0]) / index_files.NAME
-    is_known = recipe.dataset in data.DATASETS
+    is_known = request.arrays is None and recipe.dataset in data.DATASETS
     synsets = None if request.synsets is None else Path(request.synsets)
     is_native = is_photo(recipe) and not is_known
     return data.Reading(request.stream, is_native, request.skip_broken, index, synsets=synsets)

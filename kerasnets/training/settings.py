@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Settings that a checkpoint leaves out at their defaults: checkpoints of earlier versions lack them.
 LATER = (
     "precision", "compiled", "decay_norms", "mixup", "cutmix", "random_erasing", "trivial_augment",
-    "class_weights", "gradient_clip", "accumulate", "ema",
+    "class_weights", "gradient_clip", "accumulate", "ema", "progressive_size",
 )  # fmt: skip
 NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
 NOT_USED = ("published", "goal", "goal_on")  # in a training
@@ -70,8 +70,8 @@ def compared(recipe: Recipe) -> dict[str, Any]:
     for name in LATER:
         if settings[name] == getattr(Recipe, name):
             del settings[name]
-    if not (recipe.schedule and recipe.schedule[0] in OF_ALL_EPOCHS):
-        del settings["epochs"]  # the learning rate does not depend on them: a run can resume with more
+    if not ((recipe.schedule and recipe.schedule[0] in OF_ALL_EPOCHS) or len(recipe.progressive_size) == 2):
+        del settings["epochs"]  # neither rate nor size depends on them: a run can resume with more
     return settings
 
 

@@ -12,6 +12,7 @@ import keras
 from kerasnets.graph import Scaling, rebuild
 from kerasnets.recipes import Recipe
 from kerasnets.training.optimizers import Weights, compile_for
+from kerasnets.training.sizes import of_any_size
 
 
 def trainee_of(
@@ -29,6 +30,8 @@ def trainee_of(
     """
     if engine and engine.group.count > 1:
         check_divisible(network, recipe)
+    if recipe.progressive_size:
+        network = of_any_size(network)
     trainee, backend = None, keras.backend.backend()
     if backend == "torch":
         from kerasnets.training.fast.torch_model import torch_trainee

@@ -40,6 +40,8 @@ TOLD = {
     "--mixup 0.4 --cutmix": {"mixup": 0.4, "cutmix": 1.0},
     "--random-erasing": {"random_erasing": 0.25},
     "--trivial-augment": {"trivial_augment": True},
+    "--progressive-size 96:160": {"progressive_size": (96, 160)},
+    "--progressive-size 160:192:11:13": {"progressive_size": (160, 192, 11, 13)},
     "--ema": {"ema": 0.99},
     "--ema 0": {"ema": 0.0},
     "--class-weights balanced": {"class_weights": "balanced"},
@@ -73,6 +75,8 @@ REFUSED = {
     "--schedule steps 3 2": "whole, rising numbers of epochs, not '3 2'",
     "--schedule steps 0.5": "whole, rising numbers of epochs, not '0.5'",
     "--warmup 9": "--warmup must be from 0 to the 5 epochs, not 9",
+    "--progressive-size 96": "--progressive-size takes FIRST:LAST or FIRST:LAST:START:END, not '96'",
+    "--progressive-size 96:a": "--progressive-size takes FIRST:LAST or FIRST:LAST:START:END, not '96:a'",
     "--optimizer adam": "--optimizer adam needs a --learning-rate: 0.9 is for sgd",
 }
 

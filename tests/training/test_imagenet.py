@@ -21,8 +21,12 @@ PUBLISHED = {
     "alexnet_torchvision-imagenet": ("alexnet", "IMAGENET1K_V1"),
 }
 
-# libffcv/ffcv-imagenet: README.md (top_1), rn18_configs/*.yaml
-FFCV = {"resnet18-imagenet-16": (16, 0.669), "resnet18-imagenet-32": (32, 0.700), "resnet18-imagenet-88": (88, 0.724)}
+# libffcv/ffcv-imagenet: README.md (top_1), rn18_configs/*.yaml (epochs, start_ramp, end_ramp)
+FFCV = {
+    "resnet18-imagenet-16": (16, 0.669, (11, 13)),
+    "resnet18-imagenet-32": (32, 0.700, (23, 27)),
+    "resnet18-imagenet-88": (88, 0.724, (65, 76)),
+}
 
 
 def accuracies():
@@ -42,7 +46,8 @@ def test_goals_are_the_accuracies_that_torchvision_states(workers):
 @pytest.mark.parametrize("name", FFCV)
 def test_ffcvs_recipes_have_its_settings(name):
     recipe = IMAGENET[name]
-    assert (recipe.epochs, recipe.goal) == FFCV[name]
+    assert (recipe.epochs, recipe.goal, recipe.progressive_size[2:]) == FFCV[name]
+    assert (recipe.progressive_size[:2], recipe.image_shape) == ((160, 192), (256, 256, 3))
     assert (recipe.learning_rate, recipe.batch_size, recipe.momentum) == (0.5, 1024, 0.9)
     assert (recipe.weight_decay, recipe.decay_norms, recipe.label_smoothing) == (5e-5, False, 0.1)
     assert recipe.schedule == ("linear", 2)
@@ -75,9 +80,10 @@ def train(name, folder):
     from kerasnets import data
     from kerasnets.training.evaluation import evaluate_file
 
+    grows = {"progressive_size": (32, 64)} if IMAGENET[name].progressive_size else {}
     recipe = dataclasses.replace(
         IMAGENET[name], dataset=str(folder), image_shape=(64, 64, 3), epochs=2, batch_size=BATCH, compiled=False,
-        learning_rate=rate_of(name),
+        learning_rate=rate_of(name), **grows,
     )  # fmt: skip
     out = folder.parent / "model.keras"
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -98,3 +104,5 @@ def test_a_recipe_trains_on_a_folder_like_imagenets(workers, tmp_path, name):
     assert len(card.class_names) == len(LINES)
     assert judged == accuracy
     assert card.settings["learning_rate"] == rate_of(name)
+    assert card.input_shape == (64, 64, 3)
+    assert bool(card.settings["progressive_size"]) == (name in FFCV)

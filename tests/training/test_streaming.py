@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from kerasnets import data
+from kerasnets.data import Data
 from kerasnets.errors import BadInputError
 from tests.conftest import mostly_on_torch
 from tests.stand_ins import encoded, write_folder
@@ -106,6 +108,49 @@ def test_a_training_is_not_resumed_on_other_pictures(workers, folder, tmp_path):
         path.write_bytes(encoded(picture(0, 99), ".jpg"))
     with pytest.raises(BadInputError, match="other training data"):
         workers["torch"](train, own, out, True, 2, "", True)
+
+
+def data_of(dataset, how):
+    """Form and digest of the pictures that a training would take, or the words of its ValueError."""
+    from kerasnets import recipes
+    from kerasnets.training import jobs
+    from kerasnets.training.request import Request
+
+    recipe = recipes.with_changes(recipes.own("lenet5", dataset), augmentation="photo")
+    try:
+        examples = jobs.load_data(Request(recipe=recipe, **how), recipe)[1]
+    except ValueError as error:
+        return str(error)
+    return type(examples.train_images).__name__, data.digest(examples)
+
+
+def test_a_folder_given_as_arrays_is_streamed_like_one_named_in_the_recipe(workers, folder):
+    how = {"stream": True, "image_size": (28, 28)}
+    given = workers["torch"](data_of, "own", how | {"arrays": str(folder)})
+    assert given == workers["torch"](data_of, str(folder), how)
+    assert given[0] == "Pictures"
+
+
+def in_memory():
+    """Arrays, and the same as Data."""
+    pair = np.zeros((60, 28, 28, 1), np.uint8), np.arange(60) % 3
+    return pair, Data(*pair, *pair)
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["arrays", "Data"])
+@pytest.mark.parametrize("how", [{"stream": True}, {"skip_broken": 2}, {"synsets": "names.txt"}], ids=list)
+def test_data_in_memory_are_not_said_to_be_read_otherwise(workers, form, how):
+    said = workers["torch"](data_of, "own", how | {"arrays": in_memory()[form]})
+    assert f"goes with a folder or zip of pictures; a {('tuple', 'Data')[form]} of Python is none" in said
+
+
+def test_streamed_data_are_not_said_to_be_in_memory(folder):
+    pets = data.load_data(folder, None, (28, 28), reading=data.Reading(stream=True))
+    assert data.load_data(pets) is pets
+    with pytest.raises(ValueError, match="the pictures of these data are streamed"):
+        data.load_data(pets, reading=data.Reading(stream=False))
+    with pytest.raises(ValueError, match="an image size goes with pictures of several sizes"):
+        data.load_data(pets, image_size=(8, 8))
 
 
 @mostly_on_torch

@@ -36,7 +36,7 @@ def squares(count=COUNT):
     return data.Data(pixels[:count], labels[:count], pixels[count:], labels[count:], "squares", tuple("abcd"))
 
 
-def smooth(input_shape, num_classes, norm=True, noise=False):
+def smooth(input_shape, num_classes, norm=True, noise=False, pools=False):
     import keras
     from keras import layers
 
@@ -45,7 +45,8 @@ def smooth(input_shape, num_classes, norm=True, noise=False):
     x = layers.BatchNormalization(name="norm1")(x) if norm else x
     x = layers.GaussianNoise(0.1, name="noise1")(x) if noise else x
     x = layers.AveragePooling2D(2, name="pool1")(layers.Activation("tanh", name="tanh1")(x))
-    x = layers.Flatten(name="flatten")(layers.Dropout(0.2, name="dropout1")(x))
+    end = layers.GlobalAveragePooling2D(name="pool2") if pools else layers.Flatten(name="flatten")
+    x = end(layers.Dropout(0.2, name="dropout1")(x))
     x = layers.Dropout(0.2, name="dropout2")(layers.Dense(32, activation="tanh", name="dense1")(x))
     return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name="smooth")
 

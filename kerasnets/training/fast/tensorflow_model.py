@@ -102,6 +102,14 @@ class TensorFlowNetwork(keras.Model):
         self.train_function = lambda batches: traced(batches)(batches)
 
 
+def dataset_of_sizes(plan: Batches) -> tf.data.Dataset:
+    """Return the batches of `plan`, whose images grow: Keras would give all of them the shape of the first ones."""
+    images, labels = plan[0]
+    shapes = (None, None, None, images.shape[3]), (None, *labels.shape[1:])
+    signature = tuple(tf.TensorSpec(shape, part.dtype) for shape, part in zip(shapes, (images, labels), strict=True))
+    return tf.data.Dataset.from_generator(lambda: map(plan.__getitem__, range(len(plan))), output_signature=signature)
+
+
 def dataset_of(plan: Batches) -> tf.data.Dataset:
     """Return the batches of `plan`, which must not augment or prepare images, as a tf.data.Dataset.
 

@@ -174,7 +174,7 @@ def batch_normalization(layer: layers.BatchNormalization) -> Compute | None:
 def pooling(function: Callable[..., torch.Tensor]) -> Callable[[layers.Layer], Compute | None]:
     def for_layer(layer: layers.Layer) -> Compute | None:
         sides = zip(layer.input.shape[2:], layer.pool_size, layer.strides, strict=True)
-        uncut = all(side % step == 0 and pool == step for side, pool, step in sides)  # "same" then pads nothing
+        uncut = all(side and side % step == 0 and pool == step for side, pool, step in sides)  # "same" pads nothing
         if layer.data_format != "channels_first" or (layer.padding != "valid" and not uncut):
             return None
         return lambda training, x: function(x, layer.pool_size, layer.strides)
@@ -209,11 +209,16 @@ def rescaling(layer: layers.Rescaling) -> Compute | None:
     if layer.input.dtype != "uint8" or len(layer.input.shape) != 4:  # not pixels with the channels last
         return None
     width, channels = layer.input.shape[2:]
-    scale, offset = (
-        keras.ops.convert_to_tensor(each, "float32").expand(channels).repeat(width)
+    factors = [
+        keras.ops.convert_to_tensor(each, "float32").expand(channels).repeat(width or 1)
         for each in (layer.scale, layer.offset)
-    )
-    return lambda training, x: x.flatten(2).to(torch.float32, copy=True).mul_(scale).add_(offset).reshape(x.shape)
+    ]
+
+    def compute(training: bool, x: torch.Tensor) -> torch.Tensor:
+        scale, offset = factors if width else [each.repeat(x.shape[2]) for each in factors]
+        return x.flatten(2).to(torch.float32, copy=True).mul_(scale).add_(offset).reshape(x.shape)
+
+    return compute
 
 
 class HeightWidthChannels(torch.autograd.Function):
