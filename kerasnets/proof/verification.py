@@ -90,12 +90,11 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
     """Judge, measure on each backend, exchange files, and return the Proof; an error on the way is its only fault."""
     try:
         reference: Reference = result_of("judge", call_in(workers["torch"], "reference.judge", form, folder))
-        case, deep = reference.case, reference.depth > DEEP
-        compiled_layouts = layouts[:1] if reference.depth > VERY_DEEP else layouts
+        case, depth = reference.case, reference.depth
         measuring = {
-            f"{backend} {layout}": call_in(worker, "distances.measure", case, layout, backend == "torch" or not deep)
+            f"{backend} {layout}": call_in(worker, "distances.measure", case, layout, trains)
             for backend, worker in workers.items()
-            for layout in (layouts if backend == "torch" else compiled_layouts)
+            for layout, trains in layouts_on(backend, depth, layouts).items()
         }
         fitting = {backend: call_in(worker, "fit_distances.measure", case) for backend, worker in workers.items()}
         saving = {backend: call_in(worker, "distances.save_files", case) for backend, worker in workers.items()}
@@ -113,12 +112,20 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
             pytorch_fit=reference.of_fit,
             files=read_by_the_next(saving, case, workers),
             automatic_names=reference.automatic_names,
-            left_out=left_out(reference.depth, layouts) if len(workers) > 1 else "",
+            left_out=left_out(depth, layouts) if len(workers) > 1 else "",
         )
     except Exception as error:
         return Proof(form.title, broken=" ".join((str(error) or repr(error)).split()))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def layouts_on(backend: str, depth: int, layouts: Sequence[str]) -> dict[str, bool]:
+    """Return {layout in which a backend measures a network: whether it measures gradients and steps in float64}."""
+    if backend == "torch":
+        return dict.fromkeys(layouts, True)
+    measured = layouts[:1] if depth > VERY_DEEP else layouts
+    return {layout: depth <= DEEP and layout == layouts[0] for layout in measured}
 
 
 def left_out(depth: int, layouts: Sequence[str]) -> str:
