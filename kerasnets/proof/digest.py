@@ -15,13 +15,15 @@ PACKAGE = Path(__file__).parents[1]
 # What decides a network's numbers, in training and in a file: the networks, their graph, what `fit` trains, the judge.
 PROVEN = (
     "models/*.py",
-    *(f"graph/{module}.py" for module in ("flat", "head", "layout", "steps", "walk", "weights")),
+    *(f"graph/{module}.py" for module in ("flat", "head", "layout", "power", "steps", "walk", "weights")),
     *(f"training/{module}.py" for module in ("optimizers", "trainee")),
     "training/fast/*_layers.py",
     "training/fast/*_model.py",
     "training/fast/*_optimizers.py",
-    "convert/state_dict.py",
+    "saving/keras_model.py",
+    *(f"convert/{module}.py" for module in ("axes", "state_dict", "torchvision_names")),
     *(f"proof/{module}.py" for module in ("case", "distances", "margins", "optimizers", "reference", "verdict")),
+    "proof/verification.py",
     "proof/fit_*.py",
     "proof/twins/*.py",
 )
@@ -32,9 +34,9 @@ def digest() -> str:
     """Return 16 hexadecimal digits of the proven code, and of the recipes' optimizers."""
     paths = sorted({path for pattern in PROVEN for path in PACKAGE.glob(pattern)})
     recipes = sorted({f"{recipe.model}: {title_of(recipe)}" for recipe in RECIPES.values()})
-    return sha256(*(f"{path.relative_to(PACKAGE)}\n{code_of(path.read_text('utf-8'))}" for path in paths), *recipes)[
-        :16
-    ]
+    return sha256(
+        *(f"{path.relative_to(PACKAGE).as_posix()}\n{code_of(path.read_text('utf-8'))}" for path in paths), *recipes
+    )[:16]
 
 
 def code_of(source: str) -> str:

@@ -32,6 +32,7 @@ def measure(case: Case) -> dict[str, float]:
     """
     if not case.recipes:
         return {}
+    release_memory()
     results = {title_of(recipe): run(case, recipe) for recipe in case.recipes}
     if case.freezes:
         results[FROZEN] = run(case, case.recipes[0], frozen=1)
@@ -41,7 +42,6 @@ def measure(case: Case) -> dict[str, float]:
 
 def run(case: Case, recipe: Recipe, frozen: int = 0) -> tuple[float, float]:
     """Return (distance of the logits, distance of the steps) for a recipe, with the first `frozen` layers frozen."""
-    release_memory()
     network = build_with_zeros(case)
     weights = unflat(np.load(case.folder / "weights.npy", mmap_mode="r"), network)
     assign(network, weights)

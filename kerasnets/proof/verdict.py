@@ -84,11 +84,26 @@ class Proof:
             for quantity, distance in [*self.pytorch.items(), *self.pytorch_fit.items()]
             if not distance <= WELL_CONDITIONED
         ]
-        measured = {quantity for distances in self.keras.values() for quantity in distances}
-        faults += [f"{quantity} were not measured" for quantity in QUANTITIES if quantity not in measured]
+        faults += self.missing()
         if not self.full_size <= TOLERANCE:
             faults.append(f"logits at full size lie {self.full_size:.1e} apart; allowed are {TOLERANCE:.1e}")
         return faults + [f"file {way} is {d:.1e} apart" for way, d in self.files.items() if not d <= TOLERANCE]
+
+    def missing(self) -> list[str]:
+        """Return what no number says: torch measures everything, another backend logits, and gradients in some way."""
+        faults = []
+        for where, distances in self.keras.items():
+            needed = QUANTITIES if where.split()[0] == "torch" else QUANTITIES[:2]
+            faults += [f"{quantity} of {where} were not measured" for quantity in needed if quantity not in distances]
+        for backend in dict.fromkeys(where.split()[0] for where in self.keras):
+            rows = [distances for where, distances in self.keras.items() if where.split()[0] == backend]
+            fitted = self.fit.get(backend, {})
+            if not fitted and not any({*QUANTITIES} <= row.keys() for row in rows):
+                faults.append(f"no gradient on {backend} was measured")
+            faults += [
+                f"fit on {backend}: {name} was not measured" for name in fitted and self.pytorch_fit.keys() - fitted
+            ]
+        return faults
 
     def other_faults(self) -> list[str]:
         faults = [f"one step on {where} left {', '.join(names)}" for where, names in self.unmoved.items() if names]

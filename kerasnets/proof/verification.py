@@ -94,7 +94,7 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
         measuring = {
             f"{backend} {layout}": call_in(worker, "distances.measure", case, layout, trains)
             for backend, worker in workers.items()
-            for layout, trains in layouts_on(backend, depth, layouts).items()
+            for layout, trains in layouts_on(backend, depth, layouts, bool(case.recipes)).items()
         }
         fitting = {backend: call_in(worker, "fit_distances.measure", case) for backend, worker in workers.items()}
         saving = {backend: call_in(worker, "distances.save_files", case) for backend, worker in workers.items()}
@@ -120,12 +120,19 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def layouts_on(backend: str, depth: int, layouts: Sequence[str]) -> dict[str, bool]:
-    """Return {layout in which a backend measures a network: whether it measures gradients and steps in float64}."""
+def layouts_on(backend: str, depth: int, layouts: Sequence[str], is_fitted: bool = True) -> dict[str, bool]:
+    """Return {layout in which a backend measures a network: whether it measures gradients and steps in float64}.
+
+    Args:
+        backend: Torch measures everything, because it does not compile.
+        depth: Layers with weights.
+        layouts: All layouts; float64 is for the first.
+        is_fitted: Whether `fit` is measured too, in float32. A network of several heads has no other gradients.
+    """
     if backend == "torch":
         return dict.fromkeys(layouts, True)
     measured = layouts[:1] if depth > VERY_DEEP else layouts
-    return {layout: depth <= DEEP and layout == layouts[0] for layout in measured}
+    return {layout: layout == layouts[0] and (depth <= DEEP or not is_fitted) for layout in measured}
 
 
 def left_out(depth: int, layouts: Sequence[str]) -> str:

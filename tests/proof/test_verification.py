@@ -49,7 +49,19 @@ FAULTS = {
     ),
     "not measured": (
         dataclasses.replace(GOOD, keras={"torch": {"logits": 1e-6, "training_logits": 1e-6, "gradients": 1e-13}}),
-        "steps were not measured",
+        "steps of torch were not measured",
+    ),
+    "no gradient": (
+        dataclasses.replace(GOOD, keras=GOOD.keras | {"jax channels_last": {"logits": 9e-6, "training_logits": 3e-5}}, fit={}),
+        "no gradient on jax was measured",
+    ),
+    "no logits": (
+        dataclasses.replace(GOOD, keras=GOOD.keras | {"jax channels_last": {"logits": 9e-6}}),
+        "training_logits of jax channels_last were not measured",
+    ),
+    "part of fit": (
+        dataclasses.replace(GOOD, fit=GOOD.fit | {"jax": {"training_logits": 3e-5}}),
+        "fit on jax: sgd was not measured",
     ),
     "fit": (
         dataclasses.replace(GOOD, fit=GOOD.fit | {"jax": {"training_logits": 1e-6, "sgd": 9e-5}}),
@@ -121,6 +133,7 @@ def test_each_backend_measures_each_layout_and_torch_all_of_it():
     assert verification.layouts_on("jax", 30, LAYOUTS) == {first: True, second: False}
     assert verification.layouts_on("jax", 31, LAYOUTS) == {first: False, second: False}
     assert verification.layouts_on("jax", 101, LAYOUTS) == {first: False}
+    assert verification.layouts_on("jax", 101, LAYOUTS, is_fitted=False) == {first: True}
 
 
 def test_a_backend_may_leave_float64_to_torch():
