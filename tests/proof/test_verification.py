@@ -36,6 +36,8 @@ def with_distance(**change):
     return dataclasses.replace(GOOD, keras=GOOD.keras | {"jax channels_last": GOOD.keras["jax channels_last"] | change})
 
 
+IN_FLOAT32 = {"jax channels_last": {"logits": 9e-6, "training_logits": 3e-5}}
+
 # fault -> (proof, the fault in words)
 FAULTS = {
     "logits": (with_distance(logits=1.1e-5), "logits of jax channels_last lie 1.1e-05 apart; allowed are 1.0e-05"),
@@ -52,7 +54,7 @@ FAULTS = {
         "steps of torch were not measured",
     ),
     "no gradient": (
-        dataclasses.replace(GOOD, keras=GOOD.keras | {"jax channels_last": {"logits": 9e-6, "training_logits": 3e-5}}, fit={}),
+        dataclasses.replace(GOOD, keras=GOOD.keras | IN_FLOAT32, fit={}),
         "no gradient on jax was measured",
     ),
     "no logits": (
@@ -137,8 +139,7 @@ def test_each_backend_measures_each_layout_and_torch_all_of_it():
 
 
 def test_a_backend_may_leave_float64_to_torch():
-    in_float32 = {"jax channels_last": {"logits": 9e-6, "training_logits": 3e-5}}
-    assert dataclasses.replace(GOOD, keras=GOOD.keras | in_float32).faults == []
+    assert dataclasses.replace(GOOD, keras=GOOD.keras | IN_FLOAT32).faults == []
 
 
 @pytest.mark.parametrize("case", FAULTS)
