@@ -8,7 +8,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kerasnets.runtime.backends import set_default
+from kerasnets.runtime.backends import check_import, set_default
 
 if TYPE_CHECKING:  # for type checkers and editors, which cannot follow _get
     from kerasnets import convert as convert
@@ -102,7 +102,11 @@ def _get(name: str) -> Any:
         return importlib.import_module(f"kerasnets.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'kerasnets' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"kerasnets.{_HOMES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"kerasnets.{_HOMES[name]}"), name)
+    except ImportError as error:
+        check_import(error)
+        raise
 
 
 if not TYPE_CHECKING:  # a type checker would take every name for a public one

@@ -31,10 +31,10 @@ class Lent:
         """The worker is needed again."""
 
 
-def export(path, out, workers=None, tell=lambda line: None):
+def export(path, out, workers=None, tell=lambda line: None, calibration=None):
     """exporting.export, with Keras in the tests' workers, or in this process."""
     with mock.patch.object(exporting, "Worker", lambda backend: Lent(workers[backend] if workers else operator.call)):
-        return exporting.export(path, out, tell)
+        return exporting.export(path, out, tell, calibration=calibration)
 
 
 class Written(Lent):
@@ -44,7 +44,7 @@ class Written(Lent):
         super().__init__(self.copy)
 
     @staticmethod
-    def copy(write, path, part, pixels):
+    def copy(write, path, part, pixels, calibration):
         for file in path.parent.glob(f"{path.stem}-written.*"):
             shutil.copy(file, part.with_suffix(file.suffix))
         return np.load(path.with_suffix(".npy"))

@@ -93,6 +93,8 @@ def test_the_metadata_names_authors_python_and_extras(distributions):
     for line in ("Name: kerasnets", "Requires-Python: >=3.11", "License-Expression: MIT", "Provides-Extra: torch",
                  "Author: kerasnets developers", "Classifier: Typing :: Typed"):  # fmt: skip
         assert line in metadata.splitlines()
+    required = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.M)
+    assert required == ["filelock", "numpy", "opencv-python", "pillow"]  # the small core
 
 
 def test_the_installed_package_is_the_wheels(prefix, distributions, tmp_path):

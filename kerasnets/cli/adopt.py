@@ -18,12 +18,14 @@ stdout is the result.
 import argparse
 import contextlib
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasnets.cli import app, names, options
 from kerasnets.cli.app import UsageError
 from kerasnets.cli.convert import sizes_of
+from kerasnets.errors import name_path
 
 if TYPE_CHECKING:
     from kerasnets.saving import Guest
@@ -42,13 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from kerasnets.data import own_code
+
     guest = options.guest(args)
-    is_code = ".py:" in args.model
+    is_code = own_code.is_function(args.model)
     form = "" if is_code else form_of(args.model)
     is_weights = not is_code and (not form or (bool(args.network) and form == ".h5")) and not Path(args.model).is_dir()
     if bool(args.network) != is_weights:
         raise UsageError("--network goes with weights of PyTorch or Keras, which need it")
-    if args.example and not (is_code or ".py:" in (args.network or "")):
+    if args.example and not (is_code or own_code.is_function(args.network)):
         raise UsageError("--example goes with MODEL.py:FUNCTION")
     example = sizes_of(args.example) if args.example else []
     check_names(args.model, args.network)
@@ -74,16 +78,17 @@ def form_of(path: str) -> str:
 def check_names(model: str, network: str | None) -> None:
     """Raise if there is no such network or file, before a framework is loaded."""
     from kerasnets import models
+    from kerasnets.data import own_code
     from kerasnets.saving.card import check_present
 
-    for place in (model, network or ""):
-        if ".py:" in place:
-            names.check_file(place.rpartition(":")[0])
-    if network and ".py:" not in network:
+    for place in (model, network):
+        if own_code.is_function(place):
+            own_code.check(place)
+    if network and not own_code.is_function(network):
         models.check_name(network)
     if network:
         names.check_file(model)
-    elif ".py:" not in model and not Path(model).is_dir():
+    elif not own_code.is_function(model) and not Path(model).is_dir():
         check_present(model)
 
 
@@ -91,15 +96,18 @@ def of_network(args: argparse.Namespace, example: list[int], guest: "Guest") -> 
     """Adopt weights with their network, or a network of the person's own."""
     from kerasnets.convert.adoption import adopt_network
     from kerasnets.convert.networks import network_of
+    from kerasnets.data import own_code
 
     def tell(note: str) -> None:
         app.tell(f"note: {note}", file=sys.stderr)
 
     place, weights = (args.network, args.model) if args.network else (args.model, None)
     classes = len(guest.class_names) or None
-    network = network_of(place, weights, example, classes, tell)
+    is_code = own_code.is_function(place)
+    with name_path(place):
+        network = network_of(partial(own_code.make, place) if is_code else place, weights, example, classes, tell)
     source = Path(args.model).name
-    return adopt_network(network, source, args.out, guest, name=place if ".py:" not in place else "")
+    return adopt_network(network, source, args.out, guest, name="" if is_code else place)
 
 
 def of_export(args: argparse.Namespace, guest: "Guest") -> Any:

@@ -17,6 +17,7 @@ from kerasnets.prediction.answers import Result, as_json
 from kerasnets.prediction.classifier import Classifier
 from kerasnets.prediction.figures import MOST, Gallery
 from kerasnets.prediction.stream import predict_pictures
+from kerasnets.runtime import backends
 from kerasnets.runtime.atomic import check_writable
 
 Image = str | Path | np.ndarray | BadInputError  # a file, its pixels, or the reason why there are none
@@ -126,6 +127,8 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
         form: How the answers are given.
         sheets: Whether each picture shows several digits.
     """
+    if form.save or form.show:
+        backends.check_packages("matplotlib")
     if form.save:
         from kerasnets.reports import plots
 
@@ -168,7 +171,7 @@ def check_not_a_source(save: str, sources: Iterable[str | Path]) -> None:
 
 def progress(answers: Iterable[tuple[str, Result]], count: int) -> Iterable[tuple[str, Result]]:
     """Return `answers`, `count` in all; a bar shows the progress on stderr if that is a terminal and stdout is not."""
-    if count < MANY or sys.stdout.isatty() or not sys.stderr.isatty():
+    if count < MANY or sys.stdout.isatty() or not sys.stderr.isatty() or not backends.is_installed("rich"):
         return answers
     from rich.console import Console
     from rich.progress import track

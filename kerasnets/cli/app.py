@@ -198,9 +198,18 @@ def help_of(command: Command, prog: str) -> str:
     return text.replace(f"kerasnets {name}", f"python scripts/{prog}") if prog.endswith(".py") else text
 
 
+def with_remedy(main: Callable[[], int | None]) -> int | None:
+    """Run `main()`; the lack of a package of the extra `train` becomes an error that names the extra."""
+    try:
+        return main()
+    except ImportError as error:
+        backends.check_import(error)
+        raise
+
+
 def exit_code_of(main: Callable[[], int | None]) -> int:
     try:
-        code = main() or 0
+        code = with_remedy(main) or 0
         sys.stdout.flush()
         return code
     except signals.Stopped as stopped:

@@ -24,11 +24,13 @@ import ast
 import contextlib
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasnets.cli import app, names
 from kerasnets.cli.app import UsageError
+from kerasnets.errors import name_path
 
 if TYPE_CHECKING:
     from kerasnets.convert.model_files import Conversion, Preparation
@@ -63,12 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    is_module = ".py:" in args.model
+    from kerasnets.data import own_code
+
+    is_module = own_code.is_function(args.model)
     model = args.model if is_module else names.network_or_file(args.model)
     is_file = Path(model).suffix in (".keras", ".h5")
     check(args, is_file, is_module)
     if is_module:
-        names.check_file(args.model.rpartition(":")[0])
+        own_code.check(args.model)
     elif args.weights:
         names.check_file(args.weights)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
@@ -127,8 +131,11 @@ def convert_state_dict(args: argparse.Namespace) -> "Conversion":
 
 def convert_module(args: argparse.Namespace) -> "Conversion":
     from kerasnets.convert.from_torch.files import make_module_file
+    from kerasnets.data import own_code
 
-    return make_module_file(args.model, sizes_of(args.example), args.out, preparation_of(args))
+    make, source, sizes = partial(own_code.make, args.model), Path(args.model).name, sizes_of(args.example)
+    with name_path(args.model):
+        return make_module_file(make, source, sizes, args.out, preparation_of(args))
 
 
 def preparation_of(args: argparse.Namespace) -> "Preparation":

@@ -1,4 +1,4 @@
-"""A network with the weights in a file: a network of the registry, or one from a Python file of the user's own."""
+"""A network with the weights in a file: a network of the registry, or one that a function of the user's own makes."""
 
 import contextlib
 import shutil
@@ -15,7 +15,6 @@ from kerasnets.convert import state_dict
 from kerasnets.convert.checkpoints import Table, is_weight, tables
 from kerasnets.convert.choice import numbers, parts_of
 from kerasnets.convert.from_torch.conversion import from_torch
-from kerasnets.convert.from_torch.files import SEPARATOR, load_module
 from kerasnets.convert.from_torch.programs import load_torch
 from kerasnets.convert.matching import is_module
 from kerasnets.convert.weight_files import in_file, read_tensors
@@ -30,7 +29,7 @@ Tell = Callable[[str], object]
 
 
 def network_of(
-    place: str,
+    network: str | Callable[[], Any],
     weights: str | Path | None = None,
     example: Sequence[int] = (),
     num_classes: int | None = None,
@@ -39,8 +38,7 @@ def network_of(
     """Return a network, with the weights in a file.
 
     Args:
-        place: A name in MODELS; or "FILE.py:NAME" of a function without arguments that returns a torch.nn.Module or a
-            keras.Model, or of one of those. The file is run.
+        network: A name in MODELS, or a function that returns a torch.nn.Module or a keras.Model.
         weights: What torch.save wrote, .safetensors, or Keras' weights in HDF5 (.weights.h5); None to keep those that
             the function gives. No code in it is run.
         example: The shape of the input of a module, (n, channels, height, width).
@@ -51,30 +49,27 @@ def network_of(
         BadInputError: The weights do not fit, or the code fails.
         ValueError: The example is missing, or is of no use.
     """
-    if SEPARATOR not in place:
+    if isinstance(network, str):
         options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
-        network = models.build(place, **options)
+        result = models.build(network, **options)
     else:
         if is_installed("torch"):  # before the person's own code does it, which may be of Keras alone
             load_torch()
-        with name_path(place):
-            network = load_module(place)
-    if not isinstance(network, keras.Model):  # which on torch is a module too
-        if is_module(network):
-            return convert(network, place, weights, example, tell)
-        problem = f"gives {type(network).__name__}, neither a torch.nn.Module nor a keras.Model"
-        raise BadInputError(problem, path=place, remedy="return the network itself")
+        result = network()
+    if not isinstance(result, keras.Model):  # which on torch is a module too
+        if is_module(result):
+            return convert(result, weights, example, tell)
+        problem = f"gives {type(result).__name__}, neither a torch.nn.Module nor a keras.Model"
+        raise BadInputError(problem, remedy="return the network itself")
     if example:
         raise ValueError("--example goes with a PyTorch module, and this is a network of Keras")
     if weights is not None:
         with notes_to(tell):
-            (load_keras_weights if is_hdf5(weights) else state_dict.load_torch_weights)(network, weights)
-    return network
+            (load_keras_weights if is_hdf5(weights) else state_dict.load_torch_weights)(result, weights)
+    return result
 
 
-def convert(
-    module: "torch.nn.Module", place: str, weights: str | Path | None, example: Sequence[int], tell: Tell
-) -> keras.Model:
+def convert(module: "torch.nn.Module", weights: str | Path | None, example: Sequence[int], tell: Tell) -> keras.Model:
     """Return a module of PyTorch as a Keras model, with the weights in a file."""
     import torch
 
@@ -84,8 +79,7 @@ def convert(
         with in_file(weights):
             load_into(module, read_tensors(weights), tell)
     torch.manual_seed(0)
-    with name_path(place):
-        return from_torch(module, torch.randn(*example))
+    return from_torch(module, torch.randn(*example))
 
 
 def load_into(module: "torch.nn.Module", content: Any, tell: Tell) -> None:

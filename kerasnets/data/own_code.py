@@ -1,4 +1,4 @@
-"""A person's own function in a file, such as "my_net.py:build". The file is run like any program."""
+"""A person's own function or network in a file, such as "my_net.py:build". The file is run like any program."""
 
 import functools
 import importlib.util
@@ -41,7 +41,8 @@ def check(name: str) -> None:
 def load(name: str) -> Callable[..., Any]:
     """Run the file as a module and return its function, which raises a BadInputError in one line if it fails.
 
-    The file can import modules beside it.
+    A network in place of the function, of Keras or PyTorch, is returned as it is. The file can import modules beside
+    it.
 
     Raises:
         BadInputError: The file is missing, fails, or has no such function.
@@ -58,13 +59,24 @@ def load(name: str) -> Callable[..., Any]:
     target = getattr(module, function, None)
     if not callable(target):
         raise BadInputError(f"has no function {function!r:.60}", path=file, remedy="check the name")
-    return in_words(target, file)
+    return target if is_network(target) else in_words(target, file)
+
+
+def make(name: str) -> Any:
+    """Run the file and return the network that the name stands for, or that the function of the name returns."""
+    target = load(name)
+    return target if is_network(target) else target()
+
+
+def is_network(target: Any) -> bool:
+    """Whether something is a keras.Model or a torch.nn.Module, and not the class of one or a function."""
+    return not isinstance(target, type) and (hasattr(target, "state_dict") or hasattr(target, "get_weights"))
 
 
 def in_words(function: Callable[..., Any], file: Path) -> Callable[..., Any]:
     """Return `function` with any error as a BadInputError that names the file; --debug shows the traceback."""
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())  # not the attributes of a class
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)

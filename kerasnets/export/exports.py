@@ -13,14 +13,16 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasnets import saving
-from kerasnets.errors import BadInputError, DisagreementError, shorten
+from kerasnets.errors import shorten
+from kerasnets.export import judging
+from kerasnets.export.quantization import CALIBRATING, JUDGED, Calibration
 from kerasnets.export.writers import FORMATS, format_of
 from kerasnets.prediction import engines
 from kerasnets.runtime import atomic, backends
@@ -30,25 +32,32 @@ from kerasnets.saving import formats
 if TYPE_CHECKING:
     import keras
 
-ALLOWED = 1e-4  # the largest difference of a probability from Keras'
 BESIDE_WEIGHTS = 2**22  # bytes of a file without its weights, at most
 
 
 @dataclass(frozen=True)
 class Export:
-    """The result of an export. differences: {engine: largest difference of a probability from Keras'}."""
+    """The result of an export.
+
+    differences: {engine: largest difference of a probability from Keras'}.
+    accuracies: Of an export in 8 bits: {"keras" or engine: accuracy on the test pictures of its calibration}.
+    """
 
     file: str
     form: str
     bytes: int
     backend: str
     differences: dict[str, float]
+    accuracies: dict[str, float] = field(default_factory=dict)
 
     def line(self) -> str:
         """Return the result as one greppable line."""
-        differences = " ".join(f"{engine}={difference:.1e}" for engine, difference in self.differences.items())
         facts = f"file={self.file} form={self.form} bytes={self.bytes} backend={self.backend}"
-        return f"result {facts} difference: {differences}"
+        differences = " ".join(f"{engine}={difference:.1e}" for engine, difference in self.differences.items())
+        if not self.accuracies:
+            return f"result {facts} difference: {differences}"
+        accuracies = " ".join(f"{engine}={accuracy:.4f}" for engine, accuracy in self.accuracies.items())
+        return f"result {facts} int8_accuracy: {accuracies} difference: {differences}"
 
     def json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -59,6 +68,7 @@ def export(
     out: str | Path,
     tell: Callable[[str], object] = lambda line: None,
     guest: saving.Guest = saving.UNKNOWN,
+    calibration: Calibration | None = None,
 ) -> Export:
     """Export a model file, whole or not at all.
 
@@ -71,10 +81,12 @@ def export(
             a suffix, the folder of a SavedModel.
         tell: Called with a line before the work starts.
         guest: What is known about a file that kerasnets did not write.
+        calibration: Pictures with which weights and activations are quantized to 8 bits. Such an export may differ from
+            Keras: its accuracy is measured on the test pictures, for you to judge.
 
     Raises:
         BadInputError: The model file is bad.
-        ValueError: The suffix of `out` is unknown, or `out` is a folder of another sort.
+        ValueError: The suffix of `out` is unknown, or `out` is a folder of another sort, or no 8 bits go into it.
         ImportError: No installed backend can write the format, or no installed engine reads it.
         DisagreementError: An engine disagrees with Keras.
         OSError: `out` cannot be written.
@@ -84,40 +96,26 @@ def export(
     card = saving.load_card(path)
     backend, judges = route_of(out.suffix), judges_of(out.suffix)
     check_target(out)
+    if calibration and not out.suffix:
+        raise ValueError("a SavedModel has no form of 8 bits; name a file that ends in .onnx, .xml or .tflite")
     whole = atomic.whole_file if out.suffix else atomic.whole_folder
     second = atomic.backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
     with second, whole(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
+            pixels = calibration.test_pictures[:JUDGED] if calibration else None
+            ranges = calibration.pictures[:CALIBRATING] if calibration else None
             if card.class_names and guest == saving.UNKNOWN:
-                pixels = examples(card.input_shape)
-                expected = worker(write, path, part, pixels)
+                pixels = judging.examples(card.input_shape) if pixels is None else pixels
+                expected = worker(write, path, part, pixels, ranges)
             else:
-                note, card, pixels, expected = worker(write_guest, path, part, guest)
+                note, card, pixels, expected = worker(write_guest, path, part, guest, pixels, ranges)
                 if note:
                     tell(f"note: {note}")
         formats.add(part, card)
-        differences = {judge: difference(part, judge, pixels, expected, out, card.multi_label) for judge in judges}
+        differences, accuracies = judging.judge(judges, part, out, (pixels, expected), card, calibration, tell)
         size = sum(file.stat().st_size for file in formats.files_of(part))
-    return Export(str(out), form.title, size, backend, differences)
-
-
-def difference(
-    part: Path, judge: str, pixels: np.ndarray, expected: np.ndarray, out: Path, multi_label: bool = False
-) -> float:
-    """Return the largest difference of an engine's probabilities from Keras'; raise DisagreementError above 1e-4."""
-    try:
-        largest = float(
-            abs(engines.load(part, judge, guest=saving.Guest(multi_label=multi_label))(pixels) - expected).max()
-        )
-    except BadInputError as error:
-        raise DisagreementError(f"{judge} cannot run {shorten(out)}; the export is discarded ({error})") from error
-    if not largest <= ALLOWED:  # also NaN
-        raise DisagreementError(
-            f"{judge} differs by {largest:.1e} from Keras on {shorten(out)}, where {ALLOWED:g} is allowed: the export "
-            "is discarded; please report it"
-        )
-    return largest
+    return Export(str(out), form.title, size, backend, differences, accuracies)
 
 
 def route_of(suffix: str) -> str:
@@ -185,34 +183,20 @@ def second_file(part: Path, out: Path) -> Iterator[None]:
             part.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def examples(shape: tuple[int, ...]) -> np.ndarray:
-    """Return the inputs of the comparison: float32 rows (8, columns), or uint8 pictures (8, height, width, channels).
-
-    The pictures are four of scikit-learn's digits, noise, and three of one grey each: black, middle, white.
-    """
-    rng = np.random.default_rng(0)
-    if len(shape) == 1:
-        return rng.uniform(size=(8, *shape)).astype(np.float32)
-    from sklearn.datasets import load_digits
-
-    from kerasnets import pictures
-
-    digits = [
-        pictures.prepare(np.asarray(digit * 15.9375, np.uint8), "picture", shape) for digit in load_digits().images[:4]
-    ]
-    even = [np.full(shape, grey, np.uint8) for grey in (0, 128, 255)]
-    return np.stack([*digits, rng.integers(0, 256, shape, np.uint8), *even])
-
-
 # ---- run in the process of a backend ----
 
 
-def write(path: Path, part: Path, pixels: np.ndarray) -> np.ndarray:
-    """Write the model file `path` in the format of `part`; return Keras' probabilities for `pixels`."""
-    return write_model(saving.load(path)[0], part, pixels)
+def write(path: Path, part: Path, pixels: np.ndarray, calibration: np.ndarray | None = None) -> np.ndarray:
+    """Write the model file `path` in the format of `part`; return Keras' probabilities for `pixels`.
+
+    With pictures as a `calibration`, the file is in 8 bits.
+    """
+    return write_model(saving.load(path)[0], part, pixels, calibration)
 
 
-def write_guest(path: Path, part: Path, guest: saving.Guest) -> tuple[str, saving.Card, np.ndarray, np.ndarray]:
+def write_guest(
+    path: Path, part: Path, guest: saving.Guest, pixels: np.ndarray | None = None, calibration: np.ndarray | None = None
+) -> tuple[str, saving.Card, np.ndarray, np.ndarray]:
     """Like `write` for another program's file; return a note on it, its card, pixels, and Keras' probabilities."""
     model, card, scale_words = saving.load_with_scale(path, guest)
     saving.check_size(card, path)
@@ -221,16 +205,20 @@ def write_guest(path: Path, part: Path, guest: saving.Guest) -> tuple[str, savin
     if not card.class_names:
         numbers = range(model.output_shape[-1])
         card = dataclasses.replace(card, class_names=tuple(f"class {i}" for i in numbers), source=path.name)
-    pixels = examples(card.input_shape)
-    return note, card, pixels, write_model(model, part, pixels)
+    if pixels is None:
+        pixels = judging.examples(card.input_shape)
+    return note, card, pixels, write_model(model, part, pixels, calibration)
 
 
-def write_model(model: "keras.Model", part: Path, pixels: np.ndarray) -> np.ndarray:
-    expected = model.predict_on_batch(pixels)
+def write_model(
+    model: "keras.Model", part: Path, pixels: np.ndarray, calibration: np.ndarray | None = None
+) -> np.ndarray:
+    batches = (pixels[start : start + judging.BATCH] for start in range(0, len(pixels), judging.BATCH))
+    expected = np.concatenate([model.predict_on_batch(batch) for batch in batches])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own
         try:
-            FORMATS[formats.suffix_of(part)].write(model, part)
+            FORMATS[formats.suffix_of(part)].write(model, part, calibration)
         except Exception as error:  # each library has its own for a full disk, some without a message
             atomic.reserve(part / "room" if part.is_dir() else part, 2 * model.count_params() * 4 + BESIDE_WEIGHTS)
             if number := number_of(error):

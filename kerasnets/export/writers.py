@@ -1,6 +1,6 @@
 """The formats of other programs that Keras can write: ONNX, OpenVINO, LiteRT, SavedModel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasnets.errors import shorten
+from kerasnets.export.quantization import quantize_onnx
 
 if TYPE_CHECKING:
     import keras
@@ -23,7 +24,7 @@ class ExportFormat:
     title: str
     routes: dict[str, tuple[str, ...]]  # backend that can write it -> packages that it needs; the preferred one first
     extra: str  # the extra of kerasnets that installs them: pip install kerasnets[...]
-    write: "Callable[[keras.Model, Path], None]"
+    write: "Callable[[keras.Model, Path, np.ndarray | None], None]"  # with pictures for a calibration: in 8 bits
 
 
 def format_of(out: Path) -> ExportFormat:
@@ -34,13 +35,15 @@ def format_of(out: Path) -> ExportFormat:
     return FORMATS[out.suffix]
 
 
-def write_onnx(model: "keras.Model", path: Path) -> None:
+def write_onnx(model: "keras.Model", path: Path, calibration: np.ndarray | None = None) -> None:
     import keras
 
     if keras.backend.backend() == "torch":  # its exporter would write two transpositions around each convolution
         model = with_static_norms(in_channels_first(model))
     model.export(path, format="onnx", verbose=False)
     name_ends(path)
+    if calibration is not None:
+        quantize_onnx(path, calibration)
 
 
 def in_channels_first(model: "keras.Model") -> "keras.Model":
@@ -109,23 +112,32 @@ def name_ends(path: Path) -> None:
     onnx.save(model, path)
 
 
-def write_openvino(model: "keras.Model", path: Path) -> None:
+def write_openvino(model: "keras.Model", path: Path, calibration: np.ndarray | None = None) -> None:
     """Write via ONNX: Keras' direct route loses the size of the pictures on torch, and does not exist on JAX."""
     import openvino
 
     between = path.with_suffix(".onnx")
     try:
-        write_onnx(model, between)
+        write_onnx(model, between, calibration)
         openvino.serialize(openvino.Core().read_model(between), path)
     finally:
         between.unlink(missing_ok=True)
 
 
-def write_litert(model: "keras.Model", path: Path) -> None:
-    model.export(path, format="litert", verbose=False)
+def write_litert(model: "keras.Model", path: Path, calibration: np.ndarray | None = None) -> None:
+    if calibration is None:
+        model.export(path, format="litert", verbose=False)
+        return
+    import tensorflow
+
+    def feeds() -> Iterator[list[np.ndarray]]:
+        return ([picture[np.newaxis]] for picture in calibration)
+
+    default = [tensorflow.lite.Optimize.DEFAULT]
+    model.export(path, format="litert", verbose=False, optimizations=default, representative_dataset=feeds)
 
 
-def write_saved_model(model: "keras.Model", path: Path) -> None:
+def write_saved_model(model: "keras.Model", path: Path, calibration: np.ndarray | None = None) -> None:
     model.export(path, format="tf_saved_model", verbose=False)
 
 

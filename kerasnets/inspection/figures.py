@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from kerasnets.errors import shorten
-from kerasnets.reports.plots import TOP, cut, draw_pixels
+from kerasnets.reports.names import cut
+from kerasnets.reports.plots import TOP, draw_pixels
 from kerasnets.reports.style import BLUE, GREY, LIGHT, ORANGE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from kerasnets.errors import BadInputError, shorten
 from kerasnets.prediction import runtimes
 from kerasnets.prediction.engine import Engine
-from kerasnets.runtime.backends import is_installed
+from kerasnets.runtime.backends import is_installed, remedy
 from kerasnets.saving.formats import suffix_of
 from kerasnets.saving.guest import UNKNOWN, Guest
 from kerasnets.saving.onnx_file import Input, version_of
@@ -64,9 +64,8 @@ def choose(path: str | Path, name: str = AUTO) -> str:
         if is_installed(ENGINES[reader].package):
             return reader
     package = ENGINES[reader].package
-    raise ImportError(
-        f"{shorten(path)} needs {reader}, which is not installed: pip install {INSTALL.get(package, package)}"
-    )
+    how = remedy("torch") if package == "keras" else f"pip install {INSTALL.get(package, package)}"
+    raise ImportError(f"{shorten(path)} needs {reader}, which is not installed: {how}")
 
 
 def readers_of(path: str | Path) -> list[str]:

@@ -19,10 +19,13 @@ class OpenCV(Engine):
         import cv2
 
         self.set_onnx_input()
-        try:
-            self.network = cv2.dnn.readNetFromONNX(str(self.path))
-        except cv2.error as error:
-            raise self.unreadable(error) from error
+        for each in (cv2.dnn.ENGINE_AUTO, cv2.dnn.ENGINE_CLASSIC):  # the new one of OpenCV 5 reads no 8-bit networks
+            try:
+                self.network = cv2.dnn.readNetFromONNX(str(self.path), each)
+                return
+            except cv2.error as error:
+                fault = error
+        raise self.unreadable(fault) from fault
 
     def compute(self, pixels: np.ndarray) -> Any:
         with self.lock:  # input and output belong to the network

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasnets.reports.plots import cut
+from kerasnets.reports.names import cut
 from kerasnets.reports.style import BLUE, GREY, LIGHT, ORANGE, draw_grid
 
 if TYPE_CHECKING:

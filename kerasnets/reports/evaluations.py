@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets.reports.measures import Bins, Group, deviation
-from kerasnets.reports.plots import cut
+from kerasnets.reports.names import cut, tell_apart
 from kerasnets.reports.style import BLUE, DARK, GREY, LIGHT, draw_grid
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def two_classes(labels: np.ndarray, shares: np.ndarray, names: Sequence[str]) ->
     wrong_share, right_share, _ = roc_curve(labels, shares)
     left.plot(wrong_share, right_share, color=BLUE, label=f"area {auc(wrong_share, right_share):.4f}")
     left.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="by chance")
-    first, second = (cut(name, 18) for name in names)
+    first, second = tell_apart(names, 18)
     left.set(xlabel=f"share of {first} called {second}", ylabel=f"share of {second} found")
     precision, recall, _ = precision_recall_curve(labels, shares)
     mean = average_precision_score(labels, shares)

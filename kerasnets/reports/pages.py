@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kerasnets.errors import shorten
 from kerasnets.runtime.atomic import check_writable, whole_file
+from kerasnets.runtime.backends import check_packages
 
 if TYPE_CHECKING:
     import jinja2
@@ -82,7 +83,8 @@ def drawing(figure: "Figure", words: str) -> "Markup":
 
 
 def check_page(path: str | Path) -> None:
-    """Raise ValueError or OSError now if a page could not be written to `path` later."""
+    """Raise ValueError, OSError or ImportError now if a page could not be written to `path` later."""
+    check_packages("jinja2", "matplotlib")
     if Path(path).suffix not in (".html", ".htm"):
         raise ValueError(f"the page is HTML: {shorten(path)} must end in .html")
     check_writable(path)

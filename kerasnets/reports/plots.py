@@ -14,6 +14,7 @@ import numpy as np
 from kerasnets.errors import shorten
 from kerasnets.reports.drawn import DataSet, Prediction, Summary
 from kerasnets.reports.fonts import drawable, use_fonts
+from kerasnets.reports.names import tell_apart
 from kerasnets.reports.style import BLUE, DARK, GREY, ORANGE, PALE
 from kerasnets.runtime.atomic import whole_file
 
@@ -25,6 +26,7 @@ DENSITY = 110  # pixels of an inch of a plot
 SHOWN = 8  # pictures of each class of a data set
 MOST_NAMED = 20  # classes of a confusion matrix, or of a data set, that are drawn by name
 LONGEST_NAME = 26  # characters of the name below a picture
+WIDE, GAP, LINE = 1.4, 0.16, 0.14  # inches: a picture in a grid, the space between two, a line of its caption
 IN_ONE_STRIP = 8  # pictures below each other; more are a grid
 TOP = 5  # classes in a bar chart of probabilities
 TALLEST = 1.5  # height by width of a sheet at most; 40 sheets then fit into a JPEG, whose limit is 65,500 pixels
@@ -54,12 +56,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> "Figure":
     highest = float(shares.max()) or 1.0
     image = axes.imshow(np.ma.masked_where(np.eye(len(chosen)) > 0, shares), cmap="Oranges", vmin=0, vmax=highest)
     axes.set_facecolor(PALE)
-    names = [cut(class_names[i], 18) for i in chosen]
-    if len(set(names)) < len(names):  # names with the same beginning are told apart by their ends
-        names = [
-            name if len(name) <= 18 else f"{name[:8]}…{name[-9:]}"
-            for name in (drawable(class_names[i]) for i in chosen)
-        ]
+    names = tell_apart([class_names[i] for i in chosen], 18)
     axes.set_xticks(range(len(chosen)), names)
     if max(map(len, names)) > 2:
         for label in axes.get_xticklabels():
@@ -92,22 +89,39 @@ def grid(
     from matplotlib.figure import Figure
 
     each = 1 if heats is None else 2
-    rows = -(-len(images) // (columns // each))
-    figure = Figure(figsize=(1.6 * columns, 2.1 * rows), layout="constrained")
-    places = figure.subplots(rows, columns, squeeze=False).reshape(-1, each)
-    for i, (axes, *beside) in enumerate(places):
-        if i >= len(images):
-            for empty in (axes, *beside):
-                empty.set_visible(False)
-            continue
-        draw_pixels(axes, images[i], captions[i])
-        axes.title.set_fontsize(8)
-        axes.set_xlabel(shorten(names[i], LONGEST_NAME), fontsize=7, color=GREY)
-        for other in beside:
-            draw_pixels(other, images[i], "")
-            if heats is not None:
-                draw_heat(other, heats[i], images[i].shape)
+    rows, lines = -(-len(images) // (columns // each)), max(caption.count("\n") for caption in captions) + 1
+    height, width = images.shape[1:3]
+    tall = min(WIDE * height / width, 1.5 * WIDE)
+    above, pitch = lines * LINE, lines * LINE + tall + 2 * LINE  # a name below, and space
+    figure = Figure(figsize=(columns * (WIDE + GAP) + GAP, rows * pitch + GAP))
+    axes = figure.add_axes((0, 0, 1, 1))  # in inches; axes for each picture would take twice as long
+    axes.set(xlim=(0, columns * (WIDE + GAP) + GAP), ylim=(rows * pitch + GAP, 0))
+    axes.set_axis_off()
+    for i, (image, caption, name) in enumerate(zip(images, captions, names, strict=True)):
+        row, column = divmod(i * each, columns // each * each)
+        top = GAP + row * pitch + above
+        left = GAP + column * (WIDE + GAP)
+        for k in range(each):
+            draw_at(axes, np.squeeze(image), left + k * (WIDE + GAP), top, tall)
+        if heats is not None:
+            draw_at(axes, heats[i], left + WIDE + GAP, top, tall, cmap="inferno", vmax=1, alpha=0.25 + 0.5 * heats[i])
+        axes.text(left + WIDE / 2, top - 0.04, caption, ha="center", va="bottom", fontsize=8)
+        below = shorten(name, LONGEST_NAME)
+        axes.text(left + WIDE / 2, top + tall + 0.04, below, ha="center", va="top", fontsize=7, color=GREY)
     return figure
+
+
+def draw_at(
+    axes: "Axes", values: np.ndarray, left: float, top: float, tall: float, cmap: str = "grey", vmax: float = 255,
+    alpha: np.ndarray | None = None,
+) -> None:  # fmt: skip
+    """Draw a picture, or the map of one, in a box WIDE inches wide and `tall` inches tall, with a thin frame."""
+    height, width = values.shape[:2]
+    wide = min(WIDE, tall * width / height)
+    middle = left + WIDE / 2
+    extent = (middle - wide / 2, middle + wide / 2, top + tall, top)
+    axes.imshow(values, cmap=cmap, vmin=0, vmax=vmax, alpha=alpha, extent=extent, aspect="auto")
+    axes.plot(np.take(extent, (0, 1, 1, 0, 0)), np.take(extent, (3, 3, 2, 2, 3)), color="black", linewidth=0.8)
 
 
 # ---- data sets ----
@@ -230,12 +244,6 @@ def sheets(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> "Figure":
 
 
 # ---- for all of them ----
-
-
-def cut(name: str, length: int) -> str:
-    """Return the beginning of the name of a class, in at most `length` characters."""
-    name = drawable(name)
-    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def draw_pixels(axes: "Axes", pixels: np.ndarray, title: str) -> None:

@@ -1,7 +1,7 @@
 """One table for people, as text, Markdown or HTML."""
 
-import io
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, TextIO
 from kerasnets.errors import shorten, visible
 
 if TYPE_CHECKING:
-    import rich.console
-    import rich.table
     from markupsafe import Markup
 
 GAP = 2  # spaces between two columns
 BAR = r"\|"  # in a cell of Markdown
 SHORTEST = 8  # characters that a first cell keeps in a table that is too wide for its limit
-UNBOUNDED = 100_000  # characters: rich folds cells at the width of its console, and a table here is never folded
+BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"  # of a terminal
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,7 @@ class Table:
         Args:
             width: The most characters of a line; a longer one loses the beginning of its first cell.
         """
-        stream = io.StringIO()
-        console(stream).print(self.columns(width), soft_wrap=True)
-        above = map(visible, filter(None, (self.title, self.note)))
-        return "\n".join([*above, *(line.rstrip() for line in stream.getvalue().splitlines())])
+        return "\n".join([*map(visible, filter(None, (self.title, self.note))), *self.lines(width)])
 
     def print(self, stream: TextIO | None = None) -> None:
         """Print the table: with bold headings on a terminal, else as `text` returns it.
@@ -75,31 +70,27 @@ class Table:
             stream: Where to print; standard output by default.
         """
         stream = stream or sys.stdout
-        if not stream.isatty():
-            print(self.text(), file=stream)
-            return
-        terminal = console(stream, is_terminal=True)
-        for line, style in ((self.title, "bold"), (self.note, "dim")):
-            if line:
-                terminal.print(visible(line), style=style, markup=False, highlight=False, soft_wrap=True)
-        terminal.print(self.columns(), soft_wrap=True)
+        above, lines = [self.title, self.note], self.lines()
+        if stream.isatty():
+            head = lines[: bool(self.head)]
+            styled = zip((BOLD, DIM, BOLD), (*map(visible, above), *head), strict=False)
+            above, lines = [line and f"{style}{line}{PLAIN}" for style, line in styled], lines[len(head) :]
+        print(*filter(None, above), *lines, sep="\n", file=stream)
 
-    def columns(self, width: int | None = None) -> "rich.table.Table":
-        """Return the table for a console of rich; `width` as in `text`."""
-        import rich.table
-        from rich.text import Text
-
-        grid = rich.table.Table(box=None, show_header=bool(self.head), pad_edge=False, padding=(0, GAP, 0, 0))
-        for i, sign in enumerate(self.alignments):
-            grid.add_column(
-                Text(visible(self.head[i])) if self.head else "",
-                justify="right" if sign == ">" else "left",
-                min_width=self.widths[i] if i < len(self.widths) else None,
-                no_wrap=True,
-            )
-        for first, *others in fit_to_width(self.head, self.rows, width):
-            grid.add_row(*(Text(visible(cell)) for cell in (first, *others)))
-        return grid
+    def lines(self, width: int | None = None) -> list[str]:
+        """Return the heads and rows as aligned lines; `width` as in `text`."""
+        table = [self.head] if self.head else []
+        rows = [[*map(visible, row)] for row in (*table, *fit_to_width(self.head, self.rows, width))]
+        signs, least = self.alignments, [*self.widths, *[0] * len(self.alignments)]
+        sizes = [max(least[i], *(cells(row[i]) for row in rows)) for i in range(len(signs))] if rows else []
+        lines = []
+        for row in rows:
+            pads = [" " * (size - cells(cell)) for size, cell in zip(sizes, row, strict=True)]
+            parts = [
+                pad + cell if sign == ">" else cell + pad for sign, pad, cell in zip(signs, pads, row, strict=True)
+            ]
+            lines.append((" " * GAP).join(parts).rstrip())
+        return lines
 
     def markdown(self) -> str:
         """Return the head and the rows as a table in Markdown, without title and note."""
@@ -128,14 +119,8 @@ def fit_to_width(head: Sequence[str], rows: Sequence[Sequence[str]], width: int 
     return [[shorten(first, most), *cells] for first, *cells in rows]
 
 
-def console(stream: TextIO, is_terminal: bool = False) -> "rich.console.Console":
-    """Return a console of rich that folds nothing, in colour only on a terminal."""
-    import rich.console
-
-    return rich.console.Console(
-        file=stream,
-        width=UNBOUNDED,
-        force_terminal=is_terminal,
-        color_system="auto" if is_terminal else None,
-        _environ={},
-    )
+def cells(text: str) -> int:
+    """Return the cells of a terminal that a text fills: two for a Chinese character, none for a mark above another."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

@@ -17,6 +17,9 @@ LAYOUTS = ("channels_last", "channels_first")  # where the channels lie inside a
 
 PACKAGES = {"torch": "torch torchvision", "tensorflow": "tensorflow", "jax": "jax"}  # arguments of pip install
 
+# the packages of the extra `train`, by their names of import: the small core lacks them
+TRAIN = {"keras", "h5py", "scipy", "sklearn", "safetensors", "rich", "matplotlib", "jinja2"}
+
 ROOT = Path(__file__).resolve().parents[2]  # of the clone, if kerasnets was not installed from a wheel
 
 _process_is_ours = False
@@ -35,6 +38,25 @@ def install_line(*extras: str) -> str:
     if (ROOT / "pyproject.toml").is_file():
         return f'pip install -e ".[{names}]" in the clone'
     return f'pip install "kerasnets[{names}]"'
+
+
+def remedy(backend: str) -> str:
+    """Return the command that installs a backend, and Keras if it is missing too."""
+    return f"pip install {PACKAGES[backend]}" if is_installed("keras") else install_line(backend)
+
+
+def check_packages(*packages: str) -> None:
+    """Raise ImportError if one of `packages`, in TRAIN, is not installed."""
+    for package in packages:
+        if not is_installed(package):
+            raise ImportError(f"{package} is missing, which this needs: {install_line('train')}")
+
+
+def check_import(error: ImportError) -> None:
+    """Raise ImportError with the line that installs it if `error` is the lack of a package in TRAIN."""
+    package = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package in TRAIN:
+        check_packages(package)
 
 
 def set_default() -> None:
@@ -78,11 +100,12 @@ def choice() -> str:
     """Return the backend in KERAS_BACKEND, or the first installed one, without setting anything. Raises as `choose`."""
     backend = os.environ.get("KERAS_BACKEND") or first_installed()
     if backend is None:
-        raise ImportError(f"no backend is installed; choose one, as by: pip install {PACKAGES['torch']}")
+        raise ImportError(f"no backend is installed; choose one, as by: {remedy('torch')}")
     if backend not in BACKENDS:
         raise ValueError(f"unknown KERAS_BACKEND {backend!r}; choose one of: {', '.join(BACKENDS)}")
     if not is_installed(backend):
-        raise ImportError(f"KERAS_BACKEND is {backend}, which is not installed: pip install {PACKAGES[backend]}")
+        raise ImportError(f"KERAS_BACKEND is {backend}, which is not installed: {remedy(backend)}")
+    check_packages("keras")
     return backend
 
 
@@ -149,7 +172,7 @@ def environment(**more: str) -> dict[str, str]:
 def check_installed(backend: str) -> None:
     """Raise ImportError if `backend`, one of BACKENDS, is not installed."""
     if not is_installed(backend):
-        raise ImportError(f"{backend} is not installed: pip install {PACKAGES[backend]}")
+        raise ImportError(f"{backend} is not installed: {remedy(backend)}")
 
 
 def is_installed(package: str) -> bool:

@@ -1,6 +1,7 @@
 """Runs beside each other: their figures, the settings in which they differ, their curves. No framework is loaded."""
 
 import csv
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from kerasnets.training.places import folder_of
 
 EPOCHS = "epochs.csv"
 NOT_COMPARED = {"epochs", "frozen", "model", "dataset"}  # settings that have a column of their own, or another form
+WEIGHTS_ALONE = ".weights.h5"  # ends the name of what Keras' save_weights writes
+NO_CARD = "no card"
+LOSS = "loss", "label_smoothing"  # settings that say what a loss is
+NAMED = 3  # files without a card
 MOST_CURVES = 20  # more cannot be told apart
 
 
@@ -30,6 +35,7 @@ class Entry:
         card: Its card.
         weights: How many numbers it learned, with moving statistics.
         history: {figure: value by epoch}; {} if the report is gone.
+        has_card: Whether the file has a card; another program's has none, so that nothing is known of its training.
     """
 
     name: str
@@ -37,23 +43,26 @@ class Entry:
     card: saving.Card
     weights: int
     history: dict[str, list[float]]
+    has_card: bool = True
 
     @property
     def seconds(self) -> float | None:
         """Of all epochs; None if the report is gone."""
-        return sum(self.history["seconds"]) if "seconds" in self.history else None
+        total = sum(self.history.get("seconds", [math.nan]))
+        return total if math.isfinite(total) else None
 
     @property
     def facts(self) -> dict[str, str]:
         """{name: words}: the settings, data and versions of a run."""
         card, settings = self.card, self.card.settings
+        frozen = settings.get("frozen")
         return {
             "network": card.model,
             "data": card.dataset,
             "digest of the data": card.data_digest[:8],
             "input": "x".join(map(str, card.input_shape)),
             **{name.replace("_", " "): words_of(settings[name]) for name in settings if name not in NOT_COMPARED},
-            "frozen layers": str(len(settings.get("frozen", ()))),
+            "frozen layers": str(len(frozen)) if isinstance(frozen, list) else "",
             "planned epochs": words_of(settings.get("epochs", "")),
             "seed": str(card.seed),
             "first weights": card.parent,
@@ -65,7 +74,8 @@ class Entry:
         """Return everything for a program to read."""
         card = self.card
         return {
-            "run": self.name, "file": str(self.path), "test_accuracy": card.accuracy, "val_accuracy": card.val_accuracy,
+            "run": self.name, "file": str(self.path), "card": self.has_card, "test_accuracy": card.accuracy,
+            "val_accuracy": card.val_accuracy,
             "epochs": card.epochs, "seconds": self.seconds, "weights": self.weights, "date": card.date,
             "model": card.model, "data": card.dataset, "data_digest": card.data_digest, "seed": card.seed,
             "parent": card.parent, "settings": card.settings, "history": self.history,
@@ -117,13 +127,14 @@ def model_of(path: Path) -> Path | None:
         folder = path if path.name else path.resolve()  # "." has no name
         beside = (folder.parent / f"{folder.name}{suffix}" for suffix in saving.SUFFIXES)
         return next((file for file in beside if file.is_file()), None)
-    return path if path.suffix in saving.SUFFIXES else None
+    return path if path.suffix in saving.SUFFIXES and not path.name.endswith(WEIGHTS_ALONE) else None
 
 
 def read(path: Path, name: str) -> Entry:
     """Return the run of a model file; BadInputError if the file is damaged."""
     content = keras_file.read(path)
-    return Entry(name, path, keras_file.card_in(content, path), content.numbers, history_in(folder_of(path) / EPOCHS))
+    card, history = keras_file.card_in(content, path), history_in(folder_of(path) / EPOCHS)
+    return Entry(name, path, card, content.numbers, history, has_card=content.card is not None)
 
 
 def history_in(path: Path) -> dict[str, list[float]]:
@@ -139,19 +150,20 @@ def history_in(path: Path) -> dict[str, list[float]]:
 
 
 def differences(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """Return {setting: its words in each run} of the settings in which the runs differ."""
-    facts = [entry.facts for entry in entries]
+    """Return {setting: its words in each run} of the settings in which the runs with a card differ."""
+    facts = [entry.facts if entry.has_card else {} for entry in entries]
     names = list(dict.fromkeys(name for each in facts for name in each))
-    values = {name: [each.get(name, "") for each in facts] for name in names}
-    return {name: words for name, words in values.items() if len(set(words)) > 1}
+    values = {name: [each.get(name, "") if each else NO_CARD for each in facts] for name in names}
+    return {name: words for name, words in values.items() if len({*words} - {NO_CARD}) > 1}
 
 
 def tables(entries: Sequence[Entry]) -> tuple[Table, Table]:
     """Return the table of results, and that of the settings in which the runs differ, a row each."""
     results = [
         (entry.name, figure(entry.card.accuracy), figure(entry.card.val_accuracy), figure(least_loss(entry)),
-         f"{entry.card.epochs:,}", "" if entry.seconds is None else duration(entry.seconds), f"{entry.weights:,}",
-         entry.card.date[:10])
+         f"{entry.card.epochs:,}" if entry.card.epochs else "",
+         "" if entry.seconds is None else duration(entry.seconds), f"{entry.weights:,}",
+         entry.card.date[:10] if entry.has_card else NO_CARD)
         for entry in entries
     ]  # fmt: skip
     head = ("run", "test accuracy", "validation", "least val. loss", "epochs", "time", "weights", "date")
@@ -171,9 +183,13 @@ def least_loss(entry: Entry) -> float | None:
 def remarks(entries: Sequence[Entry]) -> list[str]:
     """Return a sentence on each thing that a reader of the figures must know."""
     notes = []
-    if len({entry.card.data_digest or entry.card.dataset for entry in entries}) > 1:
+    runs, others = [entry for entry in entries if entry.has_card], [each.name for each in entries if not each.has_card]
+    if others:
+        names, have = ", ".join(others[:NAMED]) + ", ..." * (len(others) > NAMED), "has" if len(others) == 1 else "have"
+        notes.append(f"{names} {have} no card, which kerasnets train writes: nothing is known of the training.")
+    if len({entry.card.data_digest or entry.card.dataset for entry in runs}) > 1:
         notes.append("The runs were trained on different data, so their accuracies are not of one test.")
-    if len({(entry.card.settings.get("loss"), entry.card.settings.get("label_smoothing")) for entry in entries}) > 1:
+    if len({tuple(words_of(entry.card.settings.get(name, "")) for name in LOSS) for entry in runs}) > 1:
         notes.append("The runs have different losses, which do not compare.")
     if len(entries) > MOST_CURVES:
         notes.append(f"The curves are those of the first {MOST_CURVES} runs.")

@@ -20,7 +20,7 @@ from kerasnets.recipes import FINETUNED, LOGGERS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
-from kerasnets.training import own_networks, places, sizes
+from kerasnets.training import loggers, own_networks, places, sizes
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
@@ -134,7 +134,8 @@ def prepare(request: Request) -> TrainingJob:
     if is_fallback:
         print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
     initial.network.summary()
-    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=not request.weights):
+    is_fresh = not request.weights and not (job.own and own_networks.has_learned(initial.network))
+    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=is_fresh):
         print(visible(f"note: {recipe.model} {note}"), file=sys.stderr)
     return job
 
@@ -186,6 +187,7 @@ def check_request(request: Request, recipe: Recipe) -> None:
     own_networks.check_callbacks(request.callbacks)
     if unknown := sorted(set(request.loggers) - set(LOGGERS)):
         raise ValueError(f"unknown logger {unknown[0]!r}; choose one of: {', '.join(LOGGERS)}")
+    loggers.check(request.loggers)
     if request.skip_broken < 0:
         raise ValueError(f"the number of broken pictures to skip must be at least 0, not {request.skip_broken}")
 

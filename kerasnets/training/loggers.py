@@ -2,109 +2,225 @@
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 
+from kerasnets.errors import in_one_line, visible
 from kerasnets.recipes import LOGGERS
 from kerasnets.training import settings
 from kerasnets.training.callbacks import Figures, Logs
 
 if TYPE_CHECKING:
     from kerasnets.training.jobs import TrainingJob
+    from kerasnets.training.run import Run
 
 PROJECT = "kerasnets"  # the name under which the programs keep the runs
+STOPPED = 130  # the exit code of a Ctrl-C in a notebook
+WAIT = 5  # seconds: a network may be gone with the worker
 
 
-class TensorBoard(keras.callbacks.Callback):
-    """Writes the figures for TensorBoard without TensorFlow, which Keras' own callback needs on every backend.
+class Logger(keras.callbacks.Callback):
+    """Hands the figures of each epoch to a program, which learns at the end of a `with` block how the run ended.
+
+    If the program fails during the training, a note says so and the training goes on.
+
+    Args:
+        job: The training.
 
     Raises:
-        ImportError: tensorboardX is not installed.
+        OSError: The program begins no run.
     """
 
-    def __init__(self, job: "TrainingJob", figures: Figures) -> None:
+    title, package, install, remedy = "", "", "", ""
+
+    def __init__(self, job: "TrainingJob") -> None:
         super().__init__()
+        self.has_failed = False
         try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise ImportError("TensorBoard's logs need tensorboardX: pip install tensorboardX") from error
-        self.writer, self.figures = SummaryWriter(str(job.folder / "tensorboard")), figures
+            self.begin(job)
+        except Exception as error:
+            raise OSError(f"{self.title} begins no run: {in_one_line(error, 90)}; {self.remedy}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.attempt(self.end, error)
+
+    def follow(self, figures: Figures) -> None:
+        """Take the figures of the epochs that come from here."""
+        self.figures = figures
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if figures := figures_of(self.figures, epoch):
+            self.attempt(self.log, figures, epoch + 1)
+
+    def attempt(self, call: Callable[..., None], *values: Any) -> None:
+        """Call a method of the program; print a note at its first failure."""
+        try:
+            call(*values)
+        except Exception as error:
+            if not self.has_failed:
+                note = f"note: {self.title} lacks figures of this run: {in_one_line(error, 150)}"
+                print(visible(note), file=sys.stderr)
+            self.has_failed = True
+
+    def begin(self, job: "TrainingJob") -> None:
+        """Open a run of the program, with all settings."""
+        raise NotImplementedError
+
+    def log(self, figures: dict[str, float], step: int) -> None:
+        """Hand over the figures of an epoch, or of the test, {name: value}."""
+        raise NotImplementedError
+
+    def end(self, error: BaseException | None) -> None:
+        """Close the run, which was ended by an error, by a KeyboardInterrupt if a person stopped it."""
+        raise NotImplementedError
+
+
+class TensorBoard(Logger):
+    """Writes the figures for TensorBoard without TensorFlow, which Keras' own callback needs on every backend."""
+
+    title, package, install = "TensorBoard", "tensorboardX", "tensorboardX"
+    remedy = "name another place by --out"
+
+    def begin(self, job: "TrainingJob") -> None:
+        from tensorboardX import SummaryWriter
+
+        self.writer = SummaryWriter(str(job.folder / "tensorboard"))
+
+    def follow(self, figures: Figures) -> None:
+        super().follow(figures)
         self.written = len(figures.batches["loss"])  # by the run that is resumed
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        for name, values in self.figures.history.items():
+        self.attempt(self.write, epoch)
+
+    def write(self, epoch: int) -> None:
+        """Write the figures of an epoch and its batches."""
+        for name, value in figures_of(self.figures, epoch).items():
             part = "validation" if name.startswith("val_") else "training"
-            if len(values) == epoch + 1:
-                self.writer.add_scalar(f"epoch_{name.removeprefix('val_')}/{part}", values[-1], epoch + 1)
+            self.writer.add_scalar(f"epoch_{name.removeprefix('val_')}/{part}", value, epoch + 1)
         for name, values in self.figures.batches.items():
             for step in range(self.written, len(values)):
                 self.writer.add_scalar(f"batch_{name}", values[step], step + 1)
         self.written = len(self.figures.batches["loss"])
         self.writer.flush()
 
-    def close(self) -> None:
+    def log(self, figures: dict[str, float], step: int) -> None:
+        for name, value in figures.items():
+            self.writer.add_scalar(name, value, step)
+
+    def end(self, error: BaseException | None) -> None:
         self.writer.close()
 
 
-class WeightsAndBiases(keras.callbacks.Callback):
-    """Logs each epoch with Weights & Biases, which sends it where it is set up to; WANDB_MODE=offline keeps it here.
+class WeightsAndBiases(Logger):
+    """Logs with Weights & Biases, which sends the figures where it is set up to; WANDB_MODE=offline keeps them here."""
 
-    Raises:
-        ImportError: wandb is not installed.
-    """
+    title, package, install = "Weights & Biases", "wandb", "wandb"
+    remedy = "log in by `wandb login`, or set WANDB_MODE=offline"
 
-    def __init__(self, job: "TrainingJob", figures: Figures) -> None:
-        super().__init__()
-        try:
-            import wandb
-        except ImportError as error:
-            raise ImportError("Weights & Biases needs its package: pip install wandb") from error
-        folder = job.folder / "wandb"
-        folder.mkdir(parents=True, exist_ok=True)
-        self.run: Any = wandb.init(project=PROJECT, name=job.files[0].stem, dir=str(folder), config=settings_of(job))
-        self.figures = figures
+    def begin(self, job: "TrainingJob") -> None:
+        import wandb
 
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self.run.log(figures_of(self.figures, epoch), step=epoch + 1)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        project = None if os.environ.get("WANDB_PROJECT") else PROJECT
+        name, folder = job.files[0].stem, str(job.folder)
+        self.run: Any = wandb.init(project=project, name=name, dir=folder, config=settings_of(job))
 
-    def close(self) -> None:
-        self.run.finish()
+    def log(self, figures: dict[str, float], step: int) -> None:
+        self.run.log(figures, step=step)
+
+    def end(self, error: BaseException | None) -> None:
+        code = getattr(error, "exit_code", STOPPED if isinstance(error, KeyboardInterrupt) else 1)
+        self.run.finish(exit_code=0 if error is None else code)
 
 
-class MLflow(keras.callbacks.Callback):
-    """Logs each epoch with MLflow, at MLFLOW_TRACKING_URI, or in the working directory.
+class MLflow(Logger):
+    """Logs with MLflow, at MLFLOW_TRACKING_URI, or in the working directory."""
 
-    Raises:
-        ImportError: mlflow is not installed.
-    """
+    title, package, install = "MLflow", "mlflow", "mlflow-skinny sqlalchemy alembic"
+    remedy = "name another place by MLFLOW_TRACKING_URI, as sqlite:///mlflow.db"
 
-    def __init__(self, job: "TrainingJob", figures: Figures) -> None:
-        super().__init__()
-        try:
-            import mlflow
-        except ImportError as error:
-            raise ImportError("MLflow needs its package: pip install mlflow-skinny") from error
+    def begin(self, job: "TrainingJob") -> None:
+        import mlflow
+
         self.mlflow: Any = mlflow
-        mlflow.set_experiment(PROJECT)
-        mlflow.start_run(run_name=job.files[0].stem)
-        mlflow.log_params({name: str(value)[:500] for name, value in settings_of(job).items()})
-        self.figures = figures
+        is_within = mlflow.active_run() is not None  # a run of the person, in a notebook
+        if not is_within and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
+            mlflow.set_experiment(PROJECT)
+        self.run = mlflow.start_run(run_name=job.files[0].stem, nested=is_within).info.run_id
+        self.attempt(mlflow.log_params, {name: str(value)[:500] for name, value in settings_of(job).items()})
 
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self.mlflow.log_metrics(figures_of(self.figures, epoch), step=epoch + 1)
+    def log(self, figures: dict[str, float], step: int) -> None:
+        self.mlflow.log_metrics(figures, step=step)
 
-    def close(self) -> None:
-        self.mlflow.end_run()
+    def end(self, error: BaseException | None) -> None:
+        failed = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        status = "FINISHED" if error is None else failed
+        if threading.current_thread() is threading.main_thread():
+            self.mlflow.end_run(status)
+        else:  # each thread of MLflow has its own active run
+            self.mlflow.MlflowClient().set_terminated(self.run, status)
 
 
-# name in recipes.LOGGERS -> callback, made of the job and its Figures
-BY_NAME: dict[str, Any] = dict(zip(LOGGERS, (TensorBoard, WeightsAndBiases, MLflow), strict=True))
+# name in recipes.LOGGERS -> Logger
+BY_NAME: dict[str, type[Logger]] = dict(zip(LOGGERS, (TensorBoard, WeightsAndBiases, MLflow), strict=True))
+
+
+def check(names: Iterable[str]) -> None:
+    """Raise ImportError if the package of a program is not installed."""
+    for logger in map(BY_NAME.__getitem__, names):
+        if importlib.util.find_spec(logger.package) is None:
+            raise ImportError(f"{logger.title} needs a package: pip install {logger.install}")
+
+
+@contextlib.contextmanager
+def begin(job: "TrainingJob", names: Sequence[str]) -> Iterator[list[Logger]]:
+    """Yield the loggers of a job, which are among its callbacks; the programs learn how the block ends."""
+    with contextlib.ExitStack() as stack:
+        programs = [stack.enter_context(BY_NAME[name](job)) for name in names]
+        job.callbacks.extend(programs)
+        yield programs
+
+
+def follow(callbacks: Iterable[Any], figures: Figures) -> None:
+    """Let the loggers among the callbacks take the figures of the epochs that come from here."""
+    for callback in callbacks:
+        if isinstance(callback, Logger):
+            callback.follow(figures)
+
+
+def fail(callbacks: Iterable[Any]) -> None:
+    """Tell the programs that the run fails, before the process ends at once; wait a few seconds for them."""
+    error = RuntimeError("another worker was lost")
+    for callback in callbacks:
+        if isinstance(callback, Logger):
+            ending = threading.Thread(target=callback.attempt, args=(callback.end, error), daemon=True)
+            ending.start()
+            ending.join(WAIT)
+
+
+def log_test(programs: Iterable[Logger], run: "Run") -> None:
+    """Hand over the figures of the test."""
+    for program in programs:
+        figures = {"test_accuracy": run.test_accuracy, "test_loss": run.test_loss}
+        program.attempt(program.log, figures, run.epochs)
 
 
 def settings_of(job: "TrainingJob") -> dict[str, Any]:
     """Return all settings of a run by name."""
-    return {**settings.used(job.recipe), "seed": job.seed, "first_weights": str(job.weights or "")}
+    more = {"seed": job.seed, "first_weights": str(job.weights or ""), "backend": keras.backend.backend()}
+    return {**settings.used(job.recipe), **more}
 
 
 def figures_of(figures: Figures, epoch: int) -> dict[str, float]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasnets import data, saving
 from kerasnets.errors import BadInputError, name_path
@@ -16,6 +17,8 @@ from kerasnets.graph import Scaling, has_graph, rebuild
 from kerasnets.recipes import OWN, Recipe, own
 from kerasnets.saving import keras_config, keras_model
 from kerasnets.training.request import Network, Request
+
+START_AT_ZERO = "bias", "beta", "moving_mean"  # names of weights
 
 
 def as_named(request: Request) -> Request:
@@ -75,6 +78,8 @@ def build(
 
 def call(function: Callable[..., Any], shape: tuple[int, ...], num_classes: int) -> keras.Model:
     """Return the network that a function builds, with both arguments, or with none if it takes none."""
+    if hasattr(function, "state_dict"):
+        raise BadInputError("is a module of PyTorch", remedy="make it a model file by kerasnets convert, for --weights")
     model = function(shape, num_classes) if inspect.signature(function).parameters else function()
     if not isinstance(model, keras.Model):
         problem = f"is built by a function that returns a {type(model).__name__}"
@@ -115,6 +120,11 @@ def check_classes(count: int, class_names: tuple[str, ...]) -> None:
     if count != len(class_names):
         problem = f"has {count} outputs, and the data have {len(class_names)} classes"
         raise BadInputError(problem, remedy="build it with one output for each class")
+
+
+def has_learned(model: keras.Model) -> bool:
+    """Whether a network of one's own was trained before: Keras lets biases and moving means start at zero."""
+    return any(np.any(keras.ops.convert_to_numpy(weight)) for weight in model.weights if weight.name in START_AT_ZERO)
 
 
 def is_plain(model: keras.Model) -> bool:

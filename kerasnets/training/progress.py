@@ -1,4 +1,7 @@
-"""Progress: how far a training run is and how long it will take, as a bar on a terminal and as lines elsewhere."""
+"""Progress: how far a training run is and how long it will take, as a bar on a terminal and as lines elsewhere.
+
+A notebook gets lines too, at most one a second.
+"""
 
 import sys
 import time
@@ -14,6 +17,7 @@ from kerasnets.training.durations import duration
 
 LINE_EVERY = 30.0  # seconds between two lines within an epoch
 DRAW_EVERY = 0.2  # seconds between two drawings of the bar
+NOTEBOOK = "ipykernel.iostream"  # has the class of a notebook's stdout, which is no terminal
 MARKS = 200  # times in an epoch at which the clock is noted
 
 
@@ -41,6 +45,7 @@ class Progress(keras.callbacks.Callback):
         if console is None and sys.stdout.isatty():
             console = rich.console.Console()
         self.bar = None if console is None else bar_on(console)
+        self.is_seen = self.bar is not None or type(sys.stdout).__module__ == NOTEBOOK  # by a person, now
         self.shown_at = time.monotonic()
         self.steps = skip  # in all epochs
         self.marks: deque[tuple[float, int]] = deque()  # (time, steps) of earlier steps, from which one is measured
@@ -71,8 +76,8 @@ class Progress(keras.callbacks.Callback):
         if epoch == self.first:
             self.marks.clear()  # the steps of the first epoch are forgotten when there are others
         self.measure(now)
-        if self.bar and now - self.epoch_started < 1 and now - self.shown_at < 1 and not is_last:
-            return  # on a terminal, a thousand epochs of a fraction of a second do not need a thousand lines
+        if self.is_seen and now - self.epoch_started < 1 and now - self.shown_at < 1 and not is_last:
+            return  # on a screen, a thousand epochs of a fraction of a second do not need a thousand lines
         self.shown_at = now
         figures = "  ".join(f"{name} {value:.4f}" for name, value in without_decay(logs).items())
         seconds = duration(now - self.epoch_started)

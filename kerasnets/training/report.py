@@ -11,6 +11,7 @@ import numpy as np
 from kerasnets.recipes import Recipe
 from kerasnets.reports import plots
 from kerasnets.reports.curves import Curve, learning_curves
+from kerasnets.reports.names import label_and_answer
 from kerasnets.reports.pages import render, write_page
 from kerasnets.reports.tables import Table
 from kerasnets.runtime.atomic import whole_file
@@ -139,7 +140,8 @@ def encode_all(drawn: Mapping[str, "Figure"]) -> dict[str, plots.Png]:
 def caption(evaluation: "Evaluation", i: int) -> str:
     """Return two lines: the class of the i-th picture; the answer and its probability."""
     name, answer = (evaluation.class_names[labels[i]] for labels in (evaluation.labels, evaluation.predictions))
-    return f"{plots.cut(name, 22)}\n→ {plots.cut(answer, 14)}  {evaluation.sureness[i]:.1%}"
+    name, answer = label_and_answer(name, answer)
+    return f"{name}\n→ {answer}  {evaluation.sureness[i]:.1%}"
 
 
 def save_plots(folder: Path, drawn: Mapping[str, plots.Png]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from kerasnets.errors import shorten
 from kerasnets.runtime import signals
 from kerasnets.runtime.workers import place
-from kerasnets.training import checkpoints, report, state
+from kerasnets.training import checkpoints, loggers, report, state
 from kerasnets.training.workers import ALONE, Group
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def save(job: "TrainingJob", epoch: int, arrays: Mapping[str, np.ndarray], step:
 
 
 def last_checkpoint(job: "TrainingJob") -> str:
-    """Return the end of a sentence on a lost worker: from where the training goes on."""
+    """Return the end of a sentence on a lost worker: from where the training goes on. Loggers learn that it fails."""
+    loggers.fail(job.callbacks)
     files = checkpoints.files(job.checkpoints)
     if not files:
         return "; there is no checkpoint yet"

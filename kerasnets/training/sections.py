@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets.reports import evaluations, measures, plots
+from kerasnets.reports.names import cut, label_and_answer
 from kerasnets.reports.pages import drawing
 from kerasnets.reports.tables import Table
 from kerasnets.training import findings
@@ -187,10 +188,10 @@ def labels(evaluation: "Evaluation", data: "Data", material: "Material") -> Iter
         "it. The likeliest come first. A picture can also be hard, or show both; look before you change it."
     ]
     chosen = [doubt.picture for doubt in pictures[:SHOWN]]
-    captions = [
-        f"{plots.cut(names[doubt.label], 22)}\n→ {plots.cut(names[doubt.answer], 14)}  {doubt.probability:.1%}"
-        for doubt in pictures[:SHOWN]
-    ]
+    captions = []
+    for doubt in pictures[:SHOWN]:
+        label, answer = label_and_answer(names[doubt.label], names[doubt.answer])
+        captions.append(f"{label}\n→ {answer}  {doubt.probability:.1%}")
     below = [data.train_name_of(i) for i in chosen]
     images = data.train_images[np.array(chosen)]
     wide, narrow = (plots.dense(plots.grid(images, captions, below, columns)) for columns in (6, 3))
@@ -232,8 +233,8 @@ def copies(data: "Data", material: "Material") -> Iterator[Section]:
     captions, below = [], []
     for pair in shown:
         captions += [
-            f"test: {plots.cut(names[data.test_labels[pair.test]], 16)}",
-            f"training: {plots.cut(names[data.train_labels[pair.train]], 14)}",
+            f"test: {cut(names[data.test_labels[pair.test]], 16)}",
+            f"training: {cut(names[data.train_labels[pair.train]], 14)}",
         ]
         below += [data.name_of(pair.test), data.train_name_of(pair.train)]
     wide, narrow = (plots.dense(plots.grid(np.stack(images), captions, below, columns)) for columns in (6, 2))

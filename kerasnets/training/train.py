@@ -117,7 +117,7 @@ def train(
         ValueError: A name is unknown or a setting impossible.
         BadInputError: Data, model file or checkpoints are damaged or do not fit.
         ConnectionError: The data are not on this disk and cannot be downloaded.
-        OSError: A file cannot be written.
+        OSError: A file cannot be written, or a program of `log` begins no run.
         FloatingPointError: The loss became NaN or infinite.
 
     Example:
@@ -147,7 +147,8 @@ def carry_out(request: Request) -> Run:
     """Train as `train` does."""
     with workers.begin() as group:
         job = preparation.prepare(request, group)
-        with claim([*map(places.folder_of, job.files), *job.files] if group.leads else [], "training"):
+        claimed = [*map(places.folder_of, job.files), *job.files] if group.leads else []
+        with claim(claimed, "training"), loggers.begin(job, job.log if group.leads else ()) as programs:
             figures, results = fit(job, group)
             test = results.test
             run = make_run(job, figures, test)
@@ -157,6 +158,7 @@ def carry_out(request: Request) -> Run:
                     model = save(job, run)
                     material = material_of(job, model, results, request.full_report)
                     report.write(job, run, test, figures, accuracies_beside(run, job.files[0]), material)
+                loggers.log_test(programs, run)
         for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
             print(visible(f"note: {note}"), file=sys.stderr)
     return run
@@ -218,6 +220,7 @@ def run_epochs(
     """Train from the first epoch of `plan` to its last."""
     progress = Progress(plan.steps_per_epoch, plan.epochs, plan.first, skip=plan.skip)
     minutes = job.checkpoint_minutes
+    loggers.follow(job.callbacks, figures)
     watchers = [keras.callbacks.TerminateOnNaN()]
     if group.engine and len(plan.images) < len(job.data.train_labels):  # the others are for validation
         watchers.append(
@@ -229,8 +232,6 @@ def run_epochs(
         stack.callback(progress.close)
         if job.recipe.ema:
             watchers.append(TestAverages())
-        for name in job.log if group.leads else ():
-            watchers.append(stack.enter_context(contextlib.closing(loggers.BY_NAME[name](job, figures))))
         if minutes and group.leads:
             watchers.append(Minutes(figures, minutes))
         while plan.first < plan.epochs and not (figures.is_over or figures.diverged):

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasnets.errors import BadInputError
+from kerasnets.cli import main
+from kerasnets.errors import BadInputError, shorten
 from kerasnets.saving import Guest
 from kerasnets.saving.guest import input_shape
 from tests.conftest import mostly_on_torch
@@ -213,3 +214,49 @@ def test_the_size_of_pictures_comes_from_the_file_or_the_options(case):
 def test_a_size_that_cannot_be_is_refused(shape, guest):
     with pytest.raises(BadInputError):
         input_shape(shape, guest)
+
+
+CODE = """
+import torch
+
+def fail():
+    raise KeyError("not there\\nat all")
+
+def number():
+    return 7
+
+module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 3))
+"""
+COMMANDS = (
+    "convert {} --example 1x3x8x8 --out a.keras",
+    "adopt {} --example 1x3x8x8 --out a.keras",
+    "train --model {} --dataset {}:fail",
+)
+
+
+def errors_of_code(folder):
+    """{function: the messages of the commands that run it}, and the result of converting a module that is there."""
+    file, result = folder / "mine.py", {}
+    file.write_text(CODE)
+    for function in ("fail", "missing"):
+        result[function] = []
+        for command in COMMANDS:
+            with pytest.raises(BadInputError) as caught:
+                main.run(command.format(f"{file}:{function}", file).split())
+            result[function].append(str(caught.value))
+    with pytest.raises(BadInputError) as caught:
+        main.run(["adopt", f"{file}:number", "--out", str(folder / "a.keras")])
+    result["number"] = str(caught.value)
+    main.run(["convert", f"{file}:module", "--example", "1x3x8x8", "--out", str(folder / "a.keras")])
+    return result
+
+
+def test_code_of_ones_own_is_run_in_the_same_words_by_every_command(workers, tmp_path):
+    result = workers["torch"](errors_of_code, tmp_path)
+    assert set(result["fail"]) == {
+        f"{shorten(tmp_path / 'mine.py')} failed: KeyError: 'not there\\nat all'; mend it (--debug shows where)"
+    }
+    assert len(set(result["missing"])) == 1
+    assert result["missing"][0].endswith("mine.py has no function 'missing'; check the name")
+    assert "mine.py:number gives int, neither a torch.nn.Module nor a keras.Model" in result["number"]
+    assert (tmp_path / "a.keras").exists()

@@ -24,6 +24,21 @@ def fail():
     raise KeyError("not there\\nat all")
 
 NUMBER = 7
+
+class Net:  # like a module of PyTorch, which can be called
+    def state_dict(self):
+        return {}
+
+    def __call__(self, pixels):
+        return pixels
+
+net = Net()
+
+def build():
+    return net
+
+def two(shape, num_classes):
+    return shape, num_classes
 """
 BESIDE = """
 import numpy as np
@@ -73,3 +88,10 @@ def test_a_file_that_is_missing_is_named_before_anything_is_run(tmp_path):
 def test_only_a_function_in_a_python_file_is_one():
     assert own_code.is_function("a/b.py:build")
     assert not any(map(own_code.is_function, ("lenet5", "a.py", "a.py:", "a.py:7", "a.txt:b", None)))
+
+
+def test_a_network_is_the_object_itself_or_what_a_function_or_class_returns(file):
+    for name in ("net", "build", "Net"):
+        assert type(own_code.make(f"{file}:{name}")).__name__ == "Net"
+    assert type(own_code.load(f"{file}:net")).__name__ == "Net"  # train takes a network as well as a function
+    assert own_code.load(f"{file}:two")((8, 8, 1), 3) == ((8, 8, 1), 3)

@@ -93,5 +93,10 @@ def test_a_terminal_gets_bold_headings_and_the_same_columns():
     assert [line.rstrip() for line in lines] == TABLE.text().splitlines()
 
 
+def test_wide_characters_fill_two_cells_and_marks_none():
+    table = Table(("name", "n"), [("\u6570\u5b57", "1"), ("e\u0301te\u0301", "10"), ("plain", "5")], align="<>")
+    assert table.text().splitlines() == ["name    n", "\u6570\u5b57    1", "e\u0301te\u0301    10", "plain   5"]
+
+
 def test_the_example_is_true():
     assert doctest.testmod(tables) == (0, 3)

@@ -92,6 +92,17 @@ def times_left(seconds, steps_per_epoch, epochs=1):
     return texts, lines
 
 
+def lines_in_a_notebook(seconds, epochs):
+    """The lines of epochs where stdout is of the class that a notebook has."""
+    import io
+    import sys
+    from unittest import mock
+
+    stdout = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})
+    with mock.patch.object(sys, "stdout", stdout()):
+        return times_left([seconds] * epochs, 1, epochs)[1]
+
+
 def accuracies_in_the_csv(right, sizes):
     """What batches.csv says of batches with so many right answers, of whose means Keras tells in float32."""
     import keras
@@ -130,6 +141,13 @@ def test_the_time_left_follows_the_last_epochs(workers):
 def test_output_that_is_no_terminal_has_the_line_of_each_epoch(workers):
     _, lines = workers["torch"](times_left, [0.01] * 20, 1, 20)
     assert [line.split()[1] for line in lines] == [f"{epoch}/20" for epoch in range(1, 21)]
+
+
+def test_a_notebook_has_a_line_a_second_at_most(workers):
+    lines = workers["torch"](lines_in_a_notebook, 0.25, 20)
+    assert [line.split()[1] for line in lines] == ["4/20", "8/20", "12/20", "16/20", "20/20"]
+    assert len(workers["torch"](lines_in_a_notebook, 1.0, 5)) == 5
+    assert not any("\r" in line for line in lines)
 
 
 def test_the_accuracy_of_a_batch_is_a_number_of_images_by_its_size(workers):

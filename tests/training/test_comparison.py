@@ -1,13 +1,17 @@
 """Runs compared: a table, a page, JSON. The runs are shipped models, with a report made by hand."""
 
+import dataclasses
 import json
 import shutil
+import zipfile
+from pathlib import Path
 
 import pytest
 
 from kerasnets.cli import main
 from kerasnets.errors import BadInputError
 from kerasnets.saving import load_card, shipped
+from kerasnets.saving.keras_check import CARD
 from kerasnets.training import comparison
 
 NAMES = "lenet5-mnist", "small_cnn-mnist"
@@ -105,3 +109,51 @@ def test_many_runs_with_a_report_that_is_damaged_are_drawn(runs):
     many = [comparison.Entry(f"run {i} of a long name" * 3, entry.path, entry.card, 1, history) for i in range(25)]
     comparison.save_page(many, runs / "page.html")
     assert "The curves are those of the first 20 runs." in (runs / "page.html").read_text()
+
+
+def write_without_card(path):
+    """A copy of the second run as another program has it: without the card, and with another name."""
+    with zipfile.ZipFile(path.parent / f"{NAMES[1]}.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            if name != CARD:
+                new.writestr(name, old.read(name))
+
+
+def test_a_model_file_without_a_card_is_listed_as_such(runs, capsys):
+    write_without_card(runs / "guest.keras")
+    main.run(["compare", *paths(runs), "--out", "page.html"])
+    out, err = capsys.readouterr()
+    row = next(line.split() for line in out.splitlines() if line.startswith("guest"))
+    assert row == ["guest", "6,422", "no", "card"]  # no figures, no epochs
+    assert "note: guest has no card, which kerasnets train writes: nothing is known of the training.\n" in err
+    assert "different data" not in err
+    settings = next(line.split() for line in out.splitlines()[4:] if line.startswith("guest"))
+    assert settings == ["guest", *["no", "card"] * (len(settings) // 2)]
+    assert "no card" in (runs / "page.html").read_text()
+    main.run(["compare", "guest.keras", f"{NAMES[0]}.keras", "--json"])
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["card"], second["run"], second["card"], second["epochs"]) == (True, "guest", False, 0)
+
+
+def test_files_without_a_card_alone_have_no_settings_to_differ_in(runs, capsys):
+    write_without_card(runs / "guest.keras")
+    shutil.copy(runs / "guest.keras", runs / "other.keras")
+    main.run(["compare", "guest.keras", "other.keras"])
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    assert err == "note: guest, other have no card, which kerasnets train writes: nothing is known of the training.\n"
+
+
+def test_weights_alone_are_left_out(runs):
+    (runs / "a.weights.h5").write_bytes(b"\x89HDF")
+    assert comparison.read_all(paths(runs))[1] == ["a.weights.h5", "notes.md"]
+
+
+@pytest.mark.parametrize("settings", [{"frozen": 5}, {"loss": ["a"]}, {"loss": {"a": None}, "frozen": None}])
+def test_settings_of_any_form_are_compared(settings):
+    card = dataclasses.replace(load_card(NAMES[0]), settings=settings)
+    history = {"seconds": [float("nan")], "val_loss": [0.5]}
+    entries = [comparison.Entry(name, Path(name), card, 1, history) for name in "ab"]
+    comparison.tables(entries)
+    assert comparison.remarks(entries) == []
+    assert entries[0].seconds is None

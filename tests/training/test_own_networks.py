@@ -174,3 +174,47 @@ def test_callbacks_see_every_step_change_the_rate_and_stop_the_run(worker, tmp_p
     assert names >= {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert (steps, rates) == (3 * 5, [0.01, 0.005, 0.003333])  # 172 pictures in batches of 40
     assert (epochs, has_weights) == (2, True)
+
+
+def notes_on_size(folder):
+    """{case: whether a network that is too large for 240 pictures is remarked} before its training, which ends here."""
+    from unittest import mock
+
+    from keras import Input, Sequential, layers
+
+    from kerasnets.training import train
+
+    def large(trained=None, trainable=True):
+        body = Sequential([Input(SHAPE), layers.Conv2D(8, 3), layers.BatchNormalization()], name="body")
+        model = Sequential([body, layers.Flatten(), layers.Dense(3000), layers.Dense(900), layers.Dense(CLASSES)])
+        for weight in body.weights:
+            if weight.name == trained:
+                weight.assign(weight + 0.1)
+        body.trainable = trainable
+        return model
+
+    cases = {
+        "fresh": large(),
+        "a function": large,
+        "trained": large("bias"),
+        "trained before batch norm": large("moving_mean"),
+        "a trained body that is frozen": large("beta", trainable=False),
+        "a function that reads weights": lambda: large("bias"),
+    }
+    data, result = ((PIXELS, LABELS), (PIXELS[:90], LABELS[:90])), {}
+    for case, network in cases.items():
+        notes = io.StringIO()
+        with (
+            mock.patch.object(train, "fit", side_effect=ZeroDivisionError),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(notes),
+            contextlib.suppress(ZeroDivisionError),
+        ):
+            kerasnets.train(RECIPE, network=network, arrays=data, out=folder / "large.keras")
+        result[case] = "by heart" in notes.getvalue()
+    return result
+
+
+def test_a_network_that_has_learned_before_is_not_called_too_large(workers, tmp_path):
+    result = workers["torch"](notes_on_size, tmp_path)
+    assert [case for case, is_noted in result.items() if is_noted] == ["fresh", "a function"]

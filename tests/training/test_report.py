@@ -194,7 +194,7 @@ def test_a_mistake_is_shown_with_its_class_answer_probability_and_name():
     files = tuple(f"test/cat/{i:03}.jpg" for i in range(30))
     for changes, names in (({}, ("test 0", "test 1")), ({"test_files": files}, ("000.jpg", "001.jpg"))):
         figure = report.plots_of(evaluation, data_of(evaluation, images, **changes))["mistakes"]
-        assert drawn_texts(figure) == [names[0], first, names[1], second]
+        assert drawn_texts(figure) == [first, names[0], second, names[1]]
 
 
 def test_csv_has_a_row_for_each_epoch_or_step(tmp_path):
