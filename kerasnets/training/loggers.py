@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import keras
 
-from kerasnets.errors import in_one_line, visible
+from kerasnets.errors import exit_code, in_one_line, visible
 from kerasnets.recipes import LOGGERS
 from kerasnets.training import settings
 from kerasnets.training.callbacks import Figures, Logs
@@ -141,8 +141,7 @@ class WeightsAndBiases(Logger):
         self.run.log(figures, step=step)
 
     def end(self, error: BaseException | None) -> None:
-        code = getattr(error, "exit_code", STOPPED if isinstance(error, KeyboardInterrupt) else 1)
-        self.run.finish(exit_code=0 if error is None else code)
+        self.run.finish(exit_code=0 if error is None else code_of(error))
 
 
 class MLflow(Logger):
@@ -171,6 +170,13 @@ class MLflow(Logger):
             self.mlflow.end_run(status)
         else:  # each thread of MLflow has its own active run
             self.mlflow.MlflowClient().set_terminated(self.run, status)
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code of a command that an error ends."""
+    if isinstance(error, KeyboardInterrupt):
+        return getattr(error, "exit_code", STOPPED)  # that of signals.Stopped
+    return exit_code(error) or 1
 
 
 # name in recipes.LOGGERS -> Logger

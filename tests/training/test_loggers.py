@@ -23,10 +23,13 @@ ENDS = {  # case -> how the callback of the training ends it after its first epo
     "SIGTERM": signals.Stopped(15),
     "a notebook's stop": KeyboardInterrupt(),
     "crash": RuntimeError("my callback"),
+    "NaN": FloatingPointError("diverged"),
+    "full disk": OSError(28, "No space left on device"),
+    "memory": RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
 }
-STATUS = dict(zip(ENDS, ("FINISHED", "KILLED", "KILLED", "KILLED", "FAILED"), strict=True))
+STATUS = dict(zip(ENDS, ("FINISHED", "KILLED", "KILLED", "KILLED", *["FAILED"] * 4), strict=True))
 EPOCH, TEST = ["accuracy", "loss", "seconds", "val_accuracy", "val_loss"], ["test_accuracy", "test_loss"]
-CODE = dict(zip(ENDS, (0, 130, 143, 130, 1), strict=True))
+CODE = dict(zip(ENDS, (0, 130, 143, 130, 1, 5, 4, 4), strict=True))
 
 
 # ---- run in a worker ----
@@ -193,7 +196,7 @@ def test_a_run_whose_files_cannot_be_written_is_no_finished_one(workers, tmp_pat
     calls, problem, _ = workers["torch"](train_with, tmp_path / "a.keras", None, (), ("wandb", "mlflow"), True)
     assert problem[0] == "OSError"
     assert named(calls["mlflow"], "end_run") == [(("FAILED",), {})]
-    assert named(calls["wandb"], "finish") == [((), {"exit_code": 1})]
+    assert named(calls["wandb"], "finish") == [((), {"exit_code": 4})]
 
 
 @pytest.mark.parametrize(("program", "fails", "word"), [
