@@ -17,8 +17,8 @@ import pytest
 from kerasnets import saving
 from kerasnets.cli import app
 from kerasnets.errors import BadInputError
+from kerasnets.export import agreement
 from kerasnets.export import exports as exporting
-from kerasnets.export import judging
 from kerasnets.prediction import Classifier, engines
 from kerasnets.runtime import backends
 from kerasnets.saving import formats
@@ -310,7 +310,7 @@ def test_kill_9_during_an_export_leaves_the_old_file_or_the_new_one(workers, tmp
     for seed, name in enumerate(("one", "other")):
         path = tmp_path / f"{name}.keras"
         shape = workers["torch"](save_network, path, "dnn_tabular", {}, seed)
-        workers["torch"](write_apart, path, suffix, judging.examples(shape))
+        workers["torch"](write_apart, path, suffix, agreement.examples(shape))
         export_written(path, tmp_path / f"whole{suffix}")
         weights = sum_of(tmp_path / "whole.bin") if suffix == ".xml" else None
         whole[sum_of(tmp_path / f"whole{suffix}")] = saving.load_card(path), weights

@@ -1,10 +1,13 @@
 """An export in 8 bits is a quarter of the file, answers as Keras does, and says how often it is right."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kerasnets import data
-from kerasnets.export.quantization import CALIBRATING, Calibration
+from kerasnets.errors import BadInputError
+from kerasnets.export import Calibration
 from kerasnets.prediction import Classifier, engines
 from kerasnets.saving import shipped
 from tests.cli.test_app import only_line, run
@@ -18,7 +21,7 @@ NETWORK = "mnist_cnn-digits"
 @pytest.fixture(scope="module")
 def calibration():
     digits = data.load_data("digits")
-    return Calibration(digits.train_images, digits.test_images, digits.test_labels)
+    return Calibration(digits.train_images, digits.test_images, digits.test_labels, 10)
 
 
 def integers_of(path):
@@ -66,17 +69,31 @@ def test_an_engine_that_cannot_run_8_bits_is_left_out_with_a_word(workers, tmp_p
     """OpenCV cannot run a quantized Gemm of rows."""
     rows = data.load_data("sum3")
     told = []
-    calibration = Calibration(rows.train_images[:CALIBRATING], rows.test_images, rows.test_labels)
+    calibration = Calibration(rows.train_images, rows.test_images, rows.test_labels, len(rows.class_names))
     path = shipped.path_of("dnn_tabular-sum3", shipped.KERAS)
     small = export(path, tmp_path / "rows.onnx", workers, told.append, calibration)
     assert "onnxruntime" in small.accuracies
     assert ("note: opencv cannot run this file in 8 bits" in told) == ("opencv" not in small.accuracies)
 
 
+def test_pictures_of_another_number_of_classes_judge_nothing(workers, tmp_path, calibration):
+    path = shipped.path_of(NETWORK, shipped.KERAS)
+    other = dataclasses.replace(calibration, num_classes=3)
+    with pytest.raises(BadInputError, match="gives 10 classes, and the data of --int8 have 3"):
+        export(path, tmp_path / "small.onnx", workers, calibration=other)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_without_pictures_is_refused(calibration):
+    with pytest.raises(ValueError, match="8 bits need pictures of a training part"):
+        dataclasses.replace(calibration, pictures=calibration.pictures[:0])
+
+
 @pytest.mark.parametrize(("arguments", "code", "words"), [
     (("--out", "folder", "--int8", "digits"), 2, "a SavedModel has no form of 8 bits; name a file that ends in .onnx"),
     (("--out", "a.onnx", "--int8", "sum3"), 3, "takes pictures, sums of three numbers has rows of numbers"),
     (("--out", "a.onnx", "--int8", "nosuch"), 2, "unknown data set 'nosuch'"),
+    (("--out", "a.onnx", "--data-dir", "data"), 2, "--data-dir goes with --int8"),
 ])  # fmt: skip
 def test_data_that_do_not_fit_are_refused_in_one_line(tmp_path, arguments, code, words):
     assert words in only_line(run(tmp_path, "export.py", NETWORK, *arguments), code)

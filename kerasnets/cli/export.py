@@ -21,12 +21,12 @@ import argparse
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kerasnets.cli import app, options
 
 if TYPE_CHECKING:
-    from kerasnets.export.quantization import Calibration
+    from kerasnets.export import Calibration
     from kerasnets.saving import Guest
 
 
@@ -48,18 +48,18 @@ def run(args: argparse.Namespace) -> None:
     from kerasnets.saving import shipped
 
     path = shipped.path_of(args.model, shipped.KERAS)
+    if args.data_dir and not args.int8:
+        raise app.UsageError("--data-dir goes with --int8")
+    export.check(args.out, in_8_bits=bool(args.int8))
     calibration = calibrate(path, args.int8, args.data_dir, guest) if args.int8 else None
     result = export.export(path, args.out, lambda line: app.tell(line, file=sys.stderr), guest, calibration)
     app.tell(result.json() if args.json else result.line())
 
 
 def calibrate(path: str | Path, name: str, data_dir: str | None, guest: "Guest") -> "Calibration":
-    """Load pictures of each part of the data `name`, prepared for the model file `path`."""
-    import numpy as np
-
-    from kerasnets import data, saving
-    from kerasnets.data.preparation import fit_to_network
-    from kerasnets.export.quantization import CALIBRATING, JUDGED, Calibration
+    """Load the data `name`, check that the model file `path` takes them, and return some of them."""
+    from kerasnets import data, export, saving
+    from kerasnets.data.preparation import draw_for_network
     from kerasnets.training import evaluation
 
     card = saving.load_card(path, guest)
@@ -70,12 +70,7 @@ def calibrate(path: str | Path, name: str, data_dir: str | None, guest: "Guest")
         dataset = data.load_like(card, name, data_dir)
     evaluation.check_input(path, card, dataset)
     evaluation.check_classes(path, card.class_names, len(card.class_names or dataset.class_names), dataset)
-
-    def drawn(images: Any, most: int) -> "tuple[np.ndarray, np.ndarray]":
-        images, prepare = fit_to_network(images, dataset.input_kind, card.input_kind, card.input_shape)
-        chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:most])
-        return chosen, prepare(images[chosen]) if prepare else images[chosen]
-
-    _, pictures = drawn(dataset.train_images, CALIBRATING)
-    judged, test_pictures = drawn(dataset.test_images, JUDGED)
-    return Calibration(pictures, test_pictures, dataset.test_labels[judged])
+    network = dataset.input_kind, card.input_kind, card.input_shape
+    _, pictures = draw_for_network(dataset.train_images, *network, export.MOST_CALIBRATION)
+    chosen, test_pictures = draw_for_network(dataset.test_images, *network, export.MOST_TEST)
+    return export.Calibration(pictures, test_pictures, dataset.test_labels[chosen], len(dataset.class_names))

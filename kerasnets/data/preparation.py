@@ -35,5 +35,22 @@ def fit_to_network(
     return prepare(images), None
 
 
+def draw_for_network(
+    images: np.ndarray, own_kind: str, kind: str, shape: tuple[int, ...], most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (indices, those images prepared for a network): at most so many, drawn at random, always the same.
+
+    Args:
+        images: As in `fit_to_network`, like `own_kind`, `kind` and `shape`.
+        own_kind: Their input kind.
+        kind: The network's input kind.
+        shape: The network's input shape.
+        most: At least 1.
+    """
+    chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:most])
+    drawn, prepare = fit_to_network(images[chosen], own_kind, kind, shape)
+    return chosen, prepare(drawn) if prepare else drawn
+
+
 def prepare_all(images: np.ndarray, kind: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.stack([pictures.prepare(image, kind, shape) for image in images])

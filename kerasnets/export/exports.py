@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets import saving
-from kerasnets.errors import shorten
-from kerasnets.export import judging
-from kerasnets.export.quantization import CALIBRATING, JUDGED, Calibration
+from kerasnets.errors import BadInputError, shorten
+from kerasnets.export import agreement
+from kerasnets.export.quantization import MOST_CALIBRATION, MOST_TEST, Calibration
 from kerasnets.export.writers import FORMATS, format_of
 from kerasnets.prediction import engines
 from kerasnets.runtime import atomic, backends
@@ -92,28 +92,28 @@ def export(
         OSError: `out` cannot be written.
     """
     path, out = Path(path), Path(out)
-    form = format_of(out)
     card = saving.load_card(path)
-    backend, judges = route_of(out.suffix), judges_of(out.suffix)
-    check_target(out)
-    if calibration and not out.suffix:
-        raise ValueError("a SavedModel has no form of 8 bits; name a file that ends in .onnx, .xml or .tflite")
+    check(out, in_8_bits=calibration is not None)
+    form, backend, judges = format_of(out), route_of(out.suffix), judges_of(out.suffix)
     whole = atomic.whole_file if out.suffix else atomic.whole_folder
     second = atomic.backup(out.with_suffix(".bin")) if out.suffix == ".xml" else contextlib.nullcontext()
     with second, whole(out) as part, second_file(part, out):
         tell(f"{form.title} by Keras on {backend}")
         with Worker(backend) as worker:
-            pixels = calibration.test_pictures[:JUDGED] if calibration else None
-            ranges = calibration.pictures[:CALIBRATING] if calibration else None
+            pixels = calibration.test_pictures[:MOST_TEST] if calibration else None
+            ranges = calibration.pictures[:MOST_CALIBRATION] if calibration else None
             if card.class_names and guest == saving.UNKNOWN:
-                pixels = judging.examples(card.input_shape) if pixels is None else pixels
+                pixels = agreement.examples(card.input_shape) if pixels is None else pixels
                 expected = worker(write, path, part, pixels, ranges)
             else:
                 note, card, pixels, expected = worker(write_guest, path, part, guest, pixels, ranges)
                 if note:
                     tell(f"note: {note}")
+        if calibration and calibration.num_classes != expected.shape[-1]:
+            classes = f"gives {expected.shape[-1]:,} classes, and the data of --int8 have {calibration.num_classes:,}"
+            raise BadInputError(classes, path=path)
         formats.add(part, card)
-        differences, accuracies = judging.judge(judges, part, out, (pixels, expected), card, calibration, tell)
+        differences, accuracies = agreement.judge(judges, part, out, (pixels, expected), card, calibration, tell)
         size = sum(file.stat().st_size for file in formats.files_of(part))
     return Export(str(out), form.title, size, backend, differences, accuracies)
 
@@ -146,6 +146,18 @@ def judges_of(suffix: str) -> list[str]:
             f"{backends.install_line(FORMATS[suffix].extra)}"
         )
     return judges
+
+
+def check(out: str | Path, in_8_bits: bool = False) -> None:
+    """Raise the errors that `export` documents, before a model or data are loaded."""
+    out = Path(out)
+    format_of(out)
+    route_of(out.suffix), judges_of(out.suffix)
+    if in_8_bits and not out.suffix:
+        raise ValueError("a SavedModel has no form of 8 bits; name a file that ends in .onnx, .xml or .tflite")
+    if in_8_bits and out.suffix != ".tflite" and not backends.is_installed("onnxruntime"):
+        raise ImportError(f"8 bits need onnxruntime: {backends.install_line('onnx')}")
+    check_target(out)
 
 
 def check_target(out: Path) -> None:
@@ -206,14 +218,14 @@ def write_guest(
         numbers = range(model.output_shape[-1])
         card = dataclasses.replace(card, class_names=tuple(f"class {i}" for i in numbers), source=path.name)
     if pixels is None:
-        pixels = judging.examples(card.input_shape)
+        pixels = agreement.examples(card.input_shape)
     return note, card, pixels, write_model(model, part, pixels, calibration)
 
 
 def write_model(
     model: "keras.Model", part: Path, pixels: np.ndarray, calibration: np.ndarray | None = None
 ) -> np.ndarray:
-    batches = (pixels[start : start + judging.BATCH] for start in range(0, len(pixels), judging.BATCH))
+    batches = (pixels[start : start + agreement.BATCH] for start in range(0, len(pixels), agreement.BATCH))
     expected = np.concatenate([model.predict_on_batch(batch) for batch in batches])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own

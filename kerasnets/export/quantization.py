@@ -18,24 +18,41 @@ OPERATORS = (
     "Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Flatten",
     "Reshape", "Transpose",
 )  # fmt: skip
-CALIBRATING, JUDGED = 200, 1000  # pictures at most
+MOST_CALIBRATION, MOST_TEST = 200, 1000  # pictures at most
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Prepared pictures, as the network takes them, that set the scales, and others that judge the result.
 
-    pictures, test_pictures: uint8 (n, height, width, channels), or float32 rows (n, columns).
+    pictures, test_pictures: uint8 (n, height, width, channels), or float32 rows (n, columns); at most MOST_CALIBRATION
+        and MOST_TEST of them are taken.
     test_labels: int64 (n,).
+    num_classes: Of the data.
+
+    Raises:
+        ValueError: One of them is empty.
     """
 
     pictures: np.ndarray
     test_pictures: np.ndarray
     test_labels: np.ndarray
+    num_classes: int
+
+    def __post_init__(self) -> None:
+        if not len(self.pictures) or not len(self.test_pictures):
+            raise ValueError(
+                "8 bits need pictures of a training part, to set ranges, and of a test part, to judge them"
+            )
 
 
 def quantize_onnx(path: Path, pictures: np.ndarray) -> None:
-    """Replace the ONNX file `path`, with one input, by its quantized form."""
+    """Replace the ONNX file `path`, of one input, by its quantized form.
+
+    Args:
+        path: Takes a batch of any size.
+        pictures: As of a Calibration.
+    """
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -58,8 +75,8 @@ def quantize_onnx(path: Path, pictures: np.ndarray) -> None:
             op_types_to_quantize=list(OPERATORS),
         )
     model = onnx.load(path)
-    others = [each for each in model.opset_import if each.domain]  # of onnxruntime, which no node uses
-    for each in others:
+    used = {node.domain for node in model.graph.node}
+    for each in [each for each in model.opset_import if each.domain not in used]:  # of onnxruntime
         model.opset_import.remove(each)
     onnx.save(model, path)
 

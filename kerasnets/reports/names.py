@@ -21,14 +21,20 @@ def tell_apart(names: Sequence[str], length: int) -> list[str]:
         >>> tell_apart(["cat", "a very old red car", "a very old blue car"], 12)
         ['cat', '…ld red car', '…ld blue car']
     """
-    counts = Counter(cut(name, length) for name in names)
-    same = [drawable(name) for name in names if counts[cut(name, length)] > 1]
-    differing = (i for i, letters in enumerate(zip(*same, strict=False)) if len(set(letters)) > 1)
-    start = max(next(differing, min(map(len, same), default=0)) - BEFORE, 1)
-    return [
-        f"…{cut(drawable(name)[start:], length - 1)}" if counts[cut(name, length)] > 1 else cut(name, length)
-        for name in names
-    ]
+    whole, short = [drawable(name) for name in names], [cut(name, length) for name in names]
+    for beginning in [each for each, count in Counter(short).items() if count > 1]:
+        places = [i for i, each in enumerate(short) if each == beginning]
+        start = max(first_difference([whole[i] for i in places]) - BEFORE, 1)
+        for i in places:
+            short[i] = f"…{cut(whole[i][start:], length - 1)}"
+    counts = Counter(short)
+    return [f"{i} {cut(each, length - 1 - len(str(i)))}" if counts[each] > 1 else each for i, each in enumerate(short)]
+
+
+def first_difference(texts: Sequence[str]) -> int:
+    """Return the first place at which texts differ; the length of the shortest if one begins all others."""
+    columns = enumerate(zip(*texts, strict=False))
+    return next((i for i, letters in columns if len(set(letters)) > 1), min(map(len, texts)))
 
 
 def label_and_answer(label: str, answer: str) -> tuple[str, str]:

@@ -28,6 +28,9 @@ def start(job: "TrainingJob", trainee: keras.Model, figures: "Figures", group: G
         BadInputError: The checkpoints are damaged, or belong to a run with other settings.
         ValueError: The earlier run has more epochs than the job.
     """
+    if group.meeting:
+        with group.scope():  # by all workers, who on JAX make each variable together; `find` is worker 0's alone
+            trainee.optimizer.build(trainee.trainable_variables)
     checkpoint = shared(find(job, trainee, figures) if group.leads else None, job, group)
     if checkpoint is None:
         return

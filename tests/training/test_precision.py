@@ -4,6 +4,7 @@ import dataclasses
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from kerasnets.recipes import Recipe
 
@@ -14,8 +15,8 @@ RECIPE = Recipe(
 BFLOAT16 = 2.0**-8  # what it rounds to, relative: eight bits
 
 
-def network():
-    """Convolution, batch normalization, dropout, dense layers: small, because compilation takes time."""
+def network(drops=False):
+    """Convolution, batch normalization, perhaps dropout, a dense layer: small, because compilation takes time."""
     import keras
     from keras import layers
 
@@ -23,11 +24,12 @@ def network():
     x = layers.Conv2D(16, 3, activation="relu", name="conv")(x)
     x = layers.BatchNormalization(name="norm")(x)
     x = layers.MaxPooling2D(name="pool")(x)
+    x = layers.Dropout(0.5, name="dropout")(x) if drops else x
     x = layers.Dense(3, name="logits")(layers.Flatten(name="to_row")(x))
     return keras.Model(inputs, x, name="small")
 
 
-def learn(**changes):
+def learn(drops=False, count=20, **changes):
     """(logits, losses, kinds of the weights, whether the output is float32) after two epochs of three steps."""
     import keras
 
@@ -36,11 +38,11 @@ def learn(**changes):
     keras.utils.set_random_seed(0)
     recipe = dataclasses.replace(RECIPE, **changes)
     rng = np.random.default_rng(0)
-    start = network()
+    start = network(drops)
     for variable in start.trainable_variables:
         variable.assign(rng.normal(0, 0.2, variable.shape))
     trainee = trainee_of(start, recipe, recipe.scaling, 3)
-    pixels, labels = rng.integers(0, 256, (20, 12, 12, 1), np.uint8), rng.integers(0, 3, 20)
+    pixels, labels = rng.integers(0, 256, (count, 12, 12, 1), np.uint8), rng.integers(0, 3, count)
     history = trainee.fit(pixels, labels, batch_size=8, epochs=2, shuffle=False, verbose=0).history
     logits = trainee.predict(pixels, verbose=0)
     kinds = {str(variable.dtype) for variable in trainee.trainable_variables}
@@ -85,6 +87,17 @@ def test_a_compiled_step_learns_the_same(worker):
 
 def count_programs():
     return learn(compiled=True)
+
+
+@pytest.mark.all_faults
+def test_a_compiled_training_does_not_depend_on_what_was_compiled_before(workers):
+    """The first training of a process has batches of 8 and 4, the one between two equal ones of 8 and 5."""
+    first, _, again = workers["torch"](compile_three)
+    np.testing.assert_equal(again, first)
+
+
+def compile_three():
+    return [learn(drops=True, count=count, compiled=True)[:2] for count in (20, 21, 20)]
 
 
 def test_bfloat16_and_compilation_work_together(worker):

@@ -104,6 +104,8 @@ class JaxNetwork(keras.Model):
     train_function: Any
 
     def make_train_function(self, force: bool = False) -> None:
+        if self.train_function is not None and not force:
+            return  # `fit` has been called before
         super().make_train_function(force)
         step = self.train_function
 

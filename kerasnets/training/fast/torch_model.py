@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # network is faster in NHWC (torch 2.14 on two cores with AVX2; docs/benchmarks/training.md has whole networks).
 FEW_CHANNELS = 16
 
+MOST_SHAPES = 64  # of batches that are compiled: of each size of the photos a whole batch, and the end of an epoch
+
 DTYPES = {"float32": torch.float32, "mixed_bfloat16": torch.bfloat16}
 
 
@@ -157,9 +159,15 @@ def sums_of(network: TorchNetwork) -> dict[str, tuple[torch.Tensor, torch.Tensor
 
 
 def compile_by_torch(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` by torch.compile, without its warning that a machine without a GPU has CUDA's files."""
+    """Return `function` by torch.compile, without its warning that a machine without a GPU has CUDA's files.
+
+    Each shape of a batch has a program of its own, whatever was compiled before: by default the second shape gets one
+    for all shapes, which rounds otherwise, and a resumed training, whose second shape is another, is not exact.
+    """
     logging.getLogger("torch.utils.cpp_extension").addFilter(is_relevant)
-    return torch.compile(function)
+    torch.compiler.reset()
+    torch._dynamo.config.recompile_limit = MOST_SHAPES
+    return torch.compile(function, dynamic=False)
 
 
 def is_relevant(record: logging.LogRecord) -> bool:

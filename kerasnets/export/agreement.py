@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasnets import saving
 from kerasnets.errors import BadInputError, DisagreementError, shorten
-from kerasnets.export.quantization import JUDGED, Calibration
+from kerasnets.export.quantization import MOST_TEST, Calibration
 from kerasnets.prediction import engines
 
 ALLOWED = 1e-4  # the largest difference of a probability from Keras'
@@ -50,7 +50,7 @@ def judge(
     if not calibration:
         check_close(differences, out)
         return differences, {}
-    labels = calibration.test_labels[:JUDGED]
+    labels = calibration.test_labels[:MOST_TEST]
     every = {"keras": expected, **answers}
     return differences, {name: float((answer.argmax(-1) == labels).mean()) for name, answer in every.items()}
 
