@@ -62,6 +62,28 @@ class DisagreementError(ArithmeticError):
     """An export whose probabilities differ from Keras' by more than is allowed. The message says by how much."""
 
 
+# The exit code of a failure is in the first line whose class fits the error.
+EXIT_CODES = (
+    (UnknownNameError, 2),  # wrong usage
+    (BadInputError, 3),  # bad input: picture, data set, model
+    (MemoryError, 4),  # environment: too little memory
+    (ImportError, 4),  # environment: a package is missing
+    (OSError, 4),  # environment: unwritable folder, full disk, no network
+    (FloatingPointError, 5),  # training diverged
+    (DisagreementError, 1),  # an export differs from Keras
+    (ValueError, 2),  # wrong usage
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the code with which a command ends after an error; 0 for an error of no known kind.
+
+    A shortage of memory that a backend reports in a class of its own counts as a MemoryError.
+    """
+    kind = MemoryError if is_full_memory(error) and not isinstance(error, BadInputError) else type(error)
+    return next((code for known, code in EXIT_CODES if issubclass(kind, known)), 0)
+
+
 JOINERS = "\u200c\u200d"  # within words of Persian and of Indian languages, and within emoji
 
 

@@ -89,7 +89,10 @@ class Recipe:
     @property
     def growth(self) -> tuple[int, ...]:
         """(first size, last size, and the epochs, counted from 0, between which training photos grow), or ()."""
-        return (*self.progressive_size, 0, self.epochs - 1)[:4] if self.progressive_size else ()
+        numbers = (*self.progressive_size, 0, self.epochs - 1)[:4] if self.progressive_size else ()
+        if len(self.progressive_size) == 2 and self.epochs == 1:  # the last epoch has the last size
+            return (*numbers[1:2] * 2, 0, 0)
+        return numbers
 
     @property
     def scaling(self) -> Scaling:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.errors import BadInputError, exit_code, in_one_line
 from kerasnets.runtime.backends import environment
 
 JUDGED = """
@@ -94,3 +94,12 @@ def test_only_python_prints_on_the_standard_error_of_a_command():
     done = subprocess.run([sys.executable, "-c", NOISY, "--debug"], env=environment(), capture_output=True, text=True)
     assert done.stderr.startswith("Corrupt JPEG data\na line\n")
     assert done.stderr.count("of a child\n") == 2
+
+
+@pytest.mark.parametrize(("error", "code"), [  # SPEC and docs/commands.md
+    (BadInputError("is damaged (out of memory)"), 3), (OSError(28, "full"), 4), (ConnectionError("away"), 4),
+    (FloatingPointError("diverged"), 5), (RuntimeError("CUDA out of memory"), 4), (ValueError("no"), 2),
+    (RuntimeError("a bug"), 0),
+])  # fmt: skip
+def test_each_kind_of_error_has_its_exit_code(error, code):
+    assert exit_code(error) == code

@@ -10,24 +10,12 @@ from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from typing import Any, NoReturn, Protocol, TextIO
 
-from kerasnets.errors import BadInputError, DisagreementError, UnknownNameError, is_full_memory, shorten, visible
+from kerasnets.errors import BadInputError, exit_code, is_full_memory, shorten, visible
 from kerasnets.runtime import backends, room, signals, workers
 
 LINE = 200  # characters of an error line at most
 SIGPIPE = 128 + 13  # the shell's code: a run that is half done must not look like a whole one
 REMEDY = 110  # characters at the end of a line that is too long: there it says what to do
-
-# The exit code of a failure is in the first line whose class fits the error.
-EXIT_CODES = (
-    (UnknownNameError, 2),  # wrong usage
-    (BadInputError, 3),  # bad input: picture, data set, model
-    (MemoryError, 4),  # environment: too little memory
-    (ImportError, 4),  # environment: a package is missing
-    (OSError, 4),  # environment: unwritable folder, full disk, no network
-    (FloatingPointError, 5),  # training diverged
-    (DisagreementError, 1),  # an export differs from Keras
-    (ValueError, 2),  # wrong usage
-)
 
 # What a person can do about an error of the operating system.
 REMEDIES = {
@@ -231,7 +219,7 @@ def exit_code_of(main: Callable[[], int | None]) -> int:
             return exit_code_of(signals.check)
         if is_full_memory(error) and not isinstance(error, (BadInputError, room.NoRoomError)):
             error = MemoryError(LITTLE_MEMORY)
-        code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 0)
+        code = exit_code(error)
         if getattr(error, "told", False) or (code == 2 and follows()):  # worker 0 tells it
             return code or 1
         print_error(error if code else f"internal error, please report it (--debug shows where): {error!r}")

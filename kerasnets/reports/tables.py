@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from kerasnets.errors import shorten, visible
+from kerasnets.errors import visible
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 GAP = 2  # spaces between two columns
 BAR = r"\|"  # in a cell of Markdown
 SHORTEST = 8  # characters that a first cell keeps in a table that is too wide for its limit
+ELLIPSIS = "..."
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"  # of a terminal
 
 
@@ -59,7 +60,7 @@ class Table:
         """Return title, note and aligned columns as plain text.
 
         Args:
-            width: The most characters of a line; a longer one loses the beginning of its first cell.
+            width: The most cells of a terminal that a line fills; a longer one loses the beginning of its first cell.
         """
         return "\n".join([*map(visible, filter(None, (self.title, self.note))), *self.lines(width)])
 
@@ -70,17 +71,17 @@ class Table:
             stream: Where to print; standard output by default.
         """
         stream = stream or sys.stdout
-        above, lines = [self.title, self.note], self.lines()
+        above, lines = [visible(self.title), visible(self.note)], self.lines()
         if stream.isatty():
             head = lines[: bool(self.head)]
-            styled = zip((BOLD, DIM, BOLD), (*map(visible, above), *head), strict=False)
+            styled = zip((BOLD, DIM, BOLD), (*above, *head), strict=False)
             above, lines = [line and f"{style}{line}{PLAIN}" for style, line in styled], lines[len(head) :]
         print(*filter(None, above), *lines, sep="\n", file=stream)
 
     def lines(self, width: int | None = None) -> list[str]:
         """Return the heads and rows as aligned lines; `width` as in `text`."""
         table = [self.head] if self.head else []
-        rows = [[*map(visible, row)] for row in (*table, *fit_to_width(self.head, self.rows, width))]
+        rows = fit_to_width([[*map(visible, row)] for row in (*table, *self.rows)], width, len(table))
         signs, least = self.alignments, [*self.widths, *[0] * len(self.alignments)]
         sizes = [max(least[i], *(cells(row[i]) for row in rows)) for i in range(len(signs))] if rows else []
         lines = []
@@ -109,14 +110,22 @@ def markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(visible(cell).replace('|', BAR) for cell in cells)} |"
 
 
-def fit_to_width(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[list[str]]:
-    """Return `rows`, the cells of the first column shortened so that no line is longer than `width` characters."""
-    if width is None:
-        return [list(row) for row in rows]
-    columns = zip(*([head] if head else []), *rows, strict=True)
-    _, *others = (max(map(len, column)) for column in columns)
+def fit_to_width(rows: list[list[str]], width: int | None, heads: int) -> list[list[str]]:
+    """Return `rows`, the first cells below the `heads` shortened so that no line fills more than `width` cells."""
+    if width is None or not rows:
+        return rows
+    _, *others = (max(map(cells, column)) for column in zip(*rows, strict=True))
     most = max(width - sum(others) - GAP * len(others), SHORTEST)
-    return [[shorten(first, most), *cells] for first, *cells in rows]
+    return [*rows[:heads], *([end_of(first, most), *rest] for first, *rest in rows[heads:])]
+
+
+def end_of(text: str, most: int) -> str:
+    """Return the end of a text, which fills at most `most` cells of a terminal."""
+    if cells(text) <= most:
+        return text
+    while cells(text) > most - len(ELLIPSIS):
+        text = text[1:]
+    return ELLIPSIS + text
 
 
 def cells(text: str) -> int:

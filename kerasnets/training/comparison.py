@@ -1,6 +1,7 @@
 """Runs beside each other: their figures, the settings in which they differ, their curves. No framework is loaded."""
 
 import csv
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from kerasnets.training.places import folder_of
 EPOCHS = "epochs.csv"
 NOT_COMPARED = {"epochs", "frozen", "model", "dataset"}  # settings that have a column of their own, or another form
 WEIGHTS_ALONE = ".weights.h5"  # ends the name of what Keras' save_weights writes
-NO_CARD = "no card"
+NO_CARD, NOT_RECORDED = "no card", "not recorded"
 LOSS = "loss", "label_smoothing"  # settings that say what a loss is
 NAMED = 3  # files without a card
 MOST_CURVES = 20  # more cannot be told apart
@@ -53,21 +54,21 @@ class Entry:
 
     @property
     def facts(self) -> dict[str, str]:
-        """{name: words}: the settings, data and versions of a run."""
+        """{name: words}: the settings, data and versions of a run, as far as its card has them."""
         card, settings = self.card, self.card.settings
-        frozen = settings.get("frozen")
+        frozen = settings.get("frozen", [])
         return {
             "network": card.model,
             "data": card.dataset,
-            "digest of the data": card.data_digest[:8],
+            "digest of the data": card.data_digest[:8] or NOT_RECORDED,
             "input": "x".join(map(str, card.input_shape)),
             **{name.replace("_", " "): words_of(settings[name]) for name in settings if name not in NOT_COMPARED},
-            "frozen layers": str(len(frozen)) if isinstance(frozen, list) else "",
-            "planned epochs": words_of(settings.get("epochs", "")),
+            "frozen layers": str(len(frozen)) if settings and isinstance(frozen, list) else NOT_RECORDED,
+            "planned epochs": words_of(settings.get("epochs", NOT_RECORDED)),
             "seed": str(card.seed),
             "first weights": card.parent,
-            "versions": ", ".join(f"{name} {version}" for name, version in card.versions.items()),
-            "commit": card.commit[:10],
+            "versions": ", ".join(f"{name} {version}" for name, version in card.versions.items()) or NOT_RECORDED,
+            "commit": card.commit[:10] or NOT_RECORDED,
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -150,11 +151,11 @@ def history_in(path: Path) -> dict[str, list[float]]:
 
 
 def differences(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """Return {setting: its words in each run} of the settings in which the runs with a card differ."""
+    """Return {setting: its words in each run} of the settings in which the runs differ, as far as they are recorded."""
     facts = [entry.facts if entry.has_card else {} for entry in entries]
     names = list(dict.fromkeys(name for each in facts for name in each))
-    values = {name: [each.get(name, "") if each else NO_CARD for each in facts] for name in names}
-    return {name: words for name, words in values.items() if len({*words} - {NO_CARD}) > 1}
+    values = {name: [each.get(name, NOT_RECORDED) if each else NO_CARD for each in facts] for name in names}
+    return {name: words for name, words in values.items() if len({*words} - {NO_CARD, NOT_RECORDED}) > 1}
 
 
 def tables(entries: Sequence[Entry]) -> tuple[Table, Table]:
@@ -187,13 +188,21 @@ def remarks(entries: Sequence[Entry]) -> list[str]:
     if others:
         names, have = ", ".join(others[:NAMED]) + ", ..." * (len(others) > NAMED), "has" if len(others) == 1 else "have"
         notes.append(f"{names} {have} no card, which kerasnets train writes: nothing is known of the training.")
-    if len({entry.card.data_digest or entry.card.dataset for entry in runs}) > 1:
+    if any(itertools.starmap(differ_in_data, itertools.combinations((entry.card for entry in runs), 2))):
         notes.append("The runs were trained on different data, so their accuracies are not of one test.")
-    if len({tuple(words_of(entry.card.settings.get(name, "")) for name in LOSS) for entry in runs}) > 1:
+    recorded = [entry.card.settings for entry in runs]
+    if any(len({words_of(each[name]) for each in recorded if name in each}) > 1 for name in LOSS):
         notes.append("The runs have different losses, which do not compare.")
     if len(entries) > MOST_CURVES:
         notes.append(f"The curves are those of the first {MOST_CURVES} runs.")
     return notes
+
+
+def differ_in_data(first: saving.Card, second: saving.Card) -> bool:
+    """Whether two runs had different data, by their digests if both cards have one, else by their names."""
+    if first.data_digest and second.data_digest:
+        return first.data_digest != second.data_digest
+    return first.dataset != second.dataset
 
 
 def save_page(entries: Sequence[Entry], path: str | Path) -> None:

@@ -108,6 +108,8 @@ def growth_of(recipe: Recipe) -> str:
     if not recipe.growth:
         return ""
     first, last, start, end = recipe.growth
+    if first == last:
+        return f"photos of {first} pixels in all epochs"
     return f"photos of {first} pixels in epoch {start + 1} grow to {last} in epoch {end + 1}"
 
 

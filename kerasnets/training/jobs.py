@@ -224,8 +224,9 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     """
     reading = reading_of(request, recipe)
     if request.arrays is not None:
+        size = size_of(request, recipe, request.arrays)
         kind = CROP if is_photo(recipe) else "picture"
-        examples = data.load_data(request.arrays, image_size=request.image_size, input_kind=kind, reading=reading)
+        examples = data.load_data(request.arrays, image_size=size, input_kind=kind, reading=reading)
         return recipe, dataclasses.replace(examples, content="")  # a person may have changed them
     if request.weights:
         if request.image_size:
@@ -237,9 +238,7 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     fallback = RECIPES.get(request.fallback or "")
     try:
         kind = CROP if is_photo(recipe) else "picture"
-        size = request.image_size
-        if not size and recipe.dataset not in data.DATASETS and not is_archive(recipe.dataset):
-            size = recipe.image_shape or recipe.progressive_size[1:2] * 2 or None
+        size = size_of(request, recipe, recipe.dataset)
         return recipe, data.load_data(recipe.dataset, request.data_dir, size, kind, reading=reading)
     except ConnectionError:
         if fallback is None or request.data_dir:  # a person who names a folder wants its data
@@ -247,8 +246,12 @@ def load_data(request: Request, recipe: Recipe) -> tuple[Recipe, data.Data]:
     return fallback, data.load_data(fallback.dataset)
 
 
-def is_archive(dataset: str) -> bool:
-    return Path(dataset).suffix.lower() == ".npz"
+def size_of(request: Request, recipe: Recipe, source: Any) -> tuple[int, ...] | None:
+    """Return the size that pictures of `source` get; None if they have one. Pictures that grow get the last one."""
+    is_own = isinstance(source, (str, Path)) and source not in data.DATASETS and Path(source).suffix.lower() != ".npz"
+    if request.image_size or not is_own:
+        return request.image_size
+    return recipe.image_shape or recipe.progressive_size[1:2] * 2 or None
 
 
 def is_photo(recipe: Recipe) -> bool:

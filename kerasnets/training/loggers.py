@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import keras
 
-from kerasnets.errors import in_one_line, visible
+from kerasnets.errors import exit_code, in_one_line, visible
 from kerasnets.recipes import LOGGERS
 from kerasnets.training import settings
 from kerasnets.training.callbacks import Figures, Logs
@@ -69,7 +69,7 @@ class Logger(keras.callbacks.Callback):
             call(*values)
         except Exception as error:
             if not self.has_failed:
-                note = f"note: {self.title} lacks figures of this run: {in_one_line(error, 150)}"
+                note = f"note: what {self.title} has of this run is incomplete: {in_one_line(error, 150)}"
                 print(visible(note), file=sys.stderr)
             self.has_failed = True
 
@@ -124,7 +124,10 @@ class TensorBoard(Logger):
 
 
 class WeightsAndBiases(Logger):
-    """Logs with Weights & Biases, which sends the figures where it is set up to; WANDB_MODE=offline keeps them here."""
+    """Logs with Weights & Biases, which sends the figures where it is set up to; WANDB_MODE=offline keeps them here.
+
+    If a person's own run is active, it gets the figures, at its own steps, and stays open.
+    """
 
     title, package, install = "Weights & Biases", "wandb", "wandb"
     remedy = "log in by `wandb login`, or set WANDB_MODE=offline"
@@ -132,17 +135,24 @@ class WeightsAndBiases(Logger):
     def begin(self, job: "TrainingJob") -> None:
         import wandb
 
+        self.is_within = wandb.run is not None  # `init` would return that run, or in a notebook end it
+        if self.is_within:
+            self.run: Any = wandb.run
+            return
         job.folder.mkdir(parents=True, exist_ok=True)
         project = None if os.environ.get("WANDB_PROJECT") else PROJECT
         name, folder = job.files[0].stem, str(job.folder)
-        self.run: Any = wandb.init(project=project, name=name, dir=folder, config=settings_of(job))
+        self.run = wandb.init(project=project, name=name, dir=folder, config=settings_of(job))
 
     def log(self, figures: dict[str, float], step: int) -> None:
-        self.run.log(figures, step=step)
+        if self.is_within:  # its steps may be ahead of the epochs, and do not go back
+            self.run.log({**figures, "epoch": step})
+        else:
+            self.run.log(figures, step=step)
 
     def end(self, error: BaseException | None) -> None:
-        code = getattr(error, "exit_code", STOPPED if isinstance(error, KeyboardInterrupt) else 1)
-        self.run.finish(exit_code=0 if error is None else code)
+        if not self.is_within:
+            self.run.finish(exit_code=0 if error is None else code_of(error))
 
 
 class MLflow(Logger):
@@ -158,19 +168,28 @@ class MLflow(Logger):
         is_within = mlflow.active_run() is not None  # a run of the person, in a notebook
         if not is_within and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
             mlflow.set_experiment(PROJECT)
+        self.thread = threading.get_ident()  # each thread of MLflow has its own active run
         self.run = mlflow.start_run(run_name=job.files[0].stem, nested=is_within).info.run_id
         self.attempt(mlflow.log_params, {name: str(value)[:500] for name, value in settings_of(job).items()})
 
     def log(self, figures: dict[str, float], step: int) -> None:
-        self.mlflow.log_metrics(figures, step=step)
+        self.mlflow.log_metrics(figures, step=step, run_id=self.run)  # a callback may have made another run active
 
     def end(self, error: BaseException | None) -> None:
         failed = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         status = "FINISHED" if error is None else failed
-        if threading.current_thread() is threading.main_thread():
+        active = self.mlflow.active_run() if threading.get_ident() == self.thread else None
+        if active is not None and active.info.run_id == self.run:
             self.mlflow.end_run(status)
-        else:  # each thread of MLflow has its own active run
+        else:
             self.mlflow.MlflowClient().set_terminated(self.run, status)
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code of a command that an error ends."""
+    if isinstance(error, KeyboardInterrupt):
+        return getattr(error, "exit_code", STOPPED)  # that of signals.Stopped
+    return exit_code(error) or 1
 
 
 # name in recipes.LOGGERS -> Logger

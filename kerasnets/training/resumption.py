@@ -122,9 +122,14 @@ def save(job: "TrainingJob", epoch: int, arrays: Mapping[str, np.ndarray], step:
     checkpoints.save(job.checkpoints, checkpoint, alone=epoch + bool(step) == 1)
 
 
-def last_checkpoint(job: "TrainingJob") -> str:
-    """Return the end of a sentence on a lost worker: from where the training goes on. Loggers learn that it fails."""
+def on_loss(job: "TrainingJob") -> str:
+    """Tell the loggers that the training fails, as a worker is lost, which may take seconds; return the last words."""
     loggers.fail(job.callbacks)
+    return last_checkpoint(job)
+
+
+def last_checkpoint(job: "TrainingJob") -> str:
+    """Return the end of a sentence on a lost worker: from where the training goes on."""
     files = checkpoints.files(job.checkpoints)
     if not files:
         return "; there is no checkpoint yet"

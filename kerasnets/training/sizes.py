@@ -10,7 +10,7 @@ allow that, as those of convolutions do, up to a pooling of the whole map.
 from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -42,29 +42,52 @@ def of_any_size(network: keras.Model) -> keras.Model:
 
 
 def check(recipe: Recipe, network: keras.Model) -> None:
-    """Raise ValueError if the photos of a recipe cannot grow as it says, or if `network` takes one size alone."""
+    """Raise ValueError if the photos of a recipe cannot grow as it says, or if `network` cannot take them."""
     side = side_in(recipe)
     if side is None:
         return
-    if len(recipe.progressive_size) not in (2, 4):
-        raise ValueError(f"progressive size has two or four numbers, not {len(recipe.progressive_size)}")
-    first, last, start, end = recipe.growth
-    if not (0 < first <= last and 0 <= start <= end):
-        raise ValueError(f"progressive size must rise, in sizes and epochs, not {recipe.progressive_size}")
+    check_numbers(recipe)
+    last = recipe.growth[1]
     if recipe.augmentation not in PHOTOS:
         raise ValueError("a progressive size goes with photos that are cropped at their own size: --augment-photos")
-    height, width, channels = network.input_shape[1:]
+    height, width, _ = network.input_shape[1:]
     if height != width:
         raise ValueError(f"a progressive size is that of squares; the test has pictures of {height}x{width} pixels")
     if last > height:
         problem = f"photos that grow to {last}x{last} pixels exceed those of the test, {height}x{width}"
         raise ValueError(f"{problem}; name an --image-size of {last} or more, or another --progressive-size")
+    check_network(recipe.model, network, sorted({side(epoch) for epoch in range(recipe.epochs)}))
+
+
+def check_numbers(recipe: Recipe) -> None:
+    """Raise ValueError if the numbers of a recipe's progressive size do not rise, or not within its epochs."""
+    numbers, epochs = recipe.progressive_size, recipe.epochs
+    if len(numbers) not in (2, 4):
+        raise ValueError(f"progressive size has two or four numbers, not {len(numbers)}")
+    first, last, start, end = (*numbers, 0, epochs - 1)[:4]
+    if not (0 < first <= last and 0 <= start <= end):
+        raise ValueError(f"progressive size must rise, in sizes and epochs, not {numbers}")
+    if end >= epochs:
+        raise ValueError(
+            f"photos that grow until epoch {end}, counted from 0, take {end + 1} epochs or more, not {epochs}; "
+            f"name --epochs {end + 1}, or --progressive-size {first}:{last}, which grows in all epochs"
+        )
+
+
+def check_network(name: str, network: keras.Model, sides: Sequence[int]) -> None:
+    """Raise ValueError if the network with this name takes photos of one size alone, or none as small as of `sides`."""
+    height, width, channels = network.input_shape[1:]
     try:
         copy = of_any_size(network)
-        for each in {side(epoch) for epoch in range(recipe.epochs)}:
-            copy.compute_output_shape((1, each, each, channels))
+        copy.compute_output_shape((1, 2 * height, 2 * width, channels))
     except Exception as error:  # of any kind: each layer and backend has its own
         raise ValueError(
-            f"{recipe.model} cannot train on photos of several sizes: its weights are for {height}x{width} pixels; "
+            f"{name} cannot train on photos of several sizes: its weights are for {height}x{width} pixels; "
             "take one that ends in a pooling of the whole map, such as resnet18, or leave out the progressive size"
         ) from error
+    for each in sides:
+        try:
+            copy.compute_output_shape((1, each, each, channels))
+        except Exception as error:
+            problem = f"photos of {each}x{each} pixels are too small for {name}"
+            raise ValueError(f"{problem}; name a larger first size by --progressive-size") from error

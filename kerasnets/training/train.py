@@ -175,7 +175,7 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
     with group.scope():
         trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights, group.engine_of(job))
     figures = Figures(plan, recipe.keep_best, recipe.patience, save_checkpoint, averages=bool(recipe.ema))
-    group.on_loss(functools.partial(resumption.last_checkpoint, job))
+    group.on_loss(functools.partial(resumption.on_loss, job))
     with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():
         resumption.start(job, trainee, figures, group)
         plan.first, plan.skip = figures.epochs, figures.done

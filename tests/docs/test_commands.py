@@ -6,7 +6,8 @@ import tomllib
 
 import pytest
 
-from kerasnets.cli import app, main
+from kerasnets import errors
+from kerasnets.cli import main
 from tests.conftest import ROOT
 from tests.docs.pages import DOCS, PAGES, commands, text
 
@@ -36,7 +37,7 @@ def test_the_commands_page_lists_every_command_with_its_script():
 def test_the_exit_codes_are_those_of_the_command_line():
     cells = re.findall(r"^\| ([\d, ]+) \|", text(DOCS / "commands.md"), re.M)
     stopped = {129, 130, 141, 143}  # 128 and the number of SIGHUP, of SIGINT, of SIGPIPE, of SIGTERM
-    expected = {0} | {code for _, code in app.EXIT_CODES} | stopped
+    expected = {0} | {code for _, code in errors.EXIT_CODES} | stopped
     assert {int(code) for cell in cells for code in cell.split(", ")} == expected
 
 

@@ -98,5 +98,22 @@ def test_wide_characters_fill_two_cells_and_marks_none():
     assert table.text().splitlines() == ["name    n", "\u6570\u5b57    1", "e\u0301te\u0301    10", "plain   5"]
 
 
+def test_a_name_of_wide_characters_keeps_within_the_width():
+    name, head = "\u6570\u5b57" * 10, ("name", "\u6570")
+    lines = Table(head, [(name, "1"), ("a\x1b" * 10, "2"), ("c1", "3")]).text(20).splitlines()
+    assert lines[1] == f"...{name[-6:]}   1"  # 3 + 12 of 16 cells, and the second column
+    assert max(map(tables.cells, lines)) == 20
+    assert lines[2].startswith("...")
+    assert lines[3].startswith("c1 ")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_title_and_note_reach_no_stream_raw(stream):
+    output = stream()
+    Table(("a",), [("b",)], title="x\x1b[2J", note="y\x1b[3J").print(output)
+    assert "x\\x1b[2J" in output.getvalue()
+    assert not {"x\x1b[2J", "y\x1b[3J"} & {output.getvalue()[i : i + 5] for i in range(len(output.getvalue()))}
+
+
 def test_the_example_is_true():
     assert doctest.testmod(tables) == (0, 3)

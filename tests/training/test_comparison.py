@@ -149,6 +149,31 @@ def test_weights_alone_are_left_out(runs):
     assert comparison.read_all(paths(runs))[1] == ["a.weights.h5", "notes.md"]
 
 
+def test_what_a_card_does_not_record_is_no_difference():
+    card = dataclasses.replace(load_card(NAMES[0]), settings={}, data_digest="", commit="")
+    settings = {"loss": "cross_entropy", "label_smoothing": 0.0, "epochs": 5, "frozen": []}
+    new = dataclasses.replace(card, settings=settings, data_digest="5" * 64, commit="6" * 12, seed=card.seed + 1)
+    other = dataclasses.replace(new, settings={**settings, "loss": "squared_error", "frozen": ["c1"]})
+    runs = [
+        comparison.Entry(name, Path(name), each, 1, {}) for name, each in zip("abc", (card, new, other), strict=True)
+    ]
+    assert list(comparison.differences(runs[:2])) == ["seed"]
+    assert comparison.remarks(runs[:2]) == []
+    assert comparison.differences(runs)["loss"] == ["not recorded", "cross_entropy", "squared_error"]
+    assert comparison.differences(runs)["frozen layers"] == ["not recorded", "0", "1"]
+    assert comparison.remarks(runs) == ["The runs have different losses, which do not compare."]
+    without = dataclasses.replace(new, settings={name: settings[name] for name in settings if name != "frozen"})
+    assert comparison.differences([runs[1], dataclasses.replace(runs[1], card=without)]) == {}
+
+
+def test_data_of_other_names_or_digests_are_different():
+    card = dataclasses.replace(load_card(NAMES[0]), data_digest="5" * 64)
+    others = {"copied": {"dataset": "copy"}, "changed": {"data_digest": "6" * 64},
+              "unknown": {"data_digest": ""}, "elsewhere": {"data_digest": "", "dataset": "copy"}}  # fmt: skip
+    result = {name: comparison.differ_in_data(card, dataclasses.replace(card, **each)) for name, each in others.items()}
+    assert result == {"copied": False, "changed": True, "unknown": False, "elsewhere": True}
+
+
 @pytest.mark.parametrize("settings", [{"frozen": 5}, {"loss": ["a"]}, {"loss": {"a": None}, "frozen": None}])
 def test_settings_of_any_form_are_compared(settings):
     card = dataclasses.replace(load_card(NAMES[0]), settings=settings)

@@ -1,12 +1,15 @@
 """What the programs that log a training learn of it: its figures, and how it ended."""
 
 import contextlib
+import functools
 import importlib.util
 import os
 import struct
 import sys
+import threading
 import types
 import warnings
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -23,10 +26,13 @@ ENDS = {  # case -> how the callback of the training ends it after its first epo
     "SIGTERM": signals.Stopped(15),
     "a notebook's stop": KeyboardInterrupt(),
     "crash": RuntimeError("my callback"),
+    "NaN": FloatingPointError("diverged"),
+    "full disk": OSError(28, "No space left on device"),
+    "memory": RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
 }
-STATUS = dict(zip(ENDS, ("FINISHED", "KILLED", "KILLED", "KILLED", "FAILED"), strict=True))
+STATUS = dict(zip(ENDS, ("FINISHED", "KILLED", "KILLED", "KILLED", *["FAILED"] * 4), strict=True))
 EPOCH, TEST = ["accuracy", "loss", "seconds", "val_accuracy", "val_loss"], ["test_accuracy", "test_loss"]
-CODE = dict(zip(ENDS, (0, 130, 143, 130, 1), strict=True))
+CODE = dict(zip(ENDS, (0, 130, 143, 130, 1, 5, 4, 4), strict=True))
 
 
 # ---- run in a worker ----
@@ -51,21 +57,34 @@ def train(log, out, error=None):
 
 
 class Calls:
-    """Stands for the module of a program: keeps the calls, of which `fails` raise an error."""
+    """Stands for the module of a program: keeps the calls, of which `fails` raise an error.
+
+    `runs` are MLflow's active ones: `start_run` adds one and `end_run` takes the last away. `run` is that of W&B.
+    """
 
     __spec__ = importlib.util.spec_from_loader("stand_in", None)
 
-    def __init__(self, fails=()):
+    def __init__(self, fails=(), runs=()):
         self.calls, self.fails = [], fails
+        self.runs, self.thread = list(runs), threading.get_ident()
+        self.run = self if runs else None
 
     def __getattr__(self, name):
         def call(*values, **options):
             if name in self.fails:
                 raise RuntimeError(f"no {name}\ntoday")
             self.calls.append((name, values, options))
-            return None if name == "active_run" else self
+            if name == "start_run":
+                self.runs.append("7")
+            if name == "end_run":
+                self.runs.pop()
+            return self
 
         return call
+
+    def active_run(self):  # of this thread
+        is_active = self.runs and threading.get_ident() == self.thread
+        return types.SimpleNamespace(info=types.SimpleNamespace(run_id=self.runs[-1])) if is_active else None
 
     @property
     def info(self):
@@ -89,8 +108,8 @@ def installed(program, stand_in):
         sys.modules.update({} if before is None else {program: before})
 
 
-def train_with(out, error=None, fails=(), programs=("wandb", "mlflow"), full_disk=False):
-    """({program: calls of its stand-in}, the error of the training, the notes on figures); no report is written."""
+def train_with(out, error=None, fails=(), programs=("wandb", "mlflow"), full_disk=False, runs=()):
+    """({program: calls of its stand-in}, the error of the training, the notes on it); no report is written."""
     import io
 
     from kerasnets.training import report
@@ -98,18 +117,18 @@ def train_with(out, error=None, fails=(), programs=("wandb", "mlflow"), full_dis
     calls, notes = {}, io.StringIO()
     with contextlib.ExitStack() as stack:
         for program in programs:
-            stand_in = Calls(fails)
+            stand_in = Calls(fails, runs)
             stack.enter_context(installed(program, stand_in))
             calls[program] = stand_in.calls
         problem = OSError(28, "No space left on device") if full_disk else None
         stack.enter_context(mock.patch.object(report, "write", side_effect=problem))
         with contextlib.redirect_stderr(notes):
             problem = train(programs, out, error)
-    return calls, problem, [line for line in notes.getvalue().splitlines() if "figures" in line]
+    return calls, problem, [line for line in notes.getvalue().splitlines() if "incomplete" in line]
 
 
 def lose_a_worker(out):
-    """The calls of a stand-in for MLflow when another worker is lost: what ends this process asks for words."""
+    """(words on the last checkpoint, what ends MLflow's run) without and with the loss of another worker."""
     from kerasnets.training import loggers, resumption
 
     job = types.SimpleNamespace(
@@ -117,8 +136,8 @@ def lose_a_worker(out):
     )
     stand_in = Calls()
     with installed("mlflow", stand_in), loggers.begin(job, ["mlflow"]):
-        resumption.last_checkpoint(job)
-        return named(stand_in.calls, "set_terminated")
+        words = resumption.last_checkpoint(job), named(stand_in.calls, "set_terminated")
+        return *words, resumption.on_loss(job), named(stand_in.calls, "set_terminated")
 
 
 def statuses(folder):
@@ -193,7 +212,7 @@ def test_a_run_whose_files_cannot_be_written_is_no_finished_one(workers, tmp_pat
     calls, problem, _ = workers["torch"](train_with, tmp_path / "a.keras", None, (), ("wandb", "mlflow"), True)
     assert problem[0] == "OSError"
     assert named(calls["mlflow"], "end_run") == [(("FAILED",), {})]
-    assert named(calls["wandb"], "finish") == [((), {"exit_code": 1})]
+    assert named(calls["wandb"], "finish") == [((), {"exit_code": 4})]
 
 
 @pytest.mark.parametrize(("program", "fails", "word"), [
@@ -211,9 +230,75 @@ def test_a_program_that_fails_later_costs_a_note_and_not_the_training(workers, t
     _, problem, notes = workers["torch"](train_with, tmp_path / "a.keras", None, fails)
     assert problem is None
     assert notes == [
-        "note: Weights & Biases lacks figures of this run: no log today",
-        "note: MLflow lacks figures of this run: no log_metrics today",
+        "note: what Weights & Biases has of this run is incomplete: no log today",
+        "note: what MLflow has of this run is incomplete: no log_metrics today",
     ]
+
+
+def test_a_persons_own_run_gets_the_figures_and_stays_open(workers, tmp_path):
+    calls, problem, notes = workers["torch"](functools.partial(train_with, tmp_path / "a.keras", runs=["own"]))
+    assert (problem, notes) == (None, [])
+    assert {"init", "finish"}.isdisjoint(name for name, *_ in calls["wandb"])
+    found = [(sorted(values[0]), values[0]["epoch"], options) for values, options in named(calls["wandb"], "log")]
+    names = [sorted([*EPOCH, "epoch"])] * 2 + [sorted([*TEST, "epoch"])]
+    assert found == list(zip(names, (1, 2, 2), ({},) * 3, strict=True))
+    ((_, options),) = named(calls["mlflow"], "start_run")
+    assert options["nested"]
+    assert named(calls["mlflow"], "end_run") == [(("FINISHED",), {})]
+
+
+def logged_beside_another_run(thread):
+    """What MLflow is told when a run of a person's begins within that of the training, or it ends in another thread."""
+    from kerasnets.training import loggers
+
+    job = types.SimpleNamespace(callbacks=[], files=[Path("a.keras")], recipe=RECIPE, seed=0, weights=None)
+    stand_in = Calls()
+    with installed("mlflow", stand_in):
+        logger = loggers.MLflow(job)
+        if not thread:
+            stand_in.runs.append("other")
+        logger.log({"loss": 1.0}, 3)
+        ending = threading.Thread(target=logger.end, args=(None,))
+        if thread:
+            ending.start()
+            ending.join()
+        else:
+            logger.end(None)
+    return [(name, values, options) for name, values, options in stand_in.calls if name in TOLD]
+
+
+TOLD = "log_metrics", "end_run", "set_terminated"
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_mlflow_is_told_of_the_trainings_own_run_alone(workers, thread):
+    assert workers["torch"](logged_beside_another_run, thread) == [
+        ("log_metrics", ({"loss": 1.0},), {"step": 3, "run_id": "7"}),
+        ("set_terminated", ("7", "FINISHED"), {}),
+    ]
+
+
+def begun_in_a_thread():
+    """How a training that runs in a thread, as in a notebook or a server, ends its run of MLflow."""
+    from kerasnets.training import loggers
+
+    job = types.SimpleNamespace(callbacks=[], files=[Path("a.keras")], recipe=RECIPE, seed=0, weights=None)
+    calls = []
+
+    def run():
+        stand_in = Calls()
+        with installed("mlflow", stand_in):
+            loggers.MLflow(job).end(None)
+        calls.extend(stand_in.calls)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return [name for name, *_ in calls if name in TOLD]
+
+
+def test_a_run_that_began_in_a_thread_is_no_longer_active_there(workers):
+    assert workers["torch"](begun_in_a_thread) == ["end_run"]
 
 
 def test_a_package_that_is_missing_is_named_before_the_data_are_read(workers, tmp_path):
@@ -234,7 +319,8 @@ def missing(out):
 
 
 def test_a_lost_worker_fails_the_run(workers, tmp_path):
-    assert workers["torch"](lose_a_worker, tmp_path / "a.keras") == [(("7", "FAILED"), {})]
+    words = "; there is no checkpoint yet"
+    assert workers["torch"](lose_a_worker, tmp_path / "a.keras") == (words, [], words, [(("7", "FAILED"), {})])
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("mlflow"), reason="mlflow is not installed")

@@ -27,11 +27,11 @@ SCHEDULES = {
 # ---- run in the workers ----
 
 
-def sides(progressive_size):
+def sides(progressive_size, epochs=5):
     from kerasnets.training.sizes import side_in
 
-    side = side_in(dataclasses.replace(together.RECIPE, epochs=5, progressive_size=progressive_size))
-    return [side(epoch) for epoch in range(5)]
+    side = side_in(dataclasses.replace(together.RECIPE, epochs=epochs, progressive_size=progressive_size))
+    return [side(epoch) for epoch in range(epochs)]
 
 
 def batches_of(folder, stream, first=0):
@@ -82,14 +82,14 @@ def refusal(**changes):
     return ""
 
 
-def first_photo(folder, out):
+def first_photo(folder, out, **source):
     """The shape of a network that is trained on a folder without an image size."""
     from kerasnets import recipes
     from kerasnets.training import jobs
     from kerasnets.training.request import Request
 
     recipe = recipes.with_changes(recipes.own("nin", str(folder)), augmentation="photo", progressive_size=(32, 48))
-    return jobs.prepare(Request(recipe=recipe, out=out)).network.input_shape
+    return jobs.prepare(Request(recipe=recipe, out=out, **source)).network.input_shape
 
 
 # ---- the tests ----
@@ -136,6 +136,15 @@ REFUSALS = {
     "no square": ({"image_shape": (12, 16, 3), "input_kind": "crop"}, "of squares; the test has pictures of 12x16"),
     "falling": ({"progressive_size": (12, 8)}, "progressive size must rise"),
     "three numbers": ({"progressive_size": (8, 12, 1)}, "has two or four numbers, not 3"),
+    "after the end": (
+        {"progressive_size": (8, 12, 1, 3)},
+        "until epoch 3, counted from 0, take 4 epochs or more, not 3; "
+        "name --epochs 4, or --progressive-size 8:12, which grows in all epochs",
+    ),
+    "too small": (
+        {"progressive_size": (1, 12)},
+        "photos of 1x1 pixels are too small for smooth; name a larger first size",
+    ),
     "no photos": ({"augmentation": "crop_flip"}, "cropped at their own size: --augment-photos"),
 }
 
@@ -151,3 +160,17 @@ def test_what_cannot_be_is_refused_in_one_line(workers, case):
 
 def test_the_test_has_the_last_size_if_none_is_named(workers, folder, tmp_path):
     assert workers["torch"](first_photo, folder, tmp_path / "a.keras") == (None, 48, 48, 3)
+    given = functools.partial(first_photo, "elsewhere", tmp_path / "b.keras", arrays=folder)
+    assert workers["torch"](given) == (None, 48, 48, 3)
+
+
+def test_one_epoch_alone_is_the_last_one(workers):
+    assert workers["torch"](sides, (96, 160), 1) == [160]
+    assert workers["torch"](words, (96, 160), 1) == "photos of 160 pixels in all epochs"
+    assert workers["torch"](words, (96, 160), 3) == "photos of 96 pixels in epoch 1 grow to 160 in epoch 3"
+
+
+def words(progressive_size, epochs):
+    from kerasnets.training.facts import growth_of
+
+    return growth_of(dataclasses.replace(together.RECIPE, epochs=epochs, progressive_size=progressive_size))
