@@ -199,7 +199,7 @@ optimizer and the loss of each recipe; the logits in training mode, and the chan
 statistic in each of three steps; if the network is not deep, once more with its first layer frozen | {TOLERANCE:.0e}, \
 or {TIMES_THE_YARDSTICK} times PyTorch's own distance |
 | files | the logits after each backend has saved `.keras` and `.h5` and the next backend has loaded them | \
-{TOLERANCE:.0e} |
+{TOLERANCE:.0e}, or {TIMES_THE_YARDSTICK} times PyTorch's own distance of the logits |
 | full size | the logits of one picture, at the network's own input and number of classes, on torch, in float32 | \
 {TOLERANCE:.0e} |
 

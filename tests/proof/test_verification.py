@@ -74,6 +74,10 @@ FAULTS = {
         "fit on jax: training_logits lies nan apart; allowed are 4.0e-05",
     ),
     "files": (dataclasses.replace(GOOD, files={"torch to jax, .h5": 1e-4}), "file torch to jax, .h5 is 1.0e-04 apart"),
+    "files of bad condition": (
+        dataclasses.replace(GOOD, pytorch=GOOD.pytorch | {"logits": 5e-6}, files={"torch to jax, .h5": 2.1e-5}),
+        "file torch to jax, .h5 is 2.1e-05 apart",
+    ),
     "unmoved": (dataclasses.replace(GOOD, unmoved={"jax": ["c1/kernel"]}), "one step on jax left c1/kernel"),
     "parameters": (dataclasses.replace(GOOD, published=11), "10 parameters; published are 11"),
     "full size": (dataclasses.replace(GOOD, full_size=2e-5), "logits at full size lie 2.0e-05 apart; allowed are 1.0e"),
