@@ -14,7 +14,7 @@ from kerasnets.models.registry import FORMS, NETWORKS
 from kerasnets.project.tables import networks_table
 from kerasnets.proof import verification
 
-# Verified in every run: a row of layers, batch norms, branches, sums. The others by `pytest -m whole_registry`, each night.
+# Verified in every run: a row of layers, batch norms, branches, sums. The others by `pytest -m whole_registry`.
 IN_EVERY_RUN = ("lenet5", "baseline_cnn", "googlenet_mini", "resnet_mini")
 
 # ---- run in the workers ----
