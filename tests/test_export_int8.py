@@ -25,7 +25,7 @@ def calibration():
 
 
 def integers_of(path):
-    """Return the number of weights of an ONNX file that are 8-bit integers, and of those that are floats."""
+    """Count the weights in an ONNX file: (8-bit integers, floats)."""
     model = onnx.load(path)
     sizes = [(tensor.data_type, int(np.prod(tensor.dims))) for tensor in model.graph.initializer]
     return tuple(sum(size for kind, size in sizes if kind == wanted) for wanted in (onnx.TensorProto.INT8, 1))

@@ -248,7 +248,7 @@ def test_a_persons_own_run_gets_the_figures_and_stays_open(workers, tmp_path):
 
 
 def logged_beside_another_run(thread):
-    """What MLflow is told when a run of a person's begins within that of the training, or it ends in another thread."""
+    """Return the calls to MLflow if another run is active, or with `thread`, if the run ends in another thread."""
     from kerasnets.training import loggers
 
     job = types.SimpleNamespace(callbacks=[], files=[Path("a.keras")], recipe=RECIPE, seed=0, weights=None)
@@ -279,7 +279,7 @@ def test_mlflow_is_told_of_the_trainings_own_run_alone(workers, thread):
 
 
 def begun_in_a_thread():
-    """How a training that runs in a thread, as in a notebook or a server, ends its run of MLflow."""
+    """Return the calls to MLflow of a training that runs in a thread, as in a notebook or a server."""
     from kerasnets.training import loggers
 
     job = types.SimpleNamespace(callbacks=[], files=[Path("a.keras")], recipe=RECIPE, seed=0, weights=None)
