@@ -75,16 +75,18 @@ def test_the_core_has_help_lists_and_public_names(core):
         "print(len(kerasnets.list_models()), kerasnets.Classifier.load('mnist_cnn-mnist').card.model)\n"
         "main.run(['list', 'models'])\n"
         "main.run([])\n"
-        "try: kerasnets.build('lenet5')\n"
-        "except ImportError as error: print(error)\n"
+        "for call in (lambda: kerasnets.build('lenet5'), lambda: kerasnets.load_data('digits')):\n"
+        "    try: call()\n"
+        "    except ImportError as error: print(error)\n"
     )
     process = run(core, "-c", code)
     assert (process.returncode, process.stderr) == (0, "")
-    first, *lines, built = process.stdout.splitlines()
+    first, *lines, built, loaded = process.stdout.splitlines()
     assert first.endswith(" mnist_cnn")
     assert [line.split()[:2] for line in lines if line.startswith("mnist_cnn-mnist")] == [["mnist_cnn-mnist", "0.9913"]]
     assert any(line.startswith("usage: kerasnets") for line in lines)
     assert built == f"no backend is installed; choose one, as by: {TORCH}"
+    assert loaded == f"sklearn is missing, which this needs: {TRAIN}"
 
 
 @pytest.mark.parametrize("words", LACKING)

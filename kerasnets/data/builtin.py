@@ -7,6 +7,7 @@ import numpy as np
 from kerasnets.data.catalogue import Dataset
 from kerasnets.data.dataset import Data, make_data
 from kerasnets.data.splits import split
+from kerasnets.runtime import backends
 
 
 def digits(dataset: Dataset) -> Data:
@@ -14,6 +15,7 @@ def digits(dataset: Dataset) -> Data:
 
     A fifth is the test part. Its seed is fixed, so that it is the same in every run.
     """
+    backends.check_packages("sklearn")
     from sklearn.datasets import load_digits
 
     from kerasnets import pictures

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerasnets.runtime import backends
+
 
 def split(labels: np.ndarray, count: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split a data set at random, stratified by class.
@@ -19,7 +21,9 @@ def split(labels: np.ndarray, count: float, seed: int) -> tuple[np.ndarray, np.n
 
     Raises:
         ValueError: No class has two members.
+        ImportError: scikit-learn is not installed.
     """
+    backends.check_packages("sklearn")
     from sklearn.model_selection import train_test_split
 
     indices = np.arange(len(labels))

@@ -4,10 +4,12 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import contextlib
 import importlib.util
+import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +17,7 @@ import keras
 
 from kerasnets.errors import exit_code, in_one_line, visible
 from kerasnets.recipes import LOGGERS
+from kerasnets.runtime.atomic import whole_file
 from kerasnets.training import settings
 from kerasnets.training.callbacks import Figures, Logs
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 PROJECT = "kerasnets"  # the name under which the programs keep the runs
 STOPPED = 130  # the exit code of a Ctrl-C in a notebook
 WAIT = 5  # seconds: a network may be gone with the worker
+RUNS = "logged.json"  # {name of a program: its run}, with which --resume goes on
 
 
 class Logger(keras.callbacks.Callback):
@@ -34,16 +38,19 @@ class Logger(keras.callbacks.Callback):
 
     Args:
         job: The training.
+        known: The program's run that is resumed; None begins one.
 
     Raises:
         OSError: The program begins no run.
     """
 
     title, package, install, remedy = "", "", "", ""
+    run_id: str | None = None  # of the program's run, if it can be resumed
 
-    def __init__(self, job: "TrainingJob") -> None:
+    def __init__(self, job: "TrainingJob", known: str | None = None) -> None:
         super().__init__()
         self.has_failed = False
+        self.run_id = known
         try:
             self.begin(job)
         except Exception as error:
@@ -74,7 +81,7 @@ class Logger(keras.callbacks.Callback):
             self.has_failed = True
 
     def begin(self, job: "TrainingJob") -> None:
-        """Open a run of the program, with all settings."""
+        """Open a run of the program, with all settings; or go on with the run `run_id`."""
         raise NotImplementedError
 
     def log(self, figures: dict[str, float], step: int) -> None:
@@ -138,11 +145,14 @@ class WeightsAndBiases(Logger):
         self.is_within = wandb.run is not None  # `init` would return that run, or in a notebook end it
         if self.is_within:
             self.run: Any = wandb.run
+            self.run_id = None
             return
         job.folder.mkdir(parents=True, exist_ok=True)
         project = None if os.environ.get("WANDB_PROJECT") else PROJECT
         name, folder = job.files[0].stem, str(job.folder)
-        self.run = wandb.init(project=project, name=name, dir=folder, config=settings_of(job))
+        again = {"id": self.run_id, "resume": "allow"} if self.run_id else {}
+        self.run = wandb.init(project=project, name=name, dir=folder, config=settings_of(job), **again)
+        self.run_id = self.run.id
 
     def log(self, figures: dict[str, float], step: int) -> None:
         if self.is_within:  # its steps may be ahead of the epochs, and do not go back
@@ -169,8 +179,18 @@ class MLflow(Logger):
         if not is_within and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
             mlflow.set_experiment(PROJECT)
         self.thread = threading.get_ident()  # each thread of MLflow has its own active run
-        self.run = mlflow.start_run(run_name=job.files[0].stem, nested=is_within).info.run_id
-        self.attempt(mlflow.log_params, {name: str(value)[:500] for name, value in settings_of(job).items()})
+        known = self.run_id if self.run_id and self.has(self.run_id) else None
+        self.run = mlflow.start_run(run_id=known, run_name=job.files[0].stem, nested=is_within).info.run_id
+        if known is None:
+            self.attempt(mlflow.log_params, {name: str(value)[:500] for name, value in settings_of(job).items()})
+        self.run_id = self.run
+
+    def has(self, run: str) -> bool:
+        """Whether MLflow still has a run, which a person may have deleted."""
+        try:
+            return bool(self.mlflow.MlflowClient().get_run(run).info.lifecycle_stage == "active")
+        except self.mlflow.MlflowException:
+            return False
 
     def log(self, figures: dict[str, float], step: int) -> None:
         self.mlflow.log_metrics(figures, step=step, run_id=self.run)  # a callback may have made another run active
@@ -206,10 +226,25 @@ def check(names: Iterable[str]) -> None:
 @contextlib.contextmanager
 def begin(job: "TrainingJob", names: Sequence[str]) -> Iterator[list[Logger]]:
     """Yield the loggers of a job, which are among its callbacks; the programs learn how the block ends."""
+    known = runs_in(job.folder) if job.resume else {}
     with contextlib.ExitStack() as stack:
-        programs = [stack.enter_context(BY_NAME[name](job)) for name in names]
-        job.callbacks.extend(programs)
-        yield programs
+        programs = {name: stack.enter_context(BY_NAME[name](job, known.get(name))) for name in names}
+        runs = known | {name: program.run_id for name, program in programs.items() if program.run_id}
+        if runs != runs_in(job.folder):
+            job.folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(job.folder / RUNS) as part:
+                part.write_text(json.dumps(runs), encoding="utf-8")
+        job.callbacks.extend(programs.values())
+        yield list(programs.values())
+
+
+def runs_in(folder: Path) -> dict[str, str]:
+    """Return {program: run} of the training that writes into a folder; {} if the file of them cannot be read."""
+    try:
+        runs = json.loads((folder / RUNS).read_text(encoding="utf-8"))
+        return {name: run for name, run in runs.items() if isinstance(run, str)}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def follow(callbacks: Iterable[Any], figures: Figures) -> None:

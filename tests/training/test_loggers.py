@@ -38,7 +38,7 @@ CODE = dict(zip(ENDS, (0, 130, 143, 130, 1, 5, 4, 4), strict=True))
 # ---- run in a worker ----
 
 
-def train(log, out, error=None):
+def train(log, out, error=None, **options):
     """The class and words of the error that a training ends with; None for a whole one."""
     import keras
 
@@ -50,7 +50,7 @@ def train(log, out, error=None):
     with warnings.catch_warnings():
         warnings.simplefilter("default")  # the real packages have some of their own
         try:
-            kerasnets.train(RECIPE, arrays=few_digits(), out=out, log=log, callbacks=[End()])
+            kerasnets.train(RECIPE, arrays=few_digits(), out=out, log=log, callbacks=[End()], **options)
         except BaseException as caught:
             return type(caught).__name__, str(caught)
     return None
@@ -88,7 +88,11 @@ class Calls:
 
     @property
     def info(self):
-        return types.SimpleNamespace(run_id="7")
+        return types.SimpleNamespace(run_id="7", lifecycle_stage="active")
+
+    @property
+    def id(self):
+        return "w1"
 
 
 def named(calls, name):
@@ -108,7 +112,7 @@ def installed(program, stand_in):
         sys.modules.update({} if before is None else {program: before})
 
 
-def train_with(out, error=None, fails=(), programs=("wandb", "mlflow"), full_disk=False, runs=()):
+def train_with(out, error=None, fails=(), programs=("wandb", "mlflow"), full_disk=False, runs=(), **options):
     """({program: calls of its stand-in}, the error of the training, the notes on it); no report is written."""
     import io
 
@@ -123,7 +127,7 @@ def train_with(out, error=None, fails=(), programs=("wandb", "mlflow"), full_dis
         problem = OSError(28, "No space left on device") if full_disk else None
         stack.enter_context(mock.patch.object(report, "write", side_effect=problem))
         with contextlib.redirect_stderr(notes):
-            problem = train(programs, out, error)
+            problem = train(programs, out, error, **options)
     return calls, problem, [line for line in notes.getvalue().splitlines() if "incomplete" in line]
 
 
@@ -132,7 +136,7 @@ def lose_a_worker(out):
     from kerasnets.training import loggers, resumption
 
     job = types.SimpleNamespace(
-        callbacks=[], files=[out], folder=out.parent, recipe=RECIPE, seed=0, weights=None, checkpoints=out.parent / "c"
+        callbacks=[], resume=False, files=[out], folder=out.parent, recipe=RECIPE, seed=0, weights=None, checkpoints=out.parent / "c"
     )
     stand_in = Calls()
     with installed("mlflow", stand_in), loggers.begin(job, ["mlflow"]):
@@ -233,6 +237,31 @@ def test_a_program_that_fails_later_costs_a_note_and_not_the_training(workers, t
         "note: what Weights & Biases has of this run is incomplete: no log today",
         "note: what MLflow has of this run is incomplete: no log_metrics today",
     ]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_resumed_training_goes_on_with_its_runs(workers, resume, tmp_path):
+    out = tmp_path / "a.keras"
+    workers["torch"](train_with, out, KeyboardInterrupt())
+    again = {"resume": True} if resume else {"overwrite": True}
+    calls, problem, notes = workers["torch"](functools.partial(train_with, out, **again))
+    assert (problem, notes) == (None, [])
+    ((_, options),) = named(calls["wandb"], "init")
+    assert (options.get("id"), options.get("resume")) == (("w1", "allow") if resume else (None, None))
+    ((_, options),) = named(calls["mlflow"], "start_run")
+    assert options["run_id"] == ("7" if resume else None)
+    assert len(named(calls["mlflow"], "log_params")) == (0 if resume else 1)  # MLflow refuses other ones
+    steps = [options["step"] for _, options in named(calls["mlflow"], "log_metrics")]
+    assert steps == ([2, 2] if resume else [1, 2, 2])
+
+
+def test_a_run_that_is_gone_or_not_known_costs_a_new_one(workers, tmp_path):
+    out = tmp_path / "a.keras"
+    workers["torch"](train_with, out, KeyboardInterrupt())
+    (tmp_path / "a" / "logged.json").write_text("{")
+    calls, problem, _ = workers["torch"](functools.partial(train_with, out, resume=True))
+    assert problem is None
+    assert named(calls["mlflow"], "start_run")[0][1]["run_id"] is None
 
 
 def test_a_persons_own_run_gets_the_figures_and_stays_open(workers, tmp_path):
