@@ -60,12 +60,7 @@ class LayerMaps:
         Returns:
             For each layer the number, height and width of its maps and its smallest and largest value; and all maps as
             uint8, row by row, each from 0 (its smallest value) to 255. Units are one map of height 1.
-
-        Raises:
-            ValueError: The pixels have another shape.
         """
-        if pixels.shape != tuple(self.engine.shape):
-            raise ValueError(f"the pixels must have the shape that the network takes, {self.engine.shape}")
         with self.lock:
             outputs = self.extractor.predict_on_batch(self.engine.prepare(pixels[None]))
         layers, parts = [], []

@@ -1,16 +1,17 @@
-"""The answers and feature maps of one model. These functions run in the process that holds the model.
+"""The answers of one model, their reasons, and its feature maps, in the process that holds the model.
 
 A model is named by its path, by its version (which changes when the file is rewritten) and by its engine.
 """
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from kerasnets.demo.newest import Newest
 from kerasnets.errors import BadInputError
-from kerasnets.prediction import Classifier
+from kerasnets.prediction import Classifier, explanations
 
 if TYPE_CHECKING:
     from kerasnets.demo.feature_maps import LayerMaps
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 LOCK = threading.Lock()  # only one thread loads a file
 LOADED: Newest[tuple[str, str], Classifier] = Newest()
 MAPS: Newest[str, "LayerMaps"] = Newest()
+EXPLAINING = threading.Lock()  # a network's gradients are computed one at a time
 
 
 def classifier_of(path: str, version: int, engine: str) -> Classifier:
@@ -73,6 +75,26 @@ def answer(path: str, version: int, engine: str, picture: np.ndarray) -> tuple[l
     return [shares[name] for name in names], prediction.pixels, doubt
 
 
+def explain(path: str, version: int, engine: str, pixels: np.ndarray) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the places that the answer for the network's input depends on.
+
+    Args:
+        pixels: The network's input, uint8 (height, width, channels).
+
+    Returns:
+        The method, height and width of each map; and all maps as uint8, row by row, 255 where the answer depends most.
+
+    Raises:
+        ValueError: The pixels have another shape.
+    """
+    classifier = classifier_of(path, version, engine)
+    check_shape(pixels, classifier.input_shape)
+    with EXPLAINING:
+        maps = explanations.maps_of(classifier, pixels, int(classifier.compute(pixels[None])[0].argmax()))
+    about = [{"method": method, "height": len(heat), "width": heat.shape[1]} for method, heat in maps.items()]
+    return about, b"".join(np.rint(255 * heat).astype(np.uint8).tobytes() for heat in maps.values())
+
+
 def layers(path: str, version: int) -> dict[str, Any]:
     """Return the layers as LayerMaps.describe does. The model is loaded and runs once."""
     return layer_maps(path, version).describe()
@@ -80,7 +102,15 @@ def layers(path: str, version: int) -> dict[str, Any]:
 
 def maps(path: str, version: int, pixels: np.ndarray) -> tuple[list[dict[str, Any]], bytes]:
     """Return the feature maps of the network's input, as LayerMaps.draw does."""
-    return layer_maps(path, version).draw(pixels)
+    drawer = layer_maps(path, version)
+    check_shape(pixels, drawer.engine.shape)
+    return drawer.draw(pixels)
+
+
+def check_shape(pixels: np.ndarray, shape: Sequence[int | None]) -> None:
+    """Raise ValueError if pixels do not have the shape that the network takes."""
+    if pixels.shape != tuple(shape):
+        raise ValueError(f"the pixels must have the shape that the network takes, {tuple(shape)}")
 
 
 def layer_maps(path: str, version: int) -> "LayerMaps":

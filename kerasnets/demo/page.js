@@ -1,6 +1,7 @@
 "use strict";
 // The page sends a picture to each model, and draws the answer. A drawing or a camera frame is sent as PGM or PPM, a file
-// unchanged. The page requests the probabilities first, and the feature maps after the answer.
+// unchanged. The page requests the probabilities first, and the feature maps after the answer; what the answer depends on
+// takes more time, and is requested by a button.
 
 const PEN = 24; // pixels of the paper's 336: the strokes of a large digit are then as thick as MNIST's
 const RIM = 42; // pixels of white around a drawing: the model takes ink at the edge of a picture for a shadow
@@ -55,6 +56,7 @@ class Column {
     this.find(".model").value = name;
     this.find(".model").addEventListener("change", () => this.open(true));
     this.find(".runner").addEventListener("change", () => this.open(false));
+    this.find(".why").addEventListener("click", () => this.explain());
     $("#columns").append(this.element);
     this.open(true);
   }
@@ -164,6 +166,8 @@ class Column {
       bar.row.classList.toggle("likeliest", i === likeliest);
     });
     this.find(".trouble").textContent = "";
+    this.find(".why").disabled = false;
+    this.find(".reasons").replaceChildren(); // of another picture
     const answer = this.find(".answer");
     answer.textContent = classes[likeliest];
     answer.classList.toggle("long", classes[likeliest].length > 3);
@@ -175,6 +179,31 @@ class Column {
     }
     const [height, width, channels] = this.seen.shape;
     drawPixels(this.find(".seen"), this.seen.pixels, height, width, channels);
+  }
+
+  // Request the maps of the places that the answer depends on, and draw the network's input with each.
+  async explain() {
+    const { seen } = this;
+    const button = this.find(".why");
+    button.disabled = true;
+    button.textContent = "…";
+    try {
+      const reply = await askFrame("explain", { ...this.which, shape: seen.shape.join("x") }, seen.pixels);
+      if (seen !== this.seen) return;
+      let place = 0;
+      const figures = reply.about.methods.map(({ method, height, width }) => {
+        const heat = reply.bytes.subarray(place, (place += height * width));
+        const figure = reasonElement(method);
+        drawHeat($("canvas", figure), seen.pixels, heat, seen.shape);
+        return figure;
+      });
+      this.find(".reasons").replaceChildren(...figures);
+    } catch (error) {
+      if (seen === this.seen) this.find(".trouble").textContent = error.message;
+    } finally {
+      button.textContent = "Why?";
+      button.disabled = !this.seen;
+    }
   }
 
   prepareLayers({ layers, left_out, file, backend }) {
@@ -236,6 +265,8 @@ class Column {
   // Remove the answer.
   empty() {
     this.seen = null;
+    this.find(".why").disabled = true;
+    this.find(".reasons").replaceChildren();
     this.find(".answer").textContent = "–";
     this.find(".answer").classList.remove("long");
     this.find(".share").textContent = this.find(".spoken").textContent = "";
@@ -287,6 +318,15 @@ function layerElement({ name, kind, shape }) {
   return element;
 }
 
+function reasonElement(method) {
+  const element = document.createElement("figure");
+  element.innerHTML = '<canvas role="img"></canvas><figcaption></figcaption>';
+  const words = { "Grad-CAM": "the last feature maps that speak for the answer", occlusion: "where covering changes it" };
+  $("canvas", element).setAttribute("aria-label", `What the answer depends on, by ${method}`);
+  $("figcaption", element).textContent = `${method}: ${words[method]}`;
+  return element;
+}
+
 // The name of a model without its folder, unless two models have the same.
 function shortName(name, models) {
   const end = (path) => path.split("/").at(-1);
@@ -330,6 +370,20 @@ function drawPixels(canvas, values, height, width, channels) {
     image.data[4 * i + 3] = 255;
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// The network's input, orange where the answer depends on it.
+function drawHeat(canvas, values, heat, [height, width, channels]) {
+  drawPixels(canvas, values, height, width, channels);
+  const context = canvas.getContext("2d");
+  const image = context.getImageData(0, 0, width, height);
+  heat.forEach((level, i) => {
+    const share = (0.75 * level) / 255;
+    [255, 122, 0].forEach((orange, c) => {
+      image.data[4 * i + c] += share * (orange - image.data[4 * i + c]);
+    });
+  });
+  context.putImageData(image, 0, 0);
 }
 
 function sized(canvas, height, width) {

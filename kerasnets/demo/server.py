@@ -1,4 +1,4 @@
-"""The demo's HTTP server: the page, the list of models, a model's answer to a picture, and its feature maps.
+"""The demo's HTTP server: the page, the list of models, and a model's answer, its reasons and its feature maps.
 
 No picture is stored. An error is answered as {"error": one line}.
 """
@@ -73,6 +73,7 @@ def app(named: Sequence[str | Path] = ()) -> Starlette:
             for path, answer in (("/models", models), ("/model", model), ("/layers", layers))
         ),
         Route("/predict", own_page_only(predict), methods=["POST"]),
+        Route("/explain", own_page_only(explain), methods=["POST"]),
         Route("/maps", own_page_only(maps), methods=["POST"]),
     ]
     application = Starlette(
@@ -128,15 +129,21 @@ async def predict(request: Request) -> Response:
     return framed_response({"probabilities": shares, "shape": pixels.shape, "doubt": doubt}, pixels.tobytes())
 
 
+async def explain(request: Request) -> Response:
+    """What the answer to the network's input in the body depends on; a file without layers has no Grad-CAM."""
+    path, engine, backend = choice_of(request)
+    with contextlib.suppress(BadInputError, ImportError):
+        path, backend = file_with_layers(request)
+        engine = "keras"
+    pixels, version = await pixels_of(request), model_list.version_of(path)
+    methods, content = await run_on(request, backend, inference.explain, str(path), version, engine, pixels)
+    return framed_response({"methods": methods}, content)
+
+
 async def maps(request: Request) -> Response:
-    """The feature maps for the network's input in the body: uint8, as `predict` answered it."""
+    """The feature maps for the network's input in the body."""
     path, backend = file_with_layers(request)
-    content = await body_of(request, MOST_INPUT_BYTES, "the network's input")
-    try:
-        shape = [int(side) for side in request.query_params.get("shape", "").split("x")]
-        pixels = np.frombuffer(content, np.uint8).reshape(shape)
-    except ValueError as error:
-        raise ValueError("the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS") from error
+    pixels = await pixels_of(request)
     drawn, content = await run_on(request, backend, inference.maps, str(path), model_list.version_of(path), pixels)
     return framed_response({"layers": drawn}, content)
 
@@ -203,6 +210,16 @@ async def body_of(request: Request, most: int, name: str) -> bytes:
         if len(content) > most:
             raise too_large
     return bytes(content)
+
+
+async def pixels_of(request: Request) -> np.ndarray:
+    """Return the network's input in the body of a request: uint8, as `predict` answered it."""
+    content = await body_of(request, MOST_INPUT_BYTES, "the network's input")
+    try:
+        shape = [int(side) for side in request.query_params.get("shape", "").split("x")]
+        return np.frombuffer(content, np.uint8).reshape(shape)
+    except ValueError as error:
+        raise ValueError("the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS") from error
 
 
 # ---- responses ----

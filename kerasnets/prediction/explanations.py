@@ -32,9 +32,20 @@ def explain(classifier: "Classifier", prediction: Prediction) -> Maps:
         >>> {method: heat.shape for method, heat in explain(classifier, answer).items()}
         {'occlusion': (28, 28)}
     """
-    maps = {"occlusion": occlusion(classifier, prediction)}
+    return maps_of(classifier, prediction.pixels, class_of(classifier, prediction))
+
+
+def maps_of(classifier: "Classifier", pixels: np.ndarray, place: int) -> Maps:
+    """Return the maps that `explain` returns.
+
+    Args:
+        classifier: The model.
+        pixels: The network's input, uint8 (height, width, channels).
+        place: The number of the class that is explained.
+    """
+    maps = {"occlusion": occlusion(classifier, pixels, place)}
     if classifier.engine_name == "keras":
-        heat = grad_cam(classifier.engine, prediction.pixels, class_of(classifier, prediction))
+        heat = grad_cam(classifier.engine, pixels, place)
         if heat is not None:
             maps = {"Grad-CAM": heat, **maps}
     return maps
@@ -49,12 +60,11 @@ def class_of(classifier: "Classifier", prediction: Prediction) -> int:
 # ---- occlusion -------------------------------------------------------------------------------------------------------
 
 
-def occlusion(classifier: "Classifier", prediction: Prediction) -> np.ndarray:
-    """Return the root of the fall of the answer's logarithm when a place is covered with the colour of the rim.
+def occlusion(classifier: "Classifier", pixels: np.ndarray, place: int) -> np.ndarray:
+    """Return the root of the fall of a class's logarithm when a place is covered with the colour of the rim.
 
     Source: Zeiler and Fergus, ECCV 2014, arXiv:1311.2901, section 4.2, which covers with grey.
     """
-    pixels, place = prediction.pixels, class_of(classifier, prediction)
     height, width = pixels.shape[:2]
     color = np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]), axis=0)
     boxes = [(y, x) for y in steps(height) for x in steps(width)]

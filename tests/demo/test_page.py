@@ -222,6 +222,22 @@ def test_each_layer_has_its_name_shape_and_first_maps(page):
     assert "Computed from mnist_cnn-mnist.keras by keras on torch" in page.text_content(".source")
 
 
+def test_a_button_shows_what_the_answer_depends_on(page):
+    assert page.get_by_role("button", name="Why?").is_disabled()
+    answered(page, HANDS["round and upright"][3], "maps")
+    page.get_by_role("button", name="Why?").click()
+    page.wait_for_selector(".reasons canvas")
+    captions = page.locator(".reasons figcaption").all_text_contents()
+    assert [caption.split(":")[0] for caption in captions] == ["Grad-CAM", "occlusion"]
+    for i in (1, 2):
+        pixels = first_pixels(page, f".reasons figure:nth-child({i}) canvas")
+        colours = set(zip(*[iter(pixels)] * 4, strict=True))
+        assert sum(red > blue + 40 for red, _, blue, _ in colours) > 5  # orange
+    page.keyboard.press("Escape")
+    assert page.locator(".reasons canvas").count() == 0
+    assert page.get_by_role("button", name="Why?").is_disabled()
+
+
 def test_two_models_answer_side_by_side(page):
     assert page.locator(".column").count() == 1
     page.get_by_label("Two models side by side").check()

@@ -20,6 +20,7 @@ import pytest
 from kerasnets import Classifier
 from kerasnets.demo import inference
 from kerasnets.errors import BadInputError
+from kerasnets.prediction.explanations import maps_of
 from tests.cli.test_app import ROWS, environment, only_line, run
 from tests.conftest import ROOT, is_running
 from tests.demo.demo_server import KERAS, ONNX, PRETRAINED, begin, end, running
@@ -137,6 +138,17 @@ def test_feature_maps_agree_with_numpy(demo):
         np.testing.assert_allclose(map_, (one - one.min()) * 255 / span, atol=0.51)
 
 
+def test_the_reasons_are_those_of_the_classifier(demo):
+    _, pixels = demo.frame("/predict", PHOTO, model=ONNX)
+    about, drawn = demo.frame("/explain", pixels, model=ONNX, shape="28x28x1")
+    assert [row["method"] for row in about["methods"]] == ["Grad-CAM", "occlusion"]
+    assert [(row["height"], row["width"]) for row in about["methods"]] == [(28, 28)] * 2
+    levels = np.frombuffer(drawn, np.uint8).reshape(2, 28, 28)
+    assert levels.max(axis=(1, 2)).tolist() == [255, 255]
+    expected = maps_of(Classifier.load(ROOT / ONNX), np.frombuffer(pixels, np.uint8).reshape(28, 28, 1), 3)
+    np.testing.assert_allclose(levels[1], 255 * expected["occlusion"], atol=2.5)  # 1 - p is near 6e-8
+
+
 def test_a_deep_network_shows_evenly_spread_layers(tmp_path):
     code = (
         "import kerasnets; network = kerasnets.build('resnet56'); "
@@ -171,6 +183,8 @@ def test_an_onnx_file_without_its_keras_file_has_no_maps_and_says_why(tmp_path):
     shutil.copy(ROOT / ONNX, tmp_path / "models_saved/mine.onnx")
     with running(tmp_path) as demo:
         name = "models_saved/mine.onnx"
+        about, drawn = demo.frame("/explain", bytes(784), model=name, shape="28x28x1")
+        assert (about["methods"], len(drawn)) == ([{"method": "occlusion", "height": 28, "width": 28}], 784)
         assert demo.json("/layers", model=name) == (422, {
             "error": "mine.onnx has no layers that Keras can show; put mine.keras beside it to see feature maps"
         })  # fmt: skip
@@ -260,7 +274,7 @@ def test_other_addresses_of_this_machine_are_closed(demo):
     str(ROOT / ONNX), f"{PRETRAINED}/mnist_cnn-mnist-report.html", "models_saved", f"{ONNX}\0", "x" * 5000,
 ])  # fmt: skip
 def test_only_listed_files_are_models(demo, name):
-    for path, body in (("/model", None), ("/layers", None), ("/predict", PHOTO), ("/maps", bytes(784))):
+    for path, body in (("/model", None), ("/layers", None), ("/predict", PHOTO), ("/explain", PHOTO), ("/maps", PHOTO)):
         status, answer = demo.json(path, body, model=name, shape="28x28x1")
         assert (status, answer["error"][:9]) == (404, "no model ")
         assert len(answer["error"]) <= 200
@@ -279,6 +293,8 @@ def test_a_wrong_request_gets_one_line(demo):
         ("/maps", bytes(784), {"shape": "-1x1"}, 400, "the pixels must have the shape that the network takes"),
         ("/maps", bytes(784), {"shape": "x"}, 400, "the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS"),
         ("/maps", bytes(2352), {"shape": "28x28x3"}, 400, "the pixels must have the shape that the network takes"),
+        ("/explain", bytes(784), {"shape": "x"}, 400, "the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS"),
+        ("/explain", bytes(75), {"shape": "5x5x3"}, 400, "the pixels must have the shape that the network takes"),
         ("/predict", None, {}, 405, "Method Not Allowed"),
     ):
         answered, answer = demo.json(path, body, model=ONNX, **more)

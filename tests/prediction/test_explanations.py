@@ -26,7 +26,7 @@ class OnePlace:
 def test_occlusion_shows_the_one_place_that_decides():
     pixels = np.zeros((28, 28, 1), np.uint8)
     pixels[4:24, 4:24] = 200
-    heat = occlusion(OnePlace(), Prediction((("light", 0.7), ("dark", 0.3)), pixels))
+    heat = occlusion(OnePlace(), pixels, 1)
     assert heat.shape == (28, 28)
     assert np.unravel_index(heat.argmax(), heat.shape) in [(y, x) for y in range(14, 22) for x in range(2, 10)]
     assert heat[PLACE].min() > 0.3
