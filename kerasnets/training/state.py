@@ -158,6 +158,11 @@ def threads() -> int:
     """Return the number of threads that compute: PyTorch's, or as other backends have them, one for each core."""
     if torch := torch_that_computes():
         return int(torch.get_num_threads())
+    return cores()
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -399,6 +399,21 @@ def test_a_resume_takes_up_the_number_of_threads(workers, tmp_path):
     assert checkpoints.read(tmp_path / "b/checkpoints/epoch-00002.npz").threads == 2
 
 
+def train_on_one_core(*arguments):
+    from kerasnets.training import state
+
+    with mock.patch.object(state, "cores", return_value=1):
+        return train_with_threads(1, *arguments)
+
+
+def test_a_resume_on_fewer_cores_does_not_take_up_more_threads_than_cores(workers, tmp_path):
+    recipe = recipes.with_changes(FULL, epochs=2, patience=0)
+    workers["torch"](train_with_threads, 2, recipe, tmp_path / "a.keras", 1, False)
+    (_, failure), told, _ = workers["torch"](train_on_one_core, recipe, tmp_path / "a.keras", 0, True)
+    assert failure is None
+    assert "the run began with 2 threads and goes on with 1: the last digits of its result may differ" in told
+
+
 @pytest.mark.parametrize(("changes", "kind", "words"), [
     ({"epochs": 1}, "ValueError", "2 epochs are in {place} already, more than 1"),
     ({"learning_rate": 0.1}, "BadInputError", "was made with learning_rate 1e-12, not 0.1; resume with the same"),
