@@ -161,16 +161,46 @@ def as_json(figures: Sequence[Figure]) -> str:
     return json.dumps([{**dataclasses.asdict(figure), "median": figure.median} for figure in figures], indent=1)
 
 
+def table(figures: Sequence[Figure]) -> Table:
+    """Return a row for each figure; of a topic with ratios, a row for each network on each backend."""
+    if any(figure.unit == "ratio" for figure in figures):
+        return table_of_ratios(figures)
+    return Table(("what", "by", "median", "spread", "goal"), [figure.cells() for figure in figures], align="<<>><")
+
+
+def table_of_ratios(figures: Sequence[Figure]) -> Table:
+    """Return, for each network on each backend, the time of a step and its ratios to the competitors' times."""
+    groups: dict[str, list[Figure]] = {}
+    for figure in figures:
+        groups.setdefault(figure.what.partition(",")[0], []).append(figure)
+    rows = []
+    for name, group in groups.items():
+        ratios = [figure for figure in group if figure.unit == "ratio"]
+        _, by, medians, spreads, goals = zip(*(figure.cells() for figure in ratios), strict=True)
+        told = (f"{each} {median} ({spread})" for each, median, spread in zip(by, medians, spreads, strict=True))
+        [step] = [figure for figure in group if figure.by == "kerasnets" and figure.unit != "ratio"]
+        rows.append((name, step.cells()[2], "; ".join(told), "; ".join(filter(None, goals))))
+    return Table(("network", "a step", "relative to the step of", "goal"), rows, align="<><<")
+
+
 def write_page(figures: Sequence[Figure], path: str | Path, topic: str, command: str) -> None:
-    """Write the figures of `kerasnets bench COMMAND` as a page of Markdown, with machine, date and versions."""
+    """Write the figures of `kerasnets bench COMMAND` as a page of Markdown, with machine, date and versions.
+
+    A picture of them is written beside it, with the suffix .svg.
+    """
+    from kerasnets.benchmark.drawing import draw
+    from kerasnets.reports.plots import save_figure
+
     title, method = PAGES[topic]
+    picture = Path(path).with_suffix(".svg")
+    save_figure(draw(figures), picture)
     versions = ", ".join(f"{package} {version}" for package, version in provenance.installed_versions().items())
-    table = Table(("what", "by", "median", "spread", "goal"), [f.cells() for f in figures], align="<<>><")
     parts = (
         f"# {title}",
         f"Written by `kerasnets bench {command} --out {shorten(path)}`. {method}",
         f"{provenance.machine()}, {datetime.date.today().isoformat()}; {versions}.",
-        table.markdown(),
+        f"![{title}: the figures below, drawn]({picture.name})",
+        table(figures).markdown(),
     )
     with whole_file(path) as part:
         part.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -8,7 +8,8 @@ import pytest
 
 from kerasnets import benchmark
 from kerasnets.benchmark import memory, pipeline, predict, train
-from kerasnets.benchmark.figures import Figure, as_json
+from kerasnets.benchmark.drawing import draw
+from kerasnets.benchmark.figures import Figure, as_json, table
 from kerasnets.reports.tables import markdown_row
 from tests.conftest import ROOT
 
@@ -64,6 +65,23 @@ def test_a_ratio_compares_one_turn_and_the_best_competitor_has_the_goal():
     )  # fmt: skip
 
 
+def test_a_page_of_ratios_has_a_row_for_each_network_on_each_backend_and_each_spread_drawn():
+    seconds = {"kerasnets": [6.0, 3.0], "PyTorch": [6.0, 6.0], "tutorial (PyTorch, DataLoader)": [12.0, 12.0]}
+    figures = [*train.figures_of("lenet5", "torch", seconds),
+               *train.figures_of("resnet18", "jax", {"kerasnets": [2.0], "jax.jit": [1.0]})]  # fmt: skip
+    assert table(figures).rows == [
+        ("lenet5 on torch", "75 ms", "PyTorch 0.75 (0.5 to 1); tutorial (PyTorch, DataLoader) 0.375 (0.25 to 0.5)",
+         "1: reached; 0.6: reached"),
+        ("resnet18 on jax", "500 ms", "jax.jit 2 (2 to 2)", "1: missed"),
+    ]  # fmt: skip
+    torch, jax = draw(figures).axes
+    assert [axes.get_title() for axes in (torch, jax)] == ["torch", "jax"]
+    spreads = [tuple(map(float, bar.get_segments()[0][:, 0])) for axes in (torch, jax) for bar in axes.collections]
+    assert spreads == [(0.5, 1.0), (0.25, 0.5), (2.0, 2.0)]
+    assert [tick.get_text() for tick in torch.get_yticklabels()] == ["lenet5", "resnet18"]
+    assert jax.get_xlim()[1] >= 2
+
+
 @pytest.mark.parametrize(("values", "words"), [
     ((3.0, 1.0, 2.0), "2 ms: reached"),
     ((3.0, 1.0, 2.5), "2 ms: missed"),
@@ -91,6 +109,8 @@ def test_predictions_are_measured_and_written_to_a_page(monkeypatch, tmp_path):
     assert lines == [f.line() for f in figures]
     page = (tmp_path / "prediction.md").read_text()
     assert all(markdown_row(f.cells()) in page for f in figures)
+    assert "![How fast a prediction is: the figures below, drawn](prediction.svg)" in page
+    assert (tmp_path / "prediction.svg").read_text().startswith("<?xml")
     assert [each["median"] for each in json.loads(as_json(figures))] == [f.median for f in figures]
 
 
