@@ -5,9 +5,11 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import threading
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from kerasnets import saving
 from kerasnets.cli import app, pretrained, train
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import BadInputError
+from tests.conftest import mostly_on_torch
 from tests.convert.test_torchvision_weights import Quiet
 from tests.data.test_synsets import write_pictures
 
@@ -77,52 +80,58 @@ def test_pictures_and_their_sizes_are_counted_without_a_framework(tmp_path):
 # ---- the whole way ----
 
 
-def finetune(folder, address):
-    """Serve random weights as torchvision's; return (stdout and stderr, weights of the three files by layer)."""
-    import os
-
+def publish(folder, address):
+    """Serve random weights as torchvision's and make a model file of them; return the first kernel."""
     import torch
     from torchvision import models
 
-    import kerasnets
     from tests.docs.tutorials import shake
 
-    os.environ["TORCH_HOME"], os.environ["KERAS_HOME"] = str(folder / "torch"), str(folder / "keras")
     module = models.resnet18(weights=None)
     shake(module)
     torch.save(module.state_dict(), folder / "made.pth")
     digest = hashlib.sha256((folder / "made.pth").read_bytes()).hexdigest()[:8]
     (folder / "made.pth").rename(folder / f"made-{digest}.pth")
     weights = models.ResNet18_Weights.DEFAULT
-    usual, weights.value.url = weights.value.url, f"{address}/made-{digest}.pth"
-    out, output = folder / "model.keras", io.StringIO()
+    url = f"{address}/made-{digest}.pth"
+    with mock.patch.object(weights.value, "url", url), mock.patch.dict(os.environ, homes(folder)):
+        pretrained.weights_of("resnet18")
+    return module.state_dict()["conv1.weight"].numpy()
+
+
+def homes(folder):
+    return {"TORCH_HOME": str(folder / "torch"), "KERAS_HOME": str(folder / "keras")}
+
+
+def finetune(folder):
+    """Train from that file; return (stderr, weights of the three files by layer)."""
+    import kerasnets
+
+    out, output, printed = folder / "model.keras", io.StringIO(), io.StringIO()
     words = f"--pretrained --model resnet18 --dataset {folder / 'pets'} --head-epochs 1 --epochs 1 --out {out} --json"
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(output):
-            train.run(arguments(words))
-    finally:
-        weights.value.url = usual
-        for name in ("TORCH_HOME", "KERAS_HOME"):
-            del os.environ[name]
+    redirected = contextlib.redirect_stdout(printed), contextlib.redirect_stderr(output)
+    with mock.patch.dict(os.environ, homes(folder)), redirected[0], redirected[1]:
+        train.run(arguments(words))
     files = [folder / "keras/models/kerasnets-resnet18-imagenet.keras", folder / "model/head.keras", out]
     layers = [
         {layer.name: layer.get_weights() for layer in kerasnets.load(file)[0].layers if layer.weights} for file in files
     ]
     assert json.loads(printed.getvalue())["files"] == [str(out)]
-    return output.getvalue(), layers, module.state_dict()["conv1.weight"].numpy()
+    return output.getvalue(), layers
 
 
-def test_a_head_learns_alone_and_then_all_layers_from_torchvisions_weights(workers, tmp_path):
+@mostly_on_torch
+def test_a_head_learns_alone_and_then_all_layers_from_torchvisions_weights(workers, worker, tmp_path):
     write_pictures(tmp_path / "pets", ("cat", "dog"))
     handler = partial(Quiet, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
         try:
             address = f"http://127.0.0.1:{server.server_port}"
-            output, (published, head, final), kernel = workers["torch"](finetune, tmp_path, address)
+            kernel = workers["torch"](publish, tmp_path, address)
         finally:
             server.shutdown()
+    output, (published, head, final) = worker(finetune, tmp_path)
     np.testing.assert_array_equal(published["stem_conv"][0], kernel.transpose(2, 3, 1, 0))
     for name in published.keys() - {"logits"}:  # also the moving averages of the frozen normalizations
         for before, after in zip(published[name], head[name], strict=True):

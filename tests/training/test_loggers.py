@@ -136,7 +136,14 @@ def lose_a_worker(out):
     from kerasnets.training import loggers, resumption
 
     job = types.SimpleNamespace(
-        callbacks=[], resume=False, files=[out], folder=out.parent, recipe=RECIPE, seed=0, weights=None, checkpoints=out.parent / "c"
+        callbacks=[],
+        resume=False,
+        files=[out],
+        folder=out.parent,
+        recipe=RECIPE,
+        seed=0,
+        weights=None,
+        checkpoints=out.parent / "c",
     )
     stand_in = Calls()
     with installed("mlflow", stand_in), loggers.begin(job, ["mlflow"]):

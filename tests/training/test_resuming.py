@@ -192,7 +192,7 @@ def test_patience_counts_across_a_resume(worker, tmp_path):
 def test_the_model_has_the_weights_of_the_best_epoch_even_after_a_resume(workers, tmp_path):
     """A rate that becomes too large undoes the learning. The file has the weights of the best validation epoch."""
     recipe = recipes.with_changes(
-        FULL, epochs=4, patience=0, augmentation="", weight_decay=0.0, momentum=0.0, schedule=("steps", 20.0, (14,)),
+        FULL, epochs=4, patience=0, augmentation="", weight_decay=0.0, momentum=0.0, schedule=("steps", 10.0, (14,)),
     )  # fmt: skip
     run, _ = workers["torch"](train_few, recipe, tmp_path / "a.keras")
     assert run["best_epoch"] == 1 + int(np.argmax(run["val_accuracy"])) < 4
@@ -375,14 +375,17 @@ def test_a_tampered_checkpoint_is_damaged_and_the_one_before_it_is_taken(workers
     assert "epoch-00002.npz is damaged (" in told
 
 
-def train_with_threads(threads, *arguments):
-    """train_and_listen with another number of threads; and the number afterwards."""
+def train_with_threads(threads, cores, *arguments):
+    """train_and_listen with another number of threads, on a machine of so many cores; and the number afterwards."""
     import torch
+
+    from kerasnets.training import state
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        return *train_and_listen(*arguments), torch.get_num_threads()
+        with mock.patch.object(state, "cores", return_value=cores):
+            return *train_and_listen(*arguments), torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
 
@@ -390,7 +393,8 @@ def train_with_threads(threads, *arguments):
 def test_a_resume_takes_up_the_number_of_threads(workers, tmp_path):
     recipe = recipes.with_changes(FULL, epochs=2, patience=0)
     for name, threads, stop, resume in (("a", 2, 0, False), ("b", 2, 1, False), ("b", 1, 0, True)):
-        _, told, after = workers["torch"](train_with_threads, threads, recipe, tmp_path / f"{name}.keras", stop, resume)
+        path = tmp_path / f"{name}.keras"
+        _, told, after = workers["torch"](train_with_threads, threads, 2, recipe, path, stop, resume)
         assert after == threads
     assert "computing with 2 threads as before, instead of 1: the result depends on their number" in told
     whole, resumed = (state_of(tmp_path / name, 2) for name in "ab")
@@ -399,17 +403,10 @@ def test_a_resume_takes_up_the_number_of_threads(workers, tmp_path):
     assert checkpoints.read(tmp_path / "b/checkpoints/epoch-00002.npz").threads == 2
 
 
-def train_on_one_core(*arguments):
-    from kerasnets.training import state
-
-    with mock.patch.object(state, "cores", return_value=1):
-        return train_with_threads(1, *arguments)
-
-
 def test_a_resume_on_fewer_cores_does_not_take_up_more_threads_than_cores(workers, tmp_path):
     recipe = recipes.with_changes(FULL, epochs=2, patience=0)
-    workers["torch"](train_with_threads, 2, recipe, tmp_path / "a.keras", 1, False)
-    (_, failure), told, _ = workers["torch"](train_on_one_core, recipe, tmp_path / "a.keras", 0, True)
+    workers["torch"](train_with_threads, 2, 2, recipe, tmp_path / "a.keras", 1, False)
+    (_, failure), told, _ = workers["torch"](train_with_threads, 1, 1, recipe, tmp_path / "a.keras", 0, True)
     assert failure is None
     assert "the run began with 2 threads and goes on with 1: the last digits of its result may differ" in told
 
