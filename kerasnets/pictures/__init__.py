@@ -18,12 +18,12 @@ except ImportError as error:
 from kerasnets.pictures.cuts import Box, cut, cut_from_file
 from kerasnets.pictures.digits import NothingSeenError, Sight, permute_pixels, to_mnist_form
 from kerasnets.pictures.files import decode, read, read_file
-from kerasnets.pictures.kinds import KINDS, look, prepare
+from kerasnets.pictures.kinds import DIGITS, KINDS, look, prepare
 from kerasnets.pictures.limits import MAX_BYTES, MAX_PIXELS
 from kerasnets.pictures.sheets import Digit, draw_boxes, find_digits
 from kerasnets.pictures.sizes import shrink, to_grey, to_rgb
 
-__all__ = ["KINDS", "MAX_BYTES", "MAX_PIXELS", "Box", "Digit", "NothingSeenError", "Sight",
+__all__ = ["DIGITS", "KINDS", "MAX_BYTES", "MAX_PIXELS", "Box", "Digit", "NothingSeenError", "Sight",
            "cut", "cut_from_file", "decode", "draw_boxes",
            "find_digits", "look", "permute_pixels", "prepare", "read", "read_file", "shrink", "to_grey",
            "to_mnist_form", "to_rgb"]  # fmt: skip

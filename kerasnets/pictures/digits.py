@@ -32,12 +32,14 @@ class Sight:
         digits: How many digits there are; 1 if the picture is not searched for digits.
         doubt: Why this can hardly be a digit; "" if it can.
         is_cut_out: Whether a digit was cut out of the picture.
+        form: MNIST's form of the digit, uint8 (28, 28, 1); None if the picture is not searched for digits.
     """
 
     pixels: np.ndarray
     digits: int = 1
     doubt: str = ""
     is_cut_out: bool = False
+    form: np.ndarray | None = None
 
 
 class NothingSeenError(BadInputError):

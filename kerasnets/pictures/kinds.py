@@ -43,7 +43,8 @@ def look(picture: np.ndarray, kind: str, shape: tuple[int, ...], name: object = 
         try:
             if kind in DIGITS:
                 sight = find_digit(picture)
-                return dataclasses.replace(sight, pixels=DIGITS[kind](sight.pixels, (shape[0], shape[1], shape[2])))
+                pixels = DIGITS[kind](sight.pixels, (shape[0], shape[1], shape[2]))
+                return dataclasses.replace(sight, pixels=pixels, form=sight.pixels)
             return Sight(KINDS[kind](picture, (shape[0], shape[1], shape[2])))
         except cv2.error as error:  # its whole message has several lines
             reason = in_one_line(getattr(error, "err", error))

@@ -15,7 +15,7 @@ from kerasnets.prediction import engines
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
 from kerasnets.prediction.engine import UNABLE, Engine
-from kerasnets.prediction.verdicts import calibrate, judge
+from kerasnets.prediction.verdicts import calibrate, judge, reject
 from kerasnets.saving import NUMBERED, UNKNOWN, Card, Guest, formats, note_on, shipped
 from kerasnets.saving.guest import check_own, input_shape
 from kerasnets.saving.onnx_file import Input
@@ -141,6 +141,11 @@ class Classifier:
         dtype = np.uint8 if len(self.input_shape) == 3 else np.float32
         return int(self.compute(np.zeros((1, *self.input_shape), dtype)).shape[1])
 
+    @property
+    def reads_digits(self) -> bool:
+        """Whether the model was trained on MNIST's digits or others in their form."""
+        return self.card.input_kind in pictures.DIGITS and tuple(self.card.class_names) == tuple("0123456789")
+
     @functools.cached_property
     def ten_classes(self) -> bool:
         return self.count_classes() == 10
@@ -221,9 +226,14 @@ class Classifier:
                 probabilities = calibrate(probabilities, self.card.temperature)
             names = self.names_of(probabilities)
             orders = np.argsort(-probabilities, kind="stable").tolist()
-            for sight, shares, order in zip(batch, probabilities.tolist(), orders, strict=True):
+            verdicts = [
+                judge(sight, share, self.card.sure_from)
+                for sight, share in zip(batch, probabilities.max(axis=1).tolist(), strict=True)
+            ]
+            if self.reads_digits:
+                verdicts = reject(verdicts, batch)
+            for sight, verdict, shares, order in zip(batch, verdicts, probabilities.tolist(), orders, strict=True):
                 ranking = tuple((names[k], shares[k]) for k in order)
-                verdict = judge(sight, ranking[0][1], self.card.sure_from)
                 predictions.append(Prediction(ranking, sight.pixels, verdict))
         waiting = iter(predictions)
         for each in prepared:

@@ -1,10 +1,12 @@
 """How far an answer can be trusted: a verdict and its reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kerasnets.pictures import Sight
+from kerasnets.prediction.rejection import are_digits
 from kerasnets.reports.measures import logarithms, soften
 
 SURE, UNSURE, NOT_ONE, NOTHING = "sure", "unsure", "not one digit", "nothing found"
@@ -30,7 +32,7 @@ TRUSTED = Verdict()
 
 
 def judge(sight: Sight, probability: float, least: float) -> Verdict:
-    """Return the Verdict on an answer.
+    """Return the Verdict on an answer, but for `reject`.
 
     Args:
         sight: What was seen on the picture.
@@ -46,6 +48,20 @@ def judge(sight: Sight, probability: float, least: float) -> Verdict:
     if probability < least:
         return Verdict(UNSURE, f"a probability below {least:g}")
     return TRUSTED
+
+
+def reject(verdicts: Sequence[Verdict], sights: Sequence[Sight]) -> list[Verdict]:
+    """Return the verdicts on answers of a network for digits; NOT_ONE for a sure answer to what is no digit."""
+    result = list(verdicts)
+    forms = {
+        i: sight.form
+        for i, (verdict, sight) in enumerate(zip(verdicts, sights, strict=True))
+        if verdict.name == SURE and sight.form is not None
+    }
+    if forms:
+        for i, is_digit in zip(forms, are_digits(np.stack(list(forms.values()))), strict=True):
+            result[i] = TRUSTED if is_digit else Verdict(NOT_ONE, "it looks like no digit")
+    return result
 
 
 def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from kerasnets.pictures import Sight
 from kerasnets.prediction import Classifier, rows
 from kerasnets.prediction.answers import as_json
 from kerasnets.prediction.figures import Gallery
-from kerasnets.prediction.verdicts import calibrate, judge
+from kerasnets.prediction.verdicts import calibrate, judge, reject
 from tests.conftest import ROOT
 
 MODEL = str(ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx")
@@ -80,8 +80,10 @@ def test_at_most_one_in_200_of_mnists_test_pictures_that_are_read_right_is_calle
     shares = np.concatenate([classifier.compute(part) for part in np.split(mnist.test_images, 20)])
     shares = calibrate(shares, classifier.card.temperature)  # all are in MNIST's form, which stays as it is
     right = shares.argmax(axis=1) == mnist.test_labels
-    names = [judge(Sight(FORM), float(share), classifier.card.sure_from).name for share in shares.max(axis=1)[right]]
-    assert sum(name != "sure" for name in names) < 0.005 * len(mnist.test_labels)
+    sights = [Sight(FORM, form=picture) for picture in mnist.test_images[right]]
+    least = classifier.card.sure_from
+    verdicts = [judge(each, float(share), least) for each, share in zip(sights, shares[right].max(axis=1), strict=True)]
+    assert sum(verdict.name != "sure" for verdict in reject(verdicts, sights)) < 0.005 * len(mnist.test_labels)
 
 
 def test_csv_has_a_row_for_each_picture_and_for_each_digit_of_a_sheet(classifier):
