@@ -18,14 +18,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnets import data, recipes
+from kerasnets import Classifier, data, recipes
 from kerasnets.data import Data
 from kerasnets.export import export
-from kerasnets.prediction import rejection
-from kerasnets.prediction.runtimes import OpenCV
 from kerasnets.project.letters import FONTS, HELD_OUT, OTHERS, drawn
+from kerasnets.runtime.provenance import CHECKOUT
 from kerasnets.training.train import train
 
+NETWORK = CHECKOUT / "kerasnets/prediction/rejection.onnx"
 NAMES = "digit", "other"
 COUNTS = {NAMES[0]: 9_000, NAMES[1]: 24_000}  # drawn for training; a tenth of them, in other fonts, for the test
 KEPT = 10_000  # of MNIST's training digits that are not trained on, for the threshold
@@ -69,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     mnist = data.load_data("mnist", options.data_dir)
     content = examples(mnist)
     train(RECIPE, network=network, arrays=content, out=options.out, overwrite=True)
-    export(options.out, rejection.NETWORK)
-    score = OpenCV(rejection.NETWORK)
+    export(options.out, NETWORK)
+    score = Classifier.load(NETWORK).engine
     least = float(np.quantile(score(mnist.train_images[-KEPT:])[:, 0], ALARMS))
     sets = {
         "MNIST's test digits": mnist.test_images,

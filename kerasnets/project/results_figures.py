@@ -33,8 +33,8 @@ Sizes = Mapping[str, tuple[int, int]]  # recipe -> (parameters, multiply-adds fo
 
 def sizes(names: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Return {recipe: (trainable parameters, multiply-adds for one picture)}. It imports Keras."""
+    from kerasnets import describe
     from kerasnets.data import DATASETS
-    from kerasnets.inspection.description import describe
 
     by_recipe = {}
     for name in names:
