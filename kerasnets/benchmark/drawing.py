@@ -30,17 +30,20 @@ def draw_ratios(ratios: "Sequence[Figure]") -> "Drawing":
         network, _, backend = ratio.what.partition(",")[0].rpartition(" on ")
         panels.setdefault(backend, []).append((network, ratio))
     networks = list(dict.fromkeys(network for rows in panels.values() for network, _ in rows))
+    colours = dict(zip(dict.fromkeys(ratio.by for ratio in ratios), COLOURS, strict=False))
     size = 3.6 * len(panels) + 1, 1.6 * ROW * len(networks) + HEAD + 0.6
     drawing = Drawing(figsize=size, layout="constrained")
     axes = drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for panel, (backend, rows) in zip(axes, panels.items(), strict=True):
         rivals = list(dict.fromkeys(ratio.by for _, ratio in rows))
+        labelled: set[str] = set()
         for network, ratio in rows:
             place = rivals.index(ratio.by)
             y = networks.index(network) + 0.22 * (place - (len(rivals) - 1) / 2)
             low, high = ratio.median - min(ratio.values), max(ratio.values) - ratio.median
-            label = ratio.by if network == rows[0][0] else None
-            panel.errorbar(ratio.median, y, xerr=[[low], [high]], fmt="o", color=COLOURS[place], label=label,
+            label = None if ratio.by in labelled else ratio.by
+            labelled.add(ratio.by)
+            panel.errorbar(ratio.median, y, xerr=[[low], [high]], fmt="o", color=colours[ratio.by], label=label,
                            markersize=5, elinewidth=1.4)  # fmt: skip
         panel.axvline(1, color=GREY, linewidth=1)
         panel.set_title(backend, fontsize=11, fontweight="bold")

@@ -176,11 +176,12 @@ def table_of_ratios(figures: Sequence[Figure]) -> Table:
     rows = []
     for name, group in groups.items():
         ratios = [figure for figure in group if figure.unit == "ratio"]
-        _, by, medians, spreads, goals = zip(*(figure.cells() for figure in ratios), strict=True)
-        told = (f"{each} {median} ({spread})" for each, median, spread in zip(by, medians, spreads, strict=True))
+        words = []
+        for _, by, median, spread, goal in (figure.cells() for figure in ratios):
+            words.append(f"{by} {median} ({spread})" + (f", goal {goal}" if goal else ""))
         [step] = [figure for figure in group if figure.by == "kerasnets" and figure.unit != "ratio"]
-        rows.append((name, step.cells()[2], "; ".join(told), "; ".join(filter(None, goals))))
-    return Table(("network", "a step", "relative to the step of", "goal"), rows, align="<><<")
+        rows.append((name, step.cells()[2], "; ".join(words)))
+    return Table(("network", "a step", "relative to the step of"), rows, align="<><")
 
 
 def write_page(figures: Sequence[Figure], path: str | Path, topic: str, command: str) -> None:

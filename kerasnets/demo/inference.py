@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 LOCK = threading.Lock()  # only one thread loads a file
 LOADED: Newest[tuple[str, str], Classifier] = Newest()
 MAPS: Newest[str, "LayerMaps"] = Newest()
-EXPLAINING = threading.Lock()  # a network's gradients are computed one at a time
 
 
 def classifier_of(path: str, version: int, engine: str) -> Classifier:
@@ -40,9 +39,7 @@ def prepare(path: str, version: int, engine: str) -> dict[str, Any]:
         BadInputError: The file is damaged, or the model takes rows of numbers.
     """
     classifier = classifier_of(path, version, engine)
-    if len(classifier.input_shape) != 3:
-        columns = classifier.input_shape[0]
-        raise BadInputError(f"takes rows of {columns} numbers, no pictures", path=classifier.path.name)
+    check_pictures(classifier)
     blank = np.zeros((1, *classifier.input_shape), np.uint8)
     names = classifier.names_of(classifier.engine(blank))
     card = classifier.card
@@ -75,22 +72,26 @@ def answer(path: str, version: int, engine: str, picture: np.ndarray) -> tuple[l
     return [shares[name] for name in names], prediction.pixels, doubt
 
 
-def explain(path: str, version: int, engine: str, pixels: np.ndarray) -> tuple[list[dict[str, Any]], bytes]:
-    """Return the places that the answer for the network's input depends on.
+def explain(path: str, version: int, engine: str, pixels: np.ndarray, place: int) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the places in the network's input that one class depends on.
 
     Args:
         pixels: The network's input, uint8 (height, width, channels).
+        place: The number of the class.
 
     Returns:
         The method, height and width of each map; and all maps as uint8, row by row, 255 where the answer depends most.
 
     Raises:
-        ValueError: The pixels have another shape.
+        BadInputError: The model takes rows of numbers.
+        ValueError: The pixels have another shape, or there is no such class.
     """
     classifier = classifier_of(path, version, engine)
+    check_pictures(classifier)
     check_shape(pixels, classifier.input_shape)
-    with EXPLAINING:
-        maps = explanations.maps_of(classifier, pixels, int(classifier.compute(pixels[None])[0].argmax()))
+    if not 0 <= place < classifier.count_classes():
+        raise ValueError(f"there is no class {place}")
+    maps = explanations.maps_of(classifier, pixels, place)
     about = [{"method": method, "height": len(heat), "width": heat.shape[1]} for method, heat in maps.items()]
     return about, b"".join(np.rint(255 * heat).astype(np.uint8).tobytes() for heat in maps.values())
 
@@ -105,6 +106,13 @@ def maps(path: str, version: int, pixels: np.ndarray) -> tuple[list[dict[str, An
     drawer = layer_maps(path, version)
     check_shape(pixels, drawer.engine.shape)
     return drawer.draw(pixels)
+
+
+def check_pictures(classifier: Classifier) -> None:
+    """Raise BadInputError if a model takes rows of numbers."""
+    if len(classifier.input_shape) != 3:
+        columns = classifier.input_shape[0]
+        raise BadInputError(f"takes rows of {columns} numbers, no pictures", path=classifier.path.name)
 
 
 def check_shape(pixels: np.ndarray, shape: Sequence[int | None]) -> None:

@@ -52,6 +52,7 @@ class Column {
     this.underWay = 0;
     this.mapsUnderWay = false;
     this.mapsTook = 0; // milliseconds
+    this.explaining = false;
     this.find(".model").append(...models.map((each) => new Option(shortName(each.name, models), each.name)));
     this.find(".model").value = name;
     this.find(".model").addEventListener("change", () => this.open(true));
@@ -166,7 +167,8 @@ class Column {
       bar.row.classList.toggle("likeliest", i === likeliest);
     });
     this.find(".trouble").textContent = "";
-    this.find(".why").disabled = false;
+    this.likeliest = likeliest;
+    this.find(".why").disabled = this.explaining;
     this.find(".reasons").replaceChildren(); // of another picture
     const answer = this.find(".answer");
     answer.textContent = classes[likeliest];
@@ -183,12 +185,15 @@ class Column {
 
   // Request the maps of the places that the answer depends on, and draw the network's input with each.
   async explain() {
-    const { seen } = this;
+    stopFilming(); // a moving picture would be gone before its reasons come
+    const { seen, likeliest } = this;
     const button = this.find(".why");
+    this.explaining = true;
     button.disabled = true;
     button.textContent = "…";
     try {
-      const reply = await askFrame("explain", { ...this.which, shape: seen.shape.join("x") }, seen.pixels);
+      const asked = { ...this.which, shape: seen.shape.join("x"), class: likeliest };
+      const reply = await askFrame("explain", asked, seen.pixels);
       if (seen !== this.seen) return;
       let place = 0;
       const figures = reply.about.methods.map(({ method, height, width }) => {
@@ -201,6 +206,7 @@ class Column {
     } catch (error) {
       if (seen === this.seen) this.find(".trouble").textContent = error.message;
     } finally {
+      this.explaining = false;
       button.textContent = "Why?";
       button.disabled = !this.seen;
     }
@@ -613,15 +619,18 @@ function stopCamera() {
 }
 
 $("#camera").addEventListener("click", () => {
-  if (!filming) {
-    startCamera();
-    return;
-  }
+  if (filming) stopFilming();
+  else startCamera();
+});
+
+// Turn the camera off and keep its last picture.
+function stopFilming() {
+  if (!filming) return;
   const seen = !video.hidden;
   if (seen) showOnPaper(video);
   stopCamera();
   if (seen) $("#name").textContent = "a picture from the camera";
-});
+}
 
 // ---- the columns ----
 

@@ -13,7 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -25,6 +24,7 @@ from starlette.routing import Route
 
 from kerasnets.demo import inference, model_list
 from kerasnets.demo.decoding import BusyError, Decoder
+from kerasnets.demo.parameters import MOST_BYTES, body_of, choice_of, class_of, file_with_layers, pixels_of
 from kerasnets.errors import BadInputError, in_one_line, is_full_memory, shorten
 from kerasnets.runtime.processes import Worker
 
@@ -32,8 +32,6 @@ Result = TypeVar("Result")
 Answer = Callable[[Request], Awaitable[Response]]
 
 HOSTS = ("127.0.0.1", "localhost")  # no other name, so that no foreign page reaches us by DNS rebinding
-MOST_BYTES = 10_000_000  # of a picture
-MOST_INPUT_BYTES = 64_000_000  # of a network's input, which the page sends back for the feature maps
 
 FOLDER = Path(__file__).parent
 PAGE = {
@@ -85,6 +83,7 @@ def app(named: Sequence[str | Path] = ()) -> Starlette:
     )
     application.state.named = tuple(named)
     application.state.processes, application.state.decoder = Processes(), Decoder()
+    application.state.explaining = asyncio.Lock()
     return application
 
 
@@ -130,13 +129,16 @@ async def predict(request: Request) -> Response:
 
 
 async def explain(request: Request) -> Response:
-    """What the answer to the network's input in the body depends on; a file without layers has no Grad-CAM."""
+    """What a class's probability for the network's input depends on; a file without layers has no Grad-CAM."""
     path, engine, backend = choice_of(request)
     with contextlib.suppress(BadInputError, ImportError):
         path, backend = file_with_layers(request)
         engine = "keras"
-    pixels, version = await pixels_of(request), model_list.version_of(path)
-    methods, content = await run_on(request, backend, inference.explain, str(path), version, engine, pixels)
+    pixels, version, place = await pixels_of(request), model_list.version_of(path), class_of(request)
+    if request.app.state.explaining.locked():  # hundreds of runs of the network
+        raise BusyError("another picture is being explained; try again")
+    async with request.app.state.explaining:
+        methods, content = await run_on(request, backend, inference.explain, str(path), version, engine, pixels, place)
     return framed_response({"methods": methods}, content)
 
 
@@ -166,60 +168,12 @@ def own_page_only(answer: Answer) -> Answer:
     return answer_own_page
 
 
-def path_of(request: Request) -> Path:
-    """Return the file of the requested model, which must be an offered one."""
-    paths = model_list.collect(request.app.state.named)
-    name = request.query_params.get("model", "")
-    if name not in paths:
-        raise HTTPException(404, f"no model {shorten(name)!r} is offered; choose one from the list")
-    return paths[name]
-
-
-def choice_of(request: Request) -> tuple[Path, str, str | None]:
-    """Return (file, engine, backend or None) of the request."""
-    path = path_of(request)
-    return path, *model_list.parts_of(path, request.query_params.get("runner", ""))
-
-
-def file_with_layers(request: Request) -> tuple[Path, str | None]:
-    """Return (file that has the layers, backend to compute them)."""
-    path, _, backend = choice_of(request)
-    other = model_list.file_with_layers(path)
-    if backend and path == other:
-        return other, backend
-    return other, model_list.parts_of(other)[1]
-
-
 def runners_of(path: Path) -> list[str]:
     """Return the runners of a file; none if nothing here runs it, which the page says when the file is chosen."""
     try:
         return model_list.runners(path)
     except (ImportError, BadInputError):
         return []
-
-
-async def body_of(request: Request, most: int, name: str) -> bytes:
-    """Return the body of a request; refuse one of more than `most` bytes before reading it."""
-    words = f"{shorten(name)} is too large; the limit is {most / 1e6:.0f} MB"
-    too_large = HTTPException(413, words, {"Connection": "close"})
-    if int(request.headers.get("content-length", 0)) > most:
-        raise too_large
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > most:
-            raise too_large
-    return bytes(content)
-
-
-async def pixels_of(request: Request) -> np.ndarray:
-    """Return the network's input in the body of a request: uint8, as `predict` answered it."""
-    content = await body_of(request, MOST_INPUT_BYTES, "the network's input")
-    try:
-        shape = [int(side) for side in request.query_params.get("shape", "").split("x")]
-        return np.frombuffer(content, np.uint8).reshape(shape)
-    except ValueError as error:
-        raise ValueError("the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS") from error
 
 
 # ---- responses ----

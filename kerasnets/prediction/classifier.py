@@ -21,6 +21,7 @@ from kerasnets.saving.guest import check_own, input_shape
 from kerasnets.saving.onnx_file import Input
 
 BATCH = 64  # pictures that go through the network at once
+DIGITS = ("MNIST", "scikit-learn's digits")  # begin the titles of the data sets
 SMALL = ((28, 28, 1), (32, 32, 1))  # the inputs of networks for MNIST and Fashion-MNIST
 
 
@@ -143,8 +144,9 @@ class Classifier:
 
     @property
     def reads_digits(self) -> bool:
-        """Whether the model was trained on MNIST's digits or others in their form."""
-        return self.card.input_kind in pictures.DIGITS and tuple(self.card.class_names) == tuple("0123456789")
+        """Whether the model was trained on MNIST's or scikit-learn's digits; those of other scripts look otherwise."""
+        is_named = tuple(self.card.class_names) == tuple("0123456789")
+        return self.card.input_kind in pictures.DIGITS and is_named and self.card.dataset.startswith(DIGITS)
 
     @functools.cached_property
     def ten_classes(self) -> bool:
@@ -226,10 +228,8 @@ class Classifier:
                 probabilities = calibrate(probabilities, self.card.temperature)
             names = self.names_of(probabilities)
             orders = np.argsort(-probabilities, kind="stable").tolist()
-            verdicts = [
-                judge(sight, share, self.card.sure_from)
-                for sight, share in zip(batch, probabilities.max(axis=1).tolist(), strict=True)
-            ]
+            likeliest = zip(batch, probabilities.max(axis=1).tolist(), strict=True)
+            verdicts = [judge(sight, share, self.card.sure_from) for sight, share in likeliest]
             if self.reads_digits:
                 verdicts = reject(verdicts, batch)
             for sight, verdict, shares, order in zip(batch, verdicts, probabilities.tolist(), orders, strict=True):

@@ -61,7 +61,7 @@ def class_of(classifier: "Classifier", prediction: Prediction) -> int:
 
 
 def occlusion(classifier: "Classifier", pixels: np.ndarray, place: int) -> np.ndarray:
-    """Return the root of the fall of a class's logarithm when a place is covered with the colour of the rim.
+    """Return the root of how far the logarithm of a probability falls when a place gets the colour of the rim.
 
     Source: Zeiler and Fergus, ECCV 2014, arXiv:1311.2901, section 4.2, which covers with grey.
     """

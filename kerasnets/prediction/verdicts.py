@@ -32,7 +32,7 @@ TRUSTED = Verdict()
 
 
 def judge(sight: Sight, probability: float, least: float) -> Verdict:
-    """Return the Verdict on an answer, but for `reject`.
+    """Return the Verdict on an answer, before `reject`.
 
     Args:
         sight: What was seen on the picture.
@@ -60,7 +60,7 @@ def reject(verdicts: Sequence[Verdict], sights: Sequence[Sight]) -> list[Verdict
     }
     if forms:
         for i, is_digit in zip(forms, are_digits(np.stack(list(forms.values()))), strict=True):
-            result[i] = TRUSTED if is_digit else Verdict(NOT_ONE, "it looks like no digit")
+            result[i] = TRUSTED if is_digit else Verdict(NOT_ONE, "it does not look like a digit")
     return result
 
 

@@ -31,12 +31,12 @@ HELD_OUT: tuple[str | int, ...] = (
 )  # fmt: skip
 
 
-def drawn(letters: str, fonts: Sequence[str | int], count: int, random: np.random.Generator) -> np.ndarray:
+def draw_forms(letters: str, fonts: Sequence[str | int], count: int, random: np.random.Generator) -> np.ndarray:
     """Return pictures of letters in MNIST's form, uint8 (count, 28, 28, 1)."""
     forms: list[np.ndarray] = []
     while len(forms) < count:
         letter, font = letters[int(random.integers(len(letters)))], fonts[int(random.integers(len(fonts)))]
-        ink = bent(written(letter, font, random), random)
+        ink = bend(draw_letter(letter, font, random), random)
         try:
             forms.append(pictures.to_mnist_form(255 - ink))
         except NothingSeenError:  # too thin a letter was made thinner
@@ -44,7 +44,7 @@ def drawn(letters: str, fonts: Sequence[str | int], count: int, random: np.rando
     return np.stack(forms)
 
 
-def written(letter: str, font: str | int, random: np.random.Generator) -> np.ndarray:
+def draw_letter(letter: str, font: str | int, random: np.random.Generator) -> np.ndarray:
     """Return a letter white on black, uint8 (SIDE, SIDE). A number is a font of OpenCV, a name one of matplotlib."""
     if isinstance(font, int):
         field = np.zeros((SIDE, SIDE), np.uint8)
@@ -61,7 +61,7 @@ def font_of(name: str) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(get_data_path()) / f"fonts/ttf/{name}.ttf"), SIDE // 2)
 
 
-def bent(ink: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def bend(ink: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Return ink thinner or thicker, turned, slanted, stretched and bent at random."""
     choice, side = random.random(), int(random.integers(1, 7))
     if choice < 0.3:

@@ -7,7 +7,7 @@ The pictures are drawn here, into FOLDER: textures and shapes of five classes, a
 network is trained from scratch, and fine-tuned from one that has learned five other classes. With `--loop`, PyTorch's
 loop trains; otherwise kerasnets does, on its backend, from memory or streamed, alone or as the workers that torchrun
 has started. Each case is one line: its accuracies, their mean and its standard error. docs/own-pictures.md has the
-figures.
+figures. PyTorch's running variance is unbiased and Keras' is not, which is the only difference.
 """
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
@@ -19,6 +19,7 @@ import functools
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,23 +29,24 @@ import keras
 import numpy as np
 
 from kerasnets import data, recipes, saving
+from kerasnets.runtime.atomic import whole_folder
 from kerasnets.training.train import train
 
 SIDE, TESTS, SEEDS, EPOCHS = 32, 1000, (0, 1, 2), 60
 FILTERS = (16, 32, 64)
 COUNTS = (60, 200, 600)  # pictures to train on
-FIRST = "first"  # the folder of the five other classes
+OTHERS = "others"  # the folder of the five other classes
 NAMES = ("stripes", "checks", "dots", "ring", "triangle"), ("square", "waves", "cross", "spiral", "zigzag")
 RECIPE = recipes.with_changes(
     recipes.own("small", "drawn"), batch_size=32, epochs=EPOCHS, validation=0.0, keep_best=False,
     schedule=("cosine", 1), label_smoothing=0.1, augmentation="crop_flip",
 )  # fmt: skip
-RATES = {"scratch": 0.002, "finetune": 0.0005}
+RATES = {"scratch": 0.002, "finetune": 0.001}
 
 
 # ---- pictures --------------------------------------------------------------------------------------------------------
 
-# class -> where the figure is, of turned coordinates in radians of its texture, or in its radius
+# class -> whether points (u, v), turned and scaled, lie on the figure
 FIGURES: dict[str, Callable[..., np.ndarray]] = {
     "stripes": lambda u, v: np.sin(4 * u) > 0,
     "checks": lambda u, v: np.sin(3 * u) * np.sin(3 * v) > 0,
@@ -73,17 +75,17 @@ def draw(name: str, random: np.random.Generator) -> np.ndarray:
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def drawn(names: tuple[str, ...], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def examples(names: tuple[str, ...], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (pictures, labels) of as many of each class."""
     labels = np.arange(count) % len(names)
     random = np.random.default_rng(seed)
     return np.stack([draw(names[label], random) for label in labels]), labels
 
 
-def write(folder: Path, names: tuple[str, ...], count: int) -> None:
+def write(folder: Path, names: tuple[str, ...], count: int, seed: int) -> None:
     """Write `count` training pictures and TESTS test pictures as PNG files, a folder for each class."""
-    for part, total, seed in (("train", count, 1), ("test", TESTS, 2)):
-        for i, (picture, label) in enumerate(zip(*drawn(names, total, seed), strict=True)):
+    for part, total, each in (("train", count, seed), ("test", TESTS, seed + 1)):
+        for i, (picture, label) in enumerate(zip(*examples(names, total, each), strict=True)):
             path = folder / part / names[label] / f"{i:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), picture[..., ::-1])
@@ -119,24 +121,13 @@ def by_kerasnets(
 def by_loop(folder: Path, rate: float, seed: int, weights: Path | None) -> float:
     """Train as a person would write it; `weights` is a file of `network`."""
     import torch
-    from torch import nn
     from torch.nn import functional
 
     torch.manual_seed(seed)
     content = data.load_data(folder)
-    layers, channels = list[nn.Module](), 3
-    for filters in FILTERS:
-        conv = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
-        layers += [conv, nn.BatchNorm2d(filters), nn.ReLU(), nn.MaxPool2d(2)]
-        channels = filters
-    head = nn.Linear(channels, len(content.class_names))
-    module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
-    for layer in module:
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):  # as Keras does
-            nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(head.bias)
+    module = pytorch_network(len(content.class_names))
     if weights:
-        copy(weights, layers)
+        copy(weights, module)
 
     def scaled(images: np.ndarray) -> Any:
         return torch.tensor(images).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -144,7 +135,7 @@ def by_loop(folder: Path, rate: float, seed: int, weights: Path | None) -> float
     images, labels = scaled(content.train_images), torch.tensor(content.train_labels)
     count, size = len(labels), RECIPE.batch_size
     steps = -(-count // size)
-    optimizer = torch.optim.Adam(module.parameters(), rate)
+    optimizer = torch.optim.Adam(module.parameters(), rate, eps=1e-7)  # as Keras has it
     warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / steps, 1, steps)
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, (EPOCHS - 1) * steps)
     schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warm_up, fall], [steps])
@@ -165,14 +156,32 @@ def by_loop(folder: Path, rate: float, seed: int, weights: Path | None) -> float
     return float((answers == content.test_labels).mean())
 
 
-def copy(weights: Path, layers: list[Any]) -> None:
-    """Copy a file's convolutions and normalizations into modules of PyTorch."""
+def pytorch_network(num_classes: int) -> Any:
+    """Return `network` as a person writes it in PyTorch, with initial weights like Keras'."""
+    from torch import nn
+
+    layers, channels = list[nn.Module](), 3
+    for filters in FILTERS:
+        conv = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
+        layers += [conv, nn.BatchNorm2d(filters), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = filters
+    head = nn.Linear(channels, num_classes)
+    module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+    for layer in module:
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(head.bias)
+    return module
+
+
+def copy(weights: Path, module: Any) -> None:
+    """Copy a file's convolutions and normalizations into `pytorch_network`."""
     import torch
 
     model = saving.load(weights)[0]
     with torch.no_grad():
         for i in range(len(FILTERS)):
-            conv, norm = layers[4 * i : 4 * i + 2]
+            conv, norm = module[4 * i], module[4 * i + 1]
             [kernel] = model.get_layer(f"conv{i}").get_weights()
             conv.weight.copy_(torch.tensor(kernel.transpose(3, 2, 0, 1)))
             values = map(torch.tensor, model.get_layer(f"norm{i}").get_weights())
@@ -192,13 +201,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--loop", action="store_true", help="train by the loop instead of kerasnets")
     parser.add_argument("--stream", action="store_true", help="read the pictures from the disk batch by batch")
     options = parser.parse_args(argv)
+    if options.loop and options.stream:
+        parser.error("--loop reads the pictures into memory; leave out --stream")
     folder: Path = options.folder
-    for name, names, count in ((FIRST, NAMES[1], 600), *((str(count), NAMES[0], count) for count in COUNTS)):
-        if not (folder / name).is_dir():
-            write(folder / name, names, count)
+    leads = os.environ.get("RANK", "0") == "0"
+    for name, names, count, seed in ((OTHERS, NAMES[1], 600, 3), *((str(n), NAMES[0], n, 1) for n in COUNTS)):
+        if leads and not (folder / name).is_dir():
+            with whole_folder(folder / name) as part:
+                write(part, names, count, seed)
+        while not (folder / name).is_dir():  # until worker 0 has drawn them
+            time.sleep(0.1)
     first, out = folder / "first.keras", folder / "out.keras"
     if not first.is_file():
-        by_kerasnets(folder / FIRST, RATES["scratch"], 0, None, first)
+        by_kerasnets(folder / OTHERS, RATES["scratch"], 0, None, first)
     by = by_loop if options.loop else functools.partial(by_kerasnets, out=out, stream=options.stream)
     title = "PyTorch loop" if options.loop else f"kerasnets on {keras.backend.backend()}"
     for count in COUNTS:
@@ -207,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             accuracies = [by(folder / str(count), rate, seed, weights) for seed in SEEDS]
             error = np.std(accuracies, ddof=1) / np.sqrt(len(SEEDS))
             each = " ".join(f"{accuracy:.3f}" for accuracy in accuracies)
-            if os.environ.get("RANK", "0") == "0":
+            if leads:
                 mean = f"mean {np.mean(accuracies):.4f} +- {error:.4f}"
                 print(f"{title}: {count} pictures, {case}: {each}, {mean}", flush=True)
 

@@ -4,7 +4,8 @@
 
 It learns MNIST's digits, and drawn digits, letters and signs. Both kinds are drawn in the same fonts, so that nothing
 but the shape tells them apart. Other fonts are held out to judge it. The answer is one line: at the LEAST that is
-printed too, the shares of MNIST's test digits, of printed digits, and of letters and signs that are rejected.
+printed too, the shares of MNIST's test digits, of printed digits, and of letters and signs that are rejected. Copy the
+LEAST into kerasnets/prediction/rejection.py.
 """
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
@@ -21,7 +22,7 @@ import numpy as np
 from kerasnets import Classifier, data, recipes
 from kerasnets.data import Data
 from kerasnets.export import export
-from kerasnets.project.letters import FONTS, HELD_OUT, OTHERS, drawn
+from kerasnets.project.letters import FONTS, HELD_OUT, OTHERS, draw_forms
 from kerasnets.runtime.provenance import CHECKOUT
 from kerasnets.training.train import train
 
@@ -52,8 +53,8 @@ def examples(mnist: Data) -> Data:
     random = np.random.default_rng(0)
     parts = {}
     for fonts, share in ((FONTS, 1.0), (HELD_OUT, 0.1)):
-        digits = drawn(string.digits, fonts, int(share * COUNTS["digit"]), random)
-        others = drawn(OTHERS, fonts, int(share * COUNTS["other"]), random)
+        digits = draw_forms(string.digits, fonts, int(share * COUNTS["digit"]), random)
+        others = draw_forms(OTHERS, fonts, int(share * COUNTS["other"]), random)
         if fonts is FONTS:
             digits = np.concatenate([mnist.train_images[:-KEPT], digits])
         parts[fonts] = np.concatenate([digits, others]), np.repeat([0, 1], [len(digits), len(others)])

@@ -4,12 +4,10 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import contextlib
 import importlib.util
-import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,8 +15,8 @@ import keras
 
 from kerasnets.errors import exit_code, in_one_line, visible
 from kerasnets.recipes import LOGGERS
-from kerasnets.runtime.atomic import whole_file
-from kerasnets.training import settings
+from kerasnets.runtime.workers import place
+from kerasnets.training import logged_runs, settings
 from kerasnets.training.callbacks import Figures, Logs
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 PROJECT = "kerasnets"  # the name under which the programs keep the runs
 STOPPED = 130  # the exit code of a Ctrl-C in a notebook
 WAIT = 5  # seconds: a network may be gone with the worker
-RUNS = "logged.json"  # {name of a program: its run}, with which --resume goes on
 
 
 class Logger(keras.callbacks.Callback):
@@ -151,7 +148,13 @@ class WeightsAndBiases(Logger):
         project = None if os.environ.get("WANDB_PROJECT") else PROJECT
         name, folder = job.files[0].stem, str(job.folder)
         again = {"id": self.run_id, "resume": "allow"} if self.run_id else {}
-        self.run = wandb.init(project=project, name=name, dir=folder, config=settings_of(job), **again)
+        options = {"project": project, "name": name, "dir": folder, "config": settings_of(job)}
+        try:
+            self.run = wandb.init(**options, **again)
+        except wandb.Error:
+            if not again:
+                raise
+            self.run = wandb.init(**options)  # the person has deleted the earlier run
         self.run_id = self.run.id
 
     def log(self, figures: dict[str, float], step: int) -> None:
@@ -159,6 +162,7 @@ class WeightsAndBiases(Logger):
             self.run.log({**figures, "epoch": step})
         else:
             self.run.log(figures, step=step)
+            self.run.summary.update(figures)  # a step that the run has passed before is dropped
 
     def end(self, error: BaseException | None) -> None:
         if not self.is_within:
@@ -175,22 +179,29 @@ class MLflow(Logger):
         import mlflow
 
         self.mlflow: Any = mlflow
-        is_within = mlflow.active_run() is not None  # a run of the person, in a notebook
-        if not is_within and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
+        around = mlflow.active_run()  # a run of the person, in a notebook
+        is_within = around is not None
+        experiment = self.experiment_of(self.run_id) if self.run_id else None
+        if is_within and experiment != around.info.experiment_id:
+            experiment = None  # a nested run belongs to the experiment around it
+        elif experiment is not None:
+            mlflow.set_experiment(experiment_id=experiment)
+        elif not is_within and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
             mlflow.set_experiment(PROJECT)
         self.thread = threading.get_ident()  # each thread of MLflow has its own active run
-        known = self.run_id if self.run_id and self.has(self.run_id) else None
+        known = None if experiment is None else self.run_id
         self.run = mlflow.start_run(run_id=known, run_name=job.files[0].stem, nested=is_within).info.run_id
         if known is None:
             self.attempt(mlflow.log_params, {name: str(value)[:500] for name, value in settings_of(job).items()})
         self.run_id = self.run
 
-    def has(self, run: str) -> bool:
-        """Whether MLflow still has a run, which a person may have deleted."""
+    def experiment_of(self, run: str) -> str | None:
+        """Return the experiment of a run; None if a person has deleted it."""
         try:
-            return bool(self.mlflow.MlflowClient().get_run(run).info.lifecycle_stage == "active")
+            info = self.mlflow.MlflowClient().get_run(run).info
         except self.mlflow.MlflowException:
-            return False
+            return None
+        return str(info.experiment_id) if info.lifecycle_stage == "active" else None
 
     def log(self, figures: dict[str, float], step: int) -> None:
         self.mlflow.log_metrics(figures, step=step, run_id=self.run)  # a callback may have made another run active
@@ -224,27 +235,24 @@ def check(names: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def begin(job: "TrainingJob", names: Sequence[str]) -> Iterator[list[Logger]]:
-    """Yield the loggers of a job, which are among its callbacks; the programs learn how the block ends."""
-    known = runs_in(job.folder) if job.resume else {}
+def begin(job: "TrainingJob", names: Sequence[str], *, leads: bool = True) -> Iterator[list[Logger]]:
+    """Yield the loggers of a job, which are among its callbacks; the programs learn how the block ends.
+
+    Args:
+        job: The training.
+        names: Names in recipes.LOGGERS.
+        leads: Whether this is the worker that logs; the others have no loggers.
+    """
+    if not leads:
+        yield []
+        return
+    known = logged_runs.read(job.folder) if job.resume or place().restarts else {}
     with contextlib.ExitStack() as stack:
         programs = {name: stack.enter_context(BY_NAME[name](job, known.get(name))) for name in names}
         runs = known | {name: program.run_id for name, program in programs.items() if program.run_id}
-        if runs != runs_in(job.folder):
-            job.folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(job.folder / RUNS) as part:
-                part.write_text(json.dumps(runs), encoding="utf-8")
+        logged_runs.write(job.folder, runs)
         job.callbacks.extend(programs.values())
         yield list(programs.values())
-
-
-def runs_in(folder: Path) -> dict[str, str]:
-    """Return {program: run} of the training that writes into a folder; {} if the file of them cannot be read."""
-    try:
-        runs = json.loads((folder / RUNS).read_text(encoding="utf-8"))
-        return {name: run for name, run in runs.items() if isinstance(run, str)}
-    except (OSError, ValueError, AttributeError):
-        return {}
 
 
 def follow(callbacks: Iterable[Any], figures: Figures) -> None:

@@ -88,7 +88,7 @@ def start_line(job: "TrainingJob", checkpoint: checkpoints.Checkpoint, steps: in
 
 
 def take_up_threads(count: int) -> None:
-    """Compute with as many threads as the earlier run did, if the backend can change their number; say what happens.
+    """Compute with as many threads as the earlier run did, if the backend can and there are so many cores; say so.
 
     The last digits of a sum depend on how many threads share it.
     """

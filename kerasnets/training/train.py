@@ -148,7 +148,7 @@ def carry_out(request: Request) -> Run:
     with workers.begin() as group:
         job = preparation.prepare(request, group)
         claimed = [*map(places.folder_of, job.files), *job.files] if group.leads else []
-        with claim(claimed, "training"), loggers.begin(job, job.log if group.leads else ()) as programs:
+        with claim(claimed, "training"), loggers.begin(job, job.log, leads=group.leads) as programs:
             figures, results = fit(job, group)
             test = results.test
             run = make_run(job, figures, test)

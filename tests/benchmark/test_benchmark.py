@@ -70,9 +70,9 @@ def test_a_page_of_ratios_has_a_row_for_each_network_on_each_backend_and_each_sp
     figures = [*train.figures_of("lenet5", "torch", seconds),
                *train.figures_of("resnet18", "jax", {"kerasnets": [2.0], "jax.jit": [1.0]})]  # fmt: skip
     assert table(figures).rows == [
-        ("lenet5 on torch", "75 ms", "PyTorch 0.75 (0.5 to 1); tutorial (PyTorch, DataLoader) 0.375 (0.25 to 0.5)",
-         "1: reached; 0.6: reached"),
-        ("resnet18 on jax", "500 ms", "jax.jit 2 (2 to 2)", "1: missed"),
+        ("lenet5 on torch", "75 ms", "PyTorch 0.75 (0.5 to 1), goal 1: reached; "
+         "tutorial (PyTorch, DataLoader) 0.375 (0.25 to 0.5), goal 0.6: reached"),
+        ("resnet18 on jax", "500 ms", "jax.jit 2 (2 to 2), goal 1: missed"),
     ]  # fmt: skip
     torch, jax = draw(figures).axes
     assert [axes.get_title() for axes in (torch, jax)] == ["torch", "jax"]
@@ -80,6 +80,10 @@ def test_a_page_of_ratios_has_a_row_for_each_network_on_each_backend_and_each_sp
     assert spreads == [(0.5, 1.0), (0.25, 0.5), (2.0, 2.0)]
     assert [tick.get_text() for tick in torch.get_yticklabels()] == ["lenet5", "resnet18"]
     assert jax.get_xlim()[1] >= 2
+    labels = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in (torch, jax)]
+    assert labels == [["PyTorch", "tutorial (PyTorch, DataLoader)"], ["jax.jit"]]
+    colours = {tuple(bar.get_color()[0]) for axes in (torch, jax) for bar in axes.collections}
+    assert len(colours) == 3
 
 
 @pytest.mark.parametrize(("values", "words"), [

@@ -140,7 +140,7 @@ def test_feature_maps_agree_with_numpy(demo):
 
 def test_the_reasons_are_those_of_the_classifier(demo):
     _, pixels = demo.frame("/predict", PHOTO, model=ONNX)
-    about, drawn = demo.frame("/explain", pixels, model=ONNX, shape="28x28x1")
+    about, drawn = demo.frame("/explain", pixels, model=ONNX, shape="28x28x1", **{"class": 3})
     assert [row["method"] for row in about["methods"]] == ["Grad-CAM", "occlusion"]
     assert [(row["height"], row["width"]) for row in about["methods"]] == [(28, 28)] * 2
     levels = np.frombuffer(drawn, np.uint8).reshape(2, 28, 28)
@@ -183,7 +183,7 @@ def test_an_onnx_file_without_its_keras_file_has_no_maps_and_says_why(tmp_path):
     shutil.copy(ROOT / ONNX, tmp_path / "models_saved/mine.onnx")
     with running(tmp_path) as demo:
         name = "models_saved/mine.onnx"
-        about, drawn = demo.frame("/explain", bytes(784), model=name, shape="28x28x1")
+        about, drawn = demo.frame("/explain", bytes(784), model=name, shape="28x28x1", **{"class": 0})
         assert (about["methods"], len(drawn)) == ([{"method": "occlusion", "height": 28, "width": 28}], 784)
         assert demo.json("/layers", model=name) == (422, {
             "error": "mine.onnx has no layers that Keras can show; put mine.keras beside it to see feature maps"
@@ -294,7 +294,9 @@ def test_a_wrong_request_gets_one_line(demo):
         ("/maps", bytes(784), {"shape": "x"}, 400, "the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS"),
         ("/maps", bytes(2352), {"shape": "28x28x3"}, 400, "the pixels must have the shape that the network takes"),
         ("/explain", bytes(784), {"shape": "x"}, 400, "the pixels do not fit their shape; pass HEIGHTxWIDTHxCHANNELS"),
-        ("/explain", bytes(75), {"shape": "5x5x3"}, 400, "the pixels must have the shape that the network takes"),
+        ("/explain", bytes(784), {"shape": "28x28x1"}, 400, "pass the number of a class"),
+        ("/explain", bytes(784), {"shape": "28x28x1", "class": 10}, 400, "there is no class 10"),
+        ("/explain", bytes(75), {"shape": "5x5x3", "class": 1}, 400, "the pixels must have the shape"),
         ("/predict", None, {}, 405, "Method Not Allowed"),
     ):
         answered, answer = demo.json(path, body, model=ONNX, **more)

@@ -11,7 +11,7 @@ from kerasnets.pictures import Sight, to_mnist_form
 from kerasnets.prediction import Classifier
 from kerasnets.prediction.rejection import are_digits
 from kerasnets.prediction.verdicts import TRUSTED, UNSURE, Verdict, reject
-from kerasnets.project.letters import HELD_OUT, LETTERS, SIGNS, drawn
+from kerasnets.project.letters import HELD_OUT, LETTERS, SIGNS, draw_forms
 from tests.conftest import ROOT
 
 MODEL = ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx"
@@ -31,7 +31,7 @@ def in_mnist_form(letter):
     (LETTERS, 0.85, 1), (SIGNS, 0.7, 1), (string.digits, 0, 0.02),
 ])  # fmt: skip
 def test_letters_and_signs_are_rejected_and_digits_are_not(letters, least, most):
-    forms = drawn(letters, HELD_OUT, COUNT, np.random.default_rng(5))
+    forms = draw_forms(letters, HELD_OUT, COUNT, np.random.default_rng(5))
     assert least <= np.mean(~are_digits(forms)) <= most
 
 
@@ -47,18 +47,18 @@ def test_a_letter_is_not_one_digit_and_a_digit_is_sure():
     letters = Classifier.load(MODEL)
     letters.card = dataclasses.replace(letters.card, sure_from=0.0)  # MNIST's own doubts left out
     reasons = [answer.verdict.reason for answer in letters.predict([in_mnist_form(letter) for letter in "AMK"])]
-    assert reasons == ["it looks like no digit"] * 3
+    assert reasons == ["it does not look like a digit"] * 3
 
 
 def test_a_network_that_reads_letters_is_not_told_that_they_are_no_digits():
     classifier = Classifier.load(MODEL)
     classifier.card = dataclasses.replace(classifier.card, class_names=tuple("ABCDEFGHIJ"), sure_from=0.0)
     reasons = [answer.verdict.reason for answer in classifier.predict([written(letter) for letter in "AMK"])]
-    assert "it looks like no digit" not in reasons
+    assert "it does not look like a digit" not in reasons
 
 
 def test_another_verdict_stays():
-    [form] = drawn("A", HELD_OUT, 1, np.random.default_rng(0))
+    [form] = draw_forms("A", HELD_OUT, 1, np.random.default_rng(0))
     doubt = Verdict(UNSURE, "a probability below 0.9")
     sights = [Sight(form, form=form), Sight(form, form=form), Sight(form)]
     names = [verdict.name for verdict in reject([doubt, TRUSTED, TRUSTED], sights)]

@@ -64,6 +64,8 @@ class Calls:
 
     __spec__ = importlib.util.spec_from_loader("stand_in", None)
 
+    MlflowException = Error = RuntimeError  # of `call`
+
     def __init__(self, fails=(), runs=()):
         self.calls, self.fails = [], fails
         self.runs, self.thread = list(runs), threading.get_ident()
@@ -84,11 +86,16 @@ class Calls:
 
     def active_run(self):  # of this thread
         is_active = self.runs and threading.get_ident() == self.thread
-        return types.SimpleNamespace(info=types.SimpleNamespace(run_id=self.runs[-1])) if is_active else None
+        info = types.SimpleNamespace(run_id=self.runs[-1], experiment_id="theirs") if is_active else None
+        return types.SimpleNamespace(info=info) if is_active else None
 
     @property
     def info(self):
-        return types.SimpleNamespace(run_id="7", lifecycle_stage="active")
+        return types.SimpleNamespace(run_id="7", lifecycle_stage="active", experiment_id="5")
+
+    @property
+    def summary(self):
+        return {}
 
     @property
     def id(self):
@@ -258,17 +265,41 @@ def test_a_resumed_training_goes_on_with_its_runs(workers, resume, tmp_path):
     ((_, options),) = named(calls["mlflow"], "start_run")
     assert options["run_id"] == ("7" if resume else None)
     assert len(named(calls["mlflow"], "log_params")) == (0 if resume else 1)  # MLflow refuses other ones
+    ((_, options),) = named(calls["mlflow"], "set_experiment")
+    assert bool(options) == resume  # else kerasnets' own, by name
     steps = [options["step"] for _, options in named(calls["mlflow"], "log_metrics")]
     assert steps == ([2, 2] if resume else [1, 2, 2])
 
 
-def test_a_run_that_is_gone_or_not_known_costs_a_new_one(workers, tmp_path):
+@pytest.mark.parametrize("case", ["unreadable", "deleted", "nested elsewhere"])
+def test_a_run_that_cannot_be_resumed_costs_a_new_one(workers, case, tmp_path):
     out = tmp_path / "a.keras"
     workers["torch"](train_with, out, KeyboardInterrupt())
-    (tmp_path / "a" / "logged.json").write_text("{")
-    calls, problem, _ = workers["torch"](functools.partial(train_with, out, resume=True))
+    if case == "unreadable":
+        (tmp_path / "a/logged.json").write_text("{")
+    more = {"deleted": {"fails": ["get_run"]}, "nested elsewhere": {"runs": ["theirs"]}}.get(case, {})
+    calls, problem, _ = workers["torch"](functools.partial(train_with, out, resume=True, programs=["mlflow"], **more))
     assert problem is None
     assert named(calls["mlflow"], "start_run")[0][1]["run_id"] is None
+
+
+def test_a_worker_that_does_not_lead_leaves_the_runs_alone(workers, tmp_path):
+    assert workers["torch"](begun_by_two, tmp_path / "a.keras") == ({"mlflow": "7"}, [])
+
+
+def begun_by_two(out):
+    """({program: its run} that is kept after another worker has begun, that worker's loggers)."""
+    from kerasnets.training import logged_runs, loggers
+
+    job = types.SimpleNamespace(
+        callbacks=[], resume=False, files=[out], folder=out.with_suffix(""), recipe=RECIPE, seed=0, weights=None
+    )
+    with (
+        installed("mlflow", Calls()),
+        loggers.begin(job, ["mlflow"]),
+        loggers.begin(job, ["mlflow"], leads=False) as no,
+    ):
+        return logged_runs.read(job.folder), no
 
 
 def test_a_persons_own_run_gets_the_figures_and_stays_open(workers, tmp_path):
