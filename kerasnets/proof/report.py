@@ -187,7 +187,7 @@ float32, in whichever of PyTorch's two memory formats is worse.
 | column | content | limit |
 |---|---|---|
 | parameters | the trainable ones, at full size; "published": those of the paper, torchvision or the tutorial | |
-| logits | at inference, in float32 | {TOLERANCE:.0e} |
+| logits | at inference, in float32 | {TOLERANCE:.0e}, or {TIMES_THE_YARDSTICK} times PyTorch's own distance |
 | in training | the logits in training mode, where batch norm uses the statistics of the batch; dropout is off | \
 {TIMES_THE_YARDSTICK} times PyTorch's own distance, which must be at most {WELL_CONDITIONED:.0e} |
 | gradients | the worst tensor, in float64 | {TOLERANCE_OF_FLOAT64:.0e}, or {TIMES_THE_YARDSTICK} times PyTorch's own \

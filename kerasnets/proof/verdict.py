@@ -10,9 +10,9 @@ import numpy as np
 
 QUANTITIES = ("logits", "training_logits", "gradients", "steps")  # steps: the change by three steps of SGD
 
-TOLERANCE = 1e-5  # of the logits in inference, in float32, which rounds at 6e-8; and of a file, or the yardstick's
+TOLERANCE = 1e-5  # of logits in float32, which rounds at 6e-8; or the yardstick's
 TOLERANCE_OF_FLOAT64 = 1e-9  # of gradients and steps, in float64, which rounds at 1e-16
-TIMES_THE_YARDSTICK = 4  # how much further than the float32 twin logits in training may be from the float64 twin
+TIMES_THE_YARDSTICK = 4  # how much further than the float32 twin logits may be from the float64 twin
 # Layers with weights. TensorFlow and JAX, which compile, would take minutes for each measurement of a deeper network:
 DEEP = 30  # so they measure it in float32 alone, and `fit` without frozen layers
 VERY_DEEP = 100  # so they measure it in one layout alone
@@ -57,7 +57,7 @@ class Proof:
 
     def tolerance_of(self, quantity: str) -> float:
         tolerance = TOLERANCE if "logits" in quantity else TOLERANCE_OF_FLOAT64
-        return tolerance if quantity == "logits" else max(tolerance, TIMES_THE_YARDSTICK * self.pytorch[quantity])
+        return max(tolerance, TIMES_THE_YARDSTICK * self.pytorch.get(quantity, 0.0))
 
     @property
     def faults(self) -> list[str]:
@@ -87,7 +87,7 @@ class Proof:
         faults += self.missing()
         if not self.full_size <= TOLERANCE:
             faults.append(f"logits at full size lie {self.full_size:.1e} apart; allowed are {TOLERANCE:.1e}")
-        allowed = max(TOLERANCE, TIMES_THE_YARDSTICK * self.pytorch.get("logits", 0.0))
+        allowed = self.tolerance_of("logits")
         return faults + [f"file {way} is {d:.1e} apart" for way, d in self.files.items() if not d <= allowed]
 
     def missing(self) -> list[str]:

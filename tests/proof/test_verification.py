@@ -74,6 +74,10 @@ FAULTS = {
         "fit on jax: training_logits lies nan apart; allowed are 4.0e-05",
     ),
     "files": (dataclasses.replace(GOOD, files={"torch to jax, .h5": 1e-4}), "file torch to jax, .h5 is 1.0e-04 apart"),
+    "logits of bad condition": (
+        dataclasses.replace(with_distance(logits=2.1e-5), pytorch=GOOD.pytorch | {"logits": 5e-6}),
+        "logits of jax channels_last lie 2.1e-05 apart; allowed are 2.0e-05",
+    ),
     "files of bad condition": (
         dataclasses.replace(GOOD, pytorch=GOOD.pytorch | {"logits": 5e-6}, files={"torch to jax, .h5": 2.1e-5}),
         "file torch to jax, .h5 is 2.1e-05 apart",
