@@ -82,7 +82,8 @@ def save_network(path, name, options, seed=0):
     images = pictures(32, shape, seed)
     spread(network, images if is_row else (images * SCALING[0] + SCALING[1]).astype("float32"))
     names = ("größer", '<"&">', *(f"class {i}" for i in range(2, classes)))
-    card = saving.Card(name, names, shape, "row" if is_row else "picture", "none", "a recipe", accuracy=0.5, seed=seed)
+    facts = {"accuracy": 0.5, "seed": seed, "temperature": 1.7}
+    card = saving.Card(name, names, shape, "row" if is_row else "picture", "none", "a recipe", **facts)
     saving.save(network, path, card, None if is_row else SCALING)
     return shape
 

@@ -231,7 +231,7 @@ class Classifier:
             likeliest = zip(batch, probabilities.max(axis=1).tolist(), strict=True)
             verdicts = [judge(sight, share, self.card.sure_from) for sight, share in likeliest]
             if self.reads_digits:
-                verdicts = reject(verdicts, batch)
+                verdicts = reject(verdicts, batch, self.engine_name)
             for sight, verdict, shares, order in zip(batch, verdicts, probabilities.tolist(), orders, strict=True):
                 ranking = tuple((names[k], shares[k]) for k in order)
                 predictions.append(Prediction(ranking, sight.pixels, verdict))

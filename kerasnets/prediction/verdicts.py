@@ -50,8 +50,14 @@ def judge(sight: Sight, probability: float, least: float) -> Verdict:
     return TRUSTED
 
 
-def reject(verdicts: Sequence[Verdict], sights: Sequence[Sight]) -> list[Verdict]:
-    """Return the verdicts on answers of a network for digits; NOT_ONE for a sure answer to what is no digit."""
+def reject(verdicts: Sequence[Verdict], sights: Sequence[Sight], engine: str = "opencv") -> list[Verdict]:
+    """Return the verdicts on answers of a network for digits; NOT_ONE for a sure answer to what is no digit.
+
+    Args:
+        verdicts: As of `judge`.
+        sights: What was seen on each picture.
+        engine: As of `are_digits`.
+    """
     result = list(verdicts)
     forms = {
         i: sight.form
@@ -59,7 +65,7 @@ def reject(verdicts: Sequence[Verdict], sights: Sequence[Sight]) -> list[Verdict
         if verdict.name == SURE and sight.form is not None
     }
     if forms:
-        for i, is_digit in zip(forms, are_digits(np.stack(list(forms.values()))), strict=True):
+        for i, is_digit in zip(forms, are_digits(np.stack(list(forms.values())), engine), strict=True):
             result[i] = TRUSTED if is_digit else Verdict(NOT_ONE, "it does not look like a digit")
     return result
 
