@@ -40,11 +40,13 @@ def test_one_in_400_of_mnists_test_pictures_is_rejected_at_most(mnist):
     assert rejected.mean() <= 1 / 400
 
 
-def test_a_letter_is_not_one_digit_and_a_digit_is_sure():
-    answers = Classifier.load(MODEL).predict([written(letter) for letter in "AMK347"])
+@pytest.mark.parametrize("engine", ["opencv", "onnxruntime", "openvino"])
+def test_a_letter_is_not_one_digit_and_a_digit_is_sure(engine):
+    pytest.importorskip({"opencv": "cv2"}.get(engine, engine))
+    answers = Classifier.load(MODEL, engine).predict([written(letter) for letter in "AMK347"])
     assert [answer.verdict.name for answer in answers[3:]] == ["sure"] * 3
     assert [answer.label for answer in answers[3:]] == ["3", "4", "7"]
-    letters = Classifier.load(MODEL)
+    letters = Classifier.load(MODEL, engine)
     letters.card = dataclasses.replace(letters.card, sure_from=0.0)  # MNIST's own doubts left out
     reasons = [answer.verdict.reason for answer in letters.predict([in_mnist_form(letter) for letter in "AMK"])]
     assert reasons == ["it does not look like a digit"] * 3
