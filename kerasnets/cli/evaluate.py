@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--full-report goes with --out")
     if args.out:
         check_folder(Path(args.out))
-    path = shipped.path_of(args.model, shipped.KERAS)
+    path = shipped.path_of(args.model, shipped.KERAS if backends.first_installed() else shipped.SUFFIXES)
     data.check_name(args.dataset)
     networks: list[keras.Model] = []
     dataset, result, card = by_keras(args, path, guest, networks) if is_of_keras(path) else by_engine(args, path, guest)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from kerasnets import data, saving
-from kerasnets.cli import main
+from kerasnets.cli import evaluate, main
 from kerasnets.errors import BadInputError
+from kerasnets.runtime import backends
 from kerasnets.training import evaluation
 from tests.conftest import ROOT
 from tests.stand_ins import encoded, write_folder
@@ -138,3 +139,11 @@ def test_the_report_of_a_training_is_not_replaced(pets):
     with pytest.raises(ValueError, match="--out a has the report of a training; name another folder"):
         main.run(["evaluate", str(ONNX), "--dataset", "digits", "--out", "a"])
     assert b"12ab" in Path("a/report.html").read_bytes()
+
+
+def test_a_shipped_model_is_judged_without_a_backend(monkeypatch, capsys):
+    monkeypatch.setattr(backends, "first_installed", lambda: None)
+    monkeypatch.setattr(evaluate, "by_keras", None)
+    main.run(["evaluate", "mnist_cnn-mnist", "--dataset", "digits", "--json"])
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["examples"], figures["test_accuracy"] > 0.8) == (360, True)
