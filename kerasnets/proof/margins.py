@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import torch
 from keras import layers
+from torch.nn import functional
 
 from kerasnets.graph import node_of, nodes
 from kerasnets.graph.steps import run
@@ -62,8 +63,12 @@ def closest_call(layer: layers.MaxPooling2D, inputs: torch.Tensor) -> float:
 
     As a share of the largest input. Equal inputs of 0 come from a ReLU, and pass no gradient.
     """
-    windows = inputs
-    for axis, (size, stride) in enumerate(zip(layer.pool_size, layer.strides, strict=True), 1):
+    axes = list(zip(inputs.shape[1:3], layer.pool_size, layer.strides, strict=True))
+    missing = [max((-(-side // stride) - 1) * stride + size - side, 0) for side, size, stride in axes]
+    (top, bottom), (left, right) = [(each // 2, each - each // 2) for each in missing]
+    is_padded = layer.padding == "same"
+    windows = functional.pad(inputs, (0, 0, left, right, top, bottom), value=-np.inf) if is_padded else inputs
+    for axis, (_, size, stride) in enumerate(axes, 1):
         windows = windows.unfold(axis, size, stride)
     first, second = windows.flatten(4).topk(2).values.unbind(-1)
     gaps = (first - second)[(first != 0) | (second != 0)]

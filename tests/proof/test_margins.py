@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 
-def closest_calls(inputs, pool_size, strides):
+def closest_calls(inputs, pool_size, strides, padding="valid"):
     """Run in the worker of torch: what margins.py says, of max-pooling over `inputs`."""
     import keras
     import torch
 
     from kerasnets.proof.margins import closest_call
 
-    layer = keras.layers.MaxPooling2D(pool_size, strides)
+    layer = keras.layers.MaxPooling2D(pool_size, strides, padding)
     return closest_call(layer, torch.tensor(inputs))
 
 
@@ -26,6 +26,20 @@ def test_the_closest_call_is_the_smallest_gap_of_any_window(workers, pool_size, 
                 ranked = np.sort(image[top : top + high, left : left + wide].reshape(-1, 3), axis=0)
                 gaps += list(ranked[-1] - ranked[-2])
     result = workers["torch"](closest_calls, inputs, pool_size, strides)
+    assert result == pytest.approx(min(gaps) / abs(inputs).max())
+
+
+@pytest.mark.parametrize("side", [2, 5])
+def test_windows_reach_beyond_the_rim_if_the_layer_pads(workers, side):
+    """Of 3x3 with a stride of 1, as in GoogLeNet, also where the map is smaller than the window."""
+    inputs = np.random.default_rng(0).normal(size=(1, side, side, 2))
+    gaps = []
+    for row in range(side):
+        for column in range(side):
+            window = inputs[0, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+            ranked = np.sort(window.reshape(-1, 2), axis=0)
+            gaps += list(ranked[-1] - ranked[-2])
+    result = workers["torch"](closest_calls, inputs, 3, 1, "same")
     assert result == pytest.approx(min(gaps) / abs(inputs).max())
 
 
