@@ -14,7 +14,10 @@ def both_outputs(folder):
 
     network = own_pictures.network((32, 32, 3), 5)
     rng = np.random.default_rng(0)
-    network.set_weights([rng.uniform(0.1, 1, weight.shape) for weight in network.weights])
+    for layer in network.layers:
+        is_norm = layer.name.startswith("norm")
+        draw = (lambda shape: rng.uniform(0.5, 1.5, shape)) if is_norm else (lambda shape: rng.normal(0, 0.1, shape))
+        layer.set_weights([draw(weight.shape) for weight in layer.weights])
     card = saving.Card("small", tuple("abcde"), (32, 32, 3))
     kerasnets.save(network, folder / "a.keras", card, (1 / 127.5, -1.0))
     pictures = rng.integers(0, 256, (8, 32, 32, 3), np.uint8)
