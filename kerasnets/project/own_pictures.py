@@ -6,8 +6,8 @@
 The pictures are drawn here, into FOLDER: textures and shapes of five classes, at many sizes, turned and noisy. The
 network is trained from scratch, and fine-tuned from one that has learned five other classes. With `--loop`, PyTorch's
 loop trains; otherwise kerasnets does, on its backend, from memory or streamed, alone or as the workers that torchrun
-has started. Each case is one line: its accuracies, their mean and its standard error. docs/own-pictures.md has the
-figures. PyTorch's running variance is unbiased and Keras' is not, which is the only difference.
+has started. Each case is one line: its accuracies, their mean and its standard error. PyTorch's running variance is
+unbiased and Keras' is not, which is the only difference.
 """
 
 from kerasnets.runtime.chosen import BACKEND as BACKEND
