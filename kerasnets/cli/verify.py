@@ -7,7 +7,8 @@
 Without a name, all networks are verified. A distance is the largest difference divided by the largest value, measured
 from the PyTorch network in float64; the number in brackets is the distance of PyTorch's own float32. Every installed
 backend takes part, each in a process of its own; torch and torchvision must be installed. The last line on stdout is
-the result; the exit code is 1 if a proof fails.
+the result; the exit code is 1 if a proof fails. While the file of --out grows, its proofs are in <name>-partial.json;
+--resume goes on with those of the same code and packages.
 """
 
 import argparse
@@ -19,14 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("networks", nargs="*", metavar="NAME", help="networks, or shell-style patterns (default: all)")
     add("--json", action="store_true", help="print a JSON list, and the progress on stderr")
     add("--out", metavar="FILE", help="write the table of all proofs as Markdown")
+    add("--resume", action="store_true", help="with --out: go on with what an interrupted run has verified")
 
 
 def run(args: argparse.Namespace) -> int:
     from kerasnets import models
 
     forms = models.forms(args.networks)
+    if args.resume and not args.out:
+        raise ValueError("--resume goes on with the proofs of a file: name it with --out")
     from kerasnets.proof import verification
 
-    report = verification.prove(forms, args.out, sys.stderr if args.json else sys.stdout)
+    report = verification.prove(forms, args.out, sys.stderr if args.json else sys.stdout, args.resume)
     print(report.json() if args.json else report.line())
     return 0 if report.verified == len(forms) else 1

@@ -10,7 +10,6 @@ Each backend works in a process of its own. This process imports no framework: i
 import contextlib
 import importlib
 import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -23,49 +22,62 @@ from typing import Any, TextIO
 
 from kerasnets.models.registry import Form
 from kerasnets.proof.case import Case, Reference
+from kerasnets.proof.partial import Partial, path_of
 from kerasnets.proof.report import Lines, Report
-from kerasnets.proof.verdict import DEEP, VERY_DEEP, Proof
+from kerasnets.proof.verdict import DEEP, SAME_BLOCKS, VERY_DEEP, Proof
 from kerasnets.runtime import provenance
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.backends import BACKENDS, LAYOUTS, is_installed
 from kerasnets.runtime.processes import Worker
 
 Workers = Mapping[str, Worker]  # backend -> its process
+Versions = Mapping[str, Mapping[str, str]]  # backend -> package -> version
 
 AT_A_TIME = 2  # networks, so that no process waits long for the others
 FORMS_OF_A_PROCESS = 16  # TensorFlow keeps what it has compiled: its process came to 12 GB after 57 networks
 
 
-def prove(forms: Sequence[Form], out: str | Path | None = None, stream: TextIO = sys.stdout) -> Report:
+def prove(
+    forms: Sequence[Form], out: str | Path | None = None, stream: TextIO = sys.stdout, resume: bool = False
+) -> Report:
     """Verify networks, with a line for each on `stream`, and return the Report.
 
     Args:
         forms: At least one network, as models.forms() gives them.
-        out: The file for the table, as Markdown. While the table grows, it is <name>-partial.<suffix>, and an earlier
-            `out` is kept to the end.
+        out: The file for the table, as Markdown. An earlier one is kept to the end; until then, the proofs are in
+            <name>-partial.json.
         stream: For the lines, and for a progress bar if it is a terminal.
+        resume: Whether to go on with the proofs in that file, if they are of the same code and packages.
 
     Raises:
         OSError: The file cannot be written.
         ImportError: torch or torchvision is not installed.
     """
     started = time.monotonic()
-    partial = Path(out).with_stem(f"{Path(out).stem}-partial") if out else None
     if out:
         check_writable(out)
-    proofs: list[Proof] = []
+    titles = [form.title for form in forms]
+    earlier = Partial.load(path_of(out), titles) if out and resume else Partial()
+    proofs = {proof.network: proof for proof in earlier.proofs}
+    left = [form for form in forms if form.title not in proofs]
+    versions: Versions = {}
     with Lines(forms, stream) as lines:
-        for first in range(0, len(forms), FORMS_OF_A_PROCESS):
+        for proof in earlier.proofs:
+            lines.show(proof)
+        for first in range(0, max(len(left), 1), FORMS_OF_A_PROCESS):  # without a network left, for the versions
             with running_workers() as workers:
                 versions = versions_of(workers)
-                for proof in verify(forms[first : first + FORMS_OF_A_PROCESS], workers):
+                for proof in verify(left[first : first + FORMS_OF_A_PROCESS], workers):
                     lines.show(proof)
-                    proofs.append(proof)
-                    report = Report(proofs, versions, time.monotonic() - started)
-                    if partial:
-                        report.save(partial)
-    if out and partial:
-        os.replace(partial, out)
+                    proofs[proof.network] = proof
+                    if out:
+                        seconds = earlier.seconds + time.monotonic() - started
+                        Partial(list(proofs.values()), seconds).save(path_of(out))
+    in_order = [proofs[title] for title in titles]
+    report = Report(in_order, versions, earlier.seconds + time.monotonic() - started)
+    if out:
+        report.save(out)
+        path_of(out).unlink(missing_ok=True)
     return report
 
 
@@ -96,7 +108,11 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
             for backend, worker in workers.items()
             for layout, trains in layouts_on(backend, depth, layouts, bool(case.recipes)).items()
         }
-        fitting = {backend: call_in(worker, "fit_distances.measure", case) for backend, worker in workers.items()}
+        fitting = {
+            backend: call_in(worker, "fit_distances.measure", case)
+            for backend, worker in workers.items()
+            if backend == "torch" or form.name not in SAME_BLOCKS
+        }
         saving = {backend: call_in(worker, "distances.save_files", case) for backend, worker in workers.items()}
         measured = {where: result_of(where, future) for where, future in measuring.items()}
         return Proof(
@@ -112,7 +128,7 @@ def verify_one(form: Form, folder: Path, workers: Workers, layouts: Sequence[str
             pytorch_fit=reference.of_fit,
             files=read_by_the_next(saving, case, workers),
             automatic_names=reference.automatic_names,
-            left_out=left_out(depth, layouts) if len(workers) > 1 else "",
+            left_out=left_out(form.name, depth, layouts, bool(case.recipes)) if len(workers) > 1 else "",
         )
     except Exception as error:
         return Proof(form.title, broken=" ".join((str(error) or repr(error)).split()))
@@ -135,11 +151,14 @@ def layouts_on(backend: str, depth: int, layouts: Sequence[str], is_fitted: bool
     return {layout: layout == layouts[0] and (depth <= DEEP or not is_fitted) for layout in measured}
 
 
-def left_out(depth: int, layouts: Sequence[str]) -> str:
+def left_out(name: str, depth: int, layouts: Sequence[str], is_fitted: bool = True) -> str:
     """Return what is measured on torch alone, because TensorFlow and JAX would take minutes to compile it."""
     one_layout = depth > VERY_DEEP and len(layouts) > 1
-    left = ["float64"] * (depth > DEEP) + [layouts[-1]] * one_layout
-    return f"{' and '.join(left)} on torch alone" if left else ""
+    left = ["float64"] * (depth > DEEP and is_fitted) + [layouts[-1]] * one_layout
+    words = [f"{' and '.join(left)} on torch alone"] * bool(left)
+    if name in SAME_BLOCKS:
+        words.append(f"as trained on torch alone, elsewhere {SAME_BLOCKS[name]}, of the same blocks")
+    return "; ".join(words)
 
 
 def read_by_the_next(saving: Mapping[str, Future[list[Path]]], case: Case, workers: Workers) -> dict[str, float]:
@@ -208,7 +227,7 @@ def result_of(where: str, future: Future[Any]) -> Any:
         raise RuntimeError(f"{where}: {error!r}") from error
 
 
-def versions_of(workers: Workers) -> dict[str, dict[str, str]]:
+def versions_of(workers: Workers) -> Versions:
     """Return backend -> package -> version; torchvision, of which some twins are, is among the packages of torch."""
     versions = {backend: worker(provenance.versions) for backend, worker in workers.items()}
     versions["torch"] |= {"torchvision": metadata.version("torchvision")}

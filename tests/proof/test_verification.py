@@ -1,6 +1,7 @@
 """The proof finds each fault, and says where it is."""
 
 import dataclasses
+import io
 import json
 import math
 from concurrent.futures.process import BrokenProcessPool
@@ -9,8 +10,9 @@ import pytest
 
 from kerasnets import models
 from kerasnets.models.registry import NETWORKS
-from kerasnets.proof import report, verification
-from kerasnets.proof.verdict import QUANTITIES, Proof
+from kerasnets.proof import partial, report, verification
+from kerasnets.proof.partial import Partial, path_of
+from kerasnets.proof.verdict import QUANTITIES, SAME_BLOCKS, Proof
 from kerasnets.runtime.backends import LAYOUTS
 from tests.cli.test_app import only_line, run
 
@@ -112,6 +114,15 @@ def replace_lenet5(average_pooling):
     models.MODELS["lenet5"] = lenet5 if average_pooling else impostor
 
 
+def layers_of(name):
+    """Return the settings of each kind of layer in a network, without names, widths and places."""
+    from kerasnets import models
+
+    settings = ("kernel_size", "pool_size", "strides", "padding", "use_bias", "epsilon", "momentum", "activation")
+    network = models.build(name, input_shape=(32, 32, 3))
+    return {(type(layer).__name__, *(str(getattr(layer, key, "")) for key in settings)) for layer in network.layers}
+
+
 # ---- tests ----
 
 
@@ -134,7 +145,27 @@ def test_gradients_may_be_as_far_as_pytorchs_own_rounding_takes_it():
     (101, "float64 and channels_first on torch alone"),
 ])  # fmt: skip
 def test_what_compiling_would_take_minutes_is_measured_on_torch_alone(depth, words):
-    assert verification.left_out(depth, LAYOUTS) == words
+    assert verification.left_out("net", depth, LAYOUTS) == words
+
+
+def test_a_network_of_several_heads_is_measured_in_float64_whatever_its_depth():
+    assert verification.left_out("googlenet_torchvision", 60, LAYOUTS, is_fitted=False) == ""
+
+
+def test_what_fit_trains_may_be_measured_by_a_network_of_the_same_blocks():
+    deep = dataclasses.replace(
+        GOOD, network="resnet101", keras=GOOD.keras | IN_FLOAT32, fit={"torch": GOOD.fit["torch"]}
+    )
+    assert deep.faults == []
+    assert dataclasses.replace(deep, network="resnet50").faults == ["no gradient on jax was measured"]
+    assert verification.left_out("resnet101", 104, LAYOUTS) == (
+        "float64 and channels_first on torch alone; as trained on torch alone, elsewhere resnet50, of the same blocks"
+    )
+
+
+@pytest.mark.parametrize(("deep", "shallow"), SAME_BLOCKS.items())
+def test_a_network_has_the_layers_of_the_one_that_stands_for_it(deep, shallow, workers):
+    assert workers["torch"](layers_of, deep) == workers["torch"](layers_of, shallow)
 
 
 def test_each_backend_measures_each_layout_and_torch_all_of_it():
@@ -219,3 +250,44 @@ def test_the_script_proves_a_network_and_refuses_an_unknown_one(tmp_path):
     [proof] = json.loads(process.stdout)
     assert (proof["network"], proof["faults"], len(proof["keras"])) == ("dnn_tabular", [], 6)
     assert "| `dnn_tabular` | 3 | 98 = published |" in (tmp_path / "proof.md").read_text()
+
+
+# ---- interrupted runs ----
+
+
+def test_proofs_are_read_again_as_they_were(tmp_path):
+    Partial([GOOD, FAULTS["logits"][0]], 60.5).save(tmp_path / "proofs.json")
+    assert Partial.load(tmp_path / "proofs.json", ["net", "lenet5"]) == Partial([GOOD], 60.5)
+    assert Partial.load(tmp_path / "proofs.json", ["lenet5"]) == Partial([], 60.5)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"of": 1}', '{"of": {}, "seconds": 1, "proofs": [1]}', None])
+def test_a_broken_file_of_proofs_is_none(tmp_path, content):
+    path = tmp_path / "proofs.json"
+    if content is not None:
+        path.write_text(content)
+    assert Partial.load(path, ["net"]) == Partial()
+
+
+def test_proofs_of_other_code_are_none(tmp_path, monkeypatch):
+    Partial([GOOD], 1).save(tmp_path / "proofs.json")
+    monkeypatch.setattr(partial, "digest", lambda: "0123456789abcdef")
+    assert Partial.load(tmp_path / "proofs.json", ["net"]) == Partial()
+
+
+def test_a_run_goes_on_where_it_was_stopped(tmp_path):
+    """The first network is not verified again: its proof of before, which has a mark, is on the page."""
+    forms = [NETWORKS["fc2layer"], NETWORKS["dnn_tabular"]]
+    page, lines = tmp_path / "proof.md", io.StringIO()
+    Partial([dataclasses.replace(GOOD, network="fc2layer")], 600).save(path_of(page))
+    result = verification.prove(forms, page, lines, resume=True)
+    assert [(proof.network, proof.faults) for proof in result.proofs] == [("fc2layer", []), ("dnn_tabular", [])]
+    assert result.proofs[0].pytorch == GOOD.pytorch
+    assert result.seconds > 600
+    assert [line.split()[0] for line in lines.getvalue().splitlines()[1:]] == ["fc2layer", "dnn_tabular"]
+    assert "| `fc2layer` | 28x35x1 |" in page.read_text()
+    assert not path_of(page).exists()
+
+
+def test_resume_needs_the_file(tmp_path):
+    assert "name it with --out" in only_line(run(tmp_path, "verify.py", "lenet5", "--resume"), 2)
