@@ -209,7 +209,8 @@ another order. In float32, rounding could move an input of a ReLU across 0, and 
 by 0.27 of its largest value for DenseNet-121. So each bias is moved first to where the inputs of its channel leave the
 widest gap. The three steps of the column "{FIT}" start from the same weights, with other labels, while the optimizer
 keeps its averages. There a change is compared by the Euclidean norm of its tensor, because Adam and RMSprop enlarge the
-rounding of a gradient near 0. `fit` trains no network of several heads. For gradients and steps in float64, we override
+rounding of a gradient near 0, and PyTorch's own distance is the worst of three orders of the pictures, in either memory
+format. `fit` trains no network of several heads. For gradients and steps in float64, we override
 Keras' dtype promotion, which would make a float64 dense layer multiply in float32 on torch and JAX.
 
 Two more properties are checked: one step changes every trainable weight (except biases that the next batch norm
