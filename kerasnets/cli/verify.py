@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print a JSON list, and the progress on stderr")
     add("--out", metavar="FILE", help="write the table of all proofs as Markdown")
     add("--resume", action="store_true", help="with --out: go on with what an interrupted run has verified")
+    text = "verify the engines in bfloat16 and compiled instead (default: of the networks that recipes train)"
+    add("--engines", action="store_true", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,8 +31,22 @@ def run(args: argparse.Namespace) -> int:
     forms = models.forms(args.networks)
     if args.resume and not args.out:
         raise ValueError("--resume goes on with the proofs of a file: name it with --out")
+    if args.engines:
+        return run_engines(args)
     from kerasnets.proof import verification
 
     report = verification.prove(forms, args.out, sys.stderr if args.json else sys.stdout, args.resume)
     print(report.json() if args.json else report.line())
     return 0 if report.verified == len(forms) else 1
+
+
+def run_engines(args: argparse.Namespace) -> int:
+    from kerasnets import RECIPES, models
+    from kerasnets.proof import engines
+
+    if args.resume or args.json:
+        raise ValueError("--engines verifies in one run, and prints a table: leave out --resume and --json")
+    names = args.networks or sorted({recipe.model for recipe in RECIPES.values()})
+    report = engines.prove(models.forms(names), args.out)
+    print(report.line())
+    return 1 if report.faulty else 0

@@ -1,0 +1,199 @@
+"""The proof of the engines that a person chooses: in bfloat16, and compiled. No framework is imported.
+
+They train what `verification` proves in float32, and are judged by the same twin in float64. A compiled step, in
+float32, may be as far from it as the usual one. A step in bfloat16 is measured beside PyTorch's autocast, which rounds
+the same products to the same 8 bits: two such computations make errors of one size, so that over all weights of a
+network their distances must agree, up to the other places where they round.
+"""
+
+import datetime
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from kerasnets.errors import in_one_line, visible
+from kerasnets.models.registry import Form
+from kerasnets.proof.case import Reference, title_of
+from kerasnets.proof.report import commit_and_code, list_versions, machine
+from kerasnets.proof.verdict import TIMES_THE_YARDSTICK, TOLERANCE
+from kerasnets.proof.verification import Versions, Workers, call_in, result_of, running_workers, versions_of
+from kerasnets.reports.tables import Table
+from kerasnets.runtime.atomic import check_writable, whole_file
+from kerasnets.runtime.backends import BACKENDS
+
+BFLOAT16, COMPILED = "bfloat16", "compiled"
+TIMES_AUTOCAST = 1.5  # how much further than PyTorch's autocast a step in bfloat16 may be: measured is up to 1.1
+TELLING = 0.5  # PyTorch's own distance must be below it: a network that does not learn at all is 1 away
+COMPILERS = ("torch", "tensorflow")  # JAX compiles what `verification` measures
+
+
+@dataclass(frozen=True)
+class EngineProof:
+    """The distances of one network's steps by one engine."""
+
+    network: str
+    engine: str  # BFLOAT16 or COMPILED
+    own: Mapping[str, float] = field(default_factory=dict)  # recipe -> PyTorch's own distance
+    far: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # backend -> {recipe: distance}
+    broken: str = ""  # the error that stopped the measurement
+
+    def limit_of(self, recipe: str) -> float:
+        own = self.own.get(recipe, float("nan"))
+        return TIMES_AUTOCAST * own if self.engine == BFLOAT16 else max(TOLERANCE, TIMES_THE_YARDSTICK * own)
+
+    @property
+    def faults(self) -> list[str]:
+        """All faults in words; a distance that is NaN, or that was not measured, is one."""
+        if self.broken:
+            return [self.broken]
+        faults = [
+            f"PyTorch's own step by {recipe} lies {own:.1e} apart: it shows nothing"
+            for recipe, own in self.own.items()
+            if not own <= TELLING
+        ]
+        for backend, distances in self.far.items():
+            faults += [
+                f"{backend}: {recipe} lies {distance:.1e} apart; allowed are {self.limit_of(recipe):.1e}"
+                for recipe, distance in distances.items()
+                if not distance <= self.limit_of(recipe)
+            ]
+            faults += [f"{backend}: {recipe} was not measured" for recipe in self.own if recipe not in distances]
+        return faults or ["nothing was measured"] * (not self.own or not self.far)
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of this proof: network, engine, PyTorch's own distance, that of each backend, verdict."""
+        far = [f"{worst(self.far[backend]):.1e}" if backend in self.far else "" for backend in BACKENDS]
+        return self.network, self.engine, f"{worst(self.own):.1e}", *far, "; ".join(self.faults) or "verified"
+
+
+def worst(distances: Mapping[str, float]) -> float:
+    return float(np.max(list(distances.values()))) if distances else float("nan")
+
+
+HEAD = ("network", "engine", "PyTorch's own", *BACKENDS, "verdict")
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """All proofs of the engines."""
+
+    proofs: Sequence[EngineProof]
+    versions: Versions
+    seconds: float
+
+    @property
+    def faulty(self) -> int:
+        return sum(bool(proof.faults) for proof in self.proofs)
+
+    def line(self) -> str:
+        """Return the result as one greppable line."""
+        verified = len(self.proofs) - self.faulty
+        return f"result engines={len(self.proofs)} proven={verified} faulty={self.faulty} seconds={self.seconds:.0f}"
+
+    def save(self, path: str | Path) -> None:
+        """Write the page as Markdown. Raises OSError if the file cannot be written."""
+        with whole_file(path) as part:
+            part.write_text(self.markdown(), encoding="utf-8")
+
+    def markdown(self) -> str:
+        versions = "; ".join(map(list_versions, self.versions.values()))
+        rows = [(f"`{network}`", *cells) for network, *cells in (proof.cells() for proof in self.proofs)]
+        return "\n".join(
+            [
+                "# Verification of the engines",
+                "",
+                f"Generated by `kerasnets verify --engines` on {datetime.date.today()}; not written by hand. "
+                f"Of {commit_and_code()}.",
+                "",
+                EXPLANATION,
+                f"Machine: {machine()}. Versions: {versions}. {len(rows) - self.faulty} of {len(rows)} verified, in "
+                f"{self.seconds / 60:.0f} minutes.",
+                "",
+                Table(HEAD, rows).markdown(),
+                "",
+            ]
+        )
+
+
+def prove(forms: Sequence[Form], out: str | Path | None = None, stream: TextIO = sys.stdout) -> EngineReport:
+    """Verify the engines of networks, with a line for each on `stream`, and return the report.
+
+    Args:
+        forms: Networks, as models.forms() gives them.
+        out: The file for the table, as Markdown.
+        stream: For the lines.
+
+    Raises:
+        OSError: The file cannot be written.
+        ImportError: torch or torchvision is not installed.
+    """
+    started = time.monotonic()
+    if out:
+        check_writable(out)
+    widths = [max(len(form.title) for form in forms), 8, 13, *[10] * len(BACKENDS), 8]
+    print(visible(Table(HEAD, (), widths=widths).text()), file=stream, flush=True)
+    proofs = []
+    with running_workers() as workers:
+        versions = versions_of(workers)
+        for form in forms:
+            for proof in verify(form, workers):
+                print(visible(Table((), [proof.cells()], widths=widths).text()), file=stream, flush=True)
+                proofs.append(proof)
+    report = EngineReport(proofs, versions, time.monotonic() - started)
+    if out:
+        report.save(out)
+    return report
+
+
+def verify(form: Form, workers: Workers) -> Iterator[EngineProof]:
+    """Yield the EngineProof of each engine. A network of several heads, which `fit` does not train, has none."""
+    with tempfile.TemporaryDirectory(prefix="kerasnets-engines-", ignore_cleanup_errors=True) as folder:
+        try:
+            place = Path(folder) / "case"
+            reference, bfloat16 = result_of("judge", call_in(workers["torch"], "engine_reference.judge", form, place))
+        except Exception as error:
+            yield EngineProof(form.title, BFLOAT16, broken=in_one_line(error))
+            return
+        if not reference.case.recipes:
+            return
+        float32 = {title_of(recipe): reference.of_fit[title_of(recipe)] for recipe in reference.case.recipes}
+        compiling = {name: worker for name, worker in workers.items() if name in COMPILERS}
+        yield measured(form.title, BFLOAT16, bfloat16, workers, "engine_distances.measure_bfloat16", reference)
+        yield measured(form.title, COMPILED, float32, compiling, "engine_distances.measure_compiled", reference)
+
+
+def measured(
+    network: str, engine: str, own: Mapping[str, float], workers: Workers, function: str, reference: Reference
+) -> EngineProof:
+    """Measure an engine on each backend; return its proof."""
+    futures = {backend: call_in(worker, function, reference.case) for backend, worker in workers.items()}
+    try:
+        far = {backend: result_of(backend, future) for backend, future in futures.items()}
+    except Exception as error:
+        return EngineProof(network, engine, own, broken=in_one_line(error))
+    steps = {backend: {name: d for name, d in distances.items() if name in own} for backend, distances in far.items()}
+    return EngineProof(network, engine, own, steps)
+
+
+EXPLANATION = f"""\
+`--precision mixed_bfloat16` and `--compile` train by other engines than those of the [verification](proof.md). This
+page verifies them for each network that a recipe trains: three steps from the same weights, with the optimizer and the
+loss of each recipe, against the twin in plain PyTorch in float64. A number is the worst of all recipes of the network.
+
+| engine | number | limit |
+|---|---|---|
+| bfloat16 | the Euclidean distance of the change of all weights together, over the norm of the change | \
+{TIMES_AUTOCAST:g} times that of PyTorch's autocast, which must be at most {TELLING:g} |
+| compiled | as in the column "as trained" of the verification: the worst tensor, in float32 | {TOLERANCE:.0e}, or \
+{TIMES_THE_YARDSTICK} times PyTorch's own distance, not compiled |
+
+A step in bfloat16 has 8 bits: inputs of ReLUs move across 0, and gradients jump, in PyTorch as here. Two computations
+that round the same products make errors of one size, so over all weights their distances agree. JAX compiles in any
+case, which the verification covers.
+"""
