@@ -28,7 +28,7 @@ from kerasnets.runtime.atomic import check_writable, whole_file
 from kerasnets.runtime.backends import BACKENDS
 
 BFLOAT16, COMPILED = "bfloat16", "compiled"
-TIMES_AUTOCAST = 1.5  # how much further than PyTorch's autocast a step in bfloat16 may be: measured is up to 1.1
+TIMES_AUTOCAST = 1.5  # how much further than PyTorch's autocast a step in bfloat16 may be
 TELLING = 0.5  # PyTorch's own distance must be below it: a network that does not learn at all is 1 away
 COMPILERS = ("torch", "tensorflow")  # JAX compiles what `verification` measures
 

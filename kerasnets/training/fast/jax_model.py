@@ -1,6 +1,6 @@
 """The trainee on JAX: on a CPU, convolutions and max pooling that XLA computes slowly are computed in another way.
 
-Its numbers equal Keras' up to rounding; `jax_layers` has what is measured.
+Its numbers equal Keras' up to rounding; `jax_layers` has what is measured. In bfloat16 sums are in float32.
 """
 
 from typing import Any
@@ -12,13 +12,14 @@ from keras import layers
 from kerasnets import graph
 from kerasnets.recipes import Recipe
 from kerasnets.training.fast import jax_layers
+from kerasnets.training.fast.bfloat16_layers import exact_kind
 
 
 def jax_trainee(network: keras.Model, recipe: Recipe, scaling: graph.Scaling | None) -> keras.Model | None:
-    """Return a copy of `network`, from raw pixels to logits, for `recipe`; None if nothing of it would be faster."""
-    if jax.default_backend() != "cpu" or recipe.precision != "float32":
+    """Return a copy of `network`, from raw pixels to logits, for `recipe`; None if nothing of it would be better."""
+    if jax.default_backend() != "cpu":
         return None
-    copy = graph.rebuild(network, scaling=scaling)
+    copy = graph.rebuild(network, scaling=scaling, precision=recipe.precision)
     if not any(fast_kind(layer) for layer in copy.layers):
         return None
     fast = keras.models.clone_model(copy, clone_function=clone)
@@ -32,7 +33,9 @@ def clone(layer: layers.Layer) -> layers.Layer:
 
 
 def fast_kind(layer: layers.Layer) -> type[layers.Layer] | None:
-    """Return the class that computes a layer faster, if there is one."""
+    """Return the class that computes a layer faster, or more exactly, if there is one."""
+    if kind := exact_kind(layer):
+        return kind
     if getattr(layer, "data_format", "") != "channels_last" or layer.compute_dtype != "float32":
         return None
     if type(layer) is layers.Conv2D and layer.groups == 1 and layer.dilation_rate == (1, 1):
