@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasnets import recipes
-from kerasnets.cli import app, options, pretrained, training_settings
+from kerasnets.cli import app, engine, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first
 from kerasnets.runtime import backends
@@ -66,10 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pretrained.add_pretrained(parser)
     text = "layers or stages of that model to keep as they are"
     add("--freeze", nargs="+", default=(), metavar="NAME", help=text)
-    text = "mixed_bfloat16 is faster on most accelerators and slower on most CPUs"
-    add("--precision", choices=recipes.PRECISIONS, help=text)
-    text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
-    add("--compile", action="store_true", help=text)
+    engine.add_engine(parser)
     training_settings.add_settings(parser)
     options.add_guest(parser, own_size=False)
     add_training_options(parser)
@@ -237,8 +234,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         patience=args.patience,
         keep_best=True if args.patience else None,
         augmentation=next((name for name, chosen in augmentations if chosen), training_settings.augmentation_of(args)),
-        precision=args.precision,
-        compiled=args.compile or None,
+        **engine.changes_of(args),
         **training_settings.changes_of(args, recipe),
     )
 

@@ -2,17 +2,23 @@
 
 import contextlib
 import functools
+from pathlib import Path
 
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # Linux' names of the instructions, on x86 and on ARM
 
 
 @functools.cache
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16; False where the system does not tell, as it does on Linux.
+    """Whether the processor multiplies in bfloat16; False where the system does not tell, as Linux does.
 
     Without these instructions bfloat16 is slower than float32: a convolution of TensorFlow took 6 to 18 times as long.
     """
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+    return multiplies_in_bfloat16(Path("/proc/cpuinfo"))
+
+
+def multiplies_in_bfloat16(cpuinfo: Path) -> bool:
+    """Whether the first processor in a file like /proc/cpuinfo has one of the instructions."""
+    with contextlib.suppress(OSError), cpuinfo.open(encoding="utf-8") as file:
         for line in file:
             if line.lower().startswith(("flags", "features")):
                 return bool(BFLOAT16 & set(line.split()))
