@@ -55,16 +55,17 @@ def environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["png"] = data_address
+    environment.filters["img"] = img
     return environment
 
 
-def data_address(figure: "Figure | bytes") -> str:
-    """Return a figure, or its PNG, as the address of a PNG inside the page itself, so that the page is one file."""
-    from kerasnets.reports.plots import encode
+def img(figure: "Figure", words: str) -> "Markup":
+    """Return a figure as an <img> with the PNG in it, twice as dense as its width; `words` describe it."""
+    from kerasnets.reports.plots import dense
 
-    content = figure if isinstance(figure, bytes) else encode(figure, "png")
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    content = dense(figure)
+    address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return render("img.html", address=address, width=content.width, words=words)
 
 
 def drawing(figure: "Figure", words: str) -> "Markup":
