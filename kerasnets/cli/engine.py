@@ -6,47 +6,80 @@ from typing import Any
 from kerasnets.cli import app
 from kerasnets.cli.app import UsageError
 from kerasnets.recipes import PRECISIONS
-from kerasnets.runtime import backends, processor, provenance
+from kerasnets.runtime import backends, processor
+from kerasnets.runtime.workers import place
 
 FLOAT32, BFLOAT16 = PRECISIONS
+AMPERE = (8, 0)  # the compute capability from which NVIDIA's GPUs multiply in bfloat16
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    text = "mixed_bfloat16 is faster on accelerators and on processors that multiply in it, and slower on others"
+    text = "mixed_bfloat16 is faster on accelerators and processors that multiply in bfloat16, and slower on others"
     add("--precision", choices=PRECISIONS, help=text)
     text = "compile each step with torch.compile (needs a C++ compiler) or XLA; JAX always compiles"
     add("--compile", action="store_true", help=text)
-    text = "mixed_bfloat16 where processor or accelerator multiply in it, and --compile on an accelerator"
+    text = "choose both for this machine, and tell the choice"
     add("--fast", action="store_true", help=text)
 
 
 def changes_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return {field of Recipe: value of its option, None without the option}, with a note on what `--fast` chose."""
+    """Return {field of Recipe: value of its option, None without the option}, with a note on the choice of `--fast`.
+
+    A process that has asked JAX for its accelerators cannot join other workers, so several workers do not ask.
+    """
+    is_alone = place().count == 1
     if not args.fast:
-        if args.precision == BFLOAT16 and not processor.has_bfloat16() and not accelerator():
+        is_half = args.precision == BFLOAT16 and is_alone
+        if is_half and processor.has_bfloat16() is False and not accelerator(backends.choose()):
             app.tell_on_stderr("note: this processor does not multiply in bfloat16: float32 would be faster")
         return {"precision": args.precision, "compiled": args.compile or None}
     if args.precision or args.compile:
         raise UsageError("--fast chooses --precision and --compile; leave them out")
-    name = accelerator()
-    if name:
-        app.tell_on_stderr(f"note: --fast computes in bfloat16 and compiles each step, on {name}")
-        return {"precision": BFLOAT16, "compiled": True}
-    if processor.has_bfloat16():
-        app.tell_on_stderr("note: --fast computes in bfloat16, in which this processor multiplies")
-        return {"precision": BFLOAT16, "compiled": None}
-    app.tell_on_stderr("note: --fast computes in float32, because this processor does not multiply in bfloat16")
-    return {"precision": FLOAT32, "compiled": None}
+    if not is_alone:
+        raise UsageError("--fast chooses for one process; name --precision for several workers")
+    precision, compiled, reason = choice(backends.choose())
+    engine = "bfloat16" if precision == BFLOAT16 else "float32"
+    app.tell_on_stderr(f"note: --fast computes in {engine}{', compiled' if compiled else ''}: {reason}")
+    return {"precision": precision, "compiled": compiled}
 
 
-def accelerator() -> str:
-    """Return the name of the accelerator that the backend computes on, which is imported; "" without one."""
-    backends.choose()
-    import keras
+def choice(backend: str) -> tuple[str, bool | None, str]:
+    """Return (precision, whether each step is compiled or None for the recipe's choice, the reason in words)."""
+    if found := accelerator(backend):
+        name, multiplies = found
+        return (
+            (BFLOAT16, True, f"on {name}") if multiplies else (FLOAT32, True, f"{name} does not multiply in bfloat16")
+        )
+    if processor.has_bfloat16() is None:
+        return FLOAT32, None, "nothing tells whether this processor multiplies in bfloat16"
+    if not processor.has_bfloat16():
+        return FLOAT32, None, "bfloat16 would be slower, because this processor does not multiply in it"
+    if backend != "torch":
+        return FLOAT32, None, f"{backend} has not been measured in bfloat16 on a processor"
+    return BFLOAT16, None, "this processor multiplies in it"
 
-    if keras.backend.backend() == "tensorflow":
+
+def accelerator(backend: str) -> tuple[str, bool] | None:
+    """Return (name, whether it multiplies in bfloat16) of the accelerator of a backend; None without one."""
+    if backend == "torch":
+        import torch
+
+        if not torch.cuda.is_available():
+            return None
+        return torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
+    if backend == "tensorflow":
         import tensorflow as tf
 
-        return ", ".join(device.name for device in tf.config.list_physical_devices("GPU")[:1])
-    return provenance.accelerator().removeprefix(" and ")
+        devices = tf.config.list_physical_devices("GPU")
+        if not devices:
+            return None
+        details = tf.config.experimental.get_device_details(devices[0])
+        return details.get("device_name", "the GPU"), details.get("compute_capability", AMPERE) >= AMPERE
+    import jax
+
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return None
+    numbers = str(getattr(device, "compute_capability", "")).split(".")  # of GPUs; "" of TPUs, which do
+    return device.device_kind, numbers == [""] or tuple(map(int, numbers)) >= AMPERE

@@ -4,11 +4,12 @@
     kerasnets verify 'resnet*' 'vgg*_bn' --json
     kerasnets verify --out docs/proof.md
 
-Without a name, all networks are verified. A distance is the largest difference divided by the largest value, measured
-from the PyTorch network in float64; the number in brackets is the distance of PyTorch's own float32. Every installed
-backend takes part, each in a process of its own; torch and torchvision must be installed. The last line on stdout is
-the result; the exit code is 1 if a proof fails. While the file of --out grows, its proofs are in <name>-partial.json;
---resume goes on with those of the same code and packages.
+Without a name, all networks are verified, and with --engines those that a recipe trains. A distance is the largest
+difference divided by the largest value, measured from the PyTorch network in float64; the number in brackets is the
+distance of PyTorch's own float32. Every installed backend takes part, each in a process of its own; torch and
+torchvision must be installed. The last line on stdout is the result; the exit code is 1 if a proof fails. While the file
+of --out grows, its proofs are in <name>-partial.json; --resume goes on with those of the same code and packages, on the
+same machine.
 """
 
 import argparse
@@ -20,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("networks", nargs="*", metavar="NAME", help="networks, or shell-style patterns (default: all)")
     add("--json", action="store_true", help="print a JSON list, and the progress on stderr")
     add("--out", metavar="FILE", help="write the table of all proofs as Markdown")
-    add("--resume", action="store_true", help="with --out: go on with what an interrupted run has verified")
+    add(
+        "--resume",
+        action="store_true",
+        help="with --out: go on after the networks that an interrupted run has verified",
+    )
     text = "verify the engines in bfloat16 and compiled instead (default: of the networks that recipes train)"
     add("--engines", action="store_true", help=text)
 
@@ -28,13 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from kerasnets import models
 
-    forms = models.forms(args.networks)
-    if args.resume and not args.out:
-        raise ValueError("--resume goes on with the proofs of a file: name it with --out")
     if args.engines:
         return run_engines(args)
+    if args.resume and not args.out:
+        raise ValueError("--resume goes on with the proofs of a file: name it with --out")
     from kerasnets.proof import verification
+    from kerasnets.proof.verdict import SAME_BLOCKS
 
+    forms = models.forms(args.networks)
+    standing_in = {SAME_BLOCKS[form.name] for form in forms if form.name in SAME_BLOCKS}
+    if standing_in and args.networks:
+        forms = models.forms([*args.networks, *standing_in])
     report = verification.prove(forms, args.out, sys.stderr if args.json else sys.stdout, args.resume)
     print(report.json() if args.json else report.line())
     return 0 if report.verified == len(forms) else 1

@@ -4,6 +4,7 @@ It is of the syntax tree without docstrings, so that neither a comment nor a lin
 """
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 
 from kerasnets.proof.case import title_of
@@ -27,12 +28,14 @@ PROVEN = (
     "proof/fit_*.py",
     "proof/twins/*.py",
 )
+# What `engines` proves besides
+ENGINES = (*PROVEN, "proof/engine*.py", "runtime/processor.py")
 PROSE = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)  # may start with a docstring
 
 
-def digest() -> str:
+def digest(patterns: Sequence[str] = PROVEN) -> str:
     """Return 16 hexadecimal digits of the proven code, and of the recipes' optimizers."""
-    paths = sorted({path for pattern in PROVEN for path in PACKAGE.glob(pattern)})
+    paths = sorted({path for pattern in patterns for path in PACKAGE.glob(pattern)})
     recipes = sorted({f"{recipe.model}: {title_of(recipe)}" for recipe in RECIPES.values()})
     return sha256(
         *(f"{path.relative_to(PACKAGE).as_posix()}\n{code_of(path.read_text('utf-8'))}" for path in paths), *recipes

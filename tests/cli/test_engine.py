@@ -1,67 +1,132 @@
-"""The engine of a training is chosen by the processor, and the choice is told."""
+"""The engine of a training is chosen by the machine, and the choice is told."""
 
 import argparse
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from kerasnets.cli import engine
 from kerasnets.cli.app import UsageError
-from kerasnets.runtime import processor
+from kerasnets.runtime import backends, processor
 
-SPR = "processor\t: 0\nmodel name\t: X\nflags\t\t: fpu avx2 avx512_bf16 amx_tile\n\n"  # x86
+X86 = "processor\t: 0\nmodel name\t: X\nflags\t\t: fpu avx2 avx512_bf16 amx_tile\n\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd bf16 i8mm\n\n"
 OLD = "processor\t: 0\nflags\t\t: fpu avx2 fma\n\n"
 
 
-def options(*words):
+def changes_of(*words):
     parser = argparse.ArgumentParser()
     engine.add_engine(parser)
-    return parser.parse_args(words)
+    return engine.changes_of(parser.parse_args(words))
 
 
 @pytest.fixture
-def machine(monkeypatch, tmp_path):
-    """Return a function that sets what the processor and the accelerator are."""
+def machine(monkeypatch):
+    """Return a function that sets the backend, and what processor and accelerator can."""
 
-    def make(has_bfloat16, accelerator=""):
+    def make(has_bfloat16, accelerator=None, backend="torch"):
         monkeypatch.setattr(processor, "has_bfloat16", lambda: has_bfloat16)
-        monkeypatch.setattr(engine, "accelerator", lambda: accelerator)
+        monkeypatch.setattr(engine, "accelerator", lambda backend: accelerator)
+        monkeypatch.setattr(backends, "choose", lambda: backend)
 
     return make
 
 
-@pytest.mark.parametrize(("has", "accelerator", "precision", "compiled", "words"), [
-    (True, "", "mixed_bfloat16", None, "in bfloat16, in which this processor multiplies"),
-    (False, "", "float32", None, "in float32, because this processor does not multiply in bfloat16"),
-    (False, "H200", "mixed_bfloat16", True, "in bfloat16 and compiles each step, on H200"),
+@pytest.mark.parametrize(("of_machine", "precision", "compiled", "words"), [
+    ((True,), "mixed_bfloat16", None, "bfloat16: this processor multiplies in it"),
+    ((True, None, "jax"), "float32", None, "float32: jax has not been measured in bfloat16 on a processor"),
+    ((False,), "float32", None, "float32: bfloat16 would be slower, because this processor does not multiply in it"),
+    ((None,), "float32", None, "float32: nothing tells whether this processor multiplies in bfloat16"),
+    ((False, ("H200", True)), "mixed_bfloat16", True, "bfloat16, compiled: on H200"),
+    ((True, ("T4", False)), "float32", True, "float32, compiled: T4 does not multiply in bfloat16"),
 ])  # fmt: skip
-def test_fast_is_what_the_machine_can(machine, capsys, has, accelerator, precision, compiled, words):
-    machine(has, accelerator)
-    assert engine.changes_of(options("--fast")) == {"precision": precision, "compiled": compiled}
-    assert capsys.readouterr().err == f"note: --fast computes {words}\n"
+def test_fast_is_as_the_machine_can(machine, capsys, of_machine, precision, compiled, words):
+    machine(*of_machine)
+    assert changes_of("--fast") == {"precision": precision, "compiled": compiled}
+    assert capsys.readouterr().err == f"note: --fast computes in {words}\n"
 
 
-def test_fast_chooses_alone(machine):
+@pytest.mark.parametrize("word", ["--compile", "--precision=float32"])
+def test_fast_chooses_alone(machine, word):
     machine(True)
-    for word in ("--compile", "--precision=float32"):
-        with pytest.raises(UsageError, match="leave them out"):
-            engine.changes_of(options("--fast", word))
+    with pytest.raises(UsageError, match="leave them out"):
+        changes_of("--fast", word)
 
 
-def test_a_slow_precision_is_told(machine, capsys):
+def test_several_workers_do_not_ask_for_accelerators(machine, monkeypatch, capsys):
+    """A JAX process that has asked cannot join the others."""
     machine(False)
-    changes = engine.changes_of(options("--precision", "mixed_bfloat16"))
-    assert changes == {"precision": "mixed_bfloat16", "compiled": None}
-    assert "float32 would be faster" in capsys.readouterr().err
-    machine(True)
-    engine.changes_of(options("--precision", "mixed_bfloat16"))
-    engine.changes_of(options())
+    monkeypatch.setattr(engine, "accelerator", None)
+    monkeypatch.setattr(engine, "place", lambda: SimpleNamespace(count=2))
+    assert changes_of("--precision", "mixed_bfloat16") == {"precision": "mixed_bfloat16", "compiled": None}
     assert capsys.readouterr().err == ""
+    with pytest.raises(UsageError, match="name --precision for several workers"):
+        changes_of("--fast")
 
 
-@pytest.mark.parametrize(("text", "has"), [(SPR, True), (ARM, True), (OLD, False), ("", False), (None, False)])
-def test_the_system_tells_what_a_processor_has(tmp_path, monkeypatch, text, has):
+@pytest.mark.parametrize(("of_machine", "words"), [
+    ((False,), "note: this processor does not multiply in bfloat16: float32 would be faster\n"),
+    ((True,), ""),
+    ((None,), ""),
+    ((False, ("H200", True)), ""),
+])  # fmt: skip
+def test_a_slow_precision_is_told(machine, capsys, of_machine, words):
+    machine(*of_machine)
+    assert changes_of("--precision", "mixed_bfloat16") == {"precision": "mixed_bfloat16", "compiled": None}
+    assert changes_of() == {"precision": None, "compiled": None}
+    assert capsys.readouterr().err == words
+
+
+@pytest.mark.parametrize(("text", "multiplies"), [(X86, True), (ARM, True), (OLD, False), ("", None), (None, None)])
+def test_linux_tells_the_instructions_of_a_processor(tmp_path, text, multiplies):
     path = tmp_path / "cpuinfo"
     if text is not None:
         path.write_text(text)
-    assert processor.multiplies_in_bfloat16(path) == has
+    assert processor.multiplies_in_bfloat16(path) is multiplies
+
+
+def fake_torch(name, multiplies):
+    cuda = SimpleNamespace(
+        is_available=lambda: bool(name),
+        get_device_name=lambda: name,
+        is_bf16_supported=lambda including_emulation: multiplies or including_emulation,
+    )
+    return SimpleNamespace(cuda=cuda)
+
+
+def fake_tensorflow(name, capability):
+    config = SimpleNamespace(
+        list_physical_devices=lambda kind: [name] if name else [],
+        experimental=SimpleNamespace(
+            get_device_details=lambda device: {"device_name": device, "compute_capability": capability}
+        ),
+    )
+    return SimpleNamespace(config=config)
+
+
+def fake_jax(name, platform, **more):
+    return SimpleNamespace(devices=lambda: [SimpleNamespace(device_kind=name, platform=platform, **more)])
+
+
+@pytest.mark.parametrize(("backend", "module", "found"), [
+    ("torch", fake_torch("", False), None),
+    ("torch", fake_torch("T4", False), ("T4", False)),
+    ("torch", fake_torch("H200", True), ("H200", True)),
+    ("tensorflow", fake_tensorflow("", ()), None),
+    ("tensorflow", fake_tensorflow("T4", (7, 5)), ("T4", False)),
+    ("tensorflow", fake_tensorflow("H200", (9, 0)), ("H200", True)),
+    ("jax", fake_jax("cpu", "cpu"), None),
+    ("jax", fake_jax("T4", "gpu", compute_capability="7.5"), ("T4", False)),
+    ("jax", fake_jax("H200", "gpu", compute_capability="9.0"), ("H200", True)),
+    ("jax", fake_jax("TPU v5", "tpu"), ("TPU v5", True)),
+])  # fmt: skip
+def test_each_backend_tells_its_accelerator(monkeypatch, backend, module, found):
+    monkeypatch.setitem(sys.modules, backend, module)
+    assert engine.accelerator(backend) == found
+
+
+def test_the_real_packages_are_asked_alike(workers):
+    for backend, worker in workers.items():
+        found = worker(engine.accelerator, backend)
+        assert found is None or (isinstance(found[0], str) and isinstance(found[1], bool))

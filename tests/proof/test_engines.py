@@ -11,18 +11,28 @@ from kerasnets.proof import engines
 from kerasnets.proof.engines import BFLOAT16, COMPILED, EngineProof, EngineReport
 from tests.cli.test_app import only_line, run
 
-GOOD = EngineProof("net", BFLOAT16, {"sgd": 1e-2}, {"jax": {"sgd": 1.1e-2}, "torch": {"sgd": 9e-3}})
+# all weights together, then two weights
+GOOD = EngineProof(
+    "net", BFLOAT16, {"sgd": [1e-2, 4e-2, 1e-3]}, {"jax": {"sgd": [1.1e-2, 3e-2, 3e-2]}, "torch": {"sgd": [9e-3, 0, 0]}}
+)
+
+
+def on_jax(*distances):
+    return dataclasses.replace(GOOD, distances={"jax": {"sgd": distances}})
+
 
 # fault -> (proof, the fault in words)
 FAULTS = {
-    "far": (dataclasses.replace(GOOD, far={"jax": {"sgd": 2.1e-2}}), "jax: sgd lies 2.1e-02 apart; allowed are 2.0e-"),
-    "NaN": (dataclasses.replace(GOOD, far={"jax": {"sgd": math.nan}}), "jax: sgd lies nan apart; allowed are 2.0e-02"),
-    "compiled": (dataclasses.replace(GOOD, engine=COMPILED, own={"sgd": 1e-6}, far={"jax": {"sgd": 1.1e-5}}),
-                 "jax: sgd lies 1.1e-05 apart; allowed are 1.0e-05"),
-    "missing": (dataclasses.replace(GOOD, far={"jax": {}}), "jax: sgd was not measured"),
+    "all": (on_jax(1.6e-2, 0, 0), "jax: sgd lies 1.6e-02 apart; allowed are 1.5e-02"),
+    "NaN": (on_jax(math.nan, 0, 0), "jax: sgd lies nan apart; allowed are 1.5e-02"),
+    "one": (on_jax(1e-2, 0, 4.1e-2), "jax: one weight by sgd lies 4.1e-02 apart; allowed are 4.0e-02"),
+    "one NaN": (on_jax(1e-2, math.nan, 0), "jax: one weight by sgd lies nan apart; allowed are 1.6e-01"),
+    "compiled": (EngineProof("net", COMPILED, {"sgd": [1e-6]}, {"torch": {"sgd": [1.1e-5]}}),
+                 "torch: sgd lies 1.1e-05 apart; allowed are 1.0e-05"),
+    "missing": (dataclasses.replace(GOOD, distances={"jax": {}}), "jax: sgd was not measured"),
     "nothing": (EngineProof("net", BFLOAT16), "nothing was measured"),
-    "blind": (dataclasses.replace(GOOD, own={"sgd": 0.6}), "PyTorch's own step by sgd lies 6.0e-01 apart: it shows no"),
-    "broken": (EngineProof("net", BFLOAT16, broken="jax: no"), "jax: no"),
+    "blind": (dataclasses.replace(GOOD, yardstick={"sgd": [0.6, 0, 0]}), "PyTorch's own sgd lies 6.0e-01 apart: the"),
+    "broken": (EngineProof("net", BFLOAT16, errors=["jax: no"]), "jax: no"),
 }  # fmt: skip
 
 
@@ -38,10 +48,10 @@ def test_each_fault_is_found_and_named(case):
 
 
 def test_the_report_counts_the_faulty():
-    report = EngineReport([GOOD, FAULTS["far"][0]], {"jax": {"keras": "3"}}, 60)
+    report = EngineReport([GOOD, FAULTS["all"][0]], {"jax": {"keras": "3"}}, 60)
     assert report.line() == "result engines=2 proven=1 faulty=1 seconds=60"
     assert "| `net` | bfloat16 | 1.0e-02 | 9.0e-03 |  | 1.1e-02 | verified |" in report.markdown().splitlines()
-    assert "1 of 2 verified, in 1 minutes." in report.markdown()
+    assert "1 of 2 rows verified; minutes: 1." in report.markdown()
 
 
 def train_on_large_maps():
@@ -86,7 +96,7 @@ def test_sums_in_bfloat16_are_made_in_float32(workers, backend):
 def test_bfloat16_is_as_exact_as_pytorchs_on_each_backend(workers):
     """TensorFlow summed the gradient of the first bias to 8 bits: 0.16 away, where PyTorch is 0.004."""
     proof = next(engines.verify(NETWORKS["lenet5"], workers))
-    assert (proof.engine, set(proof.far), proof.faults) == (BFLOAT16, set(workers), [])
+    assert (proof.engine, set(proof.distances), proof.faults) == (BFLOAT16, set(workers), [])
 
 
 @pytest.mark.whole_registry

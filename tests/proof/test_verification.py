@@ -261,12 +261,27 @@ def test_proofs_are_read_again_as_they_were(tmp_path):
     assert Partial.load(tmp_path / "proofs.json", ["lenet5"]) == Partial([], 60.5)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"of": 1}', '{"of": {}, "seconds": 1, "proofs": [1]}', None])
+def test_proofs_of_other_networks_are_kept(tmp_path):
+    path = tmp_path / "proofs.json"
+    other = dataclasses.replace(GOOD, network="other")
+    Partial([GOOD, other], 60).save(path)
+    Partial([GOOD], 70).save(path)
+    assert Partial.load(path) == Partial([other, GOOD], 70)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"of": 1}', None])
 def test_a_broken_file_of_proofs_is_none(tmp_path, content):
     path = tmp_path / "proofs.json"
     if content is not None:
         path.write_text(content)
-    assert Partial.load(path, ["net"]) == Partial()
+    assert Partial.load(path) == Partial()
+
+
+@pytest.mark.parametrize("broken", [1, {"network": "net"}, {**dataclasses.asdict(GOOD), "keras": 5}])
+def test_a_broken_proof_is_none(tmp_path, broken):
+    path = tmp_path / "proofs.json"
+    path.write_text(json.dumps({"of": partial.of(), "seconds": 1, "proofs": [broken]}))
+    assert Partial.load(path) == Partial()
 
 
 def test_proofs_of_other_code_are_none(tmp_path, monkeypatch):
