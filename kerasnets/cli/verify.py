@@ -7,9 +7,9 @@
 Without a name, all networks are verified, and with --engines those that a recipe trains. A distance is the largest
 difference divided by the largest value, measured from the PyTorch network in float64; the number in brackets is the
 distance of PyTorch's own float32. Every installed backend takes part, each in a process of its own; torch and
-torchvision must be installed. The last line on stdout is the result; the exit code is 1 if a proof fails. While the file
-of --out grows, its proofs are in <name>-partial.json; --resume goes on with those of the same code and packages, on the
-same machine.
+torchvision must be installed. The last line on stdout is the result; the exit code is 1 if a proof fails. While the
+file of --out grows, its proofs are in <name>-partial.json; --resume goes on with those of the same code and packages,
+on the same machine.
 """
 
 import argparse
