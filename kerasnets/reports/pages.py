@@ -55,17 +55,21 @@ def environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["img"] = img
+    environment.filters |= {"png": data_address, "img": img}
     return environment
 
 
+def data_address(content: bytes) -> str:
+    """Return a PNG as an address inside the page itself, so that the page is one file."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
 def img(figure: "Figure", words: str) -> "Markup":
-    """Return a figure as an <img> with the PNG in it, twice as dense as its width; `words` describe it."""
+    """Return a figure as an <img> with twice the pixels of its width on the page; `words` describe it."""
     from kerasnets.reports.plots import dense
 
     content = dense(figure)
-    address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return render("img.html", address=address, width=content.width, words=words)
+    return render("img.html", address=data_address(content), width=content.width, words=words)
 
 
 def drawing(figure: "Figure", words: str) -> "Markup":
