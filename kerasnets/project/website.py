@@ -18,7 +18,13 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "docs/lessons"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-WIDE = ("porting.md", "proof.md", "results.md", "benchmarks/")  # pages whose tables take the place of the contents
+WIDE = (
+    "porting.md",
+    "proof.md",
+    "proof-engines.md",
+    "results.md",
+    "benchmarks/",
+)  # pages whose tables take the place of the contents
 MODULES = "<!-- modules -->"  # source.md has it where the list belongs
 
 

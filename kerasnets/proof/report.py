@@ -178,8 +178,8 @@ one, else a module in `kerasnets/proof/twins`, written from the paper or the tut
 weights, drawn by NumPy. The network is built on each backend and in both memory layouts. TensorFlow and JAX would
 compile for hours, so they compute in float64 in channels_last only. A network of more than {DEEP} weighted layers they
 compute in float32 only, which is what trains there, and one of more than {VERY_DEEP} in channels_last only; its row
-says so. A network of several heads, which `fit` does not train, they compute in float64 whatever its depth. What `fit`
-trains of a deep ResNet or DenseNet they measure by a shallower one of the same blocks, which the row names.
+says so. A network of several heads, which `fit` does not train, they compute in float64 whatever its depth. They
+train no deep ResNet or DenseNet: a shallower network of the same blocks, which the row names, stands for it.
 
 The reference is the twin in float64. Each number in the table is the largest difference from the reference, divided by
 the largest value: the worst of all backends and layouts. The number in brackets is the same distance for the twin in

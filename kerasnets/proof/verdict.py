@@ -16,7 +16,7 @@ TIMES_THE_YARDSTICK = 4  # how much further than the float32 twin logits may be 
 # Layers with weights. TensorFlow and JAX, which compile, would take minutes for each measurement of a deeper network:
 DEEP = 30  # so they measure it in float32 alone, and `fit` without frozen layers
 VERY_DEEP = 100  # so they measure it in one layout alone
-# What `fit` trains of these, TensorFlow and JAX measure by a network of the same blocks, only fewer:
+# On TensorFlow and JAX, another network of the same blocks, only fewer, stands for the training of these:
 SAME_BLOCKS = {
     **dict.fromkeys(("resnet101", "resnet152"), "resnet50"),
     **dict.fromkeys(("resnet32", "resnet44", "resnet56", "resnet110"), "resnet20"),

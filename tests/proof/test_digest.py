@@ -22,3 +22,13 @@ def test_each_pattern_names_a_file():
     """A module that moves would leave the digest in silence."""
     for pattern in digest.PROVEN:
         assert any(digest.PACKAGE.glob(pattern)), pattern
+
+
+@pytest.mark.parametrize(("page", "patterns"), [
+    ("proof.md", digest.PROVEN),
+    ("proof-engines.md", digest.ENGINES),
+])  # fmt: skip
+def test_a_page_is_of_this_code(page, patterns):
+    """If this fails, run `kerasnets verify --out docs/proof.md`, or the same with --engines for the other page."""
+    text = (digest.PACKAGE.parent / "docs" / page).read_text("utf-8")
+    assert f"code `{digest.digest(patterns)}`" in text
