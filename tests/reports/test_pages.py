@@ -66,7 +66,12 @@ class Hostile(str):
 def hostile_page(name):
     """A template with hostile values alone, inside the page that it extends or is placed on."""
     environment = pages.environment().overlay()
-    environment.filters = {**environment.filters, "png": lambda figure: Hostile(OWNED)}
+    hostile = Hostile(OWNED)
+    environment.filters = {
+        **environment.filters,  # shared with the environment of the pages
+        "png": lambda figure: hostile,
+        "img": lambda figure, words: pages.render("img.html", address=hostile, width=hostile, words=hostile),
+    }
     values = set()
     for other in environment.list_templates(extensions=["html"]):
         source, _, _ = environment.loader.get_source(environment, other)
