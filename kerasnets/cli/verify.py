@@ -15,6 +15,8 @@ on the same machine.
 import argparse
 import sys
 
+from kerasnets.cli import app
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -57,5 +59,5 @@ def run_engines(args: argparse.Namespace) -> int:
         raise ValueError("--engines verifies in one run, and prints a table: leave out --resume and --json")
     names = args.networks or sorted({recipe.model for recipe in RECIPES.values()})
     report = engines.prove(models.forms(names), args.out)
-    print(report.line())
+    app.tell(report.line())
     return 1 if report.faulty else 0
