@@ -1,4 +1,4 @@
-"""The engine of a training is chosen by the machine, and the choice is told."""
+"""`train --fast` chooses precision and compilation for the machine, and prints its choice."""
 
 import argparse
 import sys
