@@ -1,4 +1,4 @@
-"""Own pictures by kerasnets and by a loop in plain PyTorch: the same network, settings and pictures, three seeds.
+"""Own pictures by kerasnets and by a loop in plain PyTorch: the same network, settings and pictures.
 
     python -m kerasnets.project.own_pictures FOLDER --loop
     KERAS_BACKEND=jax python -m kerasnets.project.own_pictures FOLDER --stream
@@ -32,7 +32,7 @@ from kerasnets import data, recipes, saving
 from kerasnets.runtime.atomic import whole_folder
 from kerasnets.training.train import train
 
-SIDE, TESTS, SEEDS, EPOCHS = 32, 1000, (0, 1, 2), 60
+SIDE, TESTS, EPOCHS = 32, 1000, 60
 FILTERS = (16, 32, 64)
 COUNTS = (60, 200, 600)  # pictures to train on
 OTHERS = "others"  # the folder of the five other classes
@@ -200,6 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="where pictures and model files are written")
     parser.add_argument("--loop", action="store_true", help="train by the loop instead of kerasnets")
     parser.add_argument("--stream", action="store_true", help="read the pictures from the disk batch by batch")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many seeds (default: 3)")
     options = parser.parse_args(argv)
     if options.loop and options.stream:
         parser.error("--loop reads the pictures into memory; leave out --stream")
@@ -219,8 +220,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for count in COUNTS:
         for case, rate in RATES.items():
             weights = first if case == "finetune" else None
-            accuracies = [by(folder / str(count), rate, seed, weights) for seed in SEEDS]
-            error = np.std(accuracies, ddof=1) / np.sqrt(len(SEEDS))
+            accuracies = [by(folder / str(count), rate, seed, weights) for seed in range(options.seeds)]
+            error = np.std(accuracies, ddof=1) / np.sqrt(options.seeds)
             each = " ".join(f"{accuracy:.3f}" for accuracy in accuracies)
             if leads:
                 mean = f"mean {np.mean(accuracies):.4f} +- {error:.4f}"

@@ -90,6 +90,7 @@ def choose() -> str:
         sys.meta_path.insert(0, KeepOut(set(BACKENDS) - {backend}))
         if backend == "tensorflow":
             import_quietly(backend)
+            tell_no_retracing()
         from kerasnets.runtime import keras_import
 
         keras_import.import_keras(backend)
@@ -143,6 +144,13 @@ def import_quietly(package: str) -> None:
     """Import `package` without the notices that its C++ code writes to stderr before it reads any setting."""
     with quiet_stderr():
         importlib.import_module(package)
+
+
+def tell_no_retracing() -> None:
+    """Hide TensorFlow's warning that it traces again and again, which it does for each network of a report."""
+    import logging  # TensorFlow has imported it
+
+    logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in str(record.msg))
 
 
 @contextlib.contextmanager
