@@ -25,7 +25,6 @@ Memory: the index (200 bytes a picture), AHEAD + 1 batches, and pictures at hand
 
 import contextlib
 import copy
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -37,6 +36,7 @@ from kerasnets import pictures
 from kerasnets.data.index_files import Index
 from kerasnets.data.picture_sources import Ration, Source
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.cores import cores
 
 AHEAD = 2  # batches that are decoded before they are asked for
 CHUNK = 4  # pictures that a thread decodes in a row
@@ -231,8 +231,3 @@ def original_faults(*sequences: Any) -> Iterator[None]:
         if fault is None or fault is error:
             raise
         raise fault from error
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,5 @@
 """Classifier: from pictures to class names and probabilities, prepared as the model file's card says."""
 
-import dataclasses
 import functools
 import itertools
 import threading
@@ -12,12 +11,14 @@ import numpy as np
 from kerasnets import pictures
 from kerasnets.errors import BadInputError, name_path
 from kerasnets.prediction import engines
+from kerasnets.prediction.ahead import batches_ahead
 from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
 from kerasnets.prediction.engine import UNABLE, Engine
+from kerasnets.prediction.guests import card_with, facts_about, own_guest
 from kerasnets.prediction.verdicts import calibrate, judge, reject
 from kerasnets.saving import NUMBERED, UNKNOWN, Card, Guest, formats, note_on, shipped
-from kerasnets.saving.guest import check_own, input_shape
+from kerasnets.saving.guest import input_shape
 from kerasnets.saving.onnx_file import Input
 
 BATCH = 64  # pictures that go through the network at once
@@ -197,7 +198,10 @@ class Classifier:
 
     def try_predict(self, images: Images) -> list[Prediction | BadInputError]:
         """Like `predict`, with a BadInputError instead of the Prediction of each image that cannot be read."""
-        return self.classify([self.prepare(image) for image in to_list(images, self.input_shape)])
+        given = to_list(images, self.input_shape)
+        if any(isinstance(image, np.ndarray) for image in given):  # a warning about it names the caller's line
+            return self.classify([self.prepare(image) for image in given])
+        return [each for sights in batches_ahead(self.prepare, given, BATCH) for each in self.classify(sights)]
 
     def prepare(self, image: Image, name: str | Path | None = None) -> pictures.Sight | BadInputError:
         """Return what is seen on one image, with the pixels that the network takes, or a BadInputError.
@@ -267,33 +271,6 @@ class Classifier:
             problem = f"names {len(names)} classes and gives {count} probabilities"
             raise BadInputError(problem, path=self.path, remedy="export it again")
         return names
-
-
-def card_with(guest: Guest, card: Card) -> Card:
-    """Return the card of a file, with what `guest` tells about another program's."""
-    if card.class_names:
-        return dataclasses.replace(card, input_kind=guest.input_kind or card.input_kind)
-    return dataclasses.replace(
-        card, class_names=guest.class_names, input_kind=guest.input_kind or card.input_kind,
-        multi_label=guest.multi_label,
-    )  # fmt: skip
-
-
-def own_guest(card: Card, engine: str) -> Guest:
-    """Return what an engine has to know about a file of ours; Keras reads the card itself."""
-    if engine == "keras":
-        return UNKNOWN
-    shape = card.input_shape
-    size = (shape[0], shape[1]) if len(shape) == 3 else None  # an adopted export may take such pictures as rows
-    return Guest("", (), card.scaling, card.bgr, card.multi_label, size)
-
-
-def facts_about(card: Card, guest: Guest) -> Guest | None:
-    """Return `guest` for another program's file, and None for our own, which tell all themselves."""
-    if not card.class_names:
-        return guest
-    check_own(guest)
-    return None
 
 
 __all__ = ["Classifier", "Image", "Images", "as_pixels", "pixels_of", "to_list"]

@@ -30,6 +30,7 @@ from kerasnets.errors import BadInputError, is_full_memory
 from kerasnets.prediction.engine import DTYPES, Engine, are_probabilities
 from kerasnets.runtime import child
 from kerasnets.runtime.backends import import_quietly
+from kerasnets.runtime.cores import cores
 from kerasnets.saving import formats
 from kerasnets.saving.guest import UNKNOWN, Guest
 from kerasnets.saving.onnx_file import Input
@@ -201,10 +202,6 @@ def receive(pipe: IO[bytes] | None, most: int) -> bytes | None:
 
 
 # ---- limits ----------------------------------------------------------------------------------------------------------
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def size_of(path: str | Path) -> int:

@@ -1,11 +1,13 @@
 """Any number of pictures, each decoded once and classified as it comes."""
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from kerasnets.errors import BadInputError
 from kerasnets.pictures import Sight
+from kerasnets.prediction.ahead import batches_ahead
 from kerasnets.prediction.answers import Result
 from kerasnets.prediction.classifier import BATCH, Classifier, Image, pixels_of
 from kerasnets.prediction.figures import Gallery, thumbnail
@@ -36,29 +38,26 @@ def predict_pictures(
         for name, image in sources:
             yield name, read_sheet(classifier, name, image, gallery)
         return
-    for start in range(0, len(sources), BATCH):
-        yield from predict_batch(classifier, sources[start : start + BATCH], gallery)
+    prepare = functools.partial(prepare_source, classifier, gallery)
+    for number, prepared in enumerate(batches_ahead(prepare, sources, BATCH)):
+        results = classifier.classify([sight for sight, _ in prepared])
+        batch = sources[number * BATCH : (number + 1) * BATCH]
+        for (name, _), result, (_, small) in zip(batch, results, prepared, strict=True):
+            if gallery is not None:
+                gallery.add(small, name, result)
+            yield name, result
 
 
-def predict_batch(
-    classifier: Classifier, sources: Sequence[Source], gallery: Gallery | None
-) -> Iterator[tuple[str, Result]]:
-    """Classify the pictures of one batch. Of each, only the network's input and a thumbnail stay in memory."""
-    prepared: list[Sight | BadInputError] = []
-    thumbnails: list[np.ndarray | None] = []
-    for name, image in sources:
-        picture = decode(name, image)
-        if isinstance(picture, BadInputError):
-            prepared.append(picture)
-            thumbnails.append(None)
-            continue
-        prepared.append(classifier.prepare(picture, name))
-        thumbnails.append(thumbnail(picture) if gallery is not None and not gallery.is_full else None)
-    results = classifier.classify(prepared)
-    for (name, _), result, small in zip(sources, results, thumbnails, strict=True):
-        if gallery is not None:
-            gallery.add(small, name, result)
-        yield name, result
+def prepare_source(
+    classifier: Classifier, gallery: Gallery | None, source: Source
+) -> tuple[Sight | BadInputError, np.ndarray | None]:
+    """Return what is seen on a picture, and a thumbnail for the gallery. The picture itself does not stay in memory."""
+    name, image = source
+    picture = decode(name, image)
+    if isinstance(picture, BadInputError):
+        return picture, None
+    is_kept = gallery is not None and not gallery.is_full
+    return classifier.prepare(picture, name), thumbnail(picture) if is_kept else None
 
 
 def read_sheet(classifier: Classifier, name: str, image: Image | BadInputError, gallery: Gallery | None) -> Result:

@@ -1,12 +1,13 @@
 """What produced a figure: versions, machine and commit."""
 
 import contextlib
-import os
 import platform
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+
+from kerasnets.runtime.cores import cores
 
 CHECKOUT = Path(__file__).resolve().parents[2]  # only if there is a .git in it
 MEASURED = ("keras", "torch", "tensorflow", "jax", "opencv-python", "onnxruntime", "openvino", "numpy")
@@ -29,11 +30,11 @@ def installed_versions(packages: tuple[str, ...] = MEASURED) -> dict[str, str]:
 
 def machine() -> str:
     """Describe the machine: cores, processor, and the accelerator that the backend computes on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores()
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
         name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
-    return f"{cores} core{'s' if cores > 1 else ''} of {name}{accelerator()}"
+    return f"{count} core{'s' if count > 1 else ''} of {name}{accelerator()}"
 
 
 def accelerator() -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasnets.errors import shorten
 from kerasnets.runtime import signals
+from kerasnets.runtime.cores import cores
 from kerasnets.runtime.workers import place
 from kerasnets.training import checkpoints, loggers, report, state
 from kerasnets.training.workers import ALONE, Group
@@ -96,7 +97,7 @@ def take_up_threads(count: int) -> None:
     if not count or count == now:
         return
     # two threads on one core wait for each other: a step of resnet20 took 45 times as long
-    if count <= state.cores() and state.set_threads(count):
+    if count <= cores() and state.set_threads(count):
         note = f"computing with {count} threads as before, instead of {now}: the result depends on their number"
     else:
         note = f"the run began with {count} threads and goes on with {now}: the last digits of its result may differ"

@@ -1,7 +1,6 @@
 """The state of a compiled network as arrays by name: its layers', its optimizer's, and the random generators'."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from kerasnets.errors import BadInputError
+from kerasnets.runtime.cores import cores
 
 if TYPE_CHECKING:
     import keras
@@ -159,11 +159,6 @@ def threads() -> int:
     if torch := torch_that_computes():
         return int(torch.get_num_threads())
     return cores()
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use; a container's share of their time is not known."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_threads(count: int) -> bool:

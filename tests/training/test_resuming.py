@@ -379,12 +379,13 @@ def train_with_threads(threads, cores, *arguments):
     """train_and_listen with another number of threads, on a machine of so many cores; and the number afterwards."""
     import torch
 
-    from kerasnets.training import state
+    from kerasnets.training import resumption, state
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with mock.patch.object(state, "cores", return_value=cores):
+        counted = (mock.patch.object(module, "cores", return_value=cores) for module in (state, resumption))
+        with next(counted), next(counted):
             return *train_and_listen(*arguments), torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
