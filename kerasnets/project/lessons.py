@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 LESSONS = CHECKOUT / "docs/lessons"
 BEGIN, END = "<!-- lessons: written by scripts/write_lessons.py -->", "<!-- end of lessons -->"
 MARK = re.compile(r"# %%( \[markdown\])?")
-OUTPUT = re.compile(r"```text\n.*?\n```\n\n|!\[[^\]]*\]\(\w+_files/\d+\.png\)\n\n", re.S)  # of a code cell in a page
-DPI = 80  # of figures: 8 inches fill the width of a page on GitHub
+OUTPUT = re.compile(r"```text\n.*?\n```\n\n|!\[[^\]]*\]\(\w+_files/\d+\.svg\)\n\n", re.S)  # of a code cell in a page
+SEED = "lesson"  # of the names inside a drawing, which then are the same in each run
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Picture:
     """A figure that a cell showed."""
 
     title: str
-    png: bytes = field(repr=False)
+    svg: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,12 @@ def close_all(pyplot: Any) -> "list[Figure]":
 
 
 def picture_of(figure: "Figure") -> Picture:
+    import matplotlib
+
     titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    with matplotlib.rc_context({"svg.hashsalt": SEED}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return Picture(next(filter(None, titles), "a picture").replace("\n", " "), buffer.getvalue())
 
 
@@ -165,7 +168,7 @@ def write(path: Path) -> Path:
     pictures = [picture for outcome in outcomes for picture in outcome.pictures]
     with whole_folder(folder_of(path)) as folder:
         for number, picture in enumerate(pictures, start=1):
-            (folder / f"{number}.png").write_bytes(picture.png)
+            (folder / f"{number}.svg").write_bytes(picture.svg)
     with whole_file(path.with_suffix(".md")) as part:
         part.write_text(page(path, parts, outcomes), encoding="utf-8")
     return path.with_suffix(".md")
@@ -180,7 +183,7 @@ def page(path: Path, parts: Sequence[Cell], outcomes: Sequence[Outcome]) -> str:
             blocks.append(f"```text\n{outcome.text}\n```")
         for picture in outcome.pictures:
             number += 1
-            blocks.append(f"![{picture.title}]({folder_of(path).name}/{number}.png)")
+            blocks.append(f"![{picture.title}]({folder_of(path).name}/{number}.svg)")
     blocks.append(f"*This page is [{path.name}]({path.name}) with its printed output and figures.*")
     return "\n\n".join(blocks) + "\n"
 

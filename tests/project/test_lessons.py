@@ -60,7 +60,7 @@ plt.title("A line")
 plt.show()
 ```
 
-![A line](01_small_files/1.png)
+![A line](01_small_files/1.svg)
 
 *This page is [01_small.py](01_small.py) with its printed output and figures.*
 """
@@ -172,7 +172,7 @@ def test_links_in_the_lessons_work():
 def test_a_page_has_the_output_of_its_lesson(workers, small):
     page = workers["jax"](lessons.write, small)
     assert page.read_text() == PAGE
-    assert (small.parent / "01_small_files/1.png").read_bytes().startswith(b"\x89PNG")
+    assert (small.parent / "01_small_files/1.svg").read_text().startswith("<?xml")
     parts = lessons.cells(small)
     assert [part.kind for part in parts] == ["markdown", "code", "code"]
     assert lessons.without_outputs(PAGE) == lessons.page(small, parts, [lessons.Outcome()] * 3)
