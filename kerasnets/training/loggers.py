@@ -67,7 +67,7 @@ class Logger(keras.callbacks.Callback):
         if figures := figures_of(self.figures, epoch):
             self.attempt(self.log, figures, epoch + 1)
 
-    def attempt(self, call: Callable[..., None], *values: Any) -> None:
+    def attempt(self, call: Callable[..., object], *values: Any) -> None:
         """Call a method of the program; print a note at its first failure."""
         try:
             call(*values)
@@ -147,8 +147,8 @@ class WeightsAndBiases(Logger):
         job.folder.mkdir(parents=True, exist_ok=True)
         project = None if os.environ.get("WANDB_PROJECT") else PROJECT
         name, folder = job.files[0].stem, str(job.folder)
-        again = {"id": self.run_id, "resume": "allow"} if self.run_id else {}
-        options = {"project": project, "name": name, "dir": folder, "config": settings_of(job)}
+        again: dict[str, Any] = {"id": self.run_id, "resume": "allow"} if self.run_id else {}
+        options: dict[str, Any] = {"project": project, "name": name, "dir": folder, "config": settings_of(job)}
         try:
             self.run = wandb.init(**options, **again)
         except wandb.Error:
@@ -179,7 +179,7 @@ class MLflow(Logger):
         import mlflow
 
         self.mlflow: Any = mlflow
-        around = mlflow.active_run()  # a run of the person, in a notebook
+        around: Any = mlflow.active_run()  # a run of the person, in a notebook
         is_within = around is not None
         experiment = self.experiment_of(self.run_id) if self.run_id else None
         if is_within and experiment != around.info.experiment_id:
