@@ -149,7 +149,7 @@ def test_a_page_shows_all_figures_in_its_folder(path):
     there = [f"{path.stem}_files/{picture.name}" for picture in lessons.folder_of(path).iterdir()]
     assert named
     assert sorted(named) == sorted(there)
-    assert all((lessons.LESSONS / name).stat().st_size < 100_000 for name in named)
+    assert all((lessons.LESSONS / name).stat().st_size < 200_000 for name in named)
 
 
 def test_the_readme_lists_each_lesson_and_every_page_has_a_lesson():
