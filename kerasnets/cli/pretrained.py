@@ -50,29 +50,45 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError("--pretrained goes with a network of torchvision, not with FILE.py:FUNCTION")
 
 
+def with_defaults(args: argparse.Namespace, request: "Request") -> "Request":
+    """Return the request with torchvision's weights, and what suits the pictures where no option says otherwise."""
+    recipe, args.head_epochs = defaults_of(args, request.recipe)
+    return dataclasses.replace(request, recipe=recipe, weights=weights_of(args.model))
+
+
 def train_head(args: argparse.Namespace, request: "Request") -> "Request":
-    """Train a fresh head alone; return the request for all layers, which starts from there and keeps the best epoch."""
-    recipe, head_epochs = with_defaults(args, request.recipe)
-    name = dataclasses.replace(recipe, variant=recipes.FINETUNED).name
-    out = Path(args.out[0]) if args.out else Path("models_saved") / f"{name}.keras"
+    """Train a fresh head alone; return the request for all layers, which starts from there and keeps the best epoch.
+
+    The head is a part of its run: it lies in the folder of that, and has the seed of that.
+    """
+    from kerasnets.training import places
+    from kerasnets.training.settings import compared
+
+    recipe: Any = request.recipe
     head = dataclasses.replace(
-        recipe, learning_rate=HEAD_FACTOR * recipe.learning_rate, schedule=(), epochs=head_epochs, ema=0.0
+        recipe, learning_rate=HEAD_FACTOR * recipe.learning_rate, schedule=(), epochs=args.head_epochs, ema=0.0
     )
-    request = dataclasses.replace(request, recipe=recipe, weights=weights_of(args.model))
+    batch_size = args.batch_size or recipe.batch_size
+    settings = compared(dataclasses.replace(head, batch_size=batch_size, variant=recipes.FINETUNED))
+    del settings["augmentation"]  # AUTO waits for the data
+    files = places.choose_with_head(
+        request.named_files, {**settings, "seed": request.seed}, resume=request.resume, overwrite=request.overwrite
+    )
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         import kerasnets
 
-        app.tell(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
+        app.tell(f"first the head alone, {args.head_epochs} epochs at a rate of {head.learning_rate:g}")
         first = kerasnets.train(dataclasses.replace(
-            request, recipe=head, epochs=None, out=out.with_suffix("") / f"head{out.suffix}", overwrite=True,
-            freeze=BODY, tensorboard=False, log=(), checkpoint_minutes=None, callbacks=(), full_report=False,
+            request, recipe=head, epochs=None, out=places.head_of(files), overwrite=True, freeze=BODY,
+            tensorboard=False, log=(), checkpoint_minutes=None, callbacks=(), full_report=False,
         ))  # fmt: skip
         epochs = args.epochs or recipe.epochs
         app.tell(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
-    return dataclasses.replace(request, weights=first.files[0], keep_head=True)
+    # With `overwrite`, because `files` are chosen: the head lies there already
+    return dataclasses.replace(request, weights=first.files[0], keep_head=True, out=files, overwrite=True)
 
 
-def with_defaults(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
+def defaults_of(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
     """Return (`recipe` with what suits the pictures where no option says otherwise, epochs of the head); print it."""
     count, side = pictures_in(args.dataset)
     head_epochs, epochs = next((pair for most, pair in EPOCHS.items() if count <= most), MOST)

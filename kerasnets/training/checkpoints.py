@@ -127,12 +127,13 @@ def are_unfinished(folder: Path, report: Path) -> bool:
     return paths[-1].stat().st_mtime > report.stat().st_mtime
 
 
-def are_of(paths: Sequence[Path], settings: Mapping[str, Any]) -> bool:
-    """Whether the last undamaged checkpoint in `paths` was made with `settings`."""
+def are_of(paths: Sequence[Path], settings: Mapping[str, Any], *, partly: bool = False) -> bool:
+    """Whether the last undamaged checkpoint in `paths` was made with `settings`; `partly`: with these among others."""
+    wanted = json.loads(json.dumps(settings))
     for path in reversed(paths):
         with contextlib.suppress(*DAMAGE), Archive(regular(path), sys.maxsize, MOST_PARTS) as archive:
             made_with = meta_in(array_in(archive.read("meta.npy"), "meta"))["settings"]
-            return bool(made_with == json.loads(json.dumps(settings)))
+            return bool(({name: made_with.get(name) for name in wanted} if partly else made_with) == wanted)
     return False
 
 
