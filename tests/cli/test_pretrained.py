@@ -203,6 +203,25 @@ def test_weights_in_a_folder_of_ones_own_must_have_the_checksum_in_their_name(wo
     assert "is damaged: its SHA-256 is not the one in its name" in workers["torch"](sum_error, bad)
 
 
+def cache_error(folder: Path) -> str:
+    """Put other weights into PyTorch's cache under the name of published ones; return what is said of them."""
+    from kerasnets.convert.torchvision_weights import pretrained
+
+    (folder / "hub/checkpoints").mkdir(parents=True)
+    (folder / "hub/checkpoints/resnet18-f37072fd.pth").write_bytes(b"others")
+    try:
+        with mock.patch.dict(os.environ, {"TORCH_HOME": str(folder)}):
+            pretrained("resnet18")
+    except BadInputError as error:
+        return str(error)
+    return ""
+
+
+def test_weights_in_pytorchs_cache_must_have_the_checksum_in_their_name_too(workers, tmp_path):
+    message = workers["torch"](cache_error, tmp_path)
+    assert "resnet18-f37072fd.pth is damaged: its SHA-256 is not the one in its name; remove it" in message
+
+
 def sum_error(path: Path) -> str:
     from kerasnets.convert.torchvision_weights import check_sum
 
