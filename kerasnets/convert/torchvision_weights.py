@@ -104,7 +104,8 @@ def check_sum(path: Path) -> None:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if checksum and not digest.startswith(checksum[1]):
-        raise BadInputError("is damaged: its SHA-256 is not the one in its name", path=path, remedy="remove it, and fetch it again")
+        problem = "is damaged: its SHA-256 is not the one in its name"
+        raise BadInputError(problem, path=path, remedy="remove it, and fetch it again")
 
 
 @contextlib.contextmanager
