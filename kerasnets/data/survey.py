@@ -1,6 +1,7 @@
 """Each picture of a folder or zip, decoded once by threads: which can be read, and what the index of a stream needs."""
 
 import contextlib
+import itertools
 import sys
 import warnings
 import zlib
@@ -130,10 +131,11 @@ def refuse_or_tell(source: Source, names: Sequence[str], faults: Faults, most: i
 
 
 def in_short(names: Sequence[str], length: int = 70) -> str:
-    """Return the names, of the later ones without folders, in about `length` characters; "..." stands for others."""
+    """Return the names in about `length` characters, without the folder of the one before; "..." stands for others."""
     text = shorten(names[0], length)
-    for name in names[1:]:
-        name = visible(name.rpartition("/")[2])
+    for before, name in itertools.pairwise(names):
+        folder, _, file = name.rpartition("/")
+        name = visible(file if folder == before.rpartition("/")[0] else name)
         if len(text) + len(name) > length:
             return f"{text}, ..."
         text += f", {name}"
