@@ -39,7 +39,8 @@ def holds_run(files: Sequence[Path]) -> bool:
     """Whether an earlier run has left a model, a report or checkpoints there."""
     folder, head = folder_of(files[0]), [head_of(files)]
     has_head = is_model(head[0]) or bool(checkpoints_of(head))
-    return any(map(is_model, files)) or (folder / REPORT).exists() or has_head or bool(checkpoints_of(files))
+    is_there = any(path.exists() for path in [*files, folder / REPORT])  # also a file that is no model
+    return is_there or has_head or bool(checkpoints_of(files))
 
 
 def head_of(files: Sequence[Path]) -> Path:
@@ -68,6 +69,12 @@ def runs_of(files: Sequence[Path]) -> list[Files]:
     found = (pattern.fullmatch(path.name) for path in (parent.iterdir() if parent.is_dir() else ()))
     numbers = sorted({int(match[1] or 1) for match in found if match})
     return [run for run in (numbered(files, number) for number in numbers) if holds_run(run)]
+
+
+def free_name(path: Path, beside: Sequence[str] = ()) -> Path:
+    """Return `path`, or the first numbered name that neither it nor a file of the suffixes `beside` has."""
+    names = (numbered([path], number)[0] for number in itertools.count(1))
+    return next(name for name in names if not any(map(Path.exists, [name, *map(name.with_suffix, beside)])))
 
 
 def choose(files: Sequence[Path], *, overwrite: bool) -> Files:
