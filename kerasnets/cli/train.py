@@ -223,7 +223,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         (recipes.PHOTO_COLOUR, args.augment_colours),
         (recipes.PHOTO, args.augment_photos),
     )
-    return recipes.with_changes(
+    recipe = recipes.with_changes(
         recipe,
         patience=args.patience,
         keep_best=True if args.patience else None,
@@ -231,6 +231,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         **engine.changes_of(args),
         **training_settings.changes_of(args, recipe),
     )
+    training_settings.check_pairs(args, recipes.with_changes(recipe, epochs=args.epochs))
+    return recipe
 
 
 def first_recipe_of(model: str) -> str:

@@ -26,7 +26,7 @@ from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.remarks import size_note
 from kerasnets.training.request import Request
-from kerasnets.training.settings import check_recipe, compared
+from kerasnets.training.settings import check_recipe, compared, without_effect
 from kerasnets.training.state import without_number
 
 MODELS_SAVED = Path("models_saved")
@@ -108,6 +108,8 @@ def prepare(request: Request) -> TrainingJob:
     data.check(examples)
     recipe = suit(recipe_of(request, recipe), examples)
     check_recipe(recipe, examples)
+    for text in without_effect(recipe):
+        print(visible(f"note: {text}"), file=sys.stderr)
     keras.utils.set_random_seed(request.seed)
     initial = build_network(recipe, examples, request)
     sizes.check(recipe, initial.network)

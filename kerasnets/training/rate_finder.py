@@ -105,6 +105,8 @@ def find_learning_rate(request: Request, steps: int = STEPS) -> Search:
     """
     if steps < 20:
         raise ValueError(f"the search takes at least 20 steps, not {steps}")
+    if request.resume:
+        raise ValueError("a search for the learning rate resumes no run; leave resume out")
     if place().count > 1:
         raise ValueError("several workers do not search a learning rate together; start one process")
     job = jobs.prepare(dataclasses.replace(request, epochs=None, resume=False, overwrite=True))
