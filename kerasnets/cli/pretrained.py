@@ -21,10 +21,6 @@ RATE, HEAD_FACTOR = 1e-4, 10  # of all layers, with Adam; the head alone learns 
 BODY = ("[!l]*",)  # all layers of these networks but `logits`, as a pattern of names
 PHOTO_SIDE = 100  # pixels of the shorter side from which a picture is taken for a photo
 
-# Up to this number of training pictures -> (epochs of the head alone, epochs of all layers)
-EPOCHS = {300: (10, 30), 3_000: (5, 15), 30_000: (3, 10)}
-MOST = (1, 5)  # epochs of more pictures
-
 
 def add_pretrained(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -90,8 +86,11 @@ def train_head(args: argparse.Namespace, request: "Request") -> "Request":
 
 def defaults_of(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
     """Return (`recipe` with what suits the pictures where no option says otherwise, epochs of the head); print it."""
+    from kerasnets.training.defaults import plan_for
+
     count, side = pictures_in(args.dataset)
-    head_epochs, epochs = next((pair for most, pair in EPOCHS.items() if count <= most), MOST)
+    plan = plan_for(count)
+    head_epochs, epochs = plan.head_epochs, plan.tuned_epochs
     is_told = args.augment is not None or args.augment_photos or args.augment_colours
     usual = None if args.schedule or args.warmup is not None else ("cosine", 1)
     recipe = recipes.with_changes(
@@ -100,6 +99,7 @@ def defaults_of(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
         schedule=training_settings.schedule_of(args, dataclasses.replace(recipe, schedule=(), epochs=epochs)) or usual,
         epochs=epochs,
         batch_size=32,
+        validation=plan.validation if args.validation is None else None,
         keep_best=True,
         augmentation=recipes.PHOTO if side >= PHOTO_SIDE and not is_told else None,
     )
@@ -107,6 +107,25 @@ def defaults_of(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
     crops = ", random crops (--augment none leaves them out)" if recipe.augmentation == recipes.PHOTO else ""
     app.tell(f"note: about {count:,} pictures to train on: {what}{crops}", file=sys.stderr)
     return recipe, args.head_epochs or head_epochs
+
+
+def with_epochs(args: argparse.Namespace, recipe: Recipe) -> Recipe:
+    """Return a recipe with the epochs that suit own pictures, if options of the schedule depend on them."""
+    from kerasnets import data
+    from kerasnets.data import own_code
+
+    is_needed = "epochs" in recipe.by_data and (args.schedule or args.warmup is not None)
+    if not is_needed or args.epochs or args.pretrained or args.dataset in data.DATASETS:
+        return recipe
+    if own_code.is_function(args.dataset) or Path(args.dataset).suffix.lower() == ".npz":  # not to load it twice
+        return recipes.with_changes(recipe, epochs=recipe.epochs)
+    from kerasnets.training.defaults import plan_for
+
+    count, _ = pictures_in(args.dataset)
+    plan = plan_for(count)
+    epochs = plan.tuned_epochs if args.weights else plan.epochs
+    app.tell_on_stderr(f"note: about {count:,} pictures to train on; chosen: {epochs} epochs; change by --epochs")
+    return recipes.with_changes(recipe, epochs=epochs)
 
 
 def pictures_in(dataset: str) -> tuple[int, int]:

@@ -223,6 +223,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         (recipes.PHOTO_COLOUR, args.augment_colours),
         (recipes.PHOTO, args.augment_photos),
     )
+    recipe = pretrained.with_epochs(args, recipe)
     recipe = recipes.with_changes(
         recipe,
         patience=args.patience,

@@ -1,6 +1,7 @@
 """Each picture of a folder or zip, decoded once by threads: which can be read, and what the index of a stream needs."""
 
 import contextlib
+import io
 import itertools
 import sys
 import warnings
@@ -76,6 +77,18 @@ def first_size(source: Source, names: Sequence[str]) -> tuple[int, ...]:
         with contextlib.suppress(BadInputError), Ration().picture(source, name) as picture:
             return picture.shape[:2]
     return 1, 1
+
+
+def sizes(source: Source, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return (height, width) by the headers of pictures, not turned upright; of one that cannot be read none."""
+    from PIL import Image
+
+    found = []
+    with warnings.catch_warnings(action="ignore"):
+        for name in names:
+            with contextlib.suppress(Exception), Image.open(io.BytesIO(source.content(name))) as image:
+                found.append((image.height, image.width))  # Pillow raises many classes; `for_each` words the fault
+    return found
 
 
 def for_each(

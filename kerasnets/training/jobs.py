@@ -20,7 +20,7 @@ from kerasnets.recipes import FINETUNED, LOGGERS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
-from kerasnets.training import loggers, own_networks, places, sizes
+from kerasnets.training import defaults, loggers, own_networks, places, sizes
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
@@ -106,7 +106,7 @@ def prepare(request: Request) -> TrainingJob:
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
     data.check(examples)
-    recipe = suit(recipe_of(request, recipe), examples)
+    recipe = suit(defaults.choose(recipe_of(request, recipe), examples, is_fresh=not request.weights), examples)
     check_recipe(recipe, examples)
     for text in without_effect(recipe):
         print(visible(f"note: {text}"), file=sys.stderr)
@@ -253,7 +253,7 @@ def size_of(request: Request, recipe: Recipe, source: Any) -> tuple[int, ...] | 
     is_own = isinstance(source, (str, Path)) and source not in data.DATASETS and Path(source).suffix.lower() != ".npz"
     if request.image_size or not is_own:
         return request.image_size
-    return recipe.image_shape or recipe.progressive_size[1:2] * 2 or None
+    return recipe.image_shape or recipe.progressive_size[1:2] * 2 or defaults.size_for(recipe, source)
 
 
 def is_photo(recipe: Recipe) -> bool:

@@ -16,15 +16,15 @@ LATER = (
     "precision", "compiled", "decay_norms", "mixup", "cutmix", "random_erasing", "trivial_augment",
     "class_weights", "gradient_clip", "accumulate", "ema", "progressive_size",
 )  # fmt: skip
-NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
-NOT_USED = ("published", "goal", "goal_on")  # in a training
+NOT_COMPARED = ("published", "goal", "goal_on", "dataset", "by_data")  # a resumed run may differ in these
+NOT_USED = ("published", "goal", "goal_on", "by_data")  # in a training
 
 # Setting -> (its least value, its largest value, whether that is allowed itself)
 RANGES = {
     "learning_rate": (0.0, math.inf, False), "momentum": (0.0, 1.0, False), "weight_decay": (0.0, math.inf, False),
     "label_smoothing": (0.0, 1.0, False), "mixup": (0.0, math.inf, False), "cutmix": (0.0, math.inf, False),
     "random_erasing": (0.0, 1.0, True), "gradient_clip": (0.0, math.inf, False), "ema": (0.0, 1.0, False),
-    "accumulate": (1, math.inf, False), "patience": (0, math.inf, False),
+    "validation": (0.0, math.inf, False), "accumulate": (1, math.inf, False), "patience": (0, math.inf, False),
 }  # fmt: skip
 NAMED = {"optimizer": OPTIMIZERS, "precision": PRECISIONS, "class_weights": ("", BALANCED)}
 LOSSES = {"squared_error": "squared error"}

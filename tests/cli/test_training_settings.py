@@ -9,6 +9,7 @@ from kerasnets.cli import app, train, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.recipes import RECIPES
 from kerasnets.training.settings import check_recipe, without_effect
+from tests.conftest import ROOT
 
 
 def changes(words, recipe="lenet5-mnist"):
@@ -134,6 +135,17 @@ def test_options_without_an_effect_are_refused(words):
 ])  # fmt: skip
 def test_options_with_an_effect_are_taken(words):
     recipe_of(words)
+
+
+@pytest.mark.parametrize(("words", "note"), [
+    ("lenet5-mnist --worker-statistics", "note: --worker-statistics has no effect in one process\n"),
+    ("--model resnet20 --dataset tests --data-dir x", "note: --data-dir has no effect: tests is no known data set\n"),
+    ("lenet5-mnist --data-dir x", ""),
+])  # fmt: skip
+def test_options_that_do_nothing_here_are_told(capsys, monkeypatch, words, note):
+    monkeypatch.chdir(ROOT)
+    recipe_of(words)
+    assert capsys.readouterr().err == note
 
 
 def test_the_momentum_of_a_recipe_stays_with_sgd():

@@ -15,7 +15,9 @@ LABELS = np.arange(COUNT) % CLASSES
 PIXELS = (np.random.default_rng(0).integers(0, 100, (COUNT, *SHAPE)) + 70 * LABELS[:, None, None, None]).astype(
     np.uint8
 )
-RECIPE = recipes.with_changes(recipes.own("mine", "bright"), epochs=6, batch_size=40, learning_rate=0.02)
+RECIPE = recipes.with_changes(
+    recipes.own("mine", "bright"), epochs=6, batch_size=40, learning_rate=0.02, validation=0.1
+)
 
 
 def functional(shape, num_classes):
