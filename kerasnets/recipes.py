@@ -15,6 +15,7 @@ PHOTO_COLOUR = "photo_colour"  # the same, with other brightness, contrast and s
 SHIFT = "shift"  # pad by 2 zeros and crop at random; mirror none
 AUTO = "auto"  # one of training.augmentation.AUGMENTATIONS, by the kind of the data
 PRECISIONS = ("float32", "mixed_bfloat16")
+BY_DATA: dict[str, Any] = {"epochs": 10, "batch_size": 64, "validation": 0.1}  # of `own`, for known data and tables
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 BALANCED = "balanced"
 LOGGERS = ("tensorboard", "wandb", "mlflow")  # programs that can get the figures of a training
@@ -74,6 +75,7 @@ class Recipe:
     patience: int = 0  # stop after this many epochs without a better one; 0 never stops early
     precision: str = "float32"  # of the computation inside the network: one of PRECISIONS
     compiled: bool = False  # whether the backend compiles a step into one program; JAX always does
+    by_data: tuple[str, ...] = ()  # settings of BY_DATA that nobody has named: the number of own pictures decides them
 
     @property
     def name(self) -> str:
@@ -107,7 +109,10 @@ class Recipe:
 
 def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
     """Return `recipe` with `changes`; a change to None is ignored."""
-    return dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+    told = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(
+        recipe, **{"by_data": tuple(name for name in recipe.by_data if name not in told), **told}
+    )
 
 
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -240,14 +245,17 @@ IMAGENET: dict[str, Recipe] = {recipe.name: recipe for recipe in (
 def own(model: str, dataset: str) -> Recipe:
     """Return the recipe for a pair: from RECIPES, or else settings that suit most small networks, best epoch kept.
 
+    Epochs, batch size and validation part are those of BY_DATA for a known data set, and for own pictures those that
+    suit their number (training.defaults), as far as `with_changes` does not name them.
+
     Own data with the name of a known data set do not get the name of that recipe.
     """
     pair = f"{model}-{dataset}"
     if pair in RECIPES:
         return RECIPES[pair]
     recipe = Recipe(
-        model, dataset, mean=0.5, std=0.5, optimizer="adam", learning_rate=0.001, momentum=0.0, batch_size=64,
-        epochs=10, validation=0.1, goal=None, keep_best=True,
+        model, dataset, mean=0.5, std=0.5, optimizer="adam", learning_rate=0.001, momentum=0.0, goal=None,
+        keep_best=True, by_data=tuple(BY_DATA), **BY_DATA,
     )  # fmt: skip
     return with_changes(recipe, variant=OWN) if recipe.name != pair and recipe.name in RECIPES else recipe
 

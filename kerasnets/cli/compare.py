@@ -5,13 +5,15 @@
     kerasnets compare models_saved/a.keras models_saved/b.keras --json
 
 RUN is a model file that `kerasnets train` wrote, or the folder of its report; other files are left out. The best on
-validation data comes first. --out writes one HTML page, with the curves of all runs on top of each other.
+validation data comes first. Damaged files are named, and the exit code is then 3. --out writes one HTML page, with the
+curves of all runs on top of each other.
 """
 
 import argparse
 import json
 
 from kerasnets.cli import app
+from kerasnets.errors import exit_code
 
 NAMED = 3  # files that are left out
 
@@ -23,22 +25,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print JSON: a list of runs, with settings and figures by epoch")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     from kerasnets.training import comparison
 
     if args.out:
         from kerasnets.reports import pages
 
         pages.check_page(args.out)
-    entries, others = comparison.read_all(args.runs)
+    entries, others, damages = comparison.read_all(args.runs)
+    code = exit_code(damages[0]) if damages else 0
     if others:
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         app.tell_on_stderr(f"note: left out, as no model file of a run: {', '.join(others[:NAMED])}{more}")
+    for damage in damages:
+        app.print_error(damage)
     if args.out:
         comparison.save_page(entries, args.out)
     if args.json:
         app.tell(json.dumps([entry.as_dict() for entry in entries]))
-        return
+        return code
     results, differences = comparison.tables(entries)
     results.print()
     if len(differences.head) > 1:
@@ -48,3 +53,4 @@ def run(args: argparse.Namespace) -> None:
         app.tell_on_stderr(f"note: {remark}")
     if args.out:
         app.tell(f"page={args.out}")
+    return code

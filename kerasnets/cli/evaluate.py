@@ -112,21 +112,51 @@ def by_engine(args: argparse.Namespace, path: str | Path, guest: "Guest") -> "tu
 def load(args: argparse.Namespace, card: "Card") -> "Data":
     """Load the data for a model with a card; notes say which of them are judged if that is a question."""
     from kerasnets import data
-    from kerasnets.data import own_code
 
-    is_own_code = own_code.is_function(args.dataset)
-    path = Path(args.dataset).resolve()
-    is_trained_on = card.dataset == (own_code.title_of(args.dataset) if is_own_code else path.name.removesuffix(".zip"))
+    is_trained_on = card.dataset == name_of(args.dataset)
+    is_told_by_content = card.data_digest and not args.all and may_lack_test_part(args.dataset)
+    if is_told_by_content:
+        is_trained_on, is_namesake = is_of_training(args, card), is_trained_on
     synsets = Path(args.synsets) if args.synsets else None
     reading = data.Reading(whole=args.all or not is_trained_on, synsets=synsets)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         dataset = data.load_like(card, args.dataset, args.data_dir, reading=reading)
     if dataset.is_split:
         held_out = f"the {len(dataset.test_labels)} pictures that were held out are judged (--all judges every one)"
-        tell(f"the model was trained on {dataset.title}; {held_out}")
+        by_name = "" if is_told_by_content else ", by the name alone: its card tells nothing of their content"
+        tell(f"the model was trained on {dataset.title}{by_name}; {held_out}")
     elif not len(dataset.train_labels):
         tell(f"{dataset.title} has no test part: all its pictures are judged")
+        if is_told_by_content and is_namesake:
+            tell(f"the model was trained on data called {card.dataset} that had other pictures, or not all of these; "
+                 "it may know some of them")  # fmt: skip
     return dataset
+
+
+def name_of(dataset: str) -> str:
+    """Return the name that a training on own data leaves in a card."""
+    from kerasnets.data import own_code
+
+    if own_code.is_function(dataset):
+        return own_code.title_of(dataset)
+    return Path(dataset).resolve().name.removesuffix(".zip")
+
+
+def may_lack_test_part(dataset: str) -> bool:
+    """Whether data are a folder or zip, or those of a function: known sets and archives have a test part."""
+    from kerasnets import data
+
+    return dataset not in data.DATASETS and Path(dataset).suffix.lower() != ".npz"
+
+
+def is_of_training(args: argparse.Namespace, card: "Card") -> bool:
+    """Whether the content of data is what the model with a card was trained on."""
+    from kerasnets import data
+    from kerasnets.data import origins, own_code
+
+    if not own_code.is_function(args.dataset):
+        return origins.are_of_training(args.dataset, card)
+    return data.digest(data.load_like(card, args.dataset)) == card.data_digest
 
 
 def tell(note: str) -> None:

@@ -21,10 +21,6 @@ RATE, HEAD_FACTOR = 1e-4, 10  # of all layers, with Adam; the head alone learns 
 BODY = ("[!l]*",)  # all layers of these networks but `logits`, as a pattern of names
 PHOTO_SIDE = 100  # pixels of the shorter side from which a picture is taken for a photo
 
-# Up to this number of training pictures -> (epochs of the head alone, epochs of all layers)
-EPOCHS = {300: (10, 30), 3_000: (5, 15), 30_000: (3, 10)}
-MOST = (1, 5)  # epochs of more pictures
-
 
 def add_pretrained(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -50,32 +46,51 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError("--pretrained goes with a network of torchvision, not with FILE.py:FUNCTION")
 
 
+def with_defaults(args: argparse.Namespace, request: "Request") -> "Request":
+    """Return the request with torchvision's weights, and what suits the pictures where no option says otherwise."""
+    recipe, args.head_epochs = defaults_of(args, request.recipe)
+    return dataclasses.replace(request, recipe=recipe, weights=weights_of(args.model))
+
+
 def train_head(args: argparse.Namespace, request: "Request") -> "Request":
-    """Train a fresh head alone; return the request for all layers, which starts from there and keeps the best epoch."""
-    recipe, head_epochs = with_defaults(args, request.recipe)
-    name = dataclasses.replace(recipe, variant=recipes.FINETUNED).name
-    out = Path(args.out[0]) if args.out else Path("models_saved") / f"{name}.keras"
+    """Train a fresh head alone; return the request for all layers, which starts from there and keeps the best epoch.
+
+    The head is a part of its run: it lies in the folder of that, and has the seed of that.
+    """
+    from kerasnets.training import places
+    from kerasnets.training.settings import compared
+
+    recipe: Any = request.recipe
     head = dataclasses.replace(
-        recipe, learning_rate=HEAD_FACTOR * recipe.learning_rate, schedule=(), epochs=head_epochs, ema=0.0
+        recipe, learning_rate=HEAD_FACTOR * recipe.learning_rate, schedule=(), epochs=args.head_epochs, ema=0.0
     )
-    request = dataclasses.replace(request, recipe=recipe, weights=weights_of(args.model))
+    batch_size = args.batch_size or recipe.batch_size
+    settings = compared(dataclasses.replace(head, batch_size=batch_size, variant=recipes.FINETUNED))
+    del settings["augmentation"]  # AUTO waits for the data
+    files = places.choose_with_head(
+        request.named_files, {**settings, "seed": request.seed}, resume=request.resume, overwrite=request.overwrite
+    )
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         import kerasnets
 
-        app.tell(f"first the head alone, {head_epochs} epochs at a rate of {head.learning_rate:g}")
+        app.tell(f"first the head alone, {args.head_epochs} epochs at a rate of {head.learning_rate:g}")
         first = kerasnets.train(dataclasses.replace(
-            request, recipe=head, epochs=None, out=out.with_suffix("") / f"head{out.suffix}", overwrite=True,
-            freeze=BODY, tensorboard=False, log=(), checkpoint_minutes=None, callbacks=(), full_report=False,
+            request, recipe=head, epochs=None, out=places.head_of(files), overwrite=True, freeze=BODY,
+            tensorboard=False, log=(), checkpoint_minutes=None, callbacks=(), full_report=False,
         ))  # fmt: skip
         epochs = args.epochs or recipe.epochs
         app.tell(f"now all layers, {epochs} epochs at a rate of {recipe.learning_rate:g}")
-    return dataclasses.replace(request, weights=first.files[0], keep_head=True)
+    # With `overwrite`, because `files` are chosen: the head lies there already
+    return dataclasses.replace(request, weights=first.files[0], keep_head=True, out=files, overwrite=True)
 
 
-def with_defaults(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
+def defaults_of(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
     """Return (`recipe` with what suits the pictures where no option says otherwise, epochs of the head); print it."""
+    from kerasnets.training.defaults import plan_for
+
     count, side = pictures_in(args.dataset)
-    head_epochs, epochs = next((pair for most, pair in EPOCHS.items() if count <= most), MOST)
+    plan = plan_for(count)
+    head_epochs, epochs = plan.head_epochs, plan.tuned_epochs
     is_told = args.augment is not None or args.augment_photos or args.augment_colours
     usual = None if args.schedule or args.warmup is not None else ("cosine", 1)
     recipe = recipes.with_changes(
@@ -84,6 +99,7 @@ def with_defaults(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
         schedule=training_settings.schedule_of(args, dataclasses.replace(recipe, schedule=(), epochs=epochs)) or usual,
         epochs=epochs,
         batch_size=32,
+        validation=plan.validation if args.validation is None else None,
         keep_best=True,
         augmentation=recipes.PHOTO if side >= PHOTO_SIDE and not is_told else None,
     )
@@ -91,6 +107,25 @@ def with_defaults(args: argparse.Namespace, recipe: Any) -> tuple[Recipe, int]:
     crops = ", random crops (--augment none leaves them out)" if recipe.augmentation == recipes.PHOTO else ""
     app.tell(f"note: about {count:,} pictures to train on: {what}{crops}", file=sys.stderr)
     return recipe, args.head_epochs or head_epochs
+
+
+def with_epochs(args: argparse.Namespace, recipe: Recipe) -> Recipe:
+    """Return a recipe with the epochs that suit own pictures, if options of the schedule depend on them."""
+    from kerasnets import data
+    from kerasnets.data import own_code
+
+    is_needed = "epochs" in recipe.by_data and (args.schedule or args.warmup is not None)
+    if not is_needed or args.epochs or args.pretrained or args.dataset in data.DATASETS:
+        return recipe
+    if own_code.is_function(args.dataset) or Path(args.dataset).suffix.lower() == ".npz":  # not to load it twice
+        return recipes.with_changes(recipe, epochs=recipe.epochs)
+    from kerasnets.training.defaults import plan_for
+
+    count, _ = pictures_in(args.dataset)
+    plan = plan_for(count)
+    epochs = plan.tuned_epochs if args.weights else plan.epochs
+    app.tell_on_stderr(f"note: about {count:,} pictures to train on; chosen: {epochs} epochs; change by --epochs")
+    return recipes.with_changes(recipe, epochs=epochs)
 
 
 def pictures_in(dataset: str) -> tuple[int, int]:

@@ -21,7 +21,6 @@ import re
 import statistics
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasnets import recipes
@@ -129,7 +128,7 @@ def run(args: argparse.Namespace) -> None:
         find_learning_rate(args, request)
         return
     if args.pretrained:
-        request = pretrained.train_head(args, request)
+        request = pretrained.with_defaults(args, request)
     train(args, request)
 
 
@@ -153,7 +152,7 @@ def train(args: argparse.Namespace, request: "Request") -> None:
         return
     results = []
     for seed in dict.fromkeys(args.seeds):
-        files = [file.with_stem(f"{file.stem}-seed{seed}") for file in files_of(request)]
+        files = [file.with_stem(f"{file.stem}-seed{seed}") for file in request.named_files]
         results.append(train_once(args, dataclasses.replace(request, seed=seed, out=files)))
         if not args.json:
             app.tell(results[-1].line())
@@ -171,17 +170,12 @@ def summary(results: "Sequence[Run]") -> str:
     )
 
 
-def files_of(request: "Request") -> list[Path]:
-    """Return the model files to write, as named."""
-    recipe: Any = request.recipe
-    name = recipe if isinstance(recipe, str) else recipe.name
-    return [Path(file) for file in request.files or (f"models_saved/{name}.keras",)]
-
-
 def train_once(args: argparse.Namespace, request: "Request") -> "Run":
     from kerasnets.training import checkpoints, places
 
-    folder = checkpoints.folder_beside(places.last_run(files_of(request))[0])
+    if args.pretrained:
+        request = pretrained.train_head(args, request)
+    folder = checkpoints.folder_beside(places.last_run(request.named_files)[0])
     redirection = contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout)
     with redirection, checkpoints.name_resume(folder):
         import kerasnets
@@ -229,7 +223,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         (recipes.PHOTO_COLOUR, args.augment_colours),
         (recipes.PHOTO, args.augment_photos),
     )
-    return recipes.with_changes(
+    recipe = pretrained.with_epochs(args, recipe)
+    recipe = recipes.with_changes(
         recipe,
         patience=args.patience,
         keep_best=True if args.patience else None,
@@ -237,6 +232,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         **engine.changes_of(args),
         **training_settings.changes_of(args, recipe),
     )
+    training_settings.check_pairs(args, recipes.with_changes(recipe, epochs=args.epochs))
+    return recipe
 
 
 def first_recipe_of(model: str) -> str:

@@ -3,12 +3,19 @@
 import argparse
 from typing import Any
 
+from kerasnets.cli import app
 from kerasnets.cli.app import UsageError
 from kerasnets.recipes import AUTO, BALANCED, OPTIMIZERS, Recipe
+from kerasnets.runtime.workers import place
 
 FALL = 0.1  # factor of "steps"
 CHANGES = ("shift", "crop", "flip", "none")  # of --augment
 RISE = 0.3  # share of all steps in which "onecycle" rises: PyTorch's
+# Options of a training that a search for its learning rate would ignore
+OF_RUNS = (
+    "seeds", "resume", "schedule", "warmup", "epochs", "patience", "accumulate", "ema", "tensorboard", "log",
+    "checkpoint_minutes", "full_report", "head_epochs",
+)  # fmt: skip
 ADAMS = ("adam", "adamw")  # share a learning rate
 
 # name on the command line -> a schedule in a recipe from (warm-up, epochs of the falls, all epochs)
@@ -51,6 +58,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "takes those of LAST, or of --image-size"
     )
     add("--progressive-size", metavar="FIRST:LAST[:START:END]", help=text)
+    text = "training pictures that are held out to choose the best epoch: their number, or their share if below 1"
+    add("--validation", type=float, metavar="X", help=text)
     text = "test and save an average of the weights over many batches (default: 0.99)"
     add("--ema", type=float, nargs="?", const=0.99, metavar="MOMENTUM", help=text)
     add("--class-weights", choices=[BALANCED], help="examples of rare classes count more")
@@ -71,7 +80,7 @@ def changes_of(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     return {
         "optimizer": args.optimizer,
         "learning_rate": args.learning_rate,
-        "momentum": args.momentum,
+        "momentum": momentum_of(args, recipe),
         "weight_decay": args.weight_decay,
         "decay_norms": False if args.spare_norms else None,
         "schedule": schedule_of(args, recipe),
@@ -81,11 +90,43 @@ def changes_of(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
         "random_erasing": args.random_erasing,
         "progressive_size": progressive_size_of(args),
         "trivial_augment": args.trivial_augment or None,
+        "validation": args.validation,
         "ema": args.ema,
         "class_weights": args.class_weights,
         "gradient_clip": args.gradient_clip,
         "accumulate": args.accumulate,
     }
+
+
+def momentum_of(args: argparse.Namespace, recipe: Recipe) -> float | None:
+    """Return the momentum; of a recipe with SGD none is left for another optimizer."""
+    is_left = args.momentum is None and recipe.momentum and args.optimizer not in (None, "sgd")
+    return 0.0 if is_left else args.momentum
+
+
+def check_pairs(args: argparse.Namespace, recipe: Recipe) -> None:
+    """Refuse options that would have no effect beside others, or with the recipe as they change it."""
+    from kerasnets.data import DATASETS
+
+    photos = "--augment-colours" if args.augment_colours else "--augment-photos" if args.augment_photos else ""
+    if photos and args.augment is not None:
+        raise UsageError(f"--augment and {photos} both say how pictures are changed; leave one out")
+    if args.momentum and recipe.optimizer != "sgd":
+        raise UsageError(f"--momentum goes with --optimizer sgd; {recipe.optimizer} takes none")
+    if args.spare_norms and not recipe.weight_decay:
+        raise UsageError("--spare-norms goes with --weight-decay: nothing decays without it")
+    late = [number for number in (args.schedule or ())[1:] if int(number) >= recipe.epochs]
+    if late and (args.epochs or args.recipe):  # else the pictures decide the epochs
+        raise UsageError(f"--schedule steps {late[0]} never comes: the training has {recipe.epochs} epochs")
+    if args.worker_statistics and place().count == 1:
+        app.tell_on_stderr("note: --worker-statistics has no effect in one process")
+    if args.data_dir and recipe.dataset not in DATASETS:
+        app.tell_on_stderr(f"note: --data-dir has no effect: {recipe.dataset} is no known data set")
+    if args.find_learning_rate is None:
+        return
+    told = [f"--{name.replace('_', '-')}" for name in OF_RUNS if getattr(args, name) not in (None, False, (), [])]
+    if told:
+        raise UsageError(f"--find-learning-rate trains no model; leave out {', '.join(told)}")
 
 
 def schedule_of(args: argparse.Namespace, recipe: Recipe) -> tuple[Any, ...] | None:

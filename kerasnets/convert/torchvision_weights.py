@@ -48,7 +48,7 @@ def pretrained(name: str, version: str = "DEFAULT") -> Pretrained:
     Raises:
         ValueError: torchvision publishes no such weights.
         ConnectionError: They cannot be downloaded.
-        BadInputError: The download is damaged.
+        BadInputError: The download, or the file that is here, is damaged.
     """
     if torchvision_name(name) is None:
         raise ValueError(f"torchvision publishes no weights of {name!r}; it does of alexnet_torchvision, vgg16, ...")
@@ -64,10 +64,10 @@ def pretrained(name: str, version: str = "DEFAULT") -> Pretrained:
     mean, std = TRANSFORMED.get(name, (tuple(transforms.mean), tuple(transforms.std)))
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     own = [Path(folder) / path.name for folder in (os.environ.get("KERASNETS_DATA"),) if folder]
-    if not path.exists() and any(map(Path.is_file, own)):
-        path = next(filter(Path.is_file, own))
+    if found := next(filter(Path.is_file, [path, *own]), None):
+        path = found
         check_sum(path)
-    elif not path.exists():
+    else:
         download(torch, weights, path)
     return Pretrained(
         path=path,
@@ -104,7 +104,8 @@ def check_sum(path: Path) -> None:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if checksum and not digest.startswith(checksum[1]):
-        raise BadInputError("is damaged: its SHA-256 is not the one in its name", path=path, remedy="fetch it again")
+        problem = "is damaged: its SHA-256 is not the one in its name"
+        raise BadInputError(problem, path=path, remedy="remove it, and fetch it again")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import gzip
 import io
 import math
+import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets.data.dataset import Data, make_data
-from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.errors import BadInputError, in_one_line, visible
 from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.digests import sha256
 
@@ -30,8 +31,9 @@ PARTS = (
     ("t10k-images-idx3-ubyte", "x_test"),
     ("t10k-labels-idx1-ubyte", "y_test"),
 )
+VALIDATION = ("x_val", "y_val")  # beside Keras' names, which an archive may lack
 MEDMNIST = ("train_images", "train_labels", "test_images", "test_labels")
-MEDMNIST_VALIDATION = ("val_images", "val_labels")  # which an archive may lack
+MEDMNIST_VALIDATION = ("val_images", "val_labels")
 
 
 def read(folder: Path, dataset: "Dataset") -> Data | None:
@@ -94,9 +96,8 @@ def arrays_of(path: Path, remedy: str = "", *, own: bool = False) -> list[np.nda
     try:
         with Archive(path, most, MOST_MEMBERS) as archive:
             names = [name for _, name in PARTS]
-            if own and "train_images.npy" in archive.names:
-                validates = any(f"{name}.npy" in archive.names for name in MEDMNIST_VALIDATION)
-                names = [*MEDMNIST, *MEDMNIST_VALIDATION * validates]
+            if own:
+                names = names_in(archive.names, path)
             arrays = [array_of(archive.read(f"{name}.npy"), own and is_of_labels(name)) for name in names]
         for name, array in zip(names, arrays, strict=True):
             if not array.ndim:
@@ -108,6 +109,21 @@ def arrays_of(path: Path, remedy: str = "", *, own: bool = False) -> list[np.nda
         raise
     except Exception as error:  # NumPy and zipfile raise many kinds of errors, depending on the damage
         raise damage_error(path, error, remedy) from error
+
+
+def names_in(members: Sequence[str], path: Path) -> list[str]:
+    """Return the names of the arrays to read from an archive of one's own, those for validation last; note others."""
+    is_medmnist = "train_images.npy" in members
+    names: list[str] = [*MEDMNIST] if is_medmnist else [name for _, name in PARTS]
+    validation = MEDMNIST_VALIDATION if is_medmnist else VALIDATION
+    if any(f"{name}.npy" in members for name in validation):
+        names += validation
+    others = [name for member in members if (name := member.removesuffix(".npy")) not in names]
+    if others and f"{names[0]}.npy" in members:
+        more = f" and {len(others) - 3} more" * (len(others) > 3)
+        note = f"note: left out of {path.name}, because no part of the data is called so: {', '.join(others[:3])}{more}"
+        print(visible(note), file=sys.stderr)
+    return names
 
 
 def is_of_labels(name: str) -> bool:

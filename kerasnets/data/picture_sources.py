@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kerasnets import pictures
+from kerasnets.data import zip_names
 from kerasnets.errors import BadInputError, in_one_line, visible
 from kerasnets.runtime.archive import Archive, LargeTableError
 
@@ -116,9 +117,10 @@ class ZipSource:
             problem = f"is damaged or no zip ({in_one_line(error)})"
             raise BadInputError(problem, path=path, remedy="copy or make it again") from error
 
-        is_of_windows = not any("/" in name for name in self.archive.names)
+        names = zip_names.names_of(self.archive.entries, path.name)  # before a backslash within a character counts
+        is_of_windows = not any("/" in name for name in names.values())
         self.entries = {  # path with slashes -> name in the archive
-            name.replace("\\", "/") if is_of_windows or entry.create_system == DOS else name: name
+            names[name].replace("\\", "/") if is_of_windows or entry.create_system == DOS else names[name]: name
             for name, entry in self.archive.entries.items()
         }
 

@@ -1,6 +1,8 @@
 """Each picture of a folder or zip, decoded once by threads: which can be read, and what the index of a stream needs."""
 
 import contextlib
+import io
+import itertools
 import sys
 import warnings
 import zlib
@@ -77,6 +79,18 @@ def first_size(source: Source, names: Sequence[str]) -> tuple[int, ...]:
     return 1, 1
 
 
+def sizes(source: Source, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return (height, width) by the headers of pictures, not turned upright; of one that cannot be read none."""
+    from PIL import Image
+
+    found = []
+    with warnings.catch_warnings(action="ignore"):
+        for name in names:
+            with contextlib.suppress(Exception), Image.open(io.BytesIO(source.content(name))) as image:
+                found.append((image.height, image.width))  # Pillow raises many classes; `for_each` words the fault
+    return found
+
+
 def for_each(
     source: Source, names: Sequence[str], chosen: np.ndarray, do: Callable[[int, np.ndarray, bytes], None]
 ) -> dict[int, str]:
@@ -130,10 +144,11 @@ def refuse_or_tell(source: Source, names: Sequence[str], faults: Faults, most: i
 
 
 def in_short(names: Sequence[str], length: int = 70) -> str:
-    """Return the names, of the later ones without folders, in about `length` characters; "..." stands for others."""
+    """Return the names in about `length` characters, without the folder of the one before; "..." stands for others."""
     text = shorten(names[0], length)
-    for name in names[1:]:
-        name = visible(name.rpartition("/")[2])
+    for before, name in itertools.pairwise(names):
+        folder, _, file = name.rpartition("/")
+        name = visible(file if folder == before.rpartition("/")[0] else name)
         if len(text) + len(name) > length:
             return f"{text}, ..."
         text += f", {name}"

@@ -1,5 +1,6 @@
 """How good the answers of a classifier are, and how far their probabilities can be trusted, in NumPy and SciPy."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -174,3 +175,8 @@ def doubtful_labels(log_probabilities: np.ndarray, labels: np.ndarray) -> np.nda
     answers, shares = log_probabilities.argmax(axis=1), sureness(log_probabilities)
     doubtful = np.flatnonzero((answers != labels) & (shares >= usual[answers]))
     return doubtful[np.argsort(own[doubtful] - shares[doubtful], kind="stable")]
+
+
+def standard_error(accuracy: float, count: int) -> float:
+    """Return the binomial standard error of an accuracy on so many pictures."""
+    return math.sqrt(max(accuracy * (1 - accuracy), 0) / count) if count else 0.0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from kerasnets.recipes import AUTO, Recipe
+from kerasnets.training.photos import PHOTOS, UPRIGHT
 
 if TYPE_CHECKING:
     from kerasnets.data import Data
@@ -130,18 +131,27 @@ DIRECTION = re.compile(r"left|right|(anti|counter)?clockwise|forwards?|backwards
 
 
 def suit(recipe: Recipe, examples: "Data") -> Recipe:
-    """Return `recipe` with an augmentation that suits the examples in place of AUTO; a note says which.
+    """Return `recipe` with an augmentation that suits the examples in place of AUTO, or of photos that are mirrored.
+
+    A note says which.
 
     Raises:
         ValueError: The examples are no images.
     """
-    if recipe.augmentation != AUTO:
+    if recipe.augmentation != AUTO and recipe.augmentation not in PHOTOS:
         return recipe
     if len(examples.image_shape) != 3:
         raise ValueError(f"augmentation changes images; {examples.title} has rows of numbers")
     suited = SUITED.get(examples.input_kind, OF_PHOTOS)
     if suited == OF_PHOTOS and has_orientation(examples.class_names):
         suited = "shift"
+    if recipe.augmentation != AUTO:
+        name = recipe.augmentation.removesuffix(UPRIGHT)
+        if "flip" in suited or recipe.goal is not None:  # a published recipe stays as it is
+            return recipe
+        print("note: photos are cropped and not mirrored, because a mirrored one may be of another class",
+              file=sys.stderr)  # fmt: skip
+        return dataclasses.replace(recipe, augmentation=name + UPRIGHT)
     if suited in REASONS:
         print(f"note: augmentation of the pictures: {REASONS[suited]}", file=sys.stderr)
     return dataclasses.replace(recipe, augmentation=suited)

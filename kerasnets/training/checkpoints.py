@@ -35,8 +35,15 @@ FOLDER = "checkpoints"  # in the folder of a run
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 # Words for a setting whose value would tell a person nothing.
-DIFFERENCES = {"data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers"}
+DIFFERENCES = {
+    "data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers",
+    "shapes of own weights": "another network: its weights have other shapes",
+}  # fmt: skip
 RENAMED = {"deviation": "std"}  # settings in checkpoints of earlier versions
+
+
+class OtherNetworkError(BadInputError):
+    """A checkpoint has other layers, or an optimizer with other variables, than the network that is to go on."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +86,19 @@ def moment_of(path: Path) -> tuple[int, int]:
 
 
 def load(
-    folder: str | Path, settings: Mapping[str, Any], judge: Callable[[Checkpoint], None] = lambda checkpoint: None
+    folder: str | Path, settings: Mapping[str, Any], judge: Callable[[Checkpoint], Checkpoint] = lambda found: found
 ) -> Checkpoint | None:
     """Return the last undamaged Checkpoint in `folder`; None if there is no file. Damaged files are named on stderr.
 
     Args:
         folder: Of the checkpoints.
         settings: Of the run that resumes.
-        judge: Raises BadInputError for a checkpoint that the run cannot have written.
+        judge: Returns a checkpoint as the run takes it up; raises BadInputError if the run cannot have written it.
 
     Raises:
-        BadInputError: All files are damaged, or the checkpoint was made with other `settings`.
+        BadInputError: All files are damaged, or the checkpoint was made with other `settings`, or another network.
     """
-    paths = files(folder)
+    paths, others = files(folder), list[tuple[Path, OtherNetworkError]]()
     for path in reversed(paths):
         try:
             checkpoint = read(path)
@@ -100,10 +107,16 @@ def load(
             continue
         check_settings(checkpoint.settings, settings, path)
         try:
-            judge(checkpoint)
-            return checkpoint
+            return judge(checkpoint)
+        except OtherNetworkError as error:
+            others.append((path, error))
         except BadInputError as error:
             note_damage(path, error)
+    if others and len(others) == len(paths):
+        problem = f"in {shorten(folder)}, {others[0][1].problem}"
+        raise OtherNetworkError(problem, remedy="go on with the same network, or start anew, without --resume")
+    for path, other in others:
+        note_damage(path, other)
     if paths:
         raise BadInputError("all checkpoints in {path} are damaged", path=folder, remedy="start anew, without --resume")
     return None
@@ -127,12 +140,13 @@ def are_unfinished(folder: Path, report: Path) -> bool:
     return paths[-1].stat().st_mtime > report.stat().st_mtime
 
 
-def are_of(paths: Sequence[Path], settings: Mapping[str, Any]) -> bool:
-    """Whether the last undamaged checkpoint in `paths` was made with `settings`."""
+def are_of(paths: Sequence[Path], settings: Mapping[str, Any], *, partly: bool = False) -> bool:
+    """Whether the last undamaged checkpoint in `paths` was made with `settings`; `partly`: with these among others."""
+    wanted = json.loads(json.dumps(settings))
     for path in reversed(paths):
         with contextlib.suppress(*DAMAGE), Archive(regular(path), sys.maxsize, MOST_PARTS) as archive:
             made_with = meta_in(array_in(archive.read("meta.npy"), "meta"))["settings"]
-            return bool(made_with == json.loads(json.dumps(settings)))
+            return bool(({name: made_with.get(name) for name in wanted} if partly else made_with) == wanted)
     return False
 
 

@@ -97,14 +97,14 @@ def words_of(value: Any) -> str:
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str]]:
-    """Return the runs at paths, the best on validation data first, and the names of the paths without a run.
+def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str], list[BadInputError]]:
+    """Return the runs at paths, the best on validation data first, the names of paths without a run, and the damages.
 
     Args:
         paths: Model files, or the folders of their reports; both may name one run.
 
     Raises:
-        BadInputError: A path is missing, a model file is damaged, or there is no run.
+        BadInputError: A path is missing, all model files are damaged, or there is no run.
     """
     files, others = list[Path](), list[str]()
     for path in map(Path, paths):
@@ -118,8 +118,15 @@ def read_all(paths: Iterable[str | Path]) -> tuple[list[Entry], list[str]]:
     if not files:
         raise BadInputError("no model file of a training is there", remedy="name .keras or .h5 files, or their folders")
     stems = [file.stem for file in files]
-    entries = [read(file, file.stem if stems.count(file.stem) == 1 else shorten(file)) for file in files]
-    return sorted(entries, key=lambda entry: -(entry.card.val_accuracy or 0)), others
+    entries, damages = list[Entry](), list[BadInputError]()
+    for file in files:
+        try:
+            entries.append(read(file, file.stem if stems.count(file.stem) == 1 else shorten(file)))
+        except BadInputError as error:  # the others are compared; the caller tells it
+            damages.append(error)
+    if not entries:
+        raise damages[0]
+    return sorted(entries, key=lambda entry: -(entry.card.val_accuracy or 0)), others, damages
 
 
 def model_of(path: Path) -> Path | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kerasnets.data.fitting import InOrder
     from kerasnets.saving import Card, Guest
 
+CHANCE = 2  # standard errors above the majority that may be chance
 BATCH_SIZE = 64  # images in a step, for a network of unknown size
 NEAREST = 1e-7  # the smallest distance of a probability from 0 and 1 in a loss: keras.config.epsilon()
 
@@ -90,8 +91,8 @@ class Evaluation:
 
     @property
     def beats_majority(self) -> bool:
-        """Whether the classifier is better than always predicting the most frequent class."""
-        return self.accuracy > self.majority
+        """Whether the classifier is better than always predicting the most frequent class, and not by chance."""
+        return self.accuracy - self.majority > CHANCE * measures.standard_error(self.majority, len(self.labels))
 
     def confusion(self) -> np.ndarray:
         """Return int64 (classes, classes): the number of images of each class (row) by their predictions (column)."""

@@ -24,6 +24,8 @@ AUGMENTATIONS = {
     "flip": "half of the pictures mirrored",
     "photo": "a part of 8 to 100 % of the photo, half of them mirrored",
     "photo_colour": "a part of 8 to 100 % of the photo, half of them mirrored, in other colours",
+    "photo_upright": "a part of 8 to 100 % of the photo",
+    "photo_colour_upright": "a part of 8 to 100 % of the photo, in other colours",
 }
 LOSSES = {"cross_entropy": "cross-entropy", "squared_error": "squared error of the probabilities"}
 SCHEDULES: dict[str, Callable[..., str]] = {

@@ -20,13 +20,14 @@ from kerasnets.recipes import FINETUNED, LOGGERS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
 from kerasnets.runtime.digests import sha256
 from kerasnets.runtime.workers import place
-from kerasnets.training import loggers, own_networks, places, sizes
+from kerasnets.training import defaults, loggers, own_networks, places, sizes
 from kerasnets.training.augmentation import suit
 from kerasnets.training.checkpoints import folder_beside
 from kerasnets.training.photos import PHOTOS
 from kerasnets.training.remarks import size_note
 from kerasnets.training.request import Request
-from kerasnets.training.settings import check_recipe, compared
+from kerasnets.training.settings import check_recipe, compared, without_effect
+from kerasnets.training.state import without_number
 
 MODELS_SAVED = Path("models_saved")
 CROP = "crop"  # begins the input kinds that take the middle of a picture
@@ -80,8 +81,8 @@ class TrainingJob:
     def settings(self) -> dict[str, Any]:
         """Everything that two runs must share so that one can resume from the other's checkpoints."""
         return {
-            **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
-            "weights": self.initial_sha256,
+            **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data),
+            "frozen": [*map(without_number, self.frozen)] if self.own else self.frozen, "weights": self.initial_sha256,
             **({"shapes of own weights": [list(each.shape) for each in self.network.weights]} if self.own else {}),
             **({"batch statistics": f"of each of {place().count} workers"} if self.worker_statistics else {}),
         }  # fmt: skip
@@ -105,9 +106,10 @@ def prepare(request: Request) -> TrainingJob:
     check_request(request, first_choice)
     recipe, examples = load_data(request, first_choice)
     data.check(examples)
-    recipe = suit(recipe_of(request, recipe), examples)
+    recipe = suit(defaults.choose(recipe_of(request, recipe), examples, is_fresh=not request.weights), examples)
     check_recipe(recipe, examples)
-
+    for text in without_effect(recipe):
+        print(visible(f"note: {text}"), file=sys.stderr)
     keras.utils.set_random_seed(request.seed)
     initial = build_network(recipe, examples, request)
     sizes.check(recipe, initial.network)
@@ -251,7 +253,7 @@ def size_of(request: Request, recipe: Recipe, source: Any) -> tuple[int, ...] | 
     is_own = isinstance(source, (str, Path)) and source not in data.DATASETS and Path(source).suffix.lower() != ".npz"
     if request.image_size or not is_own:
         return request.image_size
-    return recipe.image_shape or recipe.progressive_size[1:2] * 2 or None
+    return recipe.image_shape or recipe.progressive_size[1:2] * 2 or defaults.size_for(recipe, source)
 
 
 def is_photo(recipe: Recipe) -> bool:

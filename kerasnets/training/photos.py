@@ -26,7 +26,8 @@ TRIES = 10  # crops that are drawn until one lies within the photo
 GREY = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue in luminance (ITU-R BT.601)
 
 # name in a recipe -> how far brightness, contrast and saturation go up or down, as a share
-PHOTOS: dict[str, float] = {"photo": 0.0, "photo_colour": 0.4}
+PHOTOS: dict[str, float] = {"photo": 0.0, "photo_colour": 0.4, "photo_upright": 0.0, "photo_colour_upright": 0.4}
+UPRIGHT = "_upright"  # ends the names of those that mirror no photo
 
 Box = tuple[int, int, int, int]  # top, left, height, width
 
@@ -47,18 +48,19 @@ def change_photos(
     Returns:
         uint8 (k, height, width, channels).
     """
-    change = functools.partial(change_photo, shape=shape, strength=PHOTOS[name], key=(seed, epoch))
+    mirrors = not name.endswith(UPRIGHT)
+    change = functools.partial(change_photo, shape=shape, strength=PHOTOS[name], key=(seed, epoch), mirrors=mirrors)
     return streams.map_photos(images, chosen, change, shape)
 
 
 def change_photo(
-    photo: Any, index: int, shape: tuple[int, int, int], strength: float, key: tuple[int, int]
+    photo: Any, index: int, shape: tuple[int, int, int], strength: float, key: tuple[int, int], mirrors: bool = True
 ) -> np.ndarray:
     """Return one photo, changed as the numbers of `key` and its index say: uint8 `shape`."""
     numbers = draw(key, index, 2 * TRIES + 6)
     mirror, brightness, contrast, saturation = numbers[-4:]
     pixels = photo.cut(choose_box(photo.size, numbers[:-4]), shape)
-    if mirror < 0.5:
+    if mirrors and mirror < 0.5:
         pixels = cv2.flip(pixels, 1).reshape(shape)
     if strength:
         pixels = change_colours(pixels, *(1 + strength * (2 * x - 1) for x in (brightness, contrast, saturation)))

@@ -13,10 +13,11 @@ from typing import Any
 
 from kerasnets.errors import shorten, visible
 from kerasnets.runtime.claims import is_claimed
-from kerasnets.runtime.workers import Place
+from kerasnets.runtime.workers import Place, place
 from kerasnets.training import checkpoints
 
 REPORT = "report.html"
+HEAD = "head"  # in the folder of a run with --pretrained, without its suffix: the model of its first part
 LAUNCH = "launch.txt"  # tells the workers that a launcher starts again which run is theirs
 STARTS = (b"PK", b"\x89HDF")  # of a model file: a zip, or HDF5
 
@@ -36,8 +37,15 @@ def numbered(files: Sequence[Path], number: int) -> Files:
 
 def holds_run(files: Sequence[Path]) -> bool:
     """Whether an earlier run has left a model, a report or checkpoints there."""
-    folder = folder_of(files[0])
-    return any(map(is_model, files)) or (folder / REPORT).exists() or bool(checkpoints_of(files))
+    folder, head = folder_of(files[0]), [head_of(files)]
+    has_head = is_model(head[0]) or bool(checkpoints_of(head))
+    is_there = any(path.exists() for path in [*files, folder / REPORT])  # also a file that is no model
+    return is_there or has_head or bool(checkpoints_of(files))
+
+
+def head_of(files: Sequence[Path]) -> Path:
+    """Return the model file of the head that a run with --pretrained trains first."""
+    return folder_of(files[0]) / f"{HEAD}{files[0].suffix}"
 
 
 def is_model(path: Path) -> bool:
@@ -63,21 +71,35 @@ def runs_of(files: Sequence[Path]) -> list[Files]:
     return [run for run in (numbered(files, number) for number in numbers) if holds_run(run)]
 
 
+def free_name(path: Path, beside: Sequence[str] = ()) -> Path:
+    """Return `path`, or the first numbered name that neither it nor a file of the suffixes `beside` has."""
+    names = (numbered([path], number)[0] for number in itertools.count(1))
+    return next(name for name in names if not any(map(Path.exists, [name, *map(name.with_suffix, beside)])))
+
+
 def choose(files: Sequence[Path], *, overwrite: bool) -> Files:
     """Return the files for a new run: `files`, or numbered ones if an earlier run is there; a note says so."""
     runs = (numbered(files, number) for number in itertools.count(1))
-    chosen = next(run for run in runs if overwrite or not (holds_run(run) or is_claimed(folder_of(run[0]))))
+    chosen = next(run for run in runs if overwrite or not (holds_run(run) or is_taken(run)))
     if chosen != list(files):
         print(visible(f"note: {reason(files)}: this run writes {shorten(chosen[0])}"), file=sys.stderr)
     return chosen
 
 
+def is_taken(files: Sequence[Path]) -> bool:
+    """Whether another process trains into these files now."""
+    return is_claimed(folder_of(files[0])) or is_claimed(folder_of(head_of(files)))
+
+
 def reason(files: Sequence[Path]) -> str:
     """Return why a new run takes another name than `files`."""
     folder = folder_of(files[0])
-    if is_claimed(folder):
+    if is_taken(files):
         return f"another training writes {shorten(files[0])} now"
-    if checkpoints.are_unfinished(folder / checkpoints.FOLDER, folder / REPORT):
+    head = [head_of(files)]
+    if checkpoints.are_unfinished(folder / checkpoints.FOLDER, folder / REPORT) or (
+        not is_model(files[0]) and checkpoints_of(head)
+    ):
         return f"an unfinished run is in {shorten(folder)} (--resume goes on with it)"
     return f"{shorten(files[0])} is there already (--overwrite replaces it)"
 
@@ -98,10 +120,25 @@ def choose_to_resume(files: Sequence[Path], settings: Callable[[], Settings], *,
     return max(same or runs, key=lambda run: (bool(same) and is_unfinished(run), last_written(run)))
 
 
-def run_of_launch(files: Sequence[Path], place: Place) -> Files | None:
+def choose_with_head(files: Sequence[Path], settings: Settings, *, resume: bool, overwrite: bool) -> Files:
+    """Return the files of a run with --pretrained: new ones, or if it resumes, those of a run with such a head.
+
+    `settings` are some of the head's.
+    """
+    if not place().leads:  # worker 0 chooses
+        return list(files)
+    runs = [run for run in runs_of(files) if checkpoints_of([head_of(run)])]
+    again = next((run for run in runs if run_of_launch([head_of(run)], place())), None)
+    if again or not (resume and runs):
+        return again or choose(files, overwrite=overwrite)
+    same = [run for run in runs if checkpoints.are_of(checkpoints_of([head_of(run)]), settings, partly=True)]
+    return max(same or runs, key=lambda run: (bool(same) and is_unfinished(run), last_written([head_of(run)])))
+
+
+def run_of_launch(files: Sequence[Path], launched: Place) -> Files | None:
     """Return the files of the run that the launcher of these workers has started before; None if it has not."""
-    text = place.launch.encode()
-    runs = runs_of(files) if place.restarts else []
+    text = launched.launch.encode()
+    runs = runs_of(files) if launched.restarts else []
     marks = [(run, folder_of(run[0]) / LAUNCH) for run in runs]
     return next((run for run, mark in marks if mark.is_file() and mark.read_bytes() == text), None)
 

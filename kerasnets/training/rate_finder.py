@@ -23,7 +23,7 @@ from kerasnets.reports import plots
 from kerasnets.reports.curves import curve_of_rates
 from kerasnets.runtime import signals
 from kerasnets.runtime.workers import place
-from kerasnets.training import batches, jobs, report, settings, train
+from kerasnets.training import batches, jobs, places, report, settings, train
 from kerasnets.training.callbacks import StopWhenAsked
 from kerasnets.training.progress import without_decay
 from kerasnets.training.request import Request
@@ -97,7 +97,7 @@ def find_learning_rate(request: Request, steps: int = STEPS) -> Search:
 
     Returns:
         The Search: a rate to use, and the curve as learning-rate.png and learning-rate.csv in the folder that `train`
-        writes its report into.
+        writes its report into. A second search gets learning-rate-2.png, unless the request has `overwrite`.
 
     Raises:
         ValueError: As in `train`, or `steps` is too small.
@@ -105,16 +105,21 @@ def find_learning_rate(request: Request, steps: int = STEPS) -> Search:
     """
     if steps < 20:
         raise ValueError(f"the search takes at least 20 steps, not {steps}")
+    if request.resume:
+        raise ValueError("a search for the learning rate resumes no run; leave resume out")
     if place().count > 1:
         raise ValueError("several workers do not search a learning rate together; start one process")
     job = jobs.prepare(dataclasses.replace(request, epochs=None, resume=False, overwrite=True))
     losses = losses_of(job, steps)
     rates = [float(rate) for rate in np.geomspace(FIRST, LAST, steps)][: len(losses)]
-    search = Search(job.recipe.name, rates, losses, str(job.folder / "learning-rate.png"))
+    picture = job.folder / "learning-rate.png"
+    if not request.overwrite:
+        picture = places.free_name(picture, [".csv"])
+    search = Search(job.recipe.name, rates, losses, str(picture))
     if len(losses) < 10 or not search.falls:
         raise BadInputError(f"no learning rate from {FIRST:g} to {LAST:g} lowers the loss of {job.recipe.name}",
                             remedy="check the data and their labels")  # fmt: skip
-    report.write_csv(job.folder / "learning-rate.csv", "step", {"learning_rate": rates, "loss": losses})
+    report.write_csv(picture.with_suffix(".csv"), "step", {"learning_rate": rates, "loss": losses})
     title = f"{search.recipe}, {job.recipe.optimizer}, batches of {job.recipe.batch_size or 'all'}"
     marks = {
         f"use {search.learning_rate:g}": search.learning_rate,

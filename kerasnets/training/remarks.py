@@ -1,9 +1,10 @@
 """What went wrong in a training, or may mislead, in words: for the report, and as notes at the end of the run."""
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from kerasnets.reports.measures import standard_error
 
 if TYPE_CHECKING:
     from kerasnets.training.evaluation import Evaluation
@@ -13,7 +14,7 @@ FEW = 100  # pictures of a part: one of them is a point of accuracy or more
 ERRORS = 4  # standard errors beyond which a change of accuracy is no accident
 DROP = 0.03  # of accuracy from one epoch to the next: a collapse
 RISE, NATS = 1.5, 0.1  # times the least validation loss, and above it: learning by heart
-GAP = 0.1  # of accuracy between training and validation
+GAP = 0.1  # of accuracy between training and validation, if it is beyond ERRORS too
 LARGE, MOST_FOR_ONE = 1_000_000, 10_000  # parameters of a large network; for each picture
 MOST_NAMED = 5  # classes
 
@@ -30,7 +31,7 @@ def size_note(parameters: int, pictures: int, *, is_fresh: bool) -> str:
 
 def notes_on(run: "Run", test: "Evaluation", validated: int) -> list[str]:
     """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
-    if test.beats_majority:
+    if test.accuracy > test.majority:
         return remarks(run, test, validated)
     return [
         f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
@@ -48,7 +49,7 @@ def remarks(run: "Run", evaluation: "Evaluation", validated: int) -> list[str]:
     """
     return [
         *collapses(run.val_accuracy or run.accuracy, validated, run.best_epoch, bool(run.val_accuracy)),
-        *overfitting(run),
+        *overfitting(run, validated),
         *few("validation", validated if run.val_accuracy else 0),
         *of_test(evaluation),
     ]
@@ -56,7 +57,16 @@ def remarks(run: "Run", evaluation: "Evaluation", validated: int) -> list[str]:
 
 def of_test(evaluation: "Evaluation") -> list[str]:
     """Return the sentences on a test."""
-    return [*never_predicted(evaluation), *few("test", len(evaluation.labels))]
+    return [*near_majority(evaluation), *never_predicted(evaluation), *few("test", len(evaluation.labels))]
+
+
+def near_majority(evaluation: "Evaluation") -> Iterator[str]:
+    """Yield a sentence on an accuracy that is above that of the most frequent class, but perhaps by chance."""
+    if evaluation.accuracy > evaluation.majority and not evaluation.beats_majority:
+        yield (
+            f"the accuracy of {evaluation.accuracy:.4f} may be no better than always naming the most frequent class "
+            f"({evaluation.majority:.4f}): of {len(evaluation.labels):,} test examples, the difference may be chance."
+        )
 
 
 def collapses(accuracies: Sequence[float], count: int, best_epoch: int, is_validation: bool) -> Iterator[str]:
@@ -72,13 +82,11 @@ def collapses(accuracies: Sequence[float], count: int, best_epoch: int, is_valid
     yield f"{text}; the weights are those of epoch {best_epoch}. A smaller learning rate makes a training steadier."
 
 
-def standard_error(accuracy: float, count: int) -> float:
-    """Return the binomial standard error of an accuracy on so many pictures."""
-    return math.sqrt(max(accuracy * (1 - accuracy), 0) / count) if count else 0.0
+def overfitting(run: "Run", count: int) -> Iterator[str]:
+    """Yield a sentence on a validation loss that rises while the training loss falls, or a gap between accuracies.
 
-
-def overfitting(run: "Run") -> Iterator[str]:
-    """Yield a sentence on a validation loss that rises while the training loss falls, or a gap between accuracies."""
+    The standard error of the gap is that of the mean of both accuracies on the `count` validation pictures.
+    """
     advice = "More pictures, --augment, or fewer epochs (--patience) help."
     if not run.val_loss:
         return
@@ -91,8 +99,8 @@ def overfitting(run: "Run") -> Iterator[str]:
         )
         return
     best = run.best_epoch - 1
-    gap = run.accuracy[best] - run.val_accuracy[best]
-    if gap > GAP:
+    gap, mean = run.accuracy[best] - run.val_accuracy[best], (run.accuracy[best] + run.val_accuracy[best]) / 2
+    if gap > max(GAP, ERRORS * standard_error(mean, count)):
         yield (
             f"accuracy is {run.accuracy[best]:.4f} on the training pictures and {run.val_accuracy[best]:.4f} on "
             f"validation (overfitting). {advice}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from kerasnets import saving
-from kerasnets.recipes import Recipe
+from kerasnets.recipes import FINETUNED, Recipe, with_changes
 
 if TYPE_CHECKING:
     import keras
@@ -53,3 +53,11 @@ class Request:
     def files(self) -> Sequence[str | Path]:
         """The model files to write, as named; () if none is."""
         return [self.out] if isinstance(self.out, (str, Path)) else self.out or ()
+
+    @property
+    def named_files(self) -> list[Path]:
+        """The model files to write; without a name, the one in models_saved with the name of the recipe."""
+        recipe = self.recipe
+        if isinstance(recipe, Recipe):
+            recipe = with_changes(recipe, variant=FINETUNED if self.weights else None).name
+        return [Path(file) for file in self.files or (f"models_saved/{recipe}.keras",)]

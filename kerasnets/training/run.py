@@ -100,6 +100,7 @@ def make_run(job: "TrainingJob", figures: "Figures", evaluation: "Evaluation") -
 
 def make_card(job: "TrainingJob", run: Run) -> saving.Card:
     """Make the card of the job's model files."""
+    parent, parent_sha256 = parent_of(job)
     return saving.Card(
         model=job.recipe.model,
         dataset=run.dataset,
@@ -115,8 +116,22 @@ def make_card(job: "TrainingJob", run: Run) -> saving.Card:
         commit=run.commit,
         settings={**settings.used(job.recipe), "frozen": job.frozen},
         date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        parent=Path(job.weights).name if job.weights else "",
-        parent_sha256=job.initial_sha256,
+        parent=parent,
+        parent_sha256=parent_sha256,
         data_digest=job.settings["data"],
         temperature=run.temperature,
     )
+
+
+def parent_of(job: "TrainingJob") -> tuple[str, str]:
+    """Return the name of the model file that a run started from, and the SHA-256 of its weights; "" for random weights.
+
+    A head that the run itself has trained first, in its own folder, is a part of the run: its parent counts.
+    """
+    if not job.weights:
+        return "", job.initial_sha256
+    path = Path(job.weights)
+    if path.parent.resolve() == job.folder.resolve():
+        head = saving.load_card(path)
+        return head.parent, head.parent_sha256
+    return path.name, job.initial_sha256

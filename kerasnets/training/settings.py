@@ -16,17 +16,18 @@ LATER = (
     "precision", "compiled", "decay_norms", "mixup", "cutmix", "random_erasing", "trivial_augment",
     "class_weights", "gradient_clip", "accumulate", "ema", "progressive_size",
 )  # fmt: skip
-NOT_COMPARED = ("published", "goal", "goal_on", "dataset")  # a resumed run may differ in these
-NOT_USED = ("published", "goal", "goal_on")  # in a training
+NOT_COMPARED = ("published", "goal", "goal_on", "dataset", "by_data")  # a resumed run may differ in these
+NOT_USED = ("published", "goal", "goal_on", "by_data")  # in a training
 
 # Setting -> (its least value, its largest value, whether that is allowed itself)
 RANGES = {
     "learning_rate": (0.0, math.inf, False), "momentum": (0.0, 1.0, False), "weight_decay": (0.0, math.inf, False),
     "label_smoothing": (0.0, 1.0, False), "mixup": (0.0, math.inf, False), "cutmix": (0.0, math.inf, False),
     "random_erasing": (0.0, 1.0, True), "gradient_clip": (0.0, math.inf, False), "ema": (0.0, 1.0, False),
-    "accumulate": (1, math.inf, False), "patience": (0, math.inf, False),
+    "validation": (0.0, math.inf, False), "accumulate": (1, math.inf, False), "patience": (0, math.inf, False),
 }  # fmt: skip
 NAMED = {"optimizer": OPTIMIZERS, "precision": PRECISIONS, "class_weights": ("", BALANCED)}
+LOSSES = {"squared_error": "squared error"}
 OF_IMAGES = ("augmentation", "cutmix", "random_erasing", "trivial_augment")
 
 
@@ -45,12 +46,26 @@ def check_recipe(recipe: Recipe, examples: "Data") -> None:
             raise ValueError(f"unknown {words} {value!r}; choose one of: {', '.join(filter(None, choices))}")
     if recipe.schedule and recipe.schedule[0] not in SCHEDULES:
         raise ValueError(f"unknown schedule {recipe.schedule[0]!r}; choose one of: {', '.join(SCHEDULES)}")
+    if recipe.label_smoothing and recipe.loss != "cross_entropy":
+        raise ValueError(f"label smoothing goes with the cross-entropy; {recipe.name} has the {LOSSES[recipe.loss]}")
     if recipe.patience and not (recipe.keep_best and recipe.validation):
         raise ValueError(f"{recipe.name} holds out no validation data, which patience needs; leave patience out")
     for name in OF_IMAGES:
         if getattr(recipe, name) and len(examples.image_shape) != 3:
             what = recipe.augmentation if name == "augmentation" else name.replace("_", " ")
             raise ValueError(f"{what} changes images; {examples.title} has rows of numbers")
+
+
+def without_effect(recipe: Recipe) -> list[str]:
+    """Return a sentence on each setting that does nothing beside the others."""
+    falls = recipe.schedule[2] if recipe.schedule[:1] == ("epochs",) else ()
+    late = [str(epoch) for epoch in falls if epoch >= recipe.epochs]
+    return [text for text, is_true in (
+        (f"{recipe.optimizer} takes no momentum: that of {recipe.momentum:g} has no effect",
+         recipe.momentum and recipe.optimizer != "sgd"),
+        ("without weight decay, decay_norms=False has no effect", not (recipe.weight_decay or recipe.decay_norms)),
+        (f"the learning rate would fall after epoch {' and '.join(late)}, and the training has {recipe.epochs}", late),
+    ) if is_true]  # fmt: skip
 
 
 def class_weights_of(recipe: Recipe, labels: np.ndarray, num_classes: int) -> list[float] | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -55,11 +56,53 @@ def test_all_of_a_folder_without_parts_is_judged(judged, pets):
         assert judged(CARD, name) == (20, f"note: {name} has no test part: all its pictures are judged\n")
 
 
+def card_of(path):
+    """Return the card that a training on a folder leaves."""
+    examples = data.load_data(path, image_size=(6, 5))
+    return dataclasses.replace(CARD, dataset=examples.title, data_digest=data.digest(examples))
+
+
 def test_the_pictures_that_training_held_out_are_judged_and_all_on_demand(judged, pets):
-    card = dataclasses.replace(CARD, dataset="pets")
+    card = card_of("pets")
     words = "the 4 pictures that were held out are judged (--all judges every one)"
     assert judged(card, "pets") == (4, f"note: the model was trained on pets; {words}\n")
     assert judged(card, "pets", "--all") == (20, "note: pets has no test part: all its pictures are judged\n")
+
+
+def test_another_folder_of_the_same_name_is_judged_whole(judged, pets):
+    """Its content decides: none of its pictures was held out."""
+    card = card_of("pets")
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 5, 3), np.uint8)
+    write_folder(Path("new/pets"), {f"{name}/{i}.png": encoded(pixels) for name in ("cat", "dog") for i in range(10)})
+    count, notes = judged(card, "new/pets")
+    assert (count, "held out" in notes) == (20, False)
+    assert "trained on data called pets that had other pictures, or not all of these; it may know some" in notes
+
+
+def test_a_renamed_folder_and_a_zip_of_it_are_known_by_their_content(judged, pets):
+    card = card_of("pets")
+    shutil.make_archive("outer", "zip", ".", "pets")  # with pets/cat/0.png
+    shutil.make_archive("inner", "zip", "pets")  # with cat/0.png
+    Path("pets").rename("animals")
+    for name in ("animals", "outer.zip", "inner.zip"):
+        count, notes = judged(card, name)
+        assert (name, count) == (name, 4)
+        assert f"the model was trained on {name.removesuffix('.zip')}; the 4 pictures" in notes
+    Path("outer.zip").rename("pets.zip")
+    assert judged(card_of("pets.zip"), "animals")[0] == 4
+
+
+def test_a_folder_with_one_more_picture_may_be_known_in_part(judged, pets):
+    card = card_of("pets")
+    shutil.copy("pets/cat/0.png", "pets/cat/more.png")
+    count, notes = judged(card, "pets")
+    assert (count, "it may know some of them" in notes) == (21, True)
+
+
+def test_without_a_digest_the_name_decides_and_a_note_says_so(judged, pets):
+    card = dataclasses.replace(CARD, dataset="pets")
+    count, notes = judged(card, "pets")
+    assert (count, "by the name alone: its card tells nothing of their content" in notes) == (4, True)
     assert judged(card, "alone")[0] == 20
 
 
@@ -83,6 +126,9 @@ def test_data_of_a_function_are_judged_like_a_folder(judged, tmp_path, monkeypat
     card = dataclasses.replace(CARD, dataset="mine")
     assert judged(card, "mine.py:load")[0] == 4
     assert judged(card, "mine.py:load", "--all")[0] == 20
+    digest = data.digest(data.load_data("mine.py:load"))
+    assert judged(dataclasses.replace(CARD, dataset="theirs", data_digest=digest), "mine.py:load")[0] == 4
+    assert judged(dataclasses.replace(CARD, dataset="mine", data_digest="0" * 16), "mine.py:load")[0] == 20
 
 
 def test_a_full_report_needs_a_place():

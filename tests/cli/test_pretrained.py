@@ -49,7 +49,7 @@ def test_options_that_do_not_go_with_it_are_refused(words):
 def test_fewer_pictures_are_seen_more_often(monkeypatch, capsys, count, epochs):
     monkeypatch.setattr(pretrained, "pictures_in", lambda dataset: (count, 375))
     args = arguments("--pretrained --model resnet18 --dataset pets")
-    recipe, head = pretrained.with_defaults(args, train.recipes.own("resnet18", "pets"))
+    recipe, head = pretrained.defaults_of(args, train.recipes.own("resnet18", "pets"))
     assert (head, recipe.epochs) == epochs
     assert (recipe.augmentation, recipe.learning_rate, recipe.schedule) == ("photo", 1e-4, ("cosine", 1))
     assert f"{count:,} pictures" in capsys.readouterr().err
@@ -60,14 +60,14 @@ def test_options_come_before_the_defaults(monkeypatch):
     words = "--pretrained --model resnet18 --dataset pets --learning-rate 0.01 --augment none --schedule constant"
     args = arguments(f"{words} --head-epochs 2")
     recipe = train.recipes.with_changes(train.recipes.own("resnet18", "pets"), learning_rate=0.01, augmentation="")
-    recipe, head = pretrained.with_defaults(args, recipe)
+    recipe, head = pretrained.defaults_of(args, recipe)
     assert (recipe.learning_rate, recipe.schedule, recipe.augmentation, head) == (0.01, (), "", 2)
 
 
 def test_steps_fall_after_thirds_of_the_epochs_that_the_pictures_decide(monkeypatch):
     monkeypatch.setattr(pretrained, "pictures_in", lambda dataset: (100, 375))
     args = arguments("--pretrained --model resnet18 --dataset pets --schedule steps --learning-rate 0.01")
-    recipe, _ = pretrained.with_defaults(args, train.recipes.own("resnet18", "pets"))
+    recipe, _ = pretrained.defaults_of(args, train.recipes.own("resnet18", "pets"))
     assert recipe.schedule == ("epochs", 0.1, (10, 20), 0)
 
 
@@ -101,6 +101,41 @@ def publish(folder, address):
 
 def homes(folder):
     return {"TORCH_HOME": str(folder / "torch"), "KERAS_HOME": str(folder / "keras")}
+
+
+def finetune_again(folder):
+    """Make files of one name three times, the first once more with --resume, and one with two seeds; return notes."""
+    os.chdir(folder)
+    words = "--pretrained --model resnet18 --dataset pets --head-epochs 1 --epochs 1 --batch-size 8 --json"
+    output, printed = io.StringIO(), io.StringIO()
+    redirected = contextlib.redirect_stdout(printed), contextlib.redirect_stderr(output)
+    with mock.patch.dict(os.environ, homes(folder)), redirected[0], redirected[1]:
+        train.run(arguments(words))
+        train.run(arguments(f"{words} --learning-rate 0.01"))
+        train.run(arguments(f"{words} --resume"))
+        train.run(arguments(f"{words} --seeds 0 1"))
+    return output.getvalue()
+
+
+@mostly_on_torch
+def test_each_run_has_a_head_of_its_own_and_can_be_resumed(workers, worker, tmp_path):
+    write_pictures(tmp_path / "pets", ("cat", "dog"))
+    handler = partial(Quiet, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            workers["torch"](publish, tmp_path, f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+    output = worker(finetune_again, tmp_path)
+    names = [f"resnet18-pets-finetuned{ending}" for ending in ("", "-2", "-seed0", "-seed1")]
+    assert sorted(path.stem for path in (tmp_path / "models_saved").glob("*.keras")) == names
+    heads = [saving.load_card(tmp_path / "models_saved" / name / "head.keras") for name in names]
+    assert [head.settings["learning_rate"] for head in heads] == [1e-3, 0.1, 1e-3, 1e-3]
+    assert [head.seed for head in heads] == [0, 0, 0, 1]
+    assert heads[2].weights_sha256 != heads[3].weights_sha256
+    assert output.count("the run is finished, with all 1 epochs") == 2  # its head, and all layers
+    assert "resnet18-pets-finetuned.keras is there already (--overwrite replaces it): this run writes" in output
 
 
 def finetune(folder):
@@ -142,10 +177,10 @@ def test_a_head_learns_alone_and_then_all_layers_from_torchvisions_weights(worke
     assert 0 < step < 0.01  # the head was kept: a fresh one would be as far away as its weights are large
     assert any(np.abs(a - b).max() > 0 for a, b in zip(final["stem_conv"], head["stem_conv"], strict=True))
     cards = [saving.load_card(tmp_path / name) for name in ("model/head.keras", "model.keras")]
-    assert [card.parent for card in cards] == ["kerasnets-resnet18-imagenet.keras", "head.keras"]
+    assert [card.parent for card in cards] == ["kerasnets-resnet18-imagenet.keras"] * 2
     assert [card.settings["learning_rate"] for card in cards] == [1e-3, 1e-4]
     assert [card.input_kind for card in cards] == ["crop256", "crop256"]
-    assert cards[1].parent_sha256 == cards[0].weights_sha256
+    assert cards[0].parent_sha256 == cards[1].parent_sha256 != cards[0].weights_sha256
     assert cards[1].class_names == ("cat", "dog")
     assert "first the head alone, 1 epochs" in output
     assert "about 6 pictures to train on: adam at 0.0001, 1 epochs" in output
@@ -166,6 +201,25 @@ def test_weights_in_a_folder_of_ones_own_must_have_the_checksum_in_their_name(wo
         path.write_bytes(b"weights")
     assert workers["torch"](sum_error, good) == ""
     assert "is damaged: its SHA-256 is not the one in its name" in workers["torch"](sum_error, bad)
+
+
+def cache_error(folder: Path) -> str:
+    """Put other weights into PyTorch's cache under the name of published ones; return what is said of them."""
+    from kerasnets.convert.torchvision_weights import pretrained
+
+    (folder / "hub/checkpoints").mkdir(parents=True)
+    (folder / "hub/checkpoints/resnet18-f37072fd.pth").write_bytes(b"others")
+    try:
+        with mock.patch.dict(os.environ, {"TORCH_HOME": str(folder)}):
+            pretrained("resnet18")
+    except BadInputError as error:
+        return str(error)
+    return ""
+
+
+def test_weights_in_pytorchs_cache_must_have_the_checksum_in_their_name_too(workers, tmp_path):
+    message = workers["torch"](cache_error, tmp_path)
+    assert "resnet18-f37072fd.pth is damaged: its SHA-256 is not the one in its name; remove it" in message
 
 
 def sum_error(path: Path) -> str:

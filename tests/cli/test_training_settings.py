@@ -4,10 +4,12 @@ import argparse
 
 import pytest
 
-from kerasnets import recipes
-from kerasnets.cli import training_settings
+from kerasnets import data, recipes
+from kerasnets.cli import app, train, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.recipes import RECIPES
+from kerasnets.training.settings import check_recipe, without_effect
+from tests.conftest import ROOT
 
 
 def changes(words, recipe="lenet5-mnist"):
@@ -96,3 +98,79 @@ def test_a_warm_up_before_steps_counted_in_batches_is_refused():
 def test_the_schedules_of_the_command_line_are_schedules_of_recipes():
     for name, make in training_settings.SCHEDULES.items():
         assert (make(1, (), 9) or ("constant",))[0] in recipes.SCHEDULES, name
+
+
+# ---- options that would have no effect ----
+
+NO_EFFECT = {
+    "mnist_cnn-digits --augment flip --augment-photos": "--augment and --augment-photos both say how pictures are",
+    "mnist_cnn-digits --augment none --augment-colours": "--augment and --augment-colours both say",
+    "mnist_cnn-digits --momentum 0.9": "--momentum goes with --optimizer sgd; adam takes none",
+    "lenet5-mnist --optimizer adam --learning-rate 0.01 --momentum 0.9": "--momentum goes with --optimizer sgd",
+    "mnist_cnn-digits --spare-norms": "--spare-norms goes with --weight-decay: nothing decays without it",
+    "lenet5-mnist --epochs 2 --schedule steps 1 100": "--schedule steps 100 never comes: the training has 2 epochs",
+    "lenet5-mnist --schedule steps 5": "--schedule steps 5 never comes: the training has 5 epochs",
+    "lenet5-mnist --find-learning-rate --seeds 0 1": "--find-learning-rate trains no model; leave out --seeds",
+    "lenet5-mnist --find-learning-rate --resume --schedule cosine": "leave out --resume, --schedule",
+    "lenet5-mnist --find-learning-rate 50 --epochs 2 --log wandb --ema": "leave out --epochs, --ema, --log",
+}
+
+
+def recipe_of(words):
+    parser = app.Parser("", "train")
+    train.add_arguments(parser)
+    return train.recipe_of(parser.parse_args(words.split()))
+
+
+@pytest.mark.parametrize("words", NO_EFFECT)
+def test_options_without_an_effect_are_refused(words):
+    with pytest.raises(UsageError, match=NO_EFFECT[words]):
+        recipe_of(words)
+
+
+@pytest.mark.parametrize("words", [
+    "lenet5-mnist --momentum 0.9", "lenet5-mnist --schedule steps 1 4", "resnet20-cifar10 --spare-norms",
+    "lenet5-mnist --find-learning-rate --optimizer adam --learning-rate 0.1 --mixup --overwrite",
+    "mnist_cnn-digits --augment-photos --augment-colours", "mnist_cnn-digits --momentum 0",
+])  # fmt: skip
+def test_options_with_an_effect_are_taken(words):
+    recipe_of(words)
+
+
+@pytest.mark.parametrize(("words", "note"), [
+    ("lenet5-mnist --worker-statistics", "note: --worker-statistics has no effect in one process\n"),
+    ("--model resnet20 --dataset tests --data-dir x", "note: --data-dir has no effect: tests is no known data set\n"),
+    ("lenet5-mnist --data-dir x", ""),
+])  # fmt: skip
+def test_options_that_do_nothing_here_are_told(capsys, monkeypatch, words, note):
+    monkeypatch.chdir(ROOT)
+    recipe_of(words)
+    assert capsys.readouterr().err == note
+
+
+def test_the_momentum_of_a_recipe_stays_with_sgd():
+    assert recipe_of("resnet20-cifar10 --optimizer adamw --learning-rate 0.01").momentum == 0
+    assert recipe_of("resnet20-cifar10 --learning-rate 0.01").momentum == 0.9
+
+
+@pytest.mark.parametrize("changes", [{}, {"epochs": 182}, {"weight_decay": 0.0}])
+def test_settings_of_python_without_an_effect_are_told(changes):
+    assert without_effect(recipes.with_changes(RECIPES["resnet20-cifar10"], **changes)) == []
+    assert all(not without_effect(recipe) for recipe in (*RECIPES.values(), *recipes.IMAGENET.values()))
+
+
+@pytest.mark.parametrize(("changes", "text"), [
+    ({"optimizer": "adam"}, "adam takes no momentum: that of 0.9 has no effect"),
+    ({"weight_decay": 0.0, "decay_norms": False}, "without weight decay, decay_norms=False has no effect"),
+    ({"schedule": ("epochs", 0.1, (1, 100), 0), "epochs": 2},
+     "the learning rate would fall after epoch 100, and the training has 2"),
+])  # fmt: skip
+def test_a_setting_of_python_without_an_effect_is_told(changes, text):
+    assert without_effect(recipes.with_changes(RECIPES["resnet20-cifar10"], **changes)) == [text]
+
+
+@pytest.mark.parametrize("name", ["dnn_tabular-sum3", "resnet_cifar_wide-cifar10"])
+def test_label_smoothing_of_a_squared_error_is_refused(name):
+    recipe = recipes.with_changes(RECIPES[name], label_smoothing=0.1)
+    with pytest.raises(ValueError, match=f"label smoothing goes with the cross-entropy; {name} has the squared error"):
+        check_recipe(recipe, data.load_data("sum3"))

@@ -93,6 +93,20 @@ def test_the_names_of_medmnist_are_read_with_its_validation_part(tmp_path):
         data.load_data(tmp_path / "five.npz")
 
 
+def test_a_validation_part_beside_keras_names_is_read_and_other_arrays_are_named(tmp_path, capsys):
+    images = RNG.integers(0, 256, (20, 8, 8, 3), np.uint8)
+    arrays = {"x_train": images[:10], "y_train": np.arange(10) % 2, "x_test": images[10:14], "y_test": np.arange(4) % 2}
+    np.savez(tmp_path / "a.npz", **arrays, x_val=images[14:], y_val=np.arange(6) % 2)
+    result = data.load_data(tmp_path / "a.npz")
+    np.testing.assert_array_equal(result.validation, np.arange(10, 16))
+    np.testing.assert_array_equal(result.train_images[10:], images[14:])
+    assert capsys.readouterr().err == ""
+    np.savez(tmp_path / "b.npz", **arrays, x_valid=images[14:], y_valid=np.arange(6) % 2)
+    assert len(data.load_data(tmp_path / "b.npz").train_labels) == 10
+    words = "left out of b.npz, because no part of the data is called so: x_valid, y_valid"
+    assert capsys.readouterr().err == f"note: {words}\n"
+
+
 BAD_LABELS = {
     "two numbers each": np.arange(12).reshape(6, 2),
     "fractions": np.array([0, 1, 0.5, 1, 0, 1]),

@@ -49,6 +49,21 @@ def test_pictures_of_own_data_are_mirrored_with_a_note(capsys):
     assert "if a mirrored one is of another class, choose --augment shift" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("name", "kind", "names", "suited"), [
+    ("photo", "crop", ("cat", "dog"), "photo"),
+    ("photo", "crop", ("3", "8"), "photo_upright"),  # an own folder of digits
+    ("photo_colour", "crop", ("turn_left", "stop"), "photo_colour_upright"),
+    ("photo", "mnist", tuple("0123456789"), "photo_upright"),
+    ("photo_upright", "crop", ("3", "8"), "photo_upright"),
+    ("photo", "fashion", ("Coat", "Bag"), "photo"),
+])  # fmt: skip
+def test_photos_that_would_be_of_another_class_are_not_mirrored(capsys, name, kind, names, suited):
+    recipe = recipes.with_changes(AUTO, augmentation=name)
+    assert suit(recipe, examples(kind, names)).augmentation == suited
+    notes = capsys.readouterr().err
+    assert ("not mirrored, because a mirrored one may be of another class" in notes) == suited.endswith("upright")
+
+
 def test_rows_of_numbers_are_refused():
     with pytest.raises(ValueError, match="augmentation changes images; these data has rows of numbers"):
         suit(AUTO, examples("row", shape=(4, 3)))

@@ -38,7 +38,7 @@ def paths(folder):
 
 
 def test_a_file_and_its_report_are_one_run_and_the_best_on_validation_comes_first(runs):
-    entries, others = comparison.read_all(reversed(paths(runs)))
+    entries, others, _ = comparison.read_all(reversed(paths(runs)))
     assert [entry.name for entry in entries] == list(NAMES)  # 0.9857 and 0.9562 in their cards
     assert [entry.weights for entry in entries] == [61_706, 6_422]  # LeCun 1998 and SPEC
     assert others == ["notes.md"]
@@ -79,7 +79,7 @@ def test_the_page_has_both_tables_and_the_curves(runs, capsys):
 
 def test_without_a_report_there_are_no_curves_and_one_run_has_no_differences(runs):
     shutil.rmtree(runs / NAMES[0])
-    entries, _ = comparison.read_all([runs / f"{NAMES[1]}.keras"])
+    entries, *_ = comparison.read_all([runs / f"{NAMES[1]}.keras"])
     comparison.save_page(entries, runs / "page.html")
     page = (runs / "page.html").read_text()
     assert "data:image" not in page
@@ -99,6 +99,18 @@ def test_what_is_no_run_is_said(runs):
     (runs / "broken.keras").write_bytes(b"PK\3\4 and nothing")
     with pytest.raises(BadInputError, match=r"broken\.keras is damaged"):
         comparison.read_all([runs / "broken.keras"])
+
+
+def test_a_damaged_file_is_named_and_the_others_are_compared(runs, capsys):
+    (runs / "broken.keras").write_bytes(b"PK\3\4 and nothing")
+    assert main.run(["compare", *paths(runs), "--out", "page.html"]) == 3
+    out, err = capsys.readouterr()
+    assert all(name in out for name in NAMES)
+    assert "broken" not in out
+    assert "page=page.html" in out
+    [line] = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert "broken.keras is damaged" in line
+    assert main.run(["compare", *(f"{name}.keras" for name in NAMES)]) == 0
 
 
 def test_many_runs_with_a_report_that_is_damaged_are_drawn(runs):

@@ -96,7 +96,7 @@ def test_figures_of_a_few_examples_equal_those_computed_by_hand(eight_answers):
     assert eight_answers.predictions.tolist() == [0, 0, 1, 0, 1, 0, 1, 1]
     assert eight_answers.accuracy == 5 / 8
     assert eight_answers.majority == 4 / 8
-    assert eight_answers.beats_majority
+    assert not eight_answers.beats_majority  # by one of eight, whose standard error is 1.4
     assert eight_answers.sureness == pytest.approx([0.7, 0.5, 0.8, 0.6, 0.7, 0.9, 0.4, 0.6])
     assert eight_answers.loss == pytest.approx(-math.log(0.7 * 0.5 * 0.1 * 0.6 * 0.7 * 0.1 * 0.4 * 0.3) / 8)
     assert eight_answers.confusion().tolist() == CONFUSION
@@ -114,6 +114,15 @@ def test_the_loss_of_separate_classes_is_the_mean_of_their_binary_cross_entropie
 
 def test_always_predicting_the_most_frequent_class_does_not_beat_the_majority():
     assert not of_logits(LABELS, np.tile([1.0, 0.0, 0.0], (8, 1)), NAMES).beats_majority
+
+
+@pytest.mark.parametrize(("right", "count", "beats"), [(53, 250, False), (65, 250, True), (212, 1000, False)])
+def test_only_an_accuracy_beyond_chance_beats_the_majority(right, count, beats):
+    """Of 250 pictures in five classes, the majority is 0.2 with a standard error of 0.0253: 50 right."""
+    labels = np.arange(count) % 5
+    answers = np.where(np.arange(count) < right, labels, (labels + 1) % 5)
+    result = of_logits(labels, 9.0 * np.eye(5)[answers], tuple("abcde"))
+    assert (result.accuracy > result.majority, result.beats_majority) == (True, beats)
 
 
 def test_the_worst_mistakes_are_sorted_by_the_probability_of_the_wrong_answer(eight_answers):

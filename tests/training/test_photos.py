@@ -50,6 +50,18 @@ def test_another_seed_epoch_or_index_is_another_change():
     assert len({result.tobytes() for result in results}) == 4
 
 
+def test_upright_photos_are_the_same_but_for_the_mirror():
+    """Of 32 photos, each is that of the mirrored kind, or its mirror image; about half are."""
+    images = np.stack([picture(0)] * 32)
+    for name in ("photo", "photo_colour"):
+        mirrored, upright = change(images, np.arange(32), name), change(images, np.arange(32), f"{name}_upright")
+        same = [np.array_equal(a, b) for a, b in zip(mirrored, upright, strict=True)]
+        assert 8 <= sum(same) <= 24
+        for a, b, is_same in zip(mirrored, upright, same, strict=True):
+            if name == "photo":
+                np.testing.assert_array_equal(a, b if is_same else b[:, ::-1])
+
+
 def test_photos_in_memory_are_changed_like_streamed_ones(tmp_path):
     path, _ = folder_of(tmp_path)
     chosen = np.arange(len(load(path)))

@@ -39,7 +39,6 @@ def choice_to_resume(folder, settings=SETTINGS):
 
 def test_a_name_that_no_run_has_is_taken_as_it_is(tmp_path, capsys):
     (tmp_path / "a").mkdir()  # as a run leaves it that ended before its first epoch
-    (tmp_path / "a.keras").write_text("no model")
     (tmp_path / "b.keras").write_bytes(b"PK\3\4")
     assert choice(tmp_path) == ["a.keras"]
     assert capsys.readouterr().err == ""
@@ -50,6 +49,7 @@ def test_a_name_that_no_run_has_is_taken_as_it_is(tmp_path, capsys):
     (lambda folder: run(folder, "a", finished=False), "an unfinished run is in {} (--resume goes on with it)"),
     (lambda folder: (folder / "a.keras").write_bytes(b"PK\3\4"), "a.keras is there already"),
     (lambda folder: (folder / "a.keras").write_bytes(b"\x89HDF"), "a.keras is there already"),
+    (lambda folder: (folder / "a.keras").write_text("my notes"), "a.keras is there already"),
 ])  # fmt: skip
 def test_a_second_run_gets_the_next_number_and_a_note_says_why(tmp_path, monkeypatch, capsys, left, words):
     monkeypatch.chdir(tmp_path)
@@ -78,6 +78,25 @@ def test_several_files_of_a_run_get_one_number(tmp_path):
     (tmp_path / "b-2.h5").write_bytes(b"\x89HDF")
     run(tmp_path, "a")
     assert choice(tmp_path, "a.keras", "b.h5") == ["a-3.keras", "b-3.h5"]
+
+
+def test_a_head_without_its_run_is_an_unfinished_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run(Path("a"), "head", settings=SETTINGS)
+    assert choice(Path()) == ["a-2.keras"]
+    assert "an unfinished run is in a (--resume goes on with it)" in capsys.readouterr().err
+    run(Path("a-2"), "head", settings=OTHER, time=2000)
+    for settings, name in ((SETTINGS, "a.keras"), (OTHER, "a-2.keras"), ({"seed": 7}, "a-2.keras")):
+        files = places.choose_with_head([Path("a.keras")], settings, resume=True, overwrite=False)
+        assert names(files) == [name]
+    assert names(places.choose_with_head([Path("a.keras")], SETTINGS, resume=False, overwrite=False)) == ["a-3.keras"]
+
+
+def test_a_free_name_is_that_of_no_file_beside_it(tmp_path):
+    picture = tmp_path / "learning-rate.png"
+    assert places.free_name(picture, [".csv"]) == picture
+    (tmp_path / "learning-rate.csv").touch()
+    assert places.free_name(picture, [".csv"]).name == "learning-rate-2.png"
 
 
 def test_overwrite_keeps_the_name(tmp_path, capsys):

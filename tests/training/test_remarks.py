@@ -70,6 +70,26 @@ def test_a_gap_between_training_and_validation_is_overfitting():
     assert text.startswith("accuracy is 1.0000 on the training pictures and 0.8600 on validation (overfitting)")
 
 
+@pytest.mark.parametrize(("accuracy", "validation", "count", "is_said"), [
+    (0.2037, 0.0, 6, False),  # a network that learned nothing: a standard error of 0.12
+    (1.0, 0.5, 6, False),
+    (1.0, 0.0, 6, True),
+    (1.0, 0.8, 60, True),
+    (0.6, 0.45, 60, False),
+    (0.6, 0.45, 600, True),
+])  # fmt: skip
+def test_a_gap_that_few_pictures_explain_is_no_overfitting(accuracy, validation, count, is_said):
+    figures = {"accuracy": [accuracy], "val_accuracy": [validation], "val_loss": [1.0], "loss": [1.0], "best_epoch": 1}
+    assert any("overfitting" in text for text in remarks(run(**figures), ALL, count)) == is_said
+
+
+def test_an_accuracy_near_the_majority_is_said_to_be_chance():
+    labels = np.arange(250) % 5
+    answers = np.where(np.arange(250) < 53, labels, (labels + 1) % 5)
+    [text] = of_test(judged(answers.tolist(), labels, tuple("abcde")))
+    assert text.startswith("the accuracy of 0.2120 may be no better than always naming the most frequent class (0.2")
+
+
 @pytest.mark.parametrize(("predictions", "labels", "words"), [
     ([0, 1] * 60, [0, 2] * 60, "this class is never the answer in the test: eel."),
     ([0] * 120, [0, 1, 2] * 40, "2 classes are never the answer in the test: dog, eel."),
