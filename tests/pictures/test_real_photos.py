@@ -39,6 +39,16 @@ def test_97_of_100_photos_are_read_and_of_the_others_nine_in_ten_are_not_called_
     assert len(sure) <= max(1, 0.1 * len(wrong)), sure
 
 
+@pytest.mark.parametrize("seed", [24, pytest.param(25, marks=pytest.mark.all_faults)])
+@pytest.mark.parametrize(("bare", "count"), [
+    (real_photos.bare_desk, 80), (real_photos.bare_lines, 20), (real_photos.bare_paper, 20),
+])  # fmt: skip
+def test_no_blank_sheet_is_answered_as_if_sure(bare, count, seed):
+    rng = np.random.default_rng(seed)
+    results = Classifier.load(MODEL).try_predict([pictures.decode(bare(rng), "photo.jpg") for _ in range(count)])
+    assert [each for each in results if not isinstance(each, BadInputError) and each.verdict.name == "sure"] == []
+
+
 @pytest.mark.parametrize("kind", ["lined_sheet", "form_row"])
 def test_small_digits_on_lined_paper_and_a_row_of_a_form_are_read(ink, kind):
     rng = np.random.default_rng(11)
@@ -148,6 +158,17 @@ def test_the_edge_of_a_sheet_on_a_desk_is_not_ink(desk):
 def test_paper_without_ink_is_a_picture_in_which_nothing_is_seen(picture):
     with pytest.raises(pictures.NothingSeenError, match="no digit to see"):
         form_of(picture)
+
+
+@pytest.mark.parametrize(("window", "doubt"), [
+    (np.s_[:], ""),
+    (np.s_[:200], "it reaches the edge of the picture"),
+    (np.s_[:, :220], "it reaches the edge of the picture"),
+    (np.s_[80:220, 150:250], ""),  # fills the picture
+    (np.s_[65:235, 150:250], ""),
+])  # fmt: skip
+def test_ink_that_leaves_the_picture_is_doubted(window, doubt):
+    assert digits.find_digit(stroke()[window]).doubt == doubt
 
 
 def test_wide_ink_and_a_blot_are_doubted():
