@@ -27,6 +27,10 @@ class Verdict:
     name: str = SURE
     reason: str = ""
 
+    @property
+    def is_sure(self) -> bool:
+        return self.name == SURE
+
 
 TRUSTED = Verdict()
 
@@ -62,7 +66,7 @@ def reject(verdicts: Sequence[Verdict], sights: Sequence[Sight], engine: str = "
     forms = {
         i: sight.form
         for i, (verdict, sight) in enumerate(zip(verdicts, sights, strict=True))
-        if verdict.name == SURE and sight.form is not None
+        if verdict.is_sure and sight.form is not None
     }
     if forms:
         for i, is_digit in zip(forms, are_digits(np.stack(list(forms.values())), engine), strict=True):
