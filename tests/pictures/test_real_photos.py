@@ -6,7 +6,7 @@ import pytest
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
-from kerasnets.pictures import digits, paper
+from kerasnets.pictures import digits, paper, parts
 from kerasnets.prediction import Classifier
 from tests.conftest import ROOT
 from tests.pictures import real_photos
@@ -206,13 +206,12 @@ def test_the_thin_end_of_a_digit_that_the_pen_has_left_is_part_of_it():
     assert height > width
 
 
-def test_a_two_whose_longer_half_is_paler_is_whole():
-    picture = np.full((300, 400), 235, np.uint8)
-    cv2.polylines(picture, [np.array([(170, 60), (220, 60), (225, 90), (170, 150)])], False, 110, 22, cv2.LINE_AA)
-    cv2.line(picture, (160, 190), (270, 195), 150, 16, cv2.LINE_AA)
-    form = form_of(picture)[..., 0]
-    assert form[form.any(axis=1)][-3:].max() > 100
-    assert (form[14:] > 100).any(axis=0).sum() > 10  # the lower stroke
+@pytest.mark.parametrize(("wide", "is_part"), [(38, True), (60, False)])
+def test_a_longer_piece_near_a_digit_is_part_of_it_and_a_line_is_not(wide, is_part):
+    ink = np.zeros((100, 100), np.uint8)
+    ink[20:50, 40:60] = 200
+    ink[56:62, 50 - wide // 2 : 50 + wide // 2] = 180
+    assert parts.digit_of(parts.parts_of(ink))[58, 50] == is_part
 
 
 def test_wide_ink_and_a_blot_are_doubted():
