@@ -159,6 +159,7 @@ def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, bool]:
     inside = quantile(ink[mask], 0.75)
     x, y, width, height = box = cv2.boundingRect(mask.view(np.uint8))
     is_photo = min(mask.shape) >= PHOTO_SIDE
+    leaves = is_photo and leaves_picture(box, mask.shape)
     margin = 8
     window = np.s_[max(y - margin, 0) : y + height + margin, max(x - margin, 0) : x + width + margin]
     ink, mask = np.minimum(ink[window] / np.float32(inside), 1), mask[window]
@@ -168,17 +169,17 @@ def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, bool]:
     halo = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
     ink[~halo] = 0  # the inside of a stroke is white, its edge fades
     x, y, width, height = cv2.boundingRect((ink > 0.1).astype(np.uint8))
-    return ink[y : y + height, x : x + width], count_digits(parts), is_photo and leaves_picture(box, parts.labels.shape)
+    return ink[y : y + height, x : x + width], count_digits(parts), leaves
 
 
 def leaves_picture(box: Sequence[int], shape: tuple[int, ...]) -> bool:
     """Whether a box touches the rim of a picture of `shape`, as the desk around a sheet does.
 
-    A digit may fill its picture: it then touches the top and the bottom, or all sides.
+    A digit may be as tall as its picture: it then touches the top and the bottom alone.
     """
     x, y, width, height = box
     left, right, top, bottom = x == 0, x + width == shape[1], y == 0, y + height == shape[0]
-    return (left or right or top or bottom) and not (top and bottom and left == right)
+    return left or right or top != bottom
 
 
 def sharpness(ink: np.ndarray, mask: np.ndarray) -> float:
