@@ -65,6 +65,16 @@ def parts_of(ink: np.ndarray) -> Parts:
     return Parts(labels, boxes, amount, darkness)
 
 
+def with_paler(ink: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return Otsu's threshold of ink, uint8, and the mask of what is above it with paler ink connected to it."""
+    level, sure = cv2.threshold(ink, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, mask = cv2.threshold(ink, level * WEAK, 1, cv2.THRESH_BINARY)
+    count, labels = cv2.connectedComponents(mask)
+    is_inked = np.bincount(labels[sure > 0], minlength=count) > 0
+    is_inked[0] = False
+    return level, is_inked[labels].astype(np.uint8)
+
+
 def at_rim(boxes: Any, shape: tuple[int, ...]) -> Any:
     """Whether boxes, numbers or arrays, touch the rim of a picture of `shape`, as the table and shadows do."""
     x, y, width, height = boxes

@@ -13,7 +13,7 @@ import numpy as np
 from kerasnets.errors import BadInputError
 from kerasnets.pictures.digits import MIN_CONTRAST, NothingSeenError, nothing_to_see
 from kerasnets.pictures.paper import ink_of
-from kerasnets.pictures.parts import at_rim, enclosing
+from kerasnets.pictures.parts import at_rim, enclosing, with_paler
 from kerasnets.pictures.sizes import quantile, shrink, to_rgb
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -82,7 +82,7 @@ def parts_of_sheet(ink: np.ndarray, everything: np.ndarray) -> tuple[np.ndarray,
         everything: The same with rulings.
     """
     scale = 255 / max(quantile(ink, 0.999), 1)
-    level, mask = cv2.threshold(cv2.convertScaleAbs(ink, alpha=scale), 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    level, mask = with_paler(cv2.convertScaleAbs(ink, alpha=scale))
     _, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
     frames = enclosing(parts, stats[:, :4], stats[:, cv2.CC_STAT_HEIGHT] >= SPECK)
     frames |= sides_of_cells(parts, stats, (everything > level / scale).astype(np.uint8))

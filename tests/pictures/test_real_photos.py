@@ -84,6 +84,25 @@ def test_small_digits_on_lined_paper_and_a_row_of_a_form_are_read(ink, kind):
     assert right >= 0.9 * total
 
 
+def test_no_piece_of_a_small_digit_on_lined_paper_is_counted_as_a_digit(ink):
+    rng = np.random.default_rng(101)
+    for _ in range(4):
+        chosen = rng.choice(len(ink[1]), 24)
+        content, rows = real_photos.lined_sheet([(ink[0][i], int(ink[1][i])) for i in chosen], rng)
+        seen = [digit.row for digit in pictures.find_digits(pictures.decode(content, "sheet.jpg"))]
+        assert [seen.count(i) for i in range(max(seen) + 1)] == [len(row) for row in rows]
+
+
+def test_pieces_that_paler_ink_connects_are_one_digit():
+    picture = np.full((300, 600), 235, np.uint8)
+    for x in (100, 300):
+        cv2.line(picture, (x, 100), (x, 200), 40, 8)
+    cv2.line(picture, (500, 100), (500, 200), 105, 8)
+    cv2.line(picture, (500, 100), (500, 125), 40, 8)
+    cv2.line(picture, (500, 175), (500, 200), 40, 8)
+    assert len(pictures.find_digits(picture)) == 3
+
+
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_several_digits_are_counted(ink, count):
     rng = np.random.default_rng(count)
