@@ -102,7 +102,8 @@ def surrounds(frame: np.ndarray, x: int, y: int, width: int, height: int) -> boo
     if frame[y : y + height, x : x + width].any():
         return False
     row, column = frame[y + height // 2], frame[:, x + width // 2]
-    return sum(part.any() for part in (row[:x], row[x + width :], column[:y], column[y + height :])) >= SIDES
+    sides = row[:x], row[x + width :], column[:y], column[y + height :]
+    return sum(bool(part.any()) for part in sides) >= SIDES
 
 
 def digit_of(parts: Parts) -> np.ndarray:
