@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError, in_one_line, name_path
-from kerasnets.pictures.digits import Sight, find_digit, in_shape, padded, permuted
+from kerasnets.pictures.digits import Sight, cut_otherwise, find_digit, in_shape, padded, permuted
 from kerasnets.pictures.fashion import to_fashion_form
 from kerasnets.pictures.sizes import Shape, to_centre, to_size
 
@@ -42,9 +42,10 @@ def look(picture: np.ndarray, kind: str, shape: tuple[int, ...], name: object = 
             refuse(picture, shape)
         try:
             if kind in DIGITS:
-                sight = find_digit(picture)
-                pixels = DIGITS[kind](sight.pixels, (shape[0], shape[1], shape[2]))
-                return dataclasses.replace(sight, pixels=pixels, form=sight.pixels)
+                sight, form = find_digit(picture), DIGITS[kind]
+                size = shape[0], shape[1], shape[2]
+                others = [form(each, size) for each in cut_otherwise(sight.pixels)] if sight.is_cut_out else []
+                return dataclasses.replace(sight, pixels=form(sight.pixels, size), form=sight.pixels, others=others)
             return Sight(KINDS[kind](picture, (shape[0], shape[1], shape[2])))
         except cv2.error as error:  # its whole message has several lines
             reason = in_one_line(getattr(error, "err", error))

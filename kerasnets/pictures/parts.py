@@ -7,13 +7,16 @@ import cv2
 import numpy as np
 
 WEAK = 0.6  # of Otsu's threshold: paler ink counts if it is connected with darker (Canny's hysteresis)
-SPECK = 0.05  # of the largest part's ink; a part with less is not of the digit
+SPECK = 0.05  # of the largest part's ink; a part with less is not of the digit, unless it is long
+LONG = 0.2  # of the largest part's longer side, as the end of a 9 that a thin pen has left
 NEAR = 0.3  # of the largest part's longer side; a part farther away is not of the digit
 RIM_SHARE = 0.1  # of the largest part's ink; with more, a part away from the rim is the digit
 TALL = 0.4  # of the largest part's longer side; a part less tall is no digit
 PALE = 0.4  # of the largest part's darkness; a paler part is a fold, a ruling or the edge of a shadow
+LONGEST = 1.5  # of the largest part's longer side; a part near it that is longer is a line, no piece of the digit
 BROKEN = 0.15  # of the longer side: two parts one above the other, not farther apart, are one digit, as of a 5
 INNER = 0.2  # of a frame's height; what is smaller in it is a speck
+SIDES = 3  # of a part, on which a frame around it has ink; a box drawn by hand may be open
 SAME = 0.3  # of the narrower part: with more columns in common, two parts are one above the other
 
 
@@ -62,6 +65,16 @@ def parts_of(ink: np.ndarray) -> Parts:
     return Parts(labels, boxes, amount, darkness)
 
 
+def with_paler(ink: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return Otsu's threshold of ink, uint8, and the mask of what is above it with paler ink connected to it."""
+    level, sure = cv2.threshold(ink, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, mask = cv2.threshold(ink, level * WEAK, 1, cv2.THRESH_BINARY)
+    count, labels = cv2.connectedComponents(mask)
+    is_inked = np.bincount(labels[sure > 0], minlength=count) > 0
+    is_inked[0] = False
+    return level, is_inked[labels].astype(np.uint8)
+
+
 def at_rim(boxes: Any, shape: tuple[int, ...]) -> Any:
     """Whether boxes, numbers or arrays, touch the rim of a picture of `shape`, as the table and shadows do."""
     x, y, width, height = boxes
@@ -69,7 +82,7 @@ def at_rim(boxes: Any, shape: tuple[int, ...]) -> Any:
 
 
 def enclosing(labels: np.ndarray, boxes: np.ndarray, large: np.ndarray) -> np.ndarray:
-    """Return for each part whether it is a frame: a large one is inside it, where it has no ink itself."""
+    """Return for each part whether it is a frame: around a large one, where it has no ink itself."""
     frames = np.zeros(len(boxes), bool)
     places = np.flatnonzero(large[1:]) + 1
     x, y, width, height = boxes[places].T
@@ -77,10 +90,20 @@ def enclosing(labels: np.ndarray, boxes: np.ndarray, large: np.ndarray) -> np.nd
     for k in range(len(places)):
         inside = (x > x[k]) & (y > y[k]) & (right < right[k]) & (bottom < bottom[k]) & (height >= INNER * height[k])
         for i in np.flatnonzero(inside):
-            if not (labels[y[i] : bottom[i], x[i] : right[i]] == places[k]).any():
+            frame = labels[y[k] : bottom[k], x[k] : right[k]] == places[k]
+            if surrounds(frame, x[i] - x[k], y[i] - y[k], width[i], height[i]):
                 frames[places[k]] = True
                 break
     return frames
+
+
+def surrounds(frame: np.ndarray, x: int, y: int, width: int, height: int) -> bool:
+    """Whether a mask is empty in a box and inked on three sides of its middle, at least: an open 0 is on two."""
+    if frame[y : y + height, x : x + width].any():
+        return False
+    row, column = frame[y + height // 2], frame[:, x + width // 2]
+    sides = row[:x], row[x + width :], column[:y], column[y + height :]
+    return sum(bool(part.any()) for part in sides) >= SIDES
 
 
 def digit_of(parts: Parts) -> np.ndarray:
@@ -90,8 +113,11 @@ def digit_of(parts: Parts) -> np.ndarray:
     gap_x = np.maximum(x, x[main]) - np.minimum(x + width, x[main] + width[main])
     gap_y = np.maximum(y, y[main]) - np.minimum(y + height, y[main] + height[main])
     side = np.maximum(width, height)
-    near = (np.maximum(gap_x, gap_y) <= NEAR * side[main]) & (side <= side[main])  # a longer one is a line
-    return (near & (parts.amount >= SPECK * parts.amount[main]))[parts.labels]
+    is_near = np.maximum(gap_x, gap_y) <= NEAR * side[main]
+    is_dark = (parts.amount > 0) & (parts.darkness >= PALE * parts.darkness[main])
+    near = is_near & ((side <= side[main]) | (is_dark & (side <= LONGEST * side[main])))
+    is_long = is_dark & (side >= LONG * side[main])
+    return (near & (is_long | (parts.amount >= SPECK * parts.amount[main])))[parts.labels]
 
 
 def count_digits(parts: Parts) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from kerasnets.errors import BadInputError
 from kerasnets.pictures.digits import MIN_CONTRAST, NothingSeenError, nothing_to_see
 from kerasnets.pictures.paper import ink_of
-from kerasnets.pictures.parts import at_rim, enclosing
+from kerasnets.pictures.parts import at_rim, enclosing, with_paler
 from kerasnets.pictures.sizes import quantile, shrink, to_rgb
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -30,7 +30,7 @@ WIDEST = 2.5  # of its height: a wider part is a line
 MOST = 500  # digits on a sheet
 OVERLAP = 0.3  # of the smaller height: the range of rows that two neighbours have in common
 MARGIN = 0.5  # of a digit's longer side, around its pixels
-RED = (220, 40, 40)  # RGB, of the boxes
+RED, GREY = (220, 40, 40), (130, 130, 130)  # RGB, of the boxes around sure digits and others
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def parts_of_sheet(ink: np.ndarray, everything: np.ndarray) -> tuple[np.ndarray,
         everything: The same with rulings.
     """
     scale = 255 / max(quantile(ink, 0.999), 1)
-    level, mask = cv2.threshold(cv2.convertScaleAbs(ink, alpha=scale), 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    level, mask = with_paler(cv2.convertScaleAbs(ink, alpha=scale))
     _, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
     frames = enclosing(parts, stats[:, :4], stats[:, cv2.CC_STAT_HEIGHT] >= SPECK)
     frames |= sides_of_cells(parts, stats, (everything > level / scale).astype(np.uint8))
@@ -169,19 +169,23 @@ def cut_out(ink: np.ndarray, parts: np.ndarray, label: int, box: Box) -> np.ndar
     return np.pad(np.clip(digit * (255 / white), 0, 255).astype(np.uint8), margin)
 
 
-def draw_boxes(picture: np.ndarray, digits: Sequence[Digit], labels: Sequence[str]) -> np.ndarray:
+def draw_boxes(
+    picture: np.ndarray, digits: Sequence[Digit], labels: Sequence[str], is_sure: Sequence[bool] | None = None
+) -> np.ndarray:
     """Return `picture` with a box around each digit and its label above: uint8 (height, width, 3) RGB.
 
     Args:
         picture: As in `find_digits`.
         digits: As `find_digits` returns them.
         labels: One for each digit.
+        is_sure: Whether each label is; grey if not. All are by default.
     """
     drawn = to_rgb(picture).copy()
     thick = max(1, round(max(drawn.shape) / 500))
-    for digit, label in zip(digits, labels, strict=True):
+    for digit, label, sure in zip(digits, labels, is_sure or [True] * len(labels), strict=True):
+        color = RED if sure else GREY
         x, y, width, height = digit.box
-        cv2.rectangle(drawn, (x - thick, y - thick), (x + width + thick, y + height + thick), RED, thick)
+        cv2.rectangle(drawn, (x - thick, y - thick), (x + width + thick, y + height + thick), color, thick)
         place = (x, max(y - 3 * thick, 14 * thick))
-        cv2.putText(drawn, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * thick, RED, thick, cv2.LINE_AA)
+        cv2.putText(drawn, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * thick, color, thick, cv2.LINE_AA)
     return drawn

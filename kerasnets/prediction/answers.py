@@ -1,5 +1,6 @@
 """The answers of a Classifier: a Prediction for one picture, a Sheet for a picture of several digits."""
 
+import collections
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ import numpy as np
 
 from kerasnets.errors import BadInputError, visible
 from kerasnets.pictures import Digit, NothingSeenError
-from kerasnets.prediction.verdicts import NOTHING, SURE, TRUSTED, Verdict
+from kerasnets.prediction.verdicts import NOTHING, TRUSTED, Verdict
 
+DOUBTFUL = "?"  # after the label of a digit that is not sure
 Ranking = tuple[tuple[str, float], ...]
 
 
@@ -45,7 +47,7 @@ class Prediction:
     def line(self, name: str, top: int = 1) -> str:
         """Return the answer as one greppable line."""
         line = f"{name}: " + ", ".join(f"{label} {probability:.4f}" for label, probability in self.top(top))
-        if self.verdict.name != SURE:
+        if not self.verdict.is_sure:
             line += f"  ({self.verdict.name}: {self.verdict.reason})"
         return visible(line)
 
@@ -75,9 +77,17 @@ class Sheet:
         """The labels of a row next to each other, with a space between rows."""
         return " ".join("".join(prediction.label for _, prediction in row) for row in self.rows)
 
+    @property
+    def marked(self) -> str:
+        """The text with DOUBTFUL after each label that is not sure, and what these are, counted."""
+        rows = [[each.label + (DOUBTFUL * (not each.verdict.is_sure)) for _, each in row] for row in self.rows]
+        names = collections.Counter(each.verdict.name for _, each in self.digits if not each.verdict.is_sure)
+        words = ", ".join(f"{count} {name}" for name, count in sorted(names.items(), reverse=True))
+        return " ".join(map("".join, rows)) + (f"  ({DOUBTFUL}: {words})" if words else "")
+
     def line(self, name: str, top: int = 1) -> str:
-        """Return the text as one greppable line; with `top` above 1, a line for each digit below it."""
-        lines = [visible(f"{name}: {self.text}")]
+        """Return the marked text as one greppable line; with `top` above 1, a line for each digit below it."""
+        lines = [visible(f"{name}: {self.marked}")]
         if top > 1:
             for i, (digit, prediction) in enumerate(self.digits, start=1):
                 lines.append("  " + prediction.line(f"{name} digit {i} at {','.join(map(str, digit.box))}", top))

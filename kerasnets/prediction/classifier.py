@@ -227,13 +227,12 @@ class Classifier:
         predictions: list[Prediction] = []
         for start in range(0, len(good), BATCH):
             batch = good[start : start + BATCH]
-            probabilities = self.compute(np.stack([sight.pixels for sight in batch]))
-            if not self.card.multi_label:
-                probabilities = calibrate(probabilities, self.card.temperature)
+            probabilities = self.calibrated([sight.pixels for sight in batch])
             names = self.names_of(probabilities)
             orders = np.argsort(-probabilities, kind="stable").tolist()
-            likeliest = zip(batch, probabilities.max(axis=1).tolist(), strict=True)
-            verdicts = [judge(sight, share, self.card.sure_from) for sight, share in likeliest]
+            likeliest, steady = probabilities.max(axis=1).tolist(), self.steadiness(batch, probabilities)
+            seen = zip(batch, likeliest, steady, strict=True)
+            verdicts = [judge(sight, share, self.card.sure_from, mean) for sight, share, mean in seen]
             if self.reads_digits:
                 verdicts = reject(verdicts, batch, self.engine_name)
             for sight, verdict, shares, order in zip(batch, verdicts, probabilities.tolist(), orders, strict=True):
@@ -243,6 +242,20 @@ class Classifier:
         for each in prepared:
             results.append(each if isinstance(each, BadInputError) else next(waiting))
         return results
+
+    def calibrated(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the probabilities of pixels at the temperature of the card."""
+        probabilities = self.compute(np.stack(pixels))
+        return probabilities if self.card.multi_label else calibrate(probabilities, self.card.temperature)
+
+    def steadiness(self, sights: Sequence[pictures.Sight], probabilities: np.ndarray) -> list[float | None]:
+        """Return the mean probability of each answer over all ways to cut out its digit, None if there is one way."""
+        result: list[float | None] = []
+        for sight, shares in zip(sights, probabilities, strict=True):
+            label = shares.argmax()
+            others = [self.calibrated(sight.others)[:, label]] if sight.others else []
+            result.append(float(np.hstack([shares[label], *others]).mean()) if others else None)
+        return result
 
     def read_sheet(self, image: Image, name: str | Path = UNNAMED) -> Sheet:
         """Return the Sheet of one image that shows several digits.

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
-from kerasnets.prediction.answers import Prediction, Result, Sheet
+from kerasnets.prediction.answers import DOUBTFUL, Prediction, Result, Sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ class Gallery:
             return
         if picture is not None and not self.is_full:
             if isinstance(result, Sheet):
-                self.sheets.append((with_boxes(picture, result), f"{name}: {result.text}"))
+                self.sheets.append((with_boxes(picture, result), f"{name}: {result.marked}"))
             else:
                 self.predictions.append((thumbnail(picture), name, result))
         self.answered += 1
@@ -70,12 +70,12 @@ class Gallery:
         if not self.predictions:
             return None
         from kerasnets.prediction.explanations import explain
-        from kerasnets.reports import plots
+        from kerasnets.reports import galleries
 
         path = Path(save).with_stem(f"{Path(save).stem}-why") if save else None
         thumbnails, names, results = zip(*self.predictions, strict=True)
         maps = [explain(classifier, result) for result in results]
-        finish(plots.explanations(thumbnails, names, results, maps), path, show)
+        finish(galleries.explanations(thumbnails, names, results, maps), path, show)
         return path
 
 
@@ -86,18 +86,18 @@ def draw(
     top: int = 1,
 ) -> None:
     """Draw, for each (picture, name, Prediction), the picture, the network's input, and bars of the `top` classes."""
-    from kerasnets.reports import plots
+    from kerasnets.reports import galleries
 
     thumbnails, names, results = zip(*predictions, strict=True)
-    finish(plots.predictions(thumbnails, names, results, top if top > 1 else plots.TOP), save, show)
+    finish(galleries.predictions(thumbnails, names, results, top if top > 1 else galleries.TOP), save, show)
 
 
 def draw_sheets(sheets: list[tuple[np.ndarray, str]], save: str | Path | None = None, show: bool = False) -> None:
     """Draw each (picture with boxes, caption)."""
-    from kerasnets.reports import plots
+    from kerasnets.reports import galleries
 
     boxed, captions = zip(*sheets, strict=True)
-    finish(plots.sheets(boxed, captions), save, show)
+    finish(galleries.sheets(boxed, captions), save, show)
 
 
 def finish(figure: "Figure", save: str | Path | None, show: bool) -> None:
@@ -115,7 +115,9 @@ def thumbnail(picture: np.ndarray) -> np.ndarray:
 
 
 def with_boxes(picture: np.ndarray, sheet: Sheet) -> np.ndarray:
-    """Return a shrunk picture with a box around each digit of its sheet, and its label above."""
+    """Return a shrunk picture with a box around each digit of its sheet and its label above; grey if it is not sure."""
     digits, predictions = zip(*sheet.digits, strict=True)
-    boxed = pictures.draw_boxes(picture, digits, [prediction.label for prediction in predictions])
+    is_sure = [prediction.verdict.is_sure for prediction in predictions]
+    labels = [each.label + DOUBTFUL * (not each.verdict.is_sure) for each in predictions]
+    boxed = pictures.draw_boxes(picture, digits, labels, is_sure)
     return pictures.shrink(boxed, SHEET_SIDE)

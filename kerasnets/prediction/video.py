@@ -27,6 +27,8 @@ Source = int | str | Path  # the number of a camera, or a video file
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # suffix of a video to write -> FOURCC of its codec
 USUAL_RATE = 25.0  # frames a second, if a source does not tell its own, as many cameras
 KEY_TO_LEAVE = "q"
+Color = tuple[int, int, int]
+WHITE, GREY = (255, 255, 255), (150, 150, 150)  # of a sure answer, and of one that is not
 WHOLE = 0.9  # of the frames that a video declares; some formats only estimate them
 
 
@@ -91,9 +93,9 @@ def watch(
                 (result,) = classifier.try_predict([frame[..., ::-1]])  # OpenCV's colours are BGR
                 times.append(1000 * (time.perf_counter() - start))
                 answers.append(as_dict(result))
-                line, label = describe_result(result)
+                line, label, color = describe_result(result)
                 tell(f"{name} {i}: {line}")
-                draw(frame, f"{label}  {times[-1]:.1f} ms")
+                draw(frame, f"{label}  {times[-1]:.1f} ms", color)
                 if write:
                     write(frame)
                 left = show and not show_frame(name, frame)
@@ -115,11 +117,14 @@ def watch(
     return Summary(len(times), answered, statistics.median(times), answers)
 
 
-def describe_result(result: Prediction | BadInputError) -> tuple[str, str]:
-    """Return a result for a line of text, and shorter for a frame."""
+def describe_result(result: Prediction | BadInputError) -> tuple[str, str, Color]:
+    """Return a result for a line of text, and shorter for a frame, with its colour there."""
     if isinstance(result, BadInputError):
-        return "-", "-"
-    return f"{result.label} {result.probability:.4f}", f"{result.label} {result.probability:.0%}"
+        return "-", "-", WHITE
+    line, label = f"{result.label} {result.probability:.4f}", f"{result.label} {result.probability:.0%}"
+    if result.verdict.is_sure:
+        return line, label, WHITE
+    return f"{line}  ({result.verdict.name})", f"{label} {result.verdict.name}", GREY
 
 
 @contextlib.contextmanager
@@ -193,14 +198,14 @@ def frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
         yield frame
 
 
-def draw(frame: np.ndarray, text: str) -> None:
-    """Write `text` into the upper left corner of a frame, white on black, in proportion to its height."""
+def draw(frame: np.ndarray, text: str, color: Color = WHITE) -> None:
+    """Write `text` into the upper left corner of a frame, on black, in proportion to its height."""
     scale = max(frame.shape[0] / 480, 0.4)
     thickness = max(1, round(2 * scale))
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     cv2.rectangle(frame, (0, 0), (width + height, 2 * height + below), (0, 0, 0), cv2.FILLED)
     place = (height // 2, height + height // 2)
-    cv2.putText(frame, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+    cv2.putText(frame, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, color, thickness, cv2.LINE_AA)
 
 
 def show_frame(name: str, frame: np.ndarray) -> bool:

@@ -18,7 +18,7 @@ from kerasnets.data.summary import Summary
 from kerasnets.errors import BadInputError, in_one_line, nearest_first, shorten, visible
 from kerasnets.pictures import Digit
 from kerasnets.prediction.answers import Prediction, Sheet, as_json
-from kerasnets.reports import pages, plots
+from kerasnets.reports import galleries, pages, plots
 from kerasnets.reports.tables import Table
 from tests.cli.test_app import SAMPLE, environment, only_line
 from tests.conftest import ROOT
@@ -108,7 +108,7 @@ def test_a_program_reads_the_exact_names(name):
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_every_name_is_drawn_and_written(name, suffix, tmp_path):
     content = plots.encode(plots.confusion(np.eye(2, dtype=int), [name, "b"]), suffix)
-    content = plots.encode(plots.predictions([np.zeros((4, 4), np.uint8)], [name], [prediction(name)]), suffix)
+    content = plots.encode(galleries.predictions([np.zeros((4, 4), np.uint8)], [name], [prediction(name)]), suffix)
     if suffix == "svg":
         xml.etree.ElementTree.fromstring(content)
     pages.write_page(

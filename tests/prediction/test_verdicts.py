@@ -9,22 +9,24 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets.pictures import Sight
+from kerasnets.pictures import Digit, Sight, sheets
 from kerasnets.prediction import Classifier, rows
-from kerasnets.prediction.answers import as_json
-from kerasnets.prediction.figures import Gallery
-from kerasnets.prediction.verdicts import calibrate, judge, reject
+from kerasnets.prediction.answers import Prediction, Sheet, as_json
+from kerasnets.prediction.figures import Gallery, with_boxes
+from kerasnets.prediction.verdicts import Verdict, calibrate, judge, reject
+from kerasnets.reports import galleries
 from tests.conftest import ROOT
 
 MODEL = str(ROOT / "models_saved/pretrained/mnist_cnn-mnist.onnx")
 FORM = np.zeros((28, 28, 1), np.uint8)
-CASES = [  # what is seen, probability, the card's least probability; verdict and reason
-    (Sight(FORM), 0.95, 0.9, "sure", ""),
-    (Sight(FORM), 0.89, 0.9, "unsure", "a probability below 0.9"),
-    (Sight(FORM, is_cut_out=True), 0.95, 0.9, "unsure", "a probability below 0.98"),
-    (Sight(FORM, is_cut_out=True), 0.99, 0.995, "unsure", "a probability below 0.995"),
-    (Sight(FORM, 3, is_cut_out=True), 1.0, 0.9, "not one digit", "3 digits seen; --many reads them"),
-    (Sight(FORM, doubt="wider than a digit"), 1.0, 0.9, "not one digit", "wider than a digit"),
+CASES = [  # what is seen, probability, the card's least, the mean of other cut-outs; verdict and reason
+    (Sight(FORM), 0.95, 0.9, None, "sure", ""),
+    (Sight(FORM), 0.89, 0.9, None, "unsure", "a probability below 0.9"),
+    (Sight(FORM, is_cut_out=True), 0.95, 0.9, 0.95, "sure", ""),
+    (Sight(FORM, is_cut_out=True), 0.99, 0.9, 0.93, "unsure", "a probability below 0.94 if shifted or smaller"),
+    (Sight(FORM, is_cut_out=True), 0.99, 0.995, 0.99, "unsure", "a probability below 0.995"),
+    (Sight(FORM, 3, is_cut_out=True), 1.0, 0.9, 1.0, "not one digit", "3 digits seen; --many reads them"),
+    (Sight(FORM, doubt="wider than a digit"), 1.0, 0.9, None, "not one digit", "wider than a digit"),
 ]
 
 
@@ -39,9 +41,9 @@ def printed(text, thick=8):
     return picture
 
 
-@pytest.mark.parametrize(("sight", "probability", "least", "name", "reason"), CASES)
-def test_a_verdict_has_a_reason(sight, probability, least, name, reason):
-    verdict = judge(sight, probability, least)
+@pytest.mark.parametrize(("sight", "probability", "least", "steady", "name", "reason"), CASES)
+def test_a_verdict_has_a_reason(sight, probability, least, steady, name, reason):
+    verdict = judge(sight, probability, least, steady)
     assert (verdict.name, verdict.reason) == (name, reason)
 
 
@@ -100,6 +102,54 @@ def test_csv_has_a_row_for_each_picture_and_for_each_digit_of_a_sheet(classifier
     four, seven = csv.DictReader(io.StringIO(rows.as_csv(lines)))
     assert int(four["x"]) < int(seven["x"])
     assert four["row"] == seven["row"] == "0"
+
+
+def doubtful_sheet():
+    digit = Digit((20, 30, 40, 50), 0, FORM[..., 0])
+    verdicts = [Verdict(), Verdict("unsure"), Verdict("not one digit"), Verdict("unsure")]
+    pairs = [(digit, Prediction(((str(i), 0.9),), FORM, verdict)) for i, verdict in enumerate(verdicts)]
+    return Sheet((tuple(pairs[:3]), tuple(pairs[3:])))
+
+
+def test_the_line_of_a_sheet_marks_and_counts_what_is_not_sure():
+    sheet = doubtful_sheet()
+    assert sheet.line("s.png") == "s.png: 01?2? 3?  (?: 2 unsure, 1 not one digit)"
+    assert sheet.text == "012 3"
+    assert Sheet(((sheet.digits[0],),)).line("s.png") == "s.png: 0"
+
+
+def test_a_letter_between_digits_is_marked(classifier):
+    picture = np.full((300, 1100, 3), 235, np.uint8)
+    for i, letter in enumerate("4A7"):
+        cv2.putText(picture, letter, (60 + 330 * i, 220), cv2.FONT_HERSHEY_TRIPLEX, 6, (30, 30, 30), 12, cv2.LINE_AA)
+    line = classifier.read_sheet(picture).line("mix.png")
+    assert "?7  (?: 1 " in line, line
+
+
+@pytest.mark.parametrize(("sure", "colour"), [(True, sheets.RED), (False, sheets.GREY)])
+def test_the_boxes_of_digits_that_are_not_sure_are_grey(sure, colour):
+    pair = doubtful_sheet().digits[0 if sure else 1]
+    drawn = with_boxes(np.full((100, 100, 3), 255, np.uint8), Sheet(((pair,),)))
+    assert (drawn == colour).all(axis=2).any()
+    assert (drawn[..., 0] != drawn[..., 1]).any() == sure
+
+
+@pytest.mark.parametrize("name", ["sure", "unsure", "not one digit"])
+def test_a_drawing_says_whether_the_answer_is_sure(name):
+    figure = galleries.predictions([FORM], ["a"], [Prediction((("4", 0.9), ("9", 0.1)), FORM, Verdict(name))])
+    bars = figure.axes[2]
+    assert bars.get_title(loc="left") == ("4  (90.0%)" if name == "sure" else f"4  (90.0%)  {name}")
+    assert (bars.patches[0].get_facecolor() == bars.patches[1].get_facecolor()) == (name != "sure")
+
+
+@pytest.mark.parametrize(("count", "least", "most"), [(3, 0.2, 1.2), (17, 0.5, 2), (40, 0.5, 2)])
+def test_explanations_of_many_pictures_are_drawn_as_a_grid(count, least, most):
+    heats = {"occlusion": np.zeros((28, 28), np.float32), "Grad-CAM": np.zeros((28, 28), np.float32)}
+    answers = [Prediction((("4", 0.9), ("9", 0.1)), FORM)] * count
+    figure = galleries.explanations([FORM] * count, ["a"] * count, answers, [heats] * count)
+    width, height = figure.get_size_inches()
+    assert least < width / height < most
+    assert sum(axes.get_title() == "why 4: occlusion" for axes in figure.axes) == count
 
 
 @pytest.mark.parametrize(("top", "bars"), [(1, 5), (3, 3)])
