@@ -24,6 +24,7 @@ def run_script(help: str | None, dataset: str, network: str, *, or_digits: bool 
         text = f"this data set and no other (default: {dataset}, else digits); digits goes with {network}"
         parser.add_argument("--dataset", choices=(dataset, "digits"), help=text)
     train.add_training_options(parser)
+    parser.set_defaults(pretrained=False)  # there are no such weights for these networks
     app.run(lambda: train_on(dataset, parser.parse_args(), or_digits))
 
 
