@@ -39,7 +39,7 @@ def holds_run(files: Sequence[Path]) -> bool:
     """Whether an earlier run has left a model, a report or checkpoints there."""
     folder, head = folder_of(files[0]), [head_of(files)]
     has_head = is_model(head[0]) or bool(checkpoints_of(head))
-    is_there = any(path.exists() for path in [*files, folder / REPORT])  # also a file that is no model
+    is_there = any(path.exists() and not path.is_dir() for path in [*files, folder / REPORT])  # of any kind
     return is_there or has_head or bool(checkpoints_of(files))
 
 
