@@ -341,9 +341,8 @@ def test_every_way_of_printing_ends_as_by_sigpipe(line):
 def test_a_write_that_fails_after_training_is_one_line_and_leaves_the_old_file(tmp_path):
     """A limit of 100 kB on files stands for a full disk: the first checkpoint has more."""
     (tmp_path / "a.h5").write_text("the old one")
-    command = (
-        f"ulimit -f 100; exec {sys.executable} {ROOT}/scripts/train_mnist.py --dataset digits --epochs 1 --out a.h5"
-    )
+    training = f"{ROOT}/scripts/train_mnist.py --dataset digits --epochs 1 --out a.h5 --overwrite"
+    command = f"ulimit -f 100; exec {sys.executable} {training}"
     shell = ["bash", "-c", command]
     process = subprocess.run(shell, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     line = only_line(process, 4)
@@ -394,7 +393,7 @@ def test_a_stopped_training_says_so_in_one_line_and_leaves_the_old_file(tmp_path
     (tmp_path / "a.keras").write_text("the old one")
     command = [sys.executable, "-u", str(ROOT / "scripts/train_mnist.py"), "--dataset", "digits", "--epochs", "1000"]
     running = subprocess.Popen(
-        [*command, "--out", "a.keras"],
+        [*command, "--out", "a.keras", "--overwrite"],
         cwd=tmp_path,
         env=environment(backend),
         stdout=subprocess.PIPE,
