@@ -153,7 +153,7 @@ def test_pictures_and_answers_are_drawn(folder):
     blue = (drawn == (168, 95, 31)).all(2)  # drawing.BLUE, the bar of what was read
     parts = cv2.connectedComponentsWithStats(blue.astype(np.uint8))[2][1:]
     bars = parts[(parts[:, cv2.CC_STAT_WIDTH] > 50) & (parts[:, cv2.CC_STAT_HEIGHT] > 5)]
-    assert len(bars) == 4  # one for each picture
+    assert len(bars) == 3  # one for each picture, but for the 1, which is unsure and grey
 
 
 def test_a_thousand_pictures_are_answered(tmp_path):
