@@ -115,8 +115,8 @@ def load(
     if others and len(others) == len(paths):
         problem = f"in {shorten(folder)}, {others[0][1].problem}"
         raise OtherNetworkError(problem, remedy="go on with the same network, or start anew, without --resume")
-    for path, other in others:
-        note_damage(path, other)
+    for path, error in others:
+        note_damage(path, error)
     if paths:
         raise BadInputError("all checkpoints in {path} are damaged", path=folder, remedy="start anew, without --resume")
     return None
