@@ -35,15 +35,8 @@ FOLDER = "checkpoints"  # in the folder of a run
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 # Words for a setting whose value would tell a person nothing.
-DIFFERENCES = {
-    "data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers",
-    "shapes of own weights": "another network: its weights have other shapes",
-}  # fmt: skip
+DIFFERENCES = {"data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers"}
 RENAMED = {"deviation": "std"}  # settings in checkpoints of earlier versions
-
-
-class OtherNetworkError(BadInputError):
-    """A checkpoint has other layers, or an optimizer with other variables, than the network that is to go on."""
 
 
 @dataclass(frozen=True)
@@ -86,19 +79,19 @@ def moment_of(path: Path) -> tuple[int, int]:
 
 
 def load(
-    folder: str | Path, settings: Mapping[str, Any], judge: Callable[[Checkpoint], Checkpoint] = lambda found: found
+    folder: str | Path, settings: Mapping[str, Any], judge: Callable[[Checkpoint], None] = lambda checkpoint: None
 ) -> Checkpoint | None:
     """Return the last undamaged Checkpoint in `folder`; None if there is no file. Damaged files are named on stderr.
 
     Args:
         folder: Of the checkpoints.
         settings: Of the run that resumes.
-        judge: Returns a checkpoint as the run takes it up; raises BadInputError if the run cannot have written it.
+        judge: Raises BadInputError for a checkpoint that the run cannot have written.
 
     Raises:
-        BadInputError: All files are damaged, or the checkpoint was made with other `settings`, or another network.
+        BadInputError: All files are damaged, or the checkpoint was made with other `settings`.
     """
-    paths, others = files(folder), list[tuple[Path, OtherNetworkError]]()
+    paths = files(folder)
     for path in reversed(paths):
         try:
             checkpoint = read(path)
@@ -107,16 +100,10 @@ def load(
             continue
         check_settings(checkpoint.settings, settings, path)
         try:
-            return judge(checkpoint)
-        except OtherNetworkError as error:
-            others.append((path, error))
+            judge(checkpoint)
+            return checkpoint
         except BadInputError as error:
             note_damage(path, error)
-    if others and len(others) == len(paths):
-        problem = f"in {shorten(folder)}, {others[0][1].problem}"
-        raise OtherNetworkError(problem, remedy="go on with the same network, or start anew, without --resume")
-    for path, error in others:
-        note_damage(path, error)
     if paths:
         raise BadInputError("all checkpoints in {path} are damaged", path=folder, remedy="start anew, without --resume")
     return None

@@ -197,7 +197,7 @@ def test_a_completion_script_is_written_for_each_shell(tmp_path, shell):
 
 @pytest.mark.parametrize(("line", "words"), [
     ("kerasnets pre", "predict"),
-    ("kerasnets train resnet20", "resnet20-cifar10"),
+    ("kerasnets train resnet18-cifar10-f", "resnet18-cifar10-fast"),
     ("kerasnets bench train --backends t", "torch tensorflow"),
 ])  # fmt: skip
 def test_bash_completes_commands_recipes_and_options(tmp_path, line, words):
