@@ -27,7 +27,7 @@ GREY = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue in lumi
 
 # name in a recipe -> how far brightness, contrast and saturation go up or down, as a share
 PHOTOS: dict[str, float] = {"photo": 0.0, "photo_colour": 0.4, "photo_upright": 0.0, "photo_colour_upright": 0.4}
-UPRIGHT = "_upright"  # ends the names of those that mirror no photo
+UPRIGHT = "_upright"  # the ending of a name whose photos are not mirrored
 
 Box = tuple[int, int, int, int]  # top, left, height, width
 

@@ -99,6 +99,16 @@ def publish(folder, address):
     return module.state_dict()["conv1.weight"].numpy()
 
 
+def serve_and_publish(workers, folder):
+    """Run `publish` on torch with a server of the folder; return what it returns."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            return workers["torch"](publish, folder, f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+
+
 def homes(folder):
     return {"TORCH_HOME": str(folder / "torch"), "KERAS_HOME": str(folder / "keras")}
 
@@ -120,13 +130,7 @@ def finetune_again(folder):
 @mostly_on_torch
 def test_each_run_has_a_head_of_its_own_and_can_be_resumed(workers, worker, tmp_path):
     write_pictures(tmp_path / "pets", ("cat", "dog"))
-    handler = partial(Quiet, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            workers["torch"](publish, tmp_path, f"http://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
+    serve_and_publish(workers, tmp_path)
     output = worker(finetune_again, tmp_path)
     names = [f"resnet18-pets-finetuned{ending}" for ending in ("", "-2", "-seed0", "-seed1")]
     assert sorted(path.stem for path in (tmp_path / "models_saved").glob("*.keras")) == names
@@ -158,14 +162,7 @@ def finetune(folder):
 @mostly_on_torch
 def test_a_head_learns_alone_and_then_all_layers_from_torchvisions_weights(workers, worker, tmp_path):
     write_pictures(tmp_path / "pets", ("cat", "dog"))
-    handler = partial(Quiet, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            address = f"http://127.0.0.1:{server.server_port}"
-            kernel = workers["torch"](publish, tmp_path, address)
-        finally:
-            server.shutdown()
+    kernel = serve_and_publish(workers, tmp_path)
     output, (published, head, final) = worker(finetune, tmp_path)
     np.testing.assert_array_equal(published["stem_conv"][0], kernel.transpose(2, 3, 1, 0))
     for name in published.keys() - {"logits"}:  # also the moving averages of the frozen normalizations

@@ -134,7 +134,7 @@ def test_options_without_an_effect_are_refused(words):
     "mnist_cnn-digits --augment-photos --augment-colours", "mnist_cnn-digits --momentum 0",
 ])  # fmt: skip
 def test_options_with_an_effect_are_taken(words):
-    recipe_of(words)
+    assert recipe_of(words).name == words.split()[0]
 
 
 @pytest.mark.parametrize(("words", "note"), [
