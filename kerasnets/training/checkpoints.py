@@ -35,7 +35,10 @@ FOLDER = "checkpoints"  # in the folder of a run
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 # Words for a setting whose value would tell a person nothing.
-DIFFERENCES = {"data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers"}
+DIFFERENCES = {
+    "data": "other training data", "weights": "other initial weights", "frozen": "other frozen layers",
+    "shapes of own weights": "another network, whose weights have other shapes",
+}  # fmt: skip
 RENAMED = {"deviation": "std"}  # settings in checkpoints of earlier versions
 
 
@@ -79,14 +82,14 @@ def moment_of(path: Path) -> tuple[int, int]:
 
 
 def load(
-    folder: str | Path, settings: Mapping[str, Any], judge: Callable[[Checkpoint], None] = lambda checkpoint: None
+    folder: str | Path, settings: Mapping[str, Any], judge: Callable[[Checkpoint], Checkpoint] = lambda found: found
 ) -> Checkpoint | None:
     """Return the last undamaged Checkpoint in `folder`; None if there is no file. Damaged files are named on stderr.
 
     Args:
         folder: Of the checkpoints.
         settings: Of the run that resumes.
-        judge: Raises BadInputError for a checkpoint that the run cannot have written.
+        judge: Returns a checkpoint as the run takes it up; raises BadInputError if the run cannot have written it.
 
     Raises:
         BadInputError: All files are damaged, or the checkpoint was made with other `settings`.
@@ -100,8 +103,7 @@ def load(
             continue
         check_settings(checkpoint.settings, settings, path)
         try:
-            judge(checkpoint)
-            return checkpoint
+            return judge(checkpoint)
         except BadInputError as error:
             note_damage(path, error)
     if paths:

@@ -27,6 +27,7 @@ from kerasnets.training.photos import PHOTOS
 from kerasnets.training.remarks import size_note
 from kerasnets.training.request import Request
 from kerasnets.training.settings import check_recipe, compared, without_effect
+from kerasnets.training.state import without_number
 
 MODELS_SAVED = Path("models_saved")
 CROP = "crop"  # begins the input kinds that take the middle of a picture
@@ -80,8 +81,8 @@ class TrainingJob:
     def settings(self) -> dict[str, Any]:
         """Everything that two runs must share so that one can resume from the other's checkpoints."""
         return {
-            **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data), "frozen": self.frozen,
-            "weights": self.initial_sha256,
+            **compared(self.recipe), "seed": self.seed, "data": data.digest(self.data),
+            "frozen": [*map(without_number, self.frozen)] if self.own else self.frozen, "weights": self.initial_sha256,
             **({"shapes of own weights": [list(each.shape) for each in self.network.weights]} if self.own else {}),
             **({"batch statistics": f"of each of {place().count} workers"} if self.worker_statistics else {}),
         }  # fmt: skip

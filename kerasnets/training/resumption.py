@@ -63,9 +63,11 @@ def find(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> checkp
     if not restarts and checkpoints.take_back(folder):
         print(f"note: the checkpoints that were set aside are in {shorten(folder)} again", file=sys.stderr)
 
-    def judge(checkpoint: checkpoints.Checkpoint) -> None:
-        state.check(trainee, checkpoint)
-        figures.check(checkpoint, bool(job.recipe.validation))
+    def judge(checkpoint: checkpoints.Checkpoint) -> checkpoints.Checkpoint:
+        renamed = state.with_names_of(trainee, checkpoint) if job.own else checkpoint
+        state.check(trainee, renamed)
+        figures.check(renamed, bool(job.recipe.validation))
+        return renamed
 
     checkpoint = checkpoints.load(folder, job.settings, judge)
     if checkpoint is None:

@@ -1,6 +1,8 @@
 """The state of a compiled network as arrays by name: its layers', its optimizer's, and the random generators'."""
 
 import contextlib
+import dataclasses
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,11 +11,10 @@ import numpy as np
 
 from kerasnets.errors import BadInputError
 from kerasnets.runtime.cores import cores
+from kerasnets.training.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     import keras
-
-    from kerasnets.training.checkpoints import Checkpoint
 
 Value = TypeVar("Value")
 
@@ -86,6 +87,29 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> No
     check_shapes(variables, arrays)
     for name, variable in variables.items():
         variable.assign(arrays[name].astype(variable.dtype))
+
+
+def with_names_of(network: "keras.Model", checkpoint: "Checkpoint") -> "Checkpoint":
+    """Return a checkpoint with the names that the variables of this compiled network have.
+
+    Keras numbers the names that it chooses itself anew in each process, and on within it: what was dense is dense_1
+    when the same function builds the network again. If names differ in such numbers alone, their order decides.
+    """
+    network.optimizer.build(network.trainable_variables)
+    optimizer = [variable.path for variable in network.optimizer.variables]
+    layers = list(variables(network))
+    arrays = dict(checkpoint.arrays)
+    for part, names in (("layers", layers), ("best", layers), ("optimizer", optimizer)):
+        saved = list(checkpoint.part(part))
+        if [*map(without_number, saved)] == [*map(without_number, names)]:
+            old = [arrays.pop(f"{part}/{name}") for name in saved]
+            arrays |= {f"{part}/{name}": array for name, array in zip(names, old, strict=True)}
+    return dataclasses.replace(checkpoint, arrays=arrays)
+
+
+def without_number(name: str) -> str:
+    """Return the name of a variable without the numbers of automatic names: "adam/dense_1_kernel" is dense_kernel's."""
+    return re.sub(r"_\d+(?=[_/]|$)", "", name)
 
 
 def check_shapes(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:

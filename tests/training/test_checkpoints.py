@@ -257,6 +257,7 @@ def test_what_a_run_cannot_have_written_is_damaged(tmp_path, capsys):
     def judge(checkpoint):
         if checkpoint.epoch == 2:
             raise BadInputError("the checkpoint has not the figures of 2 epochs")
+        return checkpoint
 
     assert checkpoints.load(save(tmp_path, 1, 2), SETTINGS, judge).epoch == 1
     assert "is damaged (the checkpoint has not the figures of 2 epochs)" in capsys.readouterr().err

@@ -98,6 +98,66 @@ def test_a_model_keeps_its_frozen_layers_and_is_left_as_it_is(workers, tmp_path)
     assert (name, epochs) == ("functional-own", 2)
 
 
+def unnamed(input_shape, num_classes, pooling="MaxPooling2D", units=8):
+    """A network whose layers have the names that Keras chooses, with other numbers in each call."""
+    import keras
+
+    layers = keras.layers
+    x = inputs = keras.Input(input_shape)
+    x = layers.Conv2D(units, 3, activation="relu")(x)
+    x = layers.BatchNormalization()(x)
+    x = getattr(layers, pooling)()(x)
+    x = layers.Dense(units, activation="relu")(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(num_classes)(x))
+
+
+def resume_unnamed(folder):
+    """(weights after four epochs, after two and two more, refusals of networks of other shapes and kinds)."""
+    import functools
+
+    import keras
+
+    def activated(input_shape, num_classes):
+        network = unnamed(input_shape, num_classes)
+        return keras.Sequential([keras.Input(input_shape), network, keras.layers.BatchNormalization()])
+
+    shared = {"arrays": (PIXELS, LABELS)}
+    whole = quietly(RECIPE, network=unnamed, epochs=4, out=folder / "a.keras", **shared)
+    quietly(RECIPE, network=unnamed, epochs=2, out=folder / "b.keras", **shared)
+    again = quietly(RECIPE, network=unnamed, epochs=4, out=folder / "b.keras", resume=True, **shared)
+    weights = [kerasnets.load(run.files[0])[0].get_weights() for run in (whole, again)]
+    refusals = []
+    for other in (functools.partial(unnamed, units=9), activated, renamed):
+        try:
+            quietly(RECIPE, network=other, epochs=5, out=folder / "b.keras", resume=True, **shared)
+        except kerasnets.BadInputError as error:
+            refusals.append(str(error))
+    return *weights, again.epochs, refusals
+
+
+def renamed(input_shape, num_classes):
+    """The same shapes, but another kind of layer in one place."""
+    import keras
+
+    layers = keras.layers
+    x = inputs = keras.Input(input_shape)
+    x = layers.Conv2D(8, 3, activation="relu")(x)
+    x = layers.GroupNormalization(4)(x)
+    x = layers.MaxPooling2D()(x)
+    x = layers.Dense(8, activation="relu")(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(num_classes)(x))
+
+
+def test_a_network_with_automatic_names_is_resumed_in_the_same_process(workers, tmp_path):
+    whole, again, epochs, refusals = workers["torch"](resume_unnamed, tmp_path)
+    assert epochs == 4
+    for one, other in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(refusals) == 3
+    assert all("another network" in refusal for refusal in refusals)
+    assert not any("damaged" in refusal for refusal in refusals)
+
+
 def refusals(folder):
     """{case: message}."""
     import keras
