@@ -250,11 +250,13 @@ class Classifier:
 
     def steadiness(self, sights: Sequence[pictures.Sight], probabilities: np.ndarray) -> list[float | None]:
         """Return the mean probability of each answer over all ways to cut out its digit, None if there is one way."""
-        result: list[float | None] = []
+        every = [pixels for sight in sights for pixels in sight.others]
+        batches = [self.calibrated(every[start : start + BATCH]) for start in range(0, len(every), BATCH)]
+        rows, result = iter(np.vstack(batches) if batches else []), list[float | None]()
         for sight, shares in zip(sights, probabilities, strict=True):
             label = shares.argmax()
-            others = [self.calibrated(sight.others)[:, label]] if sight.others else []
-            result.append(float(np.hstack([shares[label], *others]).mean()) if others else None)
+            others = [row[label] for row in itertools.islice(rows, len(sight.others))]
+            result.append(float(np.mean([shares[label], *others])) if others else None)
         return result
 
     def read_sheet(self, image: Image, name: str | Path = UNNAMED) -> Sheet:

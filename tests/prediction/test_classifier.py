@@ -329,8 +329,11 @@ def test_every_form_of_an_image_has_the_same_answer(tmp_path):
 def test_more_pictures_than_a_batch_are_answered_in_order():
     names = list(SHOWN) * 10
     assert len(names) > 2 * classifier.BATCH
-    found = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx").predict([SAMPLES / name for name in names])
+    reader = kerasnets.Classifier.load(SHIPPED / "mnist_cnn-mnist.onnx")
+    found = reader.predict([SAMPLES / name for name in names])
     assert [each.label for each in found] == [SHOWN[name] for name in names]
+    alone = {name: reader.predict(SAMPLES / name)[0].verdict for name in SHOWN}
+    assert [each.verdict for each in found] == [alone[name] for name in names]
 
 
 @pytest.mark.parametrize("engine", ["opencv", "onnxruntime", "openvino"])
