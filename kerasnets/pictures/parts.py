@@ -120,21 +120,26 @@ def digit_of(parts: Parts) -> np.ndarray:
     return (near & (is_long | (parts.amount >= SPECK * parts.amount[main])))[parts.labels]
 
 
-def count_digits(parts: Parts) -> int:
-    """Return how many parts have a digit's size and darkness; parts one above the other are one."""
+def count_digits(parts: Parts, tall: float = TALL) -> int:
+    """Return how many parts have a digit's size and darkness; parts one above the other are one.
+
+    Args:
+        parts: Of a picture.
+        tall: The least height of a digit, as a fraction of the largest part's longer side.
+    """
     main = parts.main
     side = parts.boxes[main, 2:].max()
     is_digit = (
         (parts.amount > 0)
-        & (parts.boxes[:, 3] >= TALL * side)
-        & (parts.boxes[:, 3] <= side / TALL)
+        & (parts.boxes[:, 3] >= tall * side)
+        & (parts.boxes[:, 3] <= side / tall)
         & (parts.darkness >= PALE * parts.darkness[main])
     )
     count, placed = 0, list[list[int]]()
     for x, y, width, height in sorted(parts.boxes[is_digit].tolist()):
-        for left, top, wide, tall in placed:
+        for left, top, wide, high in placed:
             common = min(x + width, left + wide) - max(x, left)
-            gap = max(y, top) - min(y + height, top + tall)
+            gap = max(y, top) - min(y + height, top + high)
             if common >= SAME * min(width, wide) and gap <= BROKEN * side:
                 break
         else:

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 import json
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from kerasnets.pictures import Digit, Sight, sheets
+from kerasnets.pictures.digits import centre_by_mass, digits_in_form, is_mnist_form, scale_to_box
 from kerasnets.prediction import Classifier, rows
 from kerasnets.prediction.answers import Prediction, Sheet, as_json
 from kerasnets.prediction.figures import Gallery, with_boxes
@@ -76,6 +78,26 @@ def test_two_digits_and_blank_paper_are_not_answered_as_if_sure(classifier):
     assert blank["verdict"] == "nothing found"
     assert "no digit to see" in blank["reason"]
     assert "no digit to see" in blank["error"]
+
+
+def squeezed(pictures, gap):
+    """Pictures of digits (n, 28, 28), the ink of each beside the next one's: uint8 (n - 1, 28, 28), in MNIST's form."""
+    inked = [picture[:, picture.any(axis=0)] for picture in pictures]
+    between = np.zeros((28, gap), np.uint8)
+    pairs = [np.hstack([a, between, b]) / np.float32(255) for a, b in itertools.pairwise(inked)]
+    return [centre_by_mass(scale_to_box(pair[pair.any(axis=1)])) for pair in pairs]
+
+
+@pytest.mark.parametrize("gap", [3, 6])
+def test_two_digits_squeezed_into_the_form_of_one_are_not_sure(classifier, mnist, gap):
+    pairs = squeezed(mnist.test_images[:100, ..., 0], gap)
+    assert all(is_mnist_form(pair) for pair in pairs)
+    sure = [answer for answer in classifier.predict(pairs) if answer.verdict.is_sure]
+    assert len(sure) <= 5, len(sure)
+
+
+def test_hardly_any_of_mnists_test_pictures_shows_two_digits(mnist):
+    assert sum(digits_in_form(picture) > 1 for picture in mnist.test_images[..., 0]) <= 5  # of 10,000
 
 
 def test_at_most_one_in_200_of_mnists_test_pictures_that_are_read_right_is_called_unsure(classifier, mnist):
