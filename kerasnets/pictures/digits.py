@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasnets.errors import BadInputError
 from kerasnets.pictures.paper import PHOTO_SIDE, ink_of, is_light
-from kerasnets.pictures.parts import count_digits, digit_of, parts_of
+from kerasnets.pictures.parts import count_digits, digit_of, is_filled, parts_of
 from kerasnets.pictures.sizes import Shape, quantile, resize, rim, shrink, to_grey
 
 MIN_CONTRAST = 12  # grey levels between ink and paper; with less, the picture is of one colour
@@ -66,10 +66,9 @@ def find_digit(picture: np.ndarray) -> Sight:
         grey = 255 - grey if is_light(grey) else grey
         if is_mnist_form(grey):
             return Sight(grey[..., None], digits_in_form(grey))
-    ink, digits, leaves = cut_out_ink(picture)
+    ink, digits, doubt = cut_out_ink(picture)
     form = centre_by_mass(scale_to_box(ink))
-    doubt = "it reaches the edge of the picture" if leaves else doubt_about(form)
-    return Sight(form[..., None], digits, doubt, is_cut_out=True)
+    return Sight(form[..., None], digits, doubt or doubt_about(form), is_cut_out=True)
 
 
 def cut_otherwise(form: np.ndarray) -> list[np.ndarray]:
@@ -151,11 +150,11 @@ def centre_of_mass(grey: np.ndarray) -> tuple[float, float]:
     return rows @ np.arange(len(rows)) / mass.sum(), columns @ np.arange(len(columns)) / mass.sum()
 
 
-def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, bool]:
+def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, str]:
     """Return the ink of a digit on unevenly lit paper in its bounding box, float32, 0..1, and what was seen of it.
 
     Returns:
-        The ink, the number of digits, and whether the ink leaves a photo.
+        The ink, the number of digits, and why it can hardly be one; "" if it can.
 
     Raises:
         BadInputError: Without a path. There is no ink.
@@ -168,7 +167,8 @@ def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, bool]:
     inside = quantile(ink[mask], 0.75)
     x, y, width, height = box = cv2.boundingRect(mask.view(np.uint8))
     is_photo = min(mask.shape) >= PHOTO_SIDE
-    leaves = is_photo and leaves_picture(box, mask.shape)
+    doubt = "other ink lies inside it" if is_filled(parts) else ""
+    doubt = "it reaches the edge of the picture" if is_photo and leaves_picture(box, mask.shape) else doubt
     margin = 8
     window = np.s_[max(y - margin, 0) : y + height + margin, max(x - margin, 0) : x + width + margin]
     ink, mask = np.minimum(ink[window] / np.float32(inside), 1), mask[window]
@@ -178,7 +178,7 @@ def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, bool]:
     halo = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
     ink[~halo] = 0  # the inside of a stroke is white, its edge fades
     x, y, width, height = cv2.boundingRect((ink > 0.1).astype(np.uint8))
-    return ink[y : y + height, x : x + width], count_digits(parts), leaves
+    return ink[y : y + height, x : x + width], count_digits(parts), doubt
 
 
 def leaves_picture(box: Sequence[int], shape: tuple[int, ...]) -> bool:

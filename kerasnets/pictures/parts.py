@@ -16,6 +16,7 @@ PALE = 0.4  # of the largest part's darkness; a paler part is a fold, a ruling o
 LONGEST = 1.5  # of the largest part's longer side; a part near it that is longer is a line, no piece of the digit
 BROKEN = 0.15  # of the longer side: two parts one above the other, not farther apart, are one digit, as of a 5
 INNER = 0.2  # of a frame's height; what is smaller in it is a speck
+DOT = 0.005  # of the largest part's ink; a part inside it with less is dirt
 SIDES = 3  # of a part, on which a frame around it has ink; a box drawn by hand may be open
 SAME = 0.3  # of the narrower part: with more columns in common, two parts are one above the other
 
@@ -118,6 +119,20 @@ def digit_of(parts: Parts) -> np.ndarray:
     near = is_near & ((side <= side[main]) | (is_dark & (side <= LONGEST * side[main])))
     is_long = is_dark & (side >= LONG * side[main])
     return (near & (is_long | (parts.amount >= SPECK * parts.amount[main])))[parts.labels]
+
+
+def is_filled(parts: Parts) -> bool:
+    """Whether the largest part surrounds two others, as a face does its eyes and mouth; no digit does."""
+    main = parts.main
+    x, y, width, height = parts.boxes.T - np.array([*parts.boxes[main, :2], 0, 0])[:, None]
+    is_inside = (x > 0) & (y > 0) & (x + width < width[main]) & (y + height < height[main])
+    is_dark = (parts.amount >= DOT * parts.amount[main]) & (parts.darkness >= PALE * parts.darkness[main])
+    places = np.flatnonzero(is_inside & is_dark)
+    if len(places) < 2:
+        return False
+    left, top = parts.boxes[main, :2]
+    around = parts.labels[top : top + height[main], left : left + width[main]] == main
+    return sum(surrounds(around, x[i], y[i], width[i], height[i]) for i in places) > 1
 
 
 def count_digits(parts: Parts, tall: float = TALL) -> int:

@@ -80,6 +80,18 @@ def test_two_digits_and_blank_paper_are_not_answered_as_if_sure(classifier):
     assert "no digit to see" in blank["error"]
 
 
+@pytest.mark.parametrize(("inside", "name"), [(3, "not one digit"), (1, "sure"), (0, "sure")])
+def test_a_face_is_no_zero(classifier, inside, name):
+    """A ring with eyes and a mouth; dirt in a 0 changes nothing."""
+    paper = np.full((400, 400, 3), 235, np.uint8)
+    cv2.ellipse(paper, (200, 200), (80, 110), 0, 0, 360, (40, 40, 60), 16, cv2.LINE_AA)
+    for center in ((170, 160), (230, 160), (200, 240))[:inside]:
+        cv2.circle(paper, center, 9, (40, 40, 60), -1, cv2.LINE_AA)
+    [answer] = classifier.predict([paper])
+    assert (answer.label, answer.verdict.name) == ("0", name)
+    assert answer.verdict.reason == ("other ink lies inside it" if inside > 1 else "")
+
+
 def squeezed(pictures, gap):
     """Pictures of digits (n, 28, 28), the ink of each beside the next one's: uint8 (n - 1, 28, 28), in MNIST's form."""
     inked = [picture[:, picture.any(axis=0)] for picture in pictures]
