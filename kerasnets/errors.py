@@ -1,11 +1,14 @@
-"""What can go wrong, in words for the person who caused it."""
+"""What can go wrong, in words for the person who caused it, and notes on work that goes on."""
 
 import contextlib
 import difflib
 import errno
 import sys
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from os import PathLike
+
+TOLD: ContextVar[set[str] | None] = ContextVar("TOLD", default=None)  # the notes of a block of notes_once
 
 
 class BadInputError(ValueError):
@@ -85,6 +88,25 @@ def exit_code(error: BaseException) -> int:
 
 
 JOINERS = "\u200c\u200d"  # within words of Persian and of Indian languages, and within emoji
+
+
+def note(text: str) -> None:
+    """Print a note as one line on stderr; in a block of `notes_once`, not a second time."""
+    told = TOLD.get()
+    if told is None or text not in told:
+        print(visible(f"note: {text}"), file=sys.stderr)
+    if told is not None:
+        told.add(text)
+
+
+@contextlib.contextmanager
+def notes_once() -> Iterator[None]:
+    """Print each note in the block once, as for several trainings on the same data."""
+    token = TOLD.set(set())
+    try:
+        yield
+    finally:
+        TOLD.reset(token)
 
 
 def visible(text: object) -> str:

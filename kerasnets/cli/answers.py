@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.cli import app
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, note, shorten
 from kerasnets.pictures.files import HIDDEN
 from kerasnets.prediction import rows
 from kerasnets.prediction.answers import Result, as_json
@@ -114,7 +114,7 @@ def pictures_below(folder: str) -> list[Path]:
         kinds = f"no name ends in {', '.join(layout.USUAL)} or the like"
         raise BadInputError(f"no picture in {{path}}: {kinds}", path=folder)
     if others:
-        layout.note(f"left out of {shorten(folder)}, because it is no picture that can be read: {layout.some(others)}")
+        note(f"left out of {shorten(folder)}, because it is no picture that can be read: {layout.some(others)}")
     return [Path(folder, name) for name in names]
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from kerasnets import recipes
 from kerasnets.cli import app, engine, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
-from kerasnets.errors import nearest_first
+from kerasnets.errors import nearest_first, notes_once
 from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def request_of(args: argparse.Namespace, recipe: str | recipes.Recipe, **more: A
     )  # fmt: skip
 
 
+@notes_once()
 def train(args: argparse.Namespace, request: "Request") -> None:
     """Train once, or with each of the seeds, and print the result."""
     if not args.seeds:

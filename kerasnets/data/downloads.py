@@ -9,7 +9,6 @@ import errno
 import os
 import shutil
 import socket
-import sys
 import tempfile
 import time
 import warnings
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from kerasnets.data.catalogue import Dataset
 from kerasnets.data.dataset import Data
-from kerasnets.errors import BadInputError, in_one_line
+from kerasnets.errors import BadInputError, in_one_line, note
 from kerasnets.runtime import backends
 
 TIMEOUT = 20  # seconds without an answer
@@ -53,8 +52,7 @@ def has_torchvision() -> bool:
     except ModuleNotFoundError:
         return False
     except Exception as error:  # RuntimeError, AttributeError, ... if it was built for another torch
-        print(f"note: torchvision cannot be imported ({in_one_line(error)}); Keras downloads instead",
-              file=sys.stderr)  # fmt: skip
+        note(f"torchvision cannot be imported ({in_one_line(error)}); Keras downloads instead")
         return False
     return True
 

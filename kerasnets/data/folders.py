@@ -4,7 +4,6 @@ They are held in memory as one array, or streamed: `streams` has the design.
 """
 
 import os
-import sys
 import threading
 import zlib
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from kerasnets.data.picture_sources import (
 )
 from kerasnets.data.streams import Pictures
 from kerasnets.data.survey import Faults, Target, first_size, for_each, refuse_or_tell, survey
-from kerasnets.errors import BadInputError, shorten
+from kerasnets.errors import BadInputError, note, shorten
 from kerasnets.runtime.workers import place
 
 MOST_BYTES = 16e9  # of all pixels together that are held in memory
@@ -110,7 +109,7 @@ def is_streamed(source: Source, count: int, target: Target, reading: Reading) ->
         return False
     each = f" in each of {workers} workers" if workers > 1 else ""
     words = f"{count:,} pictures of {shorten(source.path)} would take {size / 1e9:.1f} GB of memory{each}"
-    print(f"note: {words}: each batch is read when it is due", file=sys.stderr)
+    note(f"{words}: each batch is read when it is due")
     return True
 
 

@@ -3,7 +3,6 @@
 import gzip
 import io
 import math
-import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets.data.dataset import Data, make_data
-from kerasnets.errors import BadInputError, in_one_line, visible
+from kerasnets.errors import BadInputError, in_one_line, note
 from kerasnets.runtime.archive import Archive
 from kerasnets.runtime.digests import sha256
 
@@ -121,8 +120,7 @@ def names_in(members: Sequence[str], path: Path) -> list[str]:
     others = [name for member in members if (name := member.removesuffix(".npy")) not in names]
     if others and f"{names[0]}.npy" in members:
         more = f" and {len(others) - 3} more" * (len(others) > 3)
-        note = f"note: left out of {path.name}, because no part of the data is called so: {', '.join(others[:3])}{more}"
-        print(visible(note), file=sys.stderr)
+        note(f"left out of {path.name}, because no part of the data is called so: {', '.join(others[:3])}{more}")
     return names
 
 

@@ -8,7 +8,6 @@ pets/train/cat/..., pets/test/001.jpg         the pictures in "test" are left ou
 A million names take seconds: whatever depends on the folder alone is worked out once for each folder.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,7 +16,7 @@ import numpy as np
 
 from kerasnets.data.parts import TEST, TRAIN, UNLABELLED, VALIDATION, Parts
 from kerasnets.data.picture_sources import Source
-from kerasnets.errors import BadInputError, shorten, visible
+from kerasnets.errors import BadInputError, note, shorten
 from kerasnets.pictures.files import HIDDEN, SUFFIXES
 
 USUAL = (".jpg", ".png", ".bmp", ".webp", ".tif", ".gif")  # of SUFFIXES, for a message
@@ -234,7 +233,3 @@ def some(names: Sequence[str], most: int = 3) -> str:
     """Return the first names, and the number of the others."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def note(text: str) -> None:
-    print(visible(f"note: {text}"), file=sys.stderr)

@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.data import zip_names
-from kerasnets.errors import BadInputError, in_one_line, visible
+from kerasnets.errors import BadInputError, in_one_line, note
 from kerasnets.runtime.archive import Archive, LargeTableError
 
 Value = TypeVar("Value")
@@ -89,10 +89,8 @@ class FolderSource:
             yield Path(folder), folders, files
         if left_out:
             more = f" and {len(left_out) - 1} more" if left_out[1:] else ""
-            note = (
-                f"note: left out of {self.path.name}, because it leads to a folder that is read already: {left_out[0]}"
-            )
-            print(visible(note + more), file=sys.stderr)
+            what = f"{left_out[0]}{more}"
+            note(f"left out of {self.path.name}, because it leads to a folder that is read already: {what}")
 
 
 def identity(folder: Path) -> tuple[int, int]:

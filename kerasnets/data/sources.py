@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from kerasnets.data.catalogue import DATASETS, Dataset
 from kerasnets.data.dataset import ROWS, Data, check
 from kerasnets.data.parts import TEST, TRAIN, VALIDATION
 from kerasnets.data.streams import Pictures
-from kerasnets.errors import BadInputError, nearest_first
+from kerasnets.errors import BadInputError, nearest_first, note
 
 # form of the files -> function that reads a folder, and returns None if the folder has no file of the data set
 READERS: dict[str, downloads.Reader] = {"idx": idx.read, "cifar": cifar.read}
@@ -105,7 +104,7 @@ def note_own(name: str | Path) -> None:
     own = next((path for path in (Path(name), Path(f"{name}.zip"), Path(f"{name}.npz")) if path.exists()), None)
     if own:
         place = os.path.join(".", own)
-        print(f"note: {name} is {DATASETS[str(name)].title} here; for your own data, write {place}", file=sys.stderr)
+        note(f"{name} is {DATASETS[str(name)].title} here; for your own data, write {place}")
 
 
 def load_present(name: str, data_dir: str | Path | None = None) -> Data | None:

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import itertools
-import sys
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 from kerasnets import pictures
 from kerasnets.data.index_files import Index
 from kerasnets.data.picture_sources import Ration, Source, TooManyPixelsError
-from kerasnets.errors import BadInputError, shorten, visible
+from kerasnets.errors import BadInputError, note, shorten, visible
 
 WHOLE = ("picture", "crop", "crop256", "crop232")  # kinds that take any picture that is not thin
 THIN = 20  # times as long as wide
@@ -44,8 +43,7 @@ def survey(source: Source, index: Index, target: Target) -> Faults:
     """Decode each picture that the index does not know yet, once, and note its size in the index; return the faults."""
     unknown = np.flatnonzero(index.heights == 0)
     if len(unknown) > BLOCK:
-        note = f"note: checking {len(unknown):,} pictures of {shorten(source.path)} before they are streamed"
-        print(note, file=sys.stderr)
+        note(f"checking {len(unknown):,} pictures of {shorten(source.path)} before they are streamed")
 
     is_decided = target.has_channels or bool(index.coloured.any())
 
@@ -135,12 +133,11 @@ def refuse_or_tell(source: Source, names: Sequence[str], faults: Faults, most: i
         raise BadInputError(f"1 of {count} pictures cannot be read: {first}")
     if len(faults) > most:
         for fault in list(faults.values())[:MOST_NAMED]:
-            print(visible(f"note: {fault}"), file=sys.stderr)
+            note(str(fault))
         problem = f"{len(faults)} of {count} pictures cannot be read: {in_short([names[i] for i in sorted(faults)])}"
         remedy = f"replace them, or leave them out of a training by --skip-broken {len(faults)}"
         raise BadInputError(problem, remedy=remedy)
-    note = f"note: left out of {source.path.name}: {len(faults)} of {count} pictures that cannot be read: {first}"
-    print(visible(note), file=sys.stderr)
+    note(f"left out of {source.path.name}: {len(faults)} of {count} pictures that cannot be read: {first}")
 
 
 def in_short(names: Sequence[str], length: int = 70) -> str:

@@ -5,11 +5,10 @@ the code page of their Windows instead: 936 in China, 932 in Japan, 949 in Korea
 """
 
 import re
-import sys
 import zipfile
 from collections.abc import Iterable, Mapping
 
-from kerasnets.errors import visible
+from kerasnets.errors import note
 
 UTF8 = 0x800  # the flag of an entry
 # Encoding -> the characters beyond ASCII that names are usually made of. The strict encodings know the frequent
@@ -39,10 +38,10 @@ def names_of(entries: Mapping[str, zipfile.ZipInfo], title: str) -> dict[str, st
     if encoding:
         return {name: raw[name].decode(encoding) if name in raw else name for name in entries}
     if odd := [name for name in unflagged if not re.fullmatch(r"[\w\s]*", re.sub("[\x00-\x7f]", "", name))]:
-        print(visible(
-            f"note: names in {title} are in an unknown encoding and are read as {odd[0]!r:.40}; unpack it by unzip "
+        note(
+            f"names in {title} are in an unknown encoding and are read as {odd[0]!r:.40}; unpack it by unzip "
             "-O gbk (or shift-jis, euc-kr, big5), and name the folder, or pack that again"
-        ), file=sys.stderr)  # fmt: skip
+        )
     return {name: name for name in entries}
 
 

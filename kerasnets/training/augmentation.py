@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import re
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from kerasnets.errors import note
 from kerasnets.recipes import AUTO, Recipe
 from kerasnets.training.photos import PHOTOS, UPRIGHT
 
@@ -149,11 +149,10 @@ def suit(recipe: Recipe, examples: "Data") -> Recipe:
         name = recipe.augmentation.removesuffix(UPRIGHT)
         if "flip" in suited or recipe.goal is not None:  # a published recipe stays as it is
             return recipe
-        print("note: photos are cropped and not mirrored, because a mirrored one may be of another class",
-              file=sys.stderr)  # fmt: skip
+        note("photos are cropped and not mirrored, because a mirrored one may be of another class")
         return dataclasses.replace(recipe, augmentation=name + UPRIGHT)
     if suited in REASONS:
-        print(f"note: augmentation of the pictures: {REASONS[suited]}", file=sys.stderr)
+        note(f"augmentation of the pictures: {REASONS[suited]}")
     return dataclasses.replace(recipe, augmentation=suited)
 
 

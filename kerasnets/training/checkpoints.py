@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnets.errors import BadInputError, in_one_line, shorten
+from kerasnets.errors import BadInputError, in_one_line, note, shorten
 from kerasnets.runtime import signals
 from kerasnets.runtime.archive import DAMAGE, Archive
 from kerasnets.runtime.atomic import whole_file
@@ -112,7 +112,7 @@ def load(
 
 
 def note_damage(path: Path, error: Exception) -> None:
-    print(f"note: checkpoint {shorten(path)} is damaged ({in_one_line(error)})", file=sys.stderr)
+    note(f"checkpoint {shorten(path)} is damaged ({in_one_line(error)})")
 
 
 def are_unfinished(folder: Path, report: Path) -> bool:

@@ -4,7 +4,6 @@ docs/own-pictures.md has the measurement.
 """
 
 import statistics
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from kerasnets import models
 from kerasnets.data import DATASETS, layout, own_code, picture_sources, survey
-from kerasnets.errors import visible
+from kerasnets.errors import note
 from kerasnets.recipes import BY_DATA, Recipe, with_changes
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def choose(recipe: Recipe, examples: "Data", *, is_fresh: bool) -> Recipe:
     if chosen:
         what = ", ".join(words[name].format(value) for name, value in chosen.items())
         how = ", ".join(OPTIONS[name] for name in chosen)
-        print(f"note: {count:,} pictures to train on; chosen: {what}; change by {how}", file=sys.stderr)
+        note(f"{count:,} pictures to train on; chosen: {what}; change by {how}")
     return with_changes(recipe, **chosen, by_data=())
 
 
@@ -86,8 +85,7 @@ def size_for(recipe: Recipe, source: str | Path) -> tuple[int, int] | None:
         return None
     side = within(recipe.model, round(statistics.median(map(min, sizes))))
     title = Path(source).resolve().name
-    note = f"note: the pictures of {title} have several sizes; chosen: {side}x{side} pixels; change by --image-size"
-    print(visible(note), file=sys.stderr)
+    note(f"the pictures of {title} have several sizes; chosen: {side}x{side} pixels; change by --image-size")
     return side, side
 
 

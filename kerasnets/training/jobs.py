@@ -14,7 +14,7 @@ import keras
 
 from kerasnets import data, models, saving
 from kerasnets.data import index_files
-from kerasnets.errors import nearest_first, shorten, visible
+from kerasnets.errors import nearest_first, note, shorten, visible
 from kerasnets.graph import Scaling, count
 from kerasnets.recipes import FINETUNED, LOGGERS, RECIPES, Recipe, with_changes
 from kerasnets.runtime.atomic import check_writable
@@ -109,7 +109,7 @@ def prepare(request: Request) -> TrainingJob:
     recipe = suit(defaults.choose(recipe_of(request, recipe), examples, is_fresh=not request.weights), examples)
     check_recipe(recipe, examples)
     for text in without_effect(recipe):
-        print(visible(f"note: {text}"), file=sys.stderr)
+        note(text)
     keras.utils.set_random_seed(request.seed)
     initial = build_network(recipe, examples, request)
     sizes.check(recipe, initial.network)
@@ -137,8 +137,8 @@ def prepare(request: Request) -> TrainingJob:
         print(visible(fallback_line(first_choice, recipe, job.files[0])), file=sys.stderr)
     initial.network.summary()
     is_fresh = not request.weights and not (job.own and own_networks.has_learned(initial.network))
-    if note := size_note(job.parameters, len(examples.train_labels), is_fresh=is_fresh):
-        print(visible(f"note: {recipe.model} {note}"), file=sys.stderr)
+    if size := size_note(job.parameters, len(examples.train_labels), is_fresh=is_fresh):
+        note(f"{recipe.model} {size}")
     return job
 
 
@@ -211,7 +211,7 @@ def build_network(recipe: Recipe, examples: data.Data, request: Request) -> Init
     if card.weights_sha256 and card.model != recipe.model:  # a guest need not have a name that says anything
         raise ValueError(f"{shorten(weights)} is a {card.model}, not a {recipe.model}; name that by --model")
     if scale_words:
-        print(visible(f"note: {saving.note_on(weights, card.input_shape, guest, scale_words)}"), file=sys.stderr)
+        note(saving.note_on(weights, card.input_shape, guest, scale_words))
     if request.keep_head and card.class_names != tuple(examples.class_names):
         raise ValueError(f"the head of {shorten(weights)} is of other classes than {examples.title}")
     network = with_classes(model, num_classes, request.freeze, keep_head=request.keep_head)

@@ -5,7 +5,6 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 import contextlib
 import importlib.util
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import keras
 
-from kerasnets.errors import exit_code, in_one_line, visible
+from kerasnets.errors import exit_code, in_one_line, note
 from kerasnets.recipes import LOGGERS
 from kerasnets.runtime.workers import place
 from kerasnets.training import logged_runs, settings
@@ -73,8 +72,7 @@ class Logger(keras.callbacks.Callback):
             call(*values)
         except Exception as error:
             if not self.has_failed:
-                note = f"note: what {self.title} has of this run is incomplete: {in_one_line(error, 150)}"
-                print(visible(note), file=sys.stderr)
+                note(f"what {self.title} has of this run is incomplete: {in_one_line(error, 150)}")
             self.has_failed = True
 
     def begin(self, job: "TrainingJob") -> None:

@@ -6,12 +6,11 @@ one name is numbered, so that it replaces nothing: a.keras and a/, then a-2.kera
 
 import itertools
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasnets.errors import shorten, visible
+from kerasnets.errors import note, shorten
 from kerasnets.runtime.claims import is_claimed
 from kerasnets.runtime.workers import Place, place
 from kerasnets.training import checkpoints
@@ -82,7 +81,7 @@ def choose(files: Sequence[Path], *, overwrite: bool) -> Files:
     runs = (numbered(files, number) for number in itertools.count(1))
     chosen = next(run for run in runs if overwrite or not (holds_run(run) or is_taken(run)))
     if chosen != list(files):
-        print(visible(f"note: {reason(files)}: this run writes {shorten(chosen[0])}"), file=sys.stderr)
+        note(f"{reason(files)}: this run writes {shorten(chosen[0])}")
     return chosen
 
 

@@ -1,14 +1,13 @@
 """A training's checkpoints, seen from the training: resumed, set aside, written, and mentioned when it stops."""
 
 import contextlib
-import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
-from kerasnets.errors import shorten
+from kerasnets.errors import note, shorten
 from kerasnets.runtime import signals
 from kerasnets.runtime.cores import cores
 from kerasnets.runtime.workers import place
@@ -61,7 +60,7 @@ def find(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> checkp
         leave_earlier_run(job)
         return None
     if not restarts and checkpoints.take_back(folder):
-        print(f"note: the checkpoints that were set aside are in {shorten(folder)} again", file=sys.stderr)
+        note(f"the checkpoints that were set aside are in {shorten(folder)} again")
 
     def judge(checkpoint: checkpoints.Checkpoint) -> checkpoints.Checkpoint:
         renamed = state.with_names_of(trainee, checkpoint) if job.own else checkpoint
@@ -71,7 +70,7 @@ def find(job: "TrainingJob", trainee: keras.Model, figures: "Figures") -> checkp
 
     checkpoint = checkpoints.load(folder, job.settings, judge)
     if checkpoint is None:
-        print(f"note: no checkpoint in {shorten(folder)}: starting at the first epoch", file=sys.stderr)
+        note(f"no checkpoint in {shorten(folder)}: starting at the first epoch")
         return None
     if checkpoint.epoch > job.recipe.epochs:
         raise ValueError(f"{checkpoint.epoch} epochs are in {shorten(folder)} already, more than {job.recipe.epochs}")
@@ -100,24 +99,21 @@ def take_up_threads(count: int) -> None:
         return
     # two threads on one core wait for each other: a step of resnet20 took 45 times as long
     if count <= cores() and state.set_threads(count):
-        note = f"computing with {count} threads as before, instead of {now}: the result depends on their number"
+        note(f"computing with {count} threads as before, instead of {now}: the result depends on their number")
     else:
-        note = f"the run began with {count} threads and goes on with {now}: the last digits of its result may differ"
-    print(f"note: {note}", file=sys.stderr)
+        note(f"the run began with {count} threads and goes on with {now}: the last digits of its result may differ")
 
 
 def leave_earlier_run(job: "TrainingJob") -> None:
     """Set the checkpoints of an unfinished run aside; those of a finished run stay until the first epoch ends."""
     folder = job.checkpoints
     if checkpoints.are_unfinished(folder, job.report) or (checkpoints.files(folder) and place().most_restarts):
-        print(
-            f"note: the checkpoints of an unfinished run are in {shorten(checkpoints.set_aside(folder))} now; to go on "
-            f"with them, remove the folder {shorten(folder.name)} beside it and add --resume",
-            file=sys.stderr,
+        note(
+            f"the checkpoints of an unfinished run are in {shorten(checkpoints.set_aside(folder))} now; to go on "
+            f"with them, remove the folder {shorten(folder.name)} beside it and add --resume"
         )
     elif checkpoints.files(folder):
-        note = f"the first epoch replaces the checkpoints in {shorten(folder)}; --resume goes on with them"
-        print(f"note: {note}", file=sys.stderr)
+        note(f"the first epoch replaces the checkpoints in {shorten(folder)}; --resume goes on with them")
 
 
 def save(job: "TrainingJob", epoch: int, arrays: Mapping[str, np.ndarray], step: int = 0) -> None:

@@ -56,6 +56,13 @@ def check_recipe(recipe: Recipe, examples: "Data") -> None:
             raise ValueError(f"{what} changes images; {examples.title} has rows of numbers")
 
 
+def check_accumulation(recipe: Recipe, steps_per_epoch: int) -> None:
+    """Raise ValueError if all batches of a training are fewer than one step of the optimizer takes."""
+    batches = recipe.epochs * steps_per_epoch
+    if recipe.accumulate > batches:
+        raise ValueError(f"a step of the optimizer takes {recipe.accumulate} batches, but the training has {batches}")
+
+
 def without_effect(recipe: Recipe) -> list[str]:
     """Return a sentence on each setting that does nothing beside the others."""
     falls = recipe.schedule[2] if recipe.schedule[:1] == ("epochs",) else ()

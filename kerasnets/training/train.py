@@ -4,7 +4,6 @@ from kerasnets.runtime.chosen import BACKEND as BACKEND
 
 import contextlib
 import functools
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from kerasnets import data, saving
 from kerasnets.data import fitting
 from kerasnets.data.streams import original_faults, select
-from kerasnets.errors import BadInputError, visible
+from kerasnets.errors import BadInputError, note
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
 from kerasnets.runtime import signals
@@ -159,14 +158,15 @@ def carry_out(request: Request) -> Run:
                     material = material_of(job, model, results, request.full_report)
                     report.write(job, run, test, figures, accuracies_beside(run, job.files[0]), material)
                 loggers.log_test(programs, run)
-        for note in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
-            print(visible(f"note: {note}"), file=sys.stderr)
+        for remark in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
+            note(remark)
     return run
 
 
 def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures, testing.Results]:
     """Train the job's network in place; return the figures of its epochs and its evaluations."""
     plan, validation = batches_of(job, group)
+    settings.check_accumulation(job.recipe, plan.steps_per_epoch)
     if group.leads:
         preparation.keep_index(job)
     save_checkpoint = functools.partial(resumption.save, job) if group.leads else save_nothing

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasnets.errors import note
 from kerasnets.runtime import signals
 from kerasnets.runtime.meeting import WAIT, Meeting, descriptor_of_stderr
 from kerasnets.runtime.workers import Place, place
@@ -90,10 +91,9 @@ class Group:
             raise ValueError(f"a batch of {size} images has no work for {self.count} workers; enlarge it")
         if self.scoped and size % self.engine.parts:
             parts = self.engine.parts
-            print(
-                f"note: {parts} devices cannot part a batch of {size} images equally, so each computes all of it; a "
-                f"--batch-size that {parts} divides takes less time",
-                file=sys.stderr,
+            note(
+                f"{parts} devices cannot part a batch of {size} images equally, so each computes all of it; a "
+                f"--batch-size that {parts} divides takes less time"
             )
 
     def follow(self, sizes: Callable[[int], int], step: int) -> None:
@@ -237,11 +237,11 @@ def alone() -> Group:
         return ALONE
     if backend != "jax":
         command = f"torchrun --standalone --nproc-per-node {count} -m kerasnets train ..."
-        print(f"note: {backend} computes on one of {count} GPUs here; all compute by: {command}", file=sys.stderr)
+        note(f"{backend} computes on one of {count} GPUs here; all compute by: {command}")
         return ALONE
     group = Group(Place())
     group.engine = engine_of(group)
-    print(f"note: the {count} devices of JAX compute each batch together", file=sys.stderr)
+    note(f"the {count} devices of JAX compute each batch together")
     return group
 
 

@@ -181,6 +181,9 @@ def test_a_head_learns_alone_and_then_all_layers_from_torchvisions_weights(worke
     assert cards[1].class_names == ("cat", "dog")
     assert "first the head alone, 1 epochs" in output
     assert "about 6 pictures to train on: adam at 0.0001, 1 epochs" in output
+    notes = [line for line in output.splitlines() if line.startswith("note: ")]
+    assert len(notes) > 1
+    assert len(notes) == len(set(notes)), notes  # the second training is of the same data
 
 
 def test_weights_that_were_made_once_are_taken_again(monkeypatch, tmp_path):

@@ -300,3 +300,10 @@ def test_changes_of_images_are_refused_for_rows_of_numbers():
     rows = types.SimpleNamespace(image_shape=(3,), title="sum3")
     with pytest.raises(ValueError, match="random erasing changes images; sum3 has rows of numbers"):
         settings.check_recipe(recipe, rows)
+
+
+def test_a_training_of_fewer_batches_than_a_step_takes_is_refused():
+    recipe = dataclasses.replace(RECIPE, accumulate=12)
+    settings.check_accumulation(recipe, steps_per_epoch=3)
+    with pytest.raises(ValueError, match="a step of the optimizer takes 12 batches, but the training has 8"):
+        settings.check_accumulation(recipe, steps_per_epoch=2)
