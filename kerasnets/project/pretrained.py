@@ -13,23 +13,23 @@ from kerasnets.runtime.atomic import whole_file
 from kerasnets.runtime.provenance import CHECKOUT
 
 PRETRAINED = CHECKOUT / "models_saved/pretrained"
-MOST_BYTES = 1_000_000  # of a model that ships
+MISTAKES = CHECKOUT / "docs/results/mistakes.png"  # of the best network on CIFAR-10
+MOST_BYTES = 5_000_000  # of a model that ships
 
 
 def ship(lines: Sequence[Line], runs: Path = RUNS, pretrained: Path = PRETRAINED) -> list[Path]:
     """Copy the model and report of the best run of each recipe into `pretrained`; return the models' files.
 
     The best run is the best on validation data over all backends and seeds, or the first line without validation data.
-    A model of more than 1 MB does not ship. Reports on permuted pixels get the means over all runs.
+    A model of more than 5 MB does not ship. Reports on permuted pixels get the means over all runs.
     """
     from kerasnets.training import report
 
     shipped = []
     for name in RECIPES:
-        candidates = [line for line in lines if line["recipe"] == name]
-        if not candidates:
+        best = best_of([line for line in lines if line["recipe"] == name])
+        if best is None:
             continue
-        best = max(candidates, key=lambda line: float(line["val_accuracy"] or 0))
         file = model_file(best, runs)
         if not file.is_file() or file.stat().st_size > MOST_BYTES:
             continue  # if it was run on another machine, it ships already
@@ -43,6 +43,23 @@ def ship(lines: Sequence[Line], runs: Path = RUNS, pretrained: Path = PRETRAINED
             part.write_text(page, encoding="utf-8")
         shipped.append(target)
     return shipped
+
+
+def best_of(lines: Sequence[Line]) -> Line | None:
+    """Return the run that is best on validation data, or the first without such data; None if there is no run."""
+    return max(lines, key=lambda line: float(line["val_accuracy"] or 0), default=None)
+
+
+def ship_mistakes(lines: Sequence[Line], runs: Path = RUNS, target: Path = MISTAKES) -> None:
+    """Copy the picture of the worst mistakes of the best run on CIFAR-10 to `target`, if its report is in `runs`."""
+    known = [line for line in lines if line["recipe"] in RECIPES]
+    best = best_of([line for line in known if RECIPES[str(line["recipe"])].dataset == "cifar10"])
+    if best is None:
+        return
+    picture = model_file(best, runs).with_suffix("") / "mistakes.png"
+    if picture.is_file():
+        with whole_file(target) as part:
+            shutil.copyfile(picture, part)
 
 
 def ship_forms(shipped: Path) -> None:

@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.ship:
         for file in pretrained.ship(lines):
             pretrained.ship_forms(file)
+        pretrained.ship_mistakes(lines)
     if args.ship or args.calibrate:
         calibration.calibrate_shipped(data_dir=args.data_dir)
     tables.write_tables(lines)

@@ -107,7 +107,7 @@ def test_the_shipped_model_is_as_good_as_its_card_says(workers, mnist):
 def test_shipped_files_are_small():
     sizes = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
     assert {"mnist_cnn-mnist.keras", "mnist_cnn-mnist.h5", "mnist_cnn-mnist.onnx"} <= set(sizes)
-    assert max(sizes.values()) < 1_000_000
+    assert max(sizes.values()) < 5_000_000
 
 
 def test_most_of_other_peoples_handwriting_is_read(workers):

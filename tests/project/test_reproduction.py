@@ -170,10 +170,25 @@ def test_the_best_model_on_validation_data_ships_unless_it_is_large(tmp_path):
         rows.append(row("lenet5-mnist", "torch", seed, val_accuracy=validation))
         write_run(runs / f"lenet5-mnist-torch-{seed}.keras", size)
     rows.append(row("dnn_mnist-mnist", "torch", 0, val_accuracy=0.9))
-    write_run(runs / "dnn_mnist-mnist-torch-0.keras", 1_000_001)
+    write_run(runs / "dnn_mnist-mnist-torch-0.keras", 5_000_001)
     assert pretrained.ship(rows, runs, shipped) == [shipped / "lenet5-mnist.keras"]
     assert sorted(path.name for path in shipped.iterdir()) == ["lenet5-mnist-report.html", "lenet5-mnist.keras"]
     assert (shipped / "lenet5-mnist-report.html").read_text() == "report of lenet5-mnist-torch-1"
+
+
+def test_the_mistakes_of_the_best_run_on_cifar10_are_shown(tmp_path):
+    rows = [
+        row("cifar_net-cifar10", "torch", 0, val_accuracy=0.7),
+        row("resnet20-cifar10", "jax", 1, val_accuracy=0.9),
+        row("lenet5-mnist", "torch", 0, val_accuracy=0.99),
+    ]
+    shown, best = tmp_path / "shown.png", tmp_path / "resnet20-cifar10-jax-1"
+    pretrained.ship_mistakes(rows, tmp_path, shown)
+    assert not shown.exists()  # the run was on another machine
+    best.mkdir()
+    (best / "mistakes.png").write_bytes(b"drawn")
+    pretrained.ship_mistakes(rows, tmp_path, shown)
+    assert shown.read_bytes() == b"drawn"
 
 
 def test_the_reports_on_permuted_pixels_have_the_means_of_all_runs(tmp_path):
