@@ -96,7 +96,9 @@ def fresh_process(path: Path, engine: str) -> tuple[float, float]:
     """Return (seconds, peak MiB) of `kerasnets predict` on one photo, run as from a shell."""
     command = [sys.executable, "-m", "kerasnets", "predict", str(path), str(PHOTO), "--engine", engine]
     timed = [sys.executable, "-c", TIMED, *command]
-    process = subprocess.run(timed, env=child.variables(), capture_output=True, text=True)
+    environment = child.variables()
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled: the first run does it here
+    process = subprocess.run(timed, env=environment, capture_output=True, text=True)
     if process.returncode:
         raise RuntimeError(f"kerasnets predict by {engine} failed: {last_line(process.stderr)}")
     seconds, kibibytes = process.stdout.split()

@@ -15,8 +15,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
-
 CHUNK = 2**24  # bytes
 ABANDONED = 3600  # seconds after which the part file of a killed writer is removed
 LONGEST = 160  # bytes of a name that its part file repeats: a name has at most 255
@@ -162,6 +160,8 @@ def one_at_a_time(path: str | Path) -> Iterator[None]:
     """Let one process at a time run the block for `path`; others wait. The lock is a hidden file beside `path`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    import filelock  # with ctypes and logging, a tenth of the time that a prediction takes
+
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
         yield
 
