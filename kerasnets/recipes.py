@@ -15,6 +15,7 @@ PHOTO_COLOUR = "photo_colour"  # the same, with other brightness, contrast and s
 SHIFT = "shift"  # pad by 2 zeros and crop at random; mirror none
 AUTO = "auto"  # one of training.augmentation.AUGMENTATIONS, by the kind of the data
 PRECISIONS = ("float32", "mixed_bfloat16")
+EMA = 0.99  # the momentum of an average until the number of steps is known
 BY_DATA: dict[str, Any] = {"epochs": 10, "batch_size": 64, "validation": 0.1}  # of `own`, for known data and tables
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 BALANCED = "balanced"
@@ -75,7 +76,7 @@ class Recipe:
     patience: int = 0  # stop after this many epochs without a better one; 0 never stops early
     precision: str = "float32"  # of the computation inside the network: one of PRECISIONS
     compiled: bool = False  # whether the backend compiles a step into one program; JAX always does
-    by_data: tuple[str, ...] = ()  # settings of BY_DATA that nobody has named: the number of own pictures decides them
+    by_data: tuple[str, ...] = ()  # settings that nobody has named: the number of pictures decides them, or of steps
 
     @property
     def name(self) -> str:

@@ -233,6 +233,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         **engine.changes_of(args),
         **training_settings.changes_of(args, recipe),
     )
+    recipe = training_settings.with_average(args, recipe)
     training_settings.check_pairs(args, recipes.with_changes(recipe, epochs=args.epochs))
     return recipe
 

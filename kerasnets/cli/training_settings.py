@@ -1,13 +1,16 @@
 """The options of `train` that change a recipe's settings."""
 
 import argparse
+import dataclasses
+import math
 from typing import Any
 
 from kerasnets.cli import app
 from kerasnets.cli.app import UsageError
-from kerasnets.recipes import AUTO, BALANCED, OPTIMIZERS, Recipe
+from kerasnets.recipes import AUTO, BALANCED, EMA, OPTIMIZERS, Recipe
 from kerasnets.runtime.workers import place
 
+BY_STEPS = math.nan  # of --ema without a number: the steps decide it
 FALL = 0.1  # factor of "steps"
 CHANGES = ("shift", "crop", "flip", "none")  # of --augment
 RISE = 0.3  # share of all steps in which "onecycle" rises: PyTorch's
@@ -60,8 +63,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--progressive-size", metavar="FIRST:LAST[:START:END]", help=text)
     text = "training pictures that are held out to choose the best epoch: their number, or their share if below 1"
     add("--validation", type=float, metavar="X", help=text)
-    text = "test and save an average of the weights over many batches (default: 0.99)"
-    add("--ema", type=float, nargs="?", const=0.99, metavar="MOMENTUM", help=text)
+    text = "test and save an average of the weights over many batches (default: over the last tenth of all)"
+    add("--ema", type=float, nargs="?", const=BY_STEPS, metavar="MOMENTUM", help=text)
     add("--class-weights", choices=[BALANCED], help="examples of rare classes count more")
     add("--gradient-clip", type=float, metavar="NORM", help="the largest norm of all gradients together")
     text = "average the gradients of N batches for each step of the optimizer"
@@ -91,11 +94,16 @@ def changes_of(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
         "progressive_size": progressive_size_of(args),
         "trivial_augment": args.trivial_augment or None,
         "validation": args.validation,
-        "ema": args.ema,
+        "ema": None if args.ema is BY_STEPS else args.ema,
         "class_weights": args.class_weights,
         "gradient_clip": args.gradient_clip,
         "accumulate": args.accumulate,
     }
+
+
+def with_average(args: argparse.Namespace, recipe: Recipe) -> Recipe:
+    """Return the recipe with an average of the weights if --ema has no momentum: the number of steps decides it."""
+    return dataclasses.replace(recipe, ema=EMA, by_data=(*recipe.by_data, "ema")) if args.ema is BY_STEPS else recipe
 
 
 def momentum_of(args: argparse.Namespace, recipe: Recipe) -> float | None:

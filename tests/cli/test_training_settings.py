@@ -44,7 +44,7 @@ TOLD = {
     "--trivial-augment": {"trivial_augment": True},
     "--progressive-size 96:160": {"progressive_size": (96, 160)},
     "--progressive-size 160:192:11:13": {"progressive_size": (160, 192, 11, 13)},
-    "--ema": {"ema": 0.99},
+    "--ema 0.99": {"ema": 0.99},
     "--ema 0": {"ema": 0.0},
     "--class-weights balanced": {"class_weights": "balanced"},
     "--gradient-clip 1": {"gradient_clip": 1.0},

@@ -35,7 +35,7 @@ def test_few_pictures_are_seen_more_often_in_smaller_batches(count, fresh, tuned
 def test_the_choice_is_told_in_a_line_with_the_options_that_change_it(capsys):
     chosen(OWN)
     assert capsys.readouterr().err == (
-        "note: 48 pictures to train on; chosen: 60 epochs, batches of 16, 20% for validation; change by --epochs, "
+        "note: 48 training pictures; chosen: 60 epochs, batches of 16, 20% of them for validation; change by --epochs, "
         "--batch-size, --validation\n"
     )
 
@@ -53,8 +53,33 @@ def test_what_a_person_or_a_recipe_names_stays(recipe, expected):
 
 def test_tables_and_given_validation_parts_stay():
     assert chosen(OWN, shape=(5,)) == (10, 64, 0.1)
-    assert chosen(OWN, validation=np.arange(3)) == (60, 16, 0.1)
+    assert chosen(OWN, validation=np.arange(3)) == (60, 16, 3)
     assert chosen(OWN, validation=np.arange(0)) == (60, 16, 0.2)  # as folders have it
+
+
+def test_a_validation_part_that_comes_with_the_data_is_the_one_that_counts(capsys):
+    """It is no training picture, and another number has no effect."""
+    assert chosen(OWN, 48, validation=np.arange(10)) == (60, 16, 10)
+    assert "note: 38 training pictures; chosen: 60 epochs, batches of 16; change by" in capsys.readouterr().err
+    named = recipes.with_changes(OWN, validation=2000)
+    assert chosen(named, 48, validation=np.arange(10)) == (60, 16, 10)
+    assert "10 pictures for validation come with the data: a validation of 2000 has no" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "count", "momentum"), [
+    ("--model resnet20 --dataset pets --ema", 48, 0.9444),  # 60 epochs of 3 batches
+    ("--model resnet20 --dataset pets --ema --epochs 1", 48, 0.5),
+    ("--model resnet20 --dataset pets --ema --epochs 100", 1000, 0.9966),  # of 29 batches
+    ("--model resnet20 --dataset pets --ema 0.9", 48, 0.9),
+    ("--model resnet20 --dataset pets", 48, 0.0),
+    ("lenet5-mnist --ema", 54_000, 0.9894),  # 5 epochs of 188 batches,
+])  # fmt: skip
+def test_an_average_is_over_the_last_tenth_of_the_steps(monkeypatch, words, count, momentum):
+    monkeypatch.setattr(train, "check_names", lambda args: None)
+    args = parsed(words)
+    recipe = recipes.with_changes(train.recipe_of(args), epochs=args.epochs)
+    result = defaults.choose(recipe, examples(count), is_fresh=True)
+    assert (result.ema, result.by_data) == (momentum, ())
 
 
 def folder_of(path, sizes):
@@ -71,6 +96,9 @@ def test_pictures_of_several_sizes_get_their_median_within_what_the_network_take
     recipe = recipes.own(model, str(path))
     side = max(side, next((form.smallest for form in defaults.models.FORMS if form.name == model), 1))
     assert defaults.size_for(recipe, path) == (side, side)
+    squashed = f"chosen: {side}x{side} pixels, to which they are squashed (--augment-photos crops them); change by"
+    assert f"several sizes; {squashed} --image-size" in capsys.readouterr().err
+    assert defaults.size_for(recipes.with_changes(recipe, augmentation="photo"), path) == (side, side)
     assert f"several sizes; chosen: {side}x{side} pixels; change by --image-size" in capsys.readouterr().err
 
 
@@ -80,10 +108,14 @@ def test_pictures_of_one_size_keep_it(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def recipe_of(words):
+def parsed(words):
     parser = app.Parser("", "train")
     train.add_arguments(parser)
-    return train.recipe_of(parser.parse_args(words.split()))
+    return parser.parse_args(words.split())
+
+
+def recipe_of(words):
+    return train.recipe_of(parsed(words))
 
 
 def test_a_schedule_on_the_command_line_is_that_of_the_chosen_epochs(tmp_path):
