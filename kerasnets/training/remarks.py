@@ -89,7 +89,7 @@ def against_overfitting(job: "TrainingJob | None") -> str:
     """Return a sentence on what helps against overfitting, beyond what the recipe of a training does already."""
     if job is None:
         return "More pictures help."
-    recipe, is_row = job.recipe, job.input_kind == ROWS
+    recipe, is_row = job.recipe, job.data.input_kind == ROWS
     changes = any((recipe.augmentation, recipe.trivial_augment, recipe.mixup, recipe.cutmix, recipe.random_erasing))
     ways = {
         f"more {'examples' if is_row else 'pictures'}": True,

@@ -97,7 +97,8 @@ def test_a_gap_that_few_pictures_explain_is_no_overfitting(accuracy, validation,
 def test_no_advice_is_what_the_recipe_does_already(settings, kind, advice):
     figures = {"accuracy": [0.9, 0.95, 1.0], "val_accuracy": [0.8, 0.85, 0.86]}
     recipe = recipes.with_changes(recipes.own("small_cnn", "pets"), **settings or {})
-    job = None if settings is None else types.SimpleNamespace(recipe=recipe, input_kind=kind)
+    examples = types.SimpleNamespace(input_kind=kind)
+    job = None if settings is None else types.SimpleNamespace(recipe=recipe, data=examples)
     [text] = remarks(run(**figures), ALL, 6000, job)
     assert text.endswith(f"(overfitting). {advice}")
 
