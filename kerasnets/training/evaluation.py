@@ -258,12 +258,12 @@ def evaluate_by(
 
 
 def with_classes(known: Sequence[str], data: "Data") -> "Data":
-    """Return data whose classes are among those that a model knows, as data of the model's classes; other data as is.
+    """Return data with some of the classes that a model knows as data of the model's classes; other data as is.
 
-    The labels are renumbered, and some classes may have no examples.
+    The labels are renumbered, and some classes have no examples.
     """
     names = tuple(data.class_names)
-    if names == tuple(known) or not set(names) <= set(known):
+    if not set(names) < set(known):
         return data
     numbers = np.array([list(known).index(name) for name in names])
     train, test = numbers[data.train_labels], numbers[data.test_labels]
@@ -283,7 +283,8 @@ def check_classes(path: str | Path, known: Sequence[str], count: int, data: "Dat
         return
     names = tuple(known) or tuple(f"class {i}" for i in range(count))
     ours, theirs = count_of_classes(names, data.class_names), count_of_classes(data.class_names, names)
-    raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data of its classes")
+    remedy = "name data of its classes" + ", in their order" * (set(names) == set(data.class_names))
+    raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy=remedy)
 
 
 def check_input(path: str | Path, card: "Card", data: "Data") -> None:
