@@ -1,6 +1,5 @@
 """Answers for pictures: the pictures are gathered, and each batch is printed as soon as it is computed."""
 
-import glob
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ import numpy as np
 
 from kerasnets import pictures
 from kerasnets.cli import app
+from kerasnets.cli.names import expand
 from kerasnets.errors import BadInputError, note, shorten
-from kerasnets.pictures.files import HIDDEN
 from kerasnets.prediction import rows
 from kerasnets.prediction.answers import Result, as_json
 from kerasnets.prediction.classifier import Classifier
@@ -73,28 +72,7 @@ def gather_one(name: str) -> list[Named]:
         return [(name, pictures.read(name))]
     if Path(name).is_dir():
         return [(str(path), str(path)) for path in pictures_below(name)]
-    if glob.has_magic(name) and not Path(name).exists():
-        matching = files_matching(name)
-        if not matching:
-            raise BadInputError("nothing matches {path}", path=name, remedy="check folder and pattern")
-        return [(path, path) for path in matching]
-    return [(name, name)]
-
-
-def files_matching(pattern: str) -> list[str]:
-    """Return the files that a shell-style pattern fits, in order; "**" stands for folders, but for no links to them.
-
-    `glob.glob` follows links, and does not end where two lead to their parents.
-    """
-    parts = Path(pattern).parts
-    if "**" not in parts:
-        return sorted(path for path in glob.glob(pattern) if Path(path).is_file())
-    start = Path(pattern).anchor
-    rest = Path(*(part if part == "**" else part.replace("**", "*") for part in parts[bool(start) :]))
-    paths = [path for path in Path(start or ".").glob(str(rest)) if path.is_file()]
-    shows_hidden = any(part.startswith(".") and part != ".." for part in parts)
-    hidden = [path for path in paths if any(part.startswith(HIDDEN) and part != ".." for part in path.parts)]
-    return sorted({str(path) for path in paths} - {str(path) for path in hidden if not shows_hidden})
+    return [(path, path) for path in expand(name)]
 
 
 def read_standard_input() -> np.ndarray:
@@ -153,7 +131,8 @@ def answer(classifier: Classifier, named: Sequence[Named], form: Format, *, shee
     if form.json:
         print(as_json([name for name, _ in named], results, form.top))
     if failed and len(named) > 1:
-        app.print_error(f"{failed} of {len(named)} pictures could not be answered; the others were")
+        some = f"{failed} of {len(named)} pictures could not be answered; the others were"
+        app.print_error(some if failed < len(named) else f"none of {len(named)} pictures could be answered")
     if gallery:
         if gallery.answered > MOST:
             print(f"note: of {gallery.answered} pictures, the first {MOST} are drawn", file=sys.stderr)

@@ -13,6 +13,7 @@ import argparse
 import json
 
 from kerasnets.cli import app
+from kerasnets.cli.names import expand
 from kerasnets.errors import exit_code
 
 NAMED = 3  # files that are left out
@@ -32,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
         from kerasnets.reports import pages
 
         pages.check_page(args.out)
-    entries, others, damages = comparison.read_all(args.runs)
+    runs = [path for name in args.runs for path in expand(name, folders=True)]
+    entries, others, damages = comparison.read_all(runs)
     code = exit_code(damages[0]) if damages else 0
     if others:
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""

@@ -4,10 +4,10 @@
     kerasnets evaluate MODEL --dataset path/to/folder --out models_saved/evaluation --json
 
 MODEL is a .keras or .h5 file, an export of `kerasnets export`, or the name of a shipped model (`kerasnets list
-models`). The data must have the classes of the model; as many classes, if a file of another program names none. The
-test part is judged. Of a folder without parts, all pictures are judged, or if the model was trained on that folder, the
-fifth that the training held out. --out writes report.html and its pictures into a folder. The last line on stdout is
-the result.
+models`). The classes of the data must be among those of the model; as many, if a file of another program names none.
+The test part is judged. Of a folder without parts, all pictures are judged, or if the model was trained on that folder,
+the fifth that the training held out. --out writes report.html and its pictures into a folder. The last line on stdout
+is the result.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from kerasnets.errors import shorten
 from kerasnets.runtime import backends
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import keras
 
     from kerasnets.data import Data
@@ -76,9 +78,14 @@ def check_folder(folder: Path) -> None:
 
 
 def is_of_keras(path: str | Path) -> bool:
+    """Whether Keras reads a model file; raise BadInputError if a file of another form is missing."""
     from kerasnets.saving import SUFFIXES
+    from kerasnets.saving.card import check_present
 
-    return Path(path).suffix in SUFFIXES or not Path(path).exists()  # whose message is about a missing model
+    is_keras = Path(path).suffix in SUFFIXES
+    if not is_keras and not Path(path).exists():
+        check_present(path)
+    return is_keras
 
 
 def by_keras(
@@ -112,25 +119,40 @@ def by_engine(args: argparse.Namespace, path: str | Path, guest: "Guest") -> "tu
 def load(args: argparse.Namespace, card: "Card") -> "Data":
     """Load the data for a model with a card; notes say which of them are judged if that is a question."""
     from kerasnets import data
+    from kerasnets.training import evaluation
 
-    is_trained_on = card.dataset == name_of(args.dataset)
-    is_told_by_content = card.data_digest and not args.all and may_lack_test_part(args.dataset)
-    if is_told_by_content:
-        is_trained_on, is_namesake = is_of_training(args, card), is_trained_on
+    is_namesake = card.dataset == name_of(args.dataset)
+    is_told_by_content = bool(card.data_digest) and may_lack_test_part(args.dataset)
+    trained = count_of_training(args, card) if is_told_by_content else 0
+    is_trained_on = bool(trained) if is_told_by_content else is_namesake
     synsets = Path(args.synsets) if args.synsets else None
     reading = data.Reading(whole=args.all or not is_trained_on, synsets=synsets)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
         dataset = data.load_like(card, args.dataset, args.data_dir, reading=reading)
+    by_name = "" if is_told_by_content else ", by the name alone: its card tells nothing of their content"
     if dataset.is_split:
         held_out = f"the {len(dataset.test_labels)} pictures that were held out are judged (--all judges every one)"
-        by_name = "" if is_told_by_content else ", by the name alone: its card tells nothing of their content"
         tell(f"the model was trained on {dataset.title}{by_name}; {held_out}")
     elif not len(dataset.train_labels):
         tell(f"{dataset.title} has no test part: all its pictures are judged")
-        if is_told_by_content and is_namesake:
+        if trained:
+            tell(f"{trained} of {len(dataset.test_labels)} pictures were trained on: the figures are no test; without "
+                 "--all, the others alone are judged")  # fmt: skip
+        elif is_trained_on:
+            tell(f"the model was trained on {dataset.title}{by_name}; it may know most of the pictures")
+        elif is_namesake:
             tell(f"the model was trained on data called {card.dataset} that had other pictures, or not all of these; "
                  "it may know some of them")  # fmt: skip
-    return dataset
+    missing = evaluation.classes_missing(card.class_names, dataset)
+    if missing:
+        tell(f"{dataset.title} has no pictures of {in_few_words(missing)}, which the model knows too")
+    return evaluation.with_classes(card.class_names, dataset)
+
+
+def in_few_words(classes: "Sequence[str]") -> str:
+    from kerasnets.data import layout
+
+    return f"{'class' if len(classes) == 1 else 'classes'} {layout.some(classes)}"
 
 
 def name_of(dataset: str) -> str:
@@ -149,14 +171,15 @@ def may_lack_test_part(dataset: str) -> bool:
     return dataset not in data.DATASETS and Path(dataset).suffix.lower() != ".npz"
 
 
-def is_of_training(args: argparse.Namespace, card: "Card") -> bool:
-    """Whether the content of data is what the model with a card was trained on."""
+def count_of_training(args: argparse.Namespace, card: "Card") -> int:
+    """Return how many of the pictures, by their content, the model with a card was trained on; 0 if on others."""
     from kerasnets import data
     from kerasnets.data import origins, own_code
 
     if not own_code.is_function(args.dataset):
-        return origins.are_of_training(args.dataset, card)
-    return data.digest(data.load_like(card, args.dataset)) == card.data_digest
+        return origins.count_of_training(args.dataset, card)
+    dataset = data.load_like(card, args.dataset)
+    return len(dataset.train_labels) if dataset.is_split and data.digest(dataset) == card.data_digest else 0
 
 
 def tell(note: str) -> None:

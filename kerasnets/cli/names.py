@@ -1,5 +1,6 @@
 """Names in the arguments, of networks, models and files: checked before a framework is loaded, which takes seconds."""
 
+import glob
 from pathlib import Path
 
 from kerasnets.errors import BadInputError, nearest_first
@@ -41,3 +42,40 @@ def check_file(path: str) -> None:
     """Raise BadInputError if there is no file at `path`."""
     if not Path(path).exists():
         raise BadInputError("no file {path}", path=path, remedy="check the name")
+
+
+def expand(name: str, *, folders: bool = False) -> list[str]:
+    """Return [name], or the files that it fits if it is a shell-style pattern which the shell has not expanded.
+
+    Args:
+        name: What the person named.
+        folders: Whether a pattern fits folders too.
+
+    Raises:
+        BadInputError: Nothing fits the pattern.
+    """
+    if not glob.has_magic(name) or Path(name).exists():
+        return [name]
+    matching = paths_matching(name, folders=folders)
+    if not matching:
+        raise BadInputError("nothing matches {path}", path=name, remedy="check folder and pattern")
+    return matching
+
+
+def paths_matching(pattern: str, *, folders: bool) -> list[str]:
+    """Return the files that a shell-style pattern fits, in order; "**" stands for folders, but for no links to them.
+
+    `glob.glob` follows links, and does not end where two lead to their parents.
+    """
+    from kerasnets.pictures.files import HIDDEN
+
+    is_wanted = Path.exists if folders else Path.is_file
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return sorted(path for path in glob.glob(pattern) if is_wanted(Path(path)))
+    start = Path(pattern).anchor
+    rest = Path(*(part if part == "**" else part.replace("**", "*") for part in parts[bool(start) :]))
+    paths = [path for path in Path(start or ".").glob(str(rest)) if is_wanted(path)]
+    shows_hidden = any(part.startswith(".") and part != ".." for part in parts)
+    hidden = [path for path in paths if any(part.startswith(HIDDEN) and part != ".." for part in path.parts)]
+    return sorted({str(path) for path in paths} - {str(path) for path in hidden if not shows_hidden})

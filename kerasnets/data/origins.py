@@ -30,18 +30,19 @@ class Card(Protocol):
     def data_digest(self) -> str: ...
 
 
-def are_of_training(path: str | Path, card: Card) -> bool:
-    """Whether the model with `card` was trained on a folder or zip without a test part, but for a fifth of each class.
+def count_of_training(path: str | Path, card: Card) -> int:
+    """Return how many pictures of a folder or zip without a test part are the training part of the model with `card`.
 
-    The names within the folder and the content of each file decide. The files are read, and not decoded.
+    They are all but a fifth of each class; 0 if it was trained on other pictures, or on some of these. The names within
+    the folder and the content of each file decide. The files are read, and not decoded.
     """
     source = open_source(Path(path))
     with contextlib.redirect_stderr(io.StringIO()):  # the same notes come when the pictures are loaded
         listing = list_pictures(source, whole=True)
     if len(listing.train) or np.bincount(listing.labels).min() < 2:  # a test part is given, or none can be split off
-        return False
+        return 0
     train, _ = split_off_test(listing.labels, listing.class_names, source.path)
-    return card.data_digest in digests(source, listing, train, card)
+    return len(train) if card.data_digest in digests(source, listing, train, card) else 0
 
 
 def digests(source: FolderSource | ZipSource, listing: Listing, train: np.ndarray, card: Card) -> Iterator[str]:

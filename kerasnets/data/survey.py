@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import itertools
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -141,11 +140,9 @@ def refuse_or_tell(source: Source, names: Sequence[str], faults: Faults, most: i
 
 
 def in_short(names: Sequence[str], length: int = 70) -> str:
-    """Return the names in about `length` characters, without the folder of the one before; "..." stands for others."""
+    """Return the names, each with its folder, in about `length` characters; "..." stands for others."""
     text = shorten(names[0], length)
-    for before, name in itertools.pairwise(names):
-        folder, _, file = name.rpartition("/")
-        name = visible(file if folder == before.rpartition("/")[0] else name)
+    for name in map(visible, names[1:]):
         if len(text) + len(name) > length:
             return f"{text}, ..."
         text += f", {name}"

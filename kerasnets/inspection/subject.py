@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasnets import data, models, pictures, recipes, saving
 from kerasnets.data import fitting
+from kerasnets.data.dataset import count_of_classes
 from kerasnets.errors import BadInputError, nearest_first, shorten
 from kerasnets.graph import rebuild
 
@@ -140,8 +141,8 @@ def check_classes(card: saving.Card, model: keras.Model, source: data.Data) -> N
     """Raise BadInputError if the classes of a data set are not the network's."""
     names, classes = card.class_names, model.output_shape[-1]
     if len(source.class_names) != classes or (names and tuple(names) != tuple(source.class_names)):
-        theirs = f"{len(source.class_names)} ({', '.join(source.class_names[:2])}, ...)"
-        ours = f"{classes} classes ({', '.join(names[:2])}, ...)" if names else f"{classes} classes"
+        theirs = count_of_classes(source.class_names, names)
+        ours = count_of_classes(names, source.class_names) if names else f"{classes} classes"
         raise BadInputError(
             f"{card.model} has {ours}, {source.title} has {theirs}", remedy="name a data set with the same classes"
         )

@@ -86,7 +86,7 @@ def curve_of_rates(
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.plot(rates, losses, color=LIGHT, linewidth=0.8, label="each batch")
-    axes.plot(rates, smooth, color=BLUE, label="average of ten")
+    axes.plot(rates, smooth, color=BLUE, label="running average")
     for (words, rate), (color, style) in zip(marks.items(), ((ORANGE, "-"), (GREY, ":")), strict=False):
         axes.axvline(rate, color=color, linestyle=style, label=words)
     low, first = min(*smooth, *losses), smooth[0]

@@ -24,10 +24,16 @@ def drawable(text: str) -> str:
     text = visible(text)
     if text.isascii():
         return text
+    lacking = lacked_by_all(text)
+    return "".join(ascii(letter)[1:-1] if letter in lacking else letter for letter in text)
+
+
+def lacked_by_all(text: Collection[str]) -> set[str]:
+    """Return the letters that no installed font has, which figures therefore show as escapes."""
     lacking = own_lacks(text)
     for _, letters in fonts_for(frozenset(lacking)):
         lacking -= letters
-    return "".join(ascii(letter)[1:-1] if letter in lacking else letter for letter in text)
+    return lacking
 
 
 def use_fonts(figure: "Figure") -> None:

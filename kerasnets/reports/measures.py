@@ -168,13 +168,22 @@ def doubtful_labels(log_probabilities: np.ndarray, labels: np.ndarray) -> np.nda
     Source: Northcutt et al., Confident Learning, JAIR 2021, arXiv:1911.00068, equations 1 and 2; ranked by the
     difference of both probabilities (their normalized margin).
     """
+    own = np.exp(log_probabilities[np.arange(len(labels)), labels])
+    doubtful = np.flatnonzero((log_probabilities.argmax(axis=1) != labels) & sure_answers(log_probabilities, labels))
+    margins = own[doubtful] - sureness(log_probabilities[doubtful])
+    return doubtful[np.argsort(margins, kind="stable")]
+
+
+def sure_answers(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return bool (n,): whether the answer is as likely as it is on average for pictures with that label.
+
+    Source: as `doubtful_labels`, equation 2; a class without pictures has no sure answers.
+    """
     count = log_probabilities.shape[1]
     own = np.exp(log_probabilities[np.arange(len(labels)), labels])
     sizes = np.bincount(labels, minlength=count)
     usual = np.where(sizes > 0, np.bincount(labels, own, count) / np.maximum(sizes, 1), np.inf)
-    answers, shares = log_probabilities.argmax(axis=1), sureness(log_probabilities)
-    doubtful = np.flatnonzero((answers != labels) & (shares >= usual[answers]))
-    return doubtful[np.argsort(own[doubtful] - shares[doubtful], kind="stable")]
+    return sureness(log_probabilities) >= usual[log_probabilities.argmax(axis=1)]
 
 
 def standard_error(accuracy: float, count: int) -> float:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kerasnets.graph import Scaling
 
 SUFFIXES = (".keras", ".h5")
+OTHERS = (".onnx", ".xml", ".tflite")  # of model files that Keras does not read
 
 
 def save(model: "keras.Model", path: str | Path, card: Card, scaling: "Scaling | None" = None) -> None:
@@ -182,12 +183,21 @@ def load_card(path: str | Path, guest: Guest | None = None) -> Card:
 
 def read(path: str | Path, judge: Callable[[Path], Content] = keras_check.read) -> Content:
     """Return the Content of a model file; raise BadInputError if it is missing or fails a check of `judge`."""
-    if Path(path).suffix not in SUFFIXES:
-        names = " or ".join(SUFFIXES)
-        raise BadInputError("is not a model file", path=path, remedy=f"name a file that ends in {names}")
+    check_is_of_keras(path)
     check_present(path)
     with name_path(path):
         return judge(Path(path))
+
+
+def check_is_of_keras(path: str | Path) -> None:
+    """Raise BadInputError if no file of Keras is at `path`: it is missing, or of another form."""
+    if Path(path).suffix in SUFFIXES:
+        return
+    if not Path(path).exists():
+        check_present(path)
+    is_other = Path(path).suffix in OTHERS or Path(path).is_dir()
+    problem = "is a model, but no file of Keras, which is needed here" if is_other else "is not a model file"
+    raise BadInputError(problem, path=path, remedy=f"name a file that ends in {' or '.join(SUFFIXES)}")
 
 
 def check_size(card: Card, path: str | Path) -> None:

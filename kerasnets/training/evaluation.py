@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.special
 
+from kerasnets.data.dataset import count_of_classes
 from kerasnets.errors import BadInputError
 from kerasnets.reports import measures
 from kerasnets.runtime import backends
@@ -192,7 +193,7 @@ def evaluate_file(
 
     Args:
         path: A .keras or .h5 file.
-        data: Its classes must be the model's; their number, if the model has no names for them.
+        data: Its classes must be among the model's; as many, if the model has no names for them.
         guest: What is known about a file that kerasnets did not write.
         tell: Called with a note on what is assumed about such a file.
         show: Called with the network, from prepared pixels to logits; not with one whose classes do not exclude each
@@ -209,6 +210,7 @@ def evaluate_file(
     guest = guest or saving.UNKNOWN
     model, card, scale_words = saving.load_with_scale(path, guest)
     saving.check_size(card, path)
+    data = with_classes(card.class_names, data)
     check_classes(path, card.class_names, model.output_shape[-1], data)
     check_input(path, card, data)
     images, prepare = fit_to_network(data.test_images, data.input_kind, card.input_kind, card.input_shape)
@@ -241,6 +243,7 @@ def evaluate_by(
     from kerasnets.data.preparation import fit_to_network
 
     check_input(path, card, data)
+    data = with_classes(card.class_names, data)
     images, prepare = fit_to_network(data.test_images, data.input_kind, card.input_kind, card.input_shape)
     parts = []
     for start in range(0, len(data.test_labels), BATCH_SIZE):
@@ -254,14 +257,34 @@ def evaluate_by(
     return Evaluation(data.test_labels, logarithms, tuple(data.class_names), temperature=card.temperature)
 
 
+def with_classes(known: Sequence[str], data: "Data") -> "Data":
+    """Return data with some of the classes that a model knows as data of the model's classes; other data as is.
+
+    The labels are renumbered, and some classes have no examples.
+    """
+    names = tuple(data.class_names)
+    if not set(names) < set(known):
+        return data
+    numbers = np.array([list(known).index(name) for name in names])
+    train, test = numbers[data.train_labels], numbers[data.test_labels]
+    return dataclasses.replace(data, train_labels=train, test_labels=test, class_names=tuple(known))
+
+
+def classes_missing(known: Sequence[str], data: "Data") -> list[str]:
+    """Return the classes of a model that data have no test examples of, if it knows all classes of the data."""
+    present = {data.class_names[label] for label in np.unique(data.test_labels)}
+    return [name for name in known if name not in present] if set(data.class_names) <= set(known) else []
+
+
 def check_classes(path: str | Path, known: Sequence[str], count: int, data: "Data") -> None:
     """Raise BadInputError unless `data` has the classes of a file with `count` outputs, which may know no names."""
     names = tuple(known) or tuple(data.class_names)[:count]
     if names == tuple(data.class_names) and len(names) == count:
         return
     names = tuple(known) or tuple(f"class {i}" for i in range(count))
-    ours, theirs = count_of_classes(names), count_of_classes(data.class_names)
-    raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy="name data of its classes")
+    ours, theirs = count_of_classes(names, data.class_names), count_of_classes(data.class_names, names)
+    remedy = "name data of its classes" + ", in their order" * (set(names) == set(data.class_names))
+    raise BadInputError(f"knows {ours}, {data.title} has {theirs}", path=path, remedy=remedy)
 
 
 def check_input(path: str | Path, card: "Card", data: "Data") -> None:
@@ -269,7 +292,3 @@ def check_input(path: str | Path, card: "Card", data: "Data") -> None:
     if len(card.input_shape) != len(data.image_shape):
         kinds = ("rows of numbers", "pictures") if len(card.input_shape) == 1 else ("pictures", "rows of numbers")
         raise BadInputError(f"takes {kinds[0]}, {data.title} has {kinds[1]}", path=path)
-
-
-def count_of_classes(names: Sequence[str]) -> str:
-    return f"{len(names)} classes ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"

@@ -23,6 +23,10 @@ READ_SHORT, READ_FULL = 500, 5_000  # streamed pictures that are read from the d
 MOST_JUDGED = 5_000  # training pictures that the network answers for a full report
 MOST_POINTS = 2_000  # of a map
 DIMENSIONS, STEPS = 50, 500  # main components of the features that are kept; steps of t-SNE
+LEAST_RIGHT = 0.7  # accuracy of a network whose answers may dispute labels
+# Of sure answers that dispute the label: of ten published test sets at most 0.101 of the labels are wrong (QuickDraw;
+# Northcutt, Athalye and Mueller, NeurIPS 2021, arXiv:2103.14749, table 1). If more are disputed, the answers are wrong.
+MOST_DISPUTED = 0.1
 BATCH = 64  # pictures that go through the network at once
 
 
@@ -58,11 +62,27 @@ class Doubt(NamedTuple):
 
 
 class Doubts(NamedTuple):
-    """The doubtful labels of a part, the likeliest wrong ones first, and the number of pictures that were searched."""
+    """The doubtful labels of a part, the likeliest wrong ones first.
+
+    Args:
+        pictures: Those with a doubtful label.
+        searched: The number of pictures that were searched.
+        part: "training" or "validation".
+        accuracy: The share of them that the network answers correctly, by their labels.
+        sure: The number of answers that are as sure as those of their class usually are.
+    """
 
     pictures: list[Doubt]
     searched: int
     part: str
+    accuracy: float
+    sure: int
+
+    @property
+    def are_credible(self) -> bool:
+        """Whether the network is right so often that a sure answer says more than the label; one doubt may be."""
+        is_rare = len(self.pictures) <= max(1, MOST_DISPUTED * self.sure)
+        return self.accuracy >= LEAST_RIGHT and is_rare
 
 
 def spread(count: int, most: int) -> np.ndarray:
@@ -124,11 +144,12 @@ def doubts(data: "Data", material: Material, temperature: float = 1.0) -> Doubts
     else:
         return None
     labels = data.train_labels[chosen]
-    doubtful = measures.doubtful_labels(logs, labels)
+    doubtful, sure = measures.doubtful_labels(logs, labels), int(measures.sure_answers(logs, labels).sum())
+    accuracy = float((logs.argmax(axis=1) == labels).mean()) if len(labels) else 0.0
     logs = logs[doubtful]
     columns = (chosen[doubtful], labels[doubtful], logs.argmax(axis=1), measures.sureness(logs, temperature))
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return Doubts([Doubt(*row) for row in rows], len(chosen), part)
+    return Doubts([Doubt(*row) for row in rows], len(chosen), part, accuracy, sure)
 
 
 def answers(material: Material, data: "Data", images: Any, chosen: np.ndarray) -> np.ndarray:

@@ -4,10 +4,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from kerasnets.data.dataset import ROWS
 from kerasnets.reports.measures import standard_error
 
 if TYPE_CHECKING:
     from kerasnets.training.evaluation import Evaluation
+    from kerasnets.training.jobs import TrainingJob
     from kerasnets.training.run import Run
 
 FEW = 100  # pictures of a part: one of them is a point of accuracy or more
@@ -29,27 +31,28 @@ def size_note(parameters: int, pictures: int, *, is_fresh: bool) -> str:
     )
 
 
-def notes_on(run: "Run", test: "Evaluation", validated: int) -> list[str]:
+def notes_on(run: "Run", test: "Evaluation", validated: int, job: "TrainingJob | None" = None) -> list[str]:
     """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
     if test.accuracy > test.majority:
-        return remarks(run, test, validated)
+        return remarks(run, test, validated, job)
     return [
         f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
         "data); try a smaller --learning-rate or more --epochs"
     ]
 
 
-def remarks(run: "Run", evaluation: "Evaluation", validated: int) -> list[str]:
+def remarks(run: "Run", evaluation: "Evaluation", validated: int, job: "TrainingJob | None" = None) -> list[str]:
     """Return a sentence for each thing to know; none for a run without them.
 
     Args:
         run: The result of the training.
         evaluation: That of the test.
         validated: The number of validation pictures.
+        job: The training: no advice is what its recipe does already. None gives the advice that fits any.
     """
     return [
         *collapses(run.val_accuracy or run.accuracy, validated, run.best_epoch, bool(run.val_accuracy)),
-        *overfitting(run, validated),
+        *overfitting(run, validated, job),
         *few("validation", validated if run.val_accuracy else 0),
         *of_test(evaluation),
     ]
@@ -82,12 +85,30 @@ def collapses(accuracies: Sequence[float], count: int, best_epoch: int, is_valid
     yield f"{text}; the weights are those of epoch {best_epoch}. A smaller learning rate makes a training steadier."
 
 
-def overfitting(run: "Run", count: int) -> Iterator[str]:
+def against_overfitting(job: "TrainingJob | None") -> str:
+    """Return a sentence on what helps against overfitting, beyond what the recipe of a training does already."""
+    if job is None:
+        return "More pictures help."
+    recipe, is_row = job.recipe, job.data.input_kind == ROWS
+    changes = any((recipe.augmentation, recipe.trivial_augment, recipe.mixup, recipe.cutmix, recipe.random_erasing))
+    ways = {
+        f"more {'examples' if is_row else 'pictures'}": True,
+        "--augment": not (changes or is_row),
+        "--weight-decay": (changes or is_row) and not recipe.weight_decay,
+        "fewer epochs (--patience)": not recipe.patience,
+        "a smaller network": bool(recipe.weight_decay and recipe.patience),
+    }
+    *others, last = [way for way, is_new in ways.items() if is_new]
+    text = f"{', '.join(others)}{',' * (len(others) > 1)} or {last}" if others else last
+    return f"{text[0].upper()}{text[1:]} help."
+
+
+def overfitting(run: "Run", count: int, job: "TrainingJob | None" = None) -> Iterator[str]:
     """Yield a sentence on a validation loss that rises while the training loss falls, or a gap between accuracies.
 
     The standard error of the gap is that of the mean of both accuracies on the `count` validation pictures.
     """
-    advice = "More pictures, --augment, or fewer epochs (--patience) help."
+    advice = against_overfitting(job)
     if not run.val_loss:
         return
     low = min(range(len(run.val_loss)), key=lambda epoch: run.val_loss[epoch])

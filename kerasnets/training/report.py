@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasnets.errors import note, visible
 from kerasnets.recipes import Recipe
 from kerasnets.reports import plots
 from kerasnets.reports.curves import Curve, learning_curves
+from kerasnets.reports.fonts import drawable, lacked_by_all
 from kerasnets.reports.names import label_and_answer
 from kerasnets.reports.pages import render, write_page
 from kerasnets.reports.tables import Table
@@ -57,6 +59,7 @@ def write(
     Raises:
         OSError: A file cannot be written.
     """
+    escapes = escaped_names(evaluation, job.data)
     curves = {name: curves_of(run, figures, job.recipe, is_narrow) for name, is_narrow in
               (("curves", False), (f"curves_{NARROW}", True))}  # fmt: skip
     drawn = encode_all({**curves, **plots_of(evaluation, job.data, material)})
@@ -68,7 +71,7 @@ def write(
         "training.html",
         title=f"{run.recipe} on {run.dataset}",
         **values_of(evaluation, drawn, job.data, material),
-        remarks=remarks(run, evaluation, len(job.data.train_labels) - len(figures.plan.images)),
+        remarks=[*remarks(run, evaluation, len(job.data.train_labels) - len(figures.plan.images), job), *escapes],
         permuted=order_of_pixels(permuted, source) if permuted else None,
         settings=table_of_settings(job, run, len(figures.plan.images)),
         checkpoints=checkpoints.mark_of(job.report.with_name("checkpoints")),
@@ -90,6 +93,7 @@ def write_evaluation(
     Raises:
         OSError: A file cannot be written.
     """
+    escapes = escaped_names(evaluation, data)
     drawn = encode_all(plots_of(evaluation, data, material))
     save_plots(folder, drawn)
     write_page(
@@ -97,7 +101,7 @@ def write_evaluation(
         "evaluation.html",
         title=title,
         **values_of(evaluation, drawn, data, material),
-        remarks=of_test(evaluation),
+        remarks=[*of_test(evaluation), *escapes],
     )
 
 
@@ -131,6 +135,21 @@ def plots_of(evaluation: "Evaluation", data: "Data", material: Material = NOTHIN
         drawn["mistakes"] = plots.grid(images, captions, names, 6, maps)
         drawn[f"mistakes_{NARROW}"] = plots.grid(images, captions, names, 3 if maps is None else 2, maps)
     return drawn
+
+
+def escaped_names(evaluation: "Evaluation", data: "Data") -> list[str]:
+    """Return a sentence, which is a note too, if no font has letters of the names in the figures; or nothing."""
+    shown = [data.name_of(i) for i in evaluation.worst(WORST)] if data.test_images.ndim == 4 else []
+    names = [name for name in (*evaluation.class_names, *shown) if lacked_by_all(visible(name))]
+    if not names:
+        return []
+    example = drawable(names[0])
+    text = (
+        f"no installed font has all letters of {len(names)} of the names in the figures: {names[0]} is shown as "
+        f"{example}; install a font with them, such as Noto Sans CJK"
+    )
+    note(text)
+    return [f"{text}."]
 
 
 def encode_all(drawn: Mapping[str, "Figure"]) -> dict[str, plots.Png]:
@@ -175,8 +194,8 @@ def values_of(
 
 
 def table_of(classes: Sequence[tuple[str, float, float, float, int]]) -> Table:
-    """Return the figures of classes as a table."""
-    rows = [(name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{count:,}")
+    """Return the figures of classes as a table; a class without examples has no recall and no F1."""
+    rows = [(name, f"{precision:.4f}", f"{recall:.4f}" if count else "", f"{f1:.4f}" if count else "", f"{count:,}")
             for name, precision, recall, f1, count in classes]  # fmt: skip
     return Table(("class", "precision", "recall", "F1", "examples"), rows, align="<>")
 

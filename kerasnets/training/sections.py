@@ -182,6 +182,9 @@ def labels(evaluation: "Evaluation", data: "Data", material: "Material") -> Iter
     if doubts is None or not doubts.pictures:
         return
     names, pictures = data.class_names, doubts.pictures
+    if not doubts.are_credible:
+        yield Section("Labels to check", [reason_for_none(doubts)])
+        return
     words = [
         f"{count_of(len(pictures), 'picture')} of the {doubts.searched:,} {doubts.part} pictures may have a wrong "
         "label: the network gives another class, as surely as it usually gives the class to pictures that have "
@@ -204,6 +207,19 @@ def labels(evaluation: "Evaluation", data: "Data", material: "Material") -> Iter
     yield Section(
         "Labels to check", words, picture=wide, narrow=narrow, name="labels", alt=alt, table=table, more="As a list"
     )
+
+
+def reason_for_none(doubts: findings.Doubts) -> str:
+    """Return why no labels are named, although answers dispute some."""
+    right = f"The network is right on {doubts.accuracy:.1%} of the {doubts.searched:,} {doubts.part} pictures"
+    if doubts.accuracy < findings.LEAST_RIGHT:
+        reason = f"{right}; below {findings.LEAST_RIGHT:.0%},"
+    else:
+        reason = (
+            f"{right}, but {count_of(len(doubts.pictures), 'answer')} of the {doubts.sure:,} that are sure differ from "
+            f"the label; above {findings.MOST_DISPUTED:.0%},"
+        )
+    return f"No labels are named. {reason} a sure answer that differs is likelier to be wrong than the label."
 
 
 def copies(data: "Data", material: "Material") -> Iterator[Section]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def judged(monkeypatch, capsys):
     """A function that runs the command for a model with a card, and returns (pictures judged, notes)."""
 
     def evaluate_file(path, dataset, *args):
-        probabilities = np.full((len(dataset.test_labels), 2), 0.5)
+        probabilities = np.full((len(dataset.test_labels), len(dataset.class_names)), 0.5)
         return evaluation.of_separate(dataset.test_labels, probabilities, dataset.class_names), CARD
 
     def run(card, *words):
@@ -66,7 +67,8 @@ def test_the_pictures_that_training_held_out_are_judged_and_all_on_demand(judged
     card = card_of("pets")
     words = "the 4 pictures that were held out are judged (--all judges every one)"
     assert judged(card, "pets") == (4, f"note: the model was trained on pets; {words}\n")
-    assert judged(card, "pets", "--all") == (20, "note: pets has no test part: all its pictures are judged\n")
+    count, notes = judged(card, "pets", "--all")
+    assert (count, "16 of 20 pictures were trained on: the figures are no test" in notes) == (20, True)
 
 
 def test_another_folder_of_the_same_name_is_judged_whole(judged, pets):
@@ -104,6 +106,49 @@ def test_without_a_digest_the_name_decides_and_a_note_says_so(judged, pets):
     count, notes = judged(card, "pets")
     assert (count, "by the name alone: its card tells nothing of their content" in notes) == (4, True)
     assert judged(card, "alone")[0] == 20
+    count, notes = judged(card, "pets", "--all")
+    assert (count, "its card tells nothing of their content; it may know most of the pictures" in notes) == (20, True)
+
+
+def test_a_folder_with_some_of_the_classes_is_judged_as_the_model_numbers_them(judged, pets, capsys):
+    """A class that the model knows and the folder has not keeps its place in the confusion matrix."""
+    card = dataclasses.replace(CARD, class_names=("bee", "cat", "dog"))
+    count, notes = judged(card, "pets")
+    assert (count, "note: pets has no pictures of class bee, which the model knows too" in notes) == (20, True)
+    examples = data.load_data("pets", image_size=(6, 5), reading=data.Reading(whole=True))
+    renumbered = evaluation.with_classes(card.class_names, examples)
+    assert (renumbered.test_labels == examples.test_labels + 1).all()
+    result = evaluation.of_logits(renumbered.test_labels, 9 * np.eye(3)[renumbered.test_labels], card.class_names)
+    assert result.confusion().tolist() == [[0, 0, 0], [0, 10, 0], [0, 0, 10]]
+    assert [figures[4] for figures in result.by_class()] == [0, 10, 10]
+
+
+@pytest.mark.parametrize(("known", "words"), [
+    (("circle", "square", "triangle"), "knows 3 classes (circle, square, ...), these data has 3 classes (ring, square"),
+    (("square", "triangle", "ring", "ball"), None),
+    ((), None),
+])  # fmt: skip
+def test_classes_that_differ_are_the_ones_that_are_named(known, words):
+    images, labels = np.zeros((3, 4, 4, 1), np.uint8), np.arange(3)
+    examples = data.Data(images, labels, images, labels, class_names=("square", "triangle", "ring"))
+    examples = evaluation.with_classes(known, examples)
+    if words is None:
+        evaluation.check_classes("a.keras", known, len(known) or 3, examples)
+        return
+    with pytest.raises(BadInputError) as caught:
+        evaluation.check_classes("a.keras", known, 3, examples)
+    assert words in str(caught.value)
+
+
+def test_a_missing_file_of_any_form_is_missing(pets):
+    for name in ("gone.onnx", "gone.tflite", "folder/gone"):
+        with pytest.raises(BadInputError, match=f"no model file {re.escape(name)}; check name and folder"):
+            main.run(["evaluate", name, "--dataset", "pets"])
+    with pytest.raises(BadInputError, match=r"no model file gone\.onnx; check name"):
+        saving.load_card("gone.onnx")
+    shutil.copy(ONNX, "here.onnx")
+    with pytest.raises(BadInputError, match=r"is a model, but no file of Keras, .* ends in \.keras or \.h5"):
+        saving.load_card("here.onnx")
 
 
 def test_a_given_test_part_is_judged_without_a_word(judged, pets):

@@ -130,6 +130,11 @@ def test_good_pictures_are_answered_beside_bad_ones(folder):
     assert last == "error: 5 of 10 pictures could not be answered; the others were"
 
 
+def test_none_answered_is_said_of_no_others(folder):
+    process = run(folder, "predict_image.py", MODEL, "no.png", "none.png")
+    assert process.stderr.splitlines()[-1] == "error: none of 2 pictures could be answered"
+
+
 def test_a_program_reads_the_answers_as_json(folder):
     (folder / "digits/bad.png").write_text("no picture")
     process = run(folder, "predict_image.py", MODEL, "digits", "--json", "--top", 3)

@@ -277,10 +277,10 @@ PAIR = files(draw("", counts=(2, 2, 2)))
 BAD_FOLDERS = {
     "an unreadable picture": (PAIR | {"bee/zebra.png": DAMAGED}, "1 of 7 pictures cannot be read:", "bee/zebra.png is"),
     "several": (PAIR | {f"bee/{i}.jpg": b"<html>" for i in range(3)},
-                "3 of 9 pictures cannot be read: bee/0.jpg, 1.jpg, 2.jpg; replace them, or leave them out of a ",
-                "training by --skip-broken 3"),
+                "3 of 9 pictures cannot be read: bee/0.jpg, bee/1.jpg, bee/2.jpg; replace them, or leave them out of "
+                "a training by --skip-broken 3"),
     "of several classes": (PAIR | dict.fromkeys(("ant/x.jpg", "bee/x.jpg", "bee/y.jpg"), b"<html>"),
-                           "3 of 9 pictures cannot be read: ant/x.jpg, bee/x.jpg, y.jpg; replace them"),
+                           "3 of 9 pictures cannot be read: ant/x.jpg, bee/x.jpg, bee/y.jpg; replace them"),
     "empty classes": (PAIR | {"dog/": b"", "elk/": b""}, "folders 'dog', 'elk' have no pictures; fill or"),
     "an empty picture": (PAIR | {"ant/a.webp": b""}, "1 of 7 pictures cannot be read:", "ant/a.webp"),
     "an empty class": (PAIR | {"dog/": b""}, "class folder 'dog' has no pictures; fill or remove it"),

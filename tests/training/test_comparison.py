@@ -101,6 +101,16 @@ def test_what_is_no_run_is_said(runs):
         comparison.read_all([runs / "broken.keras"])
 
 
+def test_a_pattern_in_quotes_stands_for_its_files_and_folders(runs, capsys):
+    for shell, quoted in ((paths(runs), f"{runs}/*"), ([str(runs / NAMES[0])], "lenet5-mnis?")):
+        main.run(["compare", *shell])
+        expected = capsys.readouterr()
+        main.run(["compare", quoted])
+        assert capsys.readouterr() == expected
+    with pytest.raises(BadInputError, match=r"nothing matches none\*"):
+        main.run(["compare", "none*"])
+
+
 def test_a_damaged_file_is_named_and_the_others_are_compared(runs, capsys):
     (runs / "broken.keras").write_bytes(b"PK\3\4 and nothing")
     assert main.run(["compare", *paths(runs), "--out", "page.html"]) == 3

@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pytest
 
+from kerasnets import recipes
 from kerasnets.training import evaluation
 from kerasnets.training.remarks import of_test, remarks, size_note
 
@@ -81,6 +82,25 @@ def test_a_gap_between_training_and_validation_is_overfitting():
 def test_a_gap_that_few_pictures_explain_is_no_overfitting(accuracy, validation, count, is_said):
     figures = {"accuracy": [accuracy], "val_accuracy": [validation], "val_loss": [1.0], "loss": [1.0], "best_epoch": 1}
     assert any("overfitting" in text for text in remarks(run(**figures), ALL, count)) == is_said
+
+
+@pytest.mark.parametrize(("settings", "kind", "advice"), [
+    ({}, "picture", "More pictures, --augment, or fewer epochs (--patience) help."),
+    ({"augmentation": "flip"}, "picture", "More pictures, --weight-decay, or fewer epochs (--patience) help."),
+    ({"augmentation": "flip", "weight_decay": 1e-4}, "crop", "More pictures or fewer epochs (--patience) help."),
+    ({"trivial_augment": True, "weight_decay": 1e-4, "patience": 5}, "crop", "More pictures or a smaller network "
+     "help."),
+    ({"patience": 5}, "picture", "More pictures or --augment help."),
+    ({}, "row", "More examples, --weight-decay, or fewer epochs (--patience) help."),
+    (None, "picture", "More pictures help."),
+])  # fmt: skip
+def test_no_advice_is_what_the_recipe_does_already(settings, kind, advice):
+    figures = {"accuracy": [0.9, 0.95, 1.0], "val_accuracy": [0.8, 0.85, 0.86]}
+    recipe = recipes.with_changes(recipes.own("small_cnn", "pets"), **settings or {})
+    examples = types.SimpleNamespace(input_kind=kind)
+    job = None if settings is None else types.SimpleNamespace(recipe=recipe, data=examples)
+    [text] = remarks(run(**figures), ALL, 6000, job)
+    assert text.endswith(f"(overfitting). {advice}")
 
 
 def test_an_accuracy_near_the_majority_is_said_to_be_chance():

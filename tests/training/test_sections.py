@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasnets.data.dataset import Data
+from kerasnets.reports import fonts
 from kerasnets.training import report, sections
 from kerasnets.training.evaluation import Evaluation
 from kerasnets.training.findings import Material
@@ -109,6 +110,26 @@ def test_copies_and_doubtful_labels_are_shown_by_name():
     assert copies.table.rows == [("test 5", "dogs/077.png", "1.0000")]
 
 
+@pytest.mark.parametrize(("right", "wrong_labels", "count", "words"), [
+    (1.0, 1, 16, "1 picture of the 16 validation pictures may have a wrong label"),
+    (0.5, 0, 16, "No labels are named. The network is right on 50.0% of the 16 validation pictures; below 70%,"),
+    (0.75, 0, 100, "right on 75.0% of the 100 validation pictures, but 25 answers of the 100 that are sure differ"),
+    (1.0, 8, 100, "8 pictures of the 100 validation pictures may have a wrong label"),
+])  # fmt: skip
+def test_a_weak_network_accuses_no_labels(right, wrong_labels, count, words):
+    """All answers are equally sure, so each that differs is as sure as those of its class usually are."""
+    data = data_of()
+    held_out = np.arange(count)
+    labels = data.train_labels[held_out]
+    is_wrong = np.arange(count) < round((1 - right) * count) + wrong_labels
+    answers = np.where(is_wrong, (labels + 1) % len(NAMES), labels)
+    logs = np.log(np.where(np.eye(len(NAMES))[answers] > 0, 0.9, 0.02))
+    material = Material(validation=Evaluation(labels, logs, NAMES), held_out=held_out)
+    [section] = sections.labels(evaluation_of(data.test_labels), data, material)
+    assert words in section.words[0]
+    assert (section.table is None) == section.words[0].startswith("No labels are named")
+
+
 def test_the_page_has_all_sections_with_words_for_who_does_not_see_them(tmp_path):
     data = data_of()
     report.write_evaluation(tmp_path, "it", evaluation_of(data.test_labels, temperature=1.5), data)
@@ -120,6 +141,28 @@ def test_the_page_has_all_sections_with_words_for_who_does_not_see_them(tmp_path
     ids = re.findall(r'<g id="([^"]*)"', text)
     assert len(set(ids)) == len(ids)
     assert "The class is among the five likeliest in" in text
+
+
+def test_letters_that_no_font_has_are_said_once_on_the_page_and_on_the_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fonts, "fonts_for", lambda letters: ())
+    names = ("圆", "方", *NAMES[2:])
+    data = data_of(names=names)
+    report.write_evaluation(tmp_path, "it", evaluation_of(data.test_labels, names=names), data)
+    words = "o installed font has all letters of 2 of the names in the figures: 圆 is shown as \\u5706; install a font"
+    assert (tmp_path / "report.html").read_text("utf-8").count(f"N{words}") == 1
+    assert capsys.readouterr().err.count(f"note: n{words}") == 1
+    report.write_evaluation(tmp_path, "it", evaluation_of(data.test_labels), data_of())
+    assert "font" not in capsys.readouterr().err
+
+
+def test_a_class_without_examples_has_no_recall(tmp_path):
+    data = data_of()
+    labels = data.test_labels.copy()
+    labels[labels == 2] = 3
+    data = Data(data.train_images[:0], labels[:0], data.test_images, labels, class_names=NAMES)
+    report.write_evaluation(tmp_path, "it", evaluation_of(labels), data)
+    table = report.table_of(evaluation_of(labels).by_class())
+    assert [row[2:] for row in table.rows if row[0] == "emu"] == [("", "", "0")]
 
 
 @pytest.mark.parametrize("count", [2, 10, 1000])
