@@ -158,7 +158,7 @@ def carry_out(request: Request) -> Run:
                     material = material_of(job, model, results, request.full_report)
                     report.write(job, run, test, figures, accuracies_beside(run, job.files[0]), material)
                 loggers.log_test(programs, run)
-        for remark in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images)):
+        for remark in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images), job):
             note(remark)
     return run
 
