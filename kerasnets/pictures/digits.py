@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.paper import PHOTO_SIDE, ink_of, is_light
+from kerasnets.pictures.paper import PHOTO_SIDE, Ink, ink_of, is_light
 from kerasnets.pictures.parts import count_digits, digit_of, is_filled, parts_of
 from kerasnets.pictures.sizes import Shape, quantile, resize, rim, shrink, to_grey
 
@@ -159,9 +159,10 @@ def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, str]:
     Raises:
         BadInputError: Without a path. There is no ink.
     """
-    ink = ink_of(shrink(picture, WORKING_SIDE)).pen
+    found = ink_of(shrink(picture, WORKING_SIDE))
+    ink = found.pen
     if ink.max() < MIN_CONTRAST:
-        raise nothing_to_see()
+        raise nothing_to_see(found)
     parts = parts_of(ink)
     mask = digit_of(parts)
     inside = quantile(ink[mask], 0.75)
@@ -173,8 +174,10 @@ def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, str]:
     window = np.s_[max(y - margin, 0) : y + height + margin, max(x - margin, 0) : x + width + margin]
     ink, mask = np.minimum(ink[window] / np.float32(inside), 1), mask[window]
     may_be_shadow = is_photo and rim(mask).any()
-    if inside < MIN_CONTRAST or (may_be_shadow and sharpness(ink, mask) < SOFT):
-        raise nothing_to_see()  # only noise, or the edge of a shadow
+    if inside < MIN_CONTRAST:
+        raise nothing_to_see(found)  # only noise
+    if may_be_shadow and sharpness(ink, mask) < SOFT:
+        raise nothing_to_see(found, "only the edge of a shadow")
     halo = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
     ink[~halo] = 0  # the inside of a stroke is white, its edge fades
     x, y, width, height = cv2.boundingRect((ink > 0.1).astype(np.uint8))
@@ -198,8 +201,11 @@ def sharpness(ink: np.ndarray, mask: np.ndarray) -> float:
     return quantile(steps[cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0], 0.9)
 
 
-def nothing_to_see() -> NothingSeenError:
-    return NothingSeenError("has no digit to see: it is all of one colour", remedy="take a picture with more contrast")
+def nothing_to_see(found: Ink, problem: str = "it is all of one colour") -> NothingSeenError:
+    """Return the error about a picture without a pen's ink: its `problem`, if it has no rulings."""
+    if cv2.subtract(found.all, found.pen).max() >= MIN_CONTRAST:
+        problem = "only the lines of its paper"
+    return NothingSeenError(f"has no digit to see: {problem}", remedy="take a picture with more contrast")
 
 
 def scale_to_box(ink: np.ndarray) -> np.ndarray:

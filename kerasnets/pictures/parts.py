@@ -66,9 +66,16 @@ def parts_of(ink: np.ndarray) -> Parts:
     return Parts(labels, boxes, amount, darkness)
 
 
-def with_paler(ink: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return Otsu's threshold of ink, uint8, and the mask of what is above it with paler ink connected to it."""
+def with_paler(ink: np.ndarray, least: float = 0) -> tuple[float, np.ndarray]:
+    """Return Otsu's threshold of ink, uint8, and the mask of what is above it with paler ink connected to it.
+
+    Args:
+        ink: 0..255.
+        least: The threshold, if Otsu's is lower.
+    """
     level, sure = cv2.threshold(ink, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    if level < least:
+        level, sure = cv2.threshold(ink, least, 1, cv2.THRESH_BINARY)
     _, mask = cv2.threshold(ink, level * WEAK, 1, cv2.THRESH_BINARY)
     count, labels = cv2.connectedComponents(mask)
     is_inked = np.bincount(labels[sure > 0], minlength=count) > 0
@@ -150,14 +157,44 @@ def count_digits(parts: Parts, tall: float = TALL) -> int:
         & (parts.boxes[:, 3] <= side / tall)
         & (parts.darkness >= PALE * parts.darkness[main])
     )
-    count, placed = 0, list[list[int]]()
-    for x, y, width, height in sorted(parts.boxes[is_digit].tolist()):
-        for left, top, wide, high in placed:
+    return max(side_by_side(parts.boxes[is_digit], side), default=-1) + 1
+
+
+def side_by_side(boxes: np.ndarray, side: int) -> list[int]:
+    """Return the number of the digit, counted from 0, that each part belongs to; parts one above the other are one.
+
+    Args:
+        boxes: int (n, 4), x, y, width, height of parts that have a digit's size.
+        side: The longer side of the largest part.
+    """
+    numbers, placed = [0] * len(boxes), list[int]()
+    for i in sorted(range(len(boxes)), key=boxes.tolist().__getitem__):
+        x, y, width, height = boxes[i].tolist()
+        for k in placed:
+            left, top, wide, high = boxes[k].tolist()
             common = min(x + width, left + wide) - max(x, left)
             gap = max(y, top) - min(y + height, top + high)
             if common >= SAME * min(width, wide) and gap <= BROKEN * side:
+                numbers[i] = numbers[k]
                 break
         else:
-            count += 1
-        placed.append([x, y, width, height])
-    return count
+            numbers[i] = max((numbers[k] + 1 for k in placed), default=0)
+        placed.append(i)
+    return numbers
+
+
+def pieces_of_digits(boxes: np.ndarray, tall: float) -> list[int]:
+    """Return the number of the digit, counted from 0, that each part belongs to, if some are near to each other.
+
+    Args:
+        boxes: int (n, 4), x, y, width, height.
+        tall: The least height of a digit, as a fraction of the tallest part's; a lower part goes to the nearest digit.
+    """
+    is_digit = boxes[:, 3] >= tall * boxes[:, 3].max()
+    if is_digit.sum() < 2:
+        return [0] * len(boxes)
+    digits, numbers = boxes[is_digit], side_by_side(boxes[is_digit], boxes[:, 2:].max())
+    middles = digits[:, 0] + digits[:, 2] / 2
+    nearest = abs((boxes[:, 0] + boxes[:, 2] / 2)[:, None] - middles).argmin(axis=1)
+    nearest[is_digit] = np.arange(len(digits))
+    return [numbers[i] for i in nearest]

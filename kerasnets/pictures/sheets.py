@@ -1,7 +1,7 @@
 """Several digits on one sheet: the place and the pixels of each, in reading order.
 
-Digits that touch each other count as one. A ruled line may be next to digits, or paler than the pen; a line that
-crosses a digit becomes part of it.
+Digits that touch each other are one; near to each other, they are told apart. A ruled line may be next to digits, or
+paler than the pen; a line that crosses a digit becomes part of it.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from kerasnets.errors import BadInputError
-from kerasnets.pictures.digits import MIN_CONTRAST, NothingSeenError, nothing_to_see
-from kerasnets.pictures.paper import ink_of
-from kerasnets.pictures.parts import at_rim, enclosing, with_paler
-from kerasnets.pictures.sizes import quantile, shrink, to_rgb
+from kerasnets.pictures.digits import AS_TALL, MIN_CONTRAST, NothingSeenError, nothing_to_see
+from kerasnets.pictures.paper import PHOTO_SIDE, ink_of
+from kerasnets.pictures.parts import at_rim, enclosing, pieces_of_digits, with_paler
+from kerasnets.pictures.sizes import quantile, shrink, to_grey, to_rgb
 
 Box = tuple[int, int, int, int]  # x, y, width, height
 
@@ -25,6 +25,12 @@ SPECK = 10  # pixels in height: a lower part inside a frame is a speck
 SHEET_SIDE = 1600  # pixels: larger photos are shrunk to it first
 GAP = 0.1  # of a usual digit's longer side: nearer parts belong to one digit, as the bar of a 5
 SMALLEST = 0.3  # of a usual digit's longer side: a smaller part is a speck
+LEAST = 12  # pixels, of the longer side of a digit on a photo; a smaller one cannot be read
+FAINTEST = 28  # of 255, the ink of a pen; the palest digit of sheets has 44, and grain and folds mostly have less
+EDGE = 0.7  # of a paper's brightness: darker than that, what lies beside it is not the same paper, unless in shadow
+HOLE = 0.1  # of a part's box: its inside is large enough to see whether it is of the same paper
+PRINTED = 0.75  # of its ink that is no ruling's; digits on lined sheets have 0.96 to 1, what is left of lines less
+DARK = 60  # of 255, the mean ink of a part: what is left of a ruling has less, unless the ruling reaches the rim
 PALEST = 0.3  # of the usual ink: a paler part is a ruled line, a fold or the rest of a shadow
 WIDEST = 2.5  # of its height: a wider part is a line
 MOST = 500  # digits on a sheet
@@ -61,13 +67,16 @@ def find_digits(picture: np.ndarray) -> list[Digit]:
     found = ink_of(working, STROKE)
     ink, (left, top) = found.pen, found.origin
     if ink.max() < MIN_CONTRAST:
-        raise nothing_to_see()
+        raise nothing_to_see(found)
     parts, boxes = parts_of_sheet(ink, found.all)
-    if not boxes:
+    grey = to_grey(working)[top : top + ink.shape[0], left : left + ink.shape[1]]
+    kept = [i for i, box in enumerate(boxes) if is_on_paper(grey, ink, parts, i + 1, box)]
+    if not kept:
         raise NothingSeenError("has no digit to see on the sheet", remedy="take a sharper or nearer picture of it")
     scale = max(picture.shape) / max(working.shape)
     digits = []
-    for i, row in reading_order(boxes):
+    for place, row in reading_order([boxes[i] for i in kept]):
+        i = kept[place]
         x, y, width, height = boxes[i]
         x, y, width, height = (round(float(side) * scale) for side in (left + x, top + y, width, height))
         digits.append(Digit((x, y, width, height), row, cut_out(ink, parts, i + 1, boxes[i])))
@@ -82,43 +91,116 @@ def parts_of_sheet(ink: np.ndarray, everything: np.ndarray) -> tuple[np.ndarray,
         everything: The same with rulings.
     """
     scale = 255 / max(quantile(ink, 0.999), 1)
-    level, mask = with_paler(cv2.convertScaleAbs(ink, alpha=scale))
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
+    level, mask = with_paler(cv2.convertScaleAbs(ink, alpha=scale), FAINTEST * scale)
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
     frames = enclosing(parts, stats[:, :4], stats[:, cv2.CC_STAT_HEIGHT] >= SPECK)
-    frames |= sides_of_cells(parts, stats, (everything > level / scale).astype(np.uint8))
+    _, wholes, whole_stats, _ = cv2.connectedComponentsWithStats((everything > level / scale).astype(np.uint8))
+    frames |= sides_of_cells(parts, stats, wholes, whole_stats)
+    frames[0] = True  # the paper
     mask[frames[parts]] = 0
-    stats = stats[~frames]
-    usual = usual_side(stats[~at_rim(stats[:, :4].T, ink.shape)])
+    usual = usual_side(stats[~frames & ~at_rim(stats[:, :4].T, ink.shape)])
     reach = max(1, round(GAP * usual)) | 1
     near = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(near)
-    parts[mask == 0] = 0
-    large = 1 + np.flatnonzero(stats[1:, 2:4].max(axis=1) >= SMALLEST * usual)
+    _, groups, near_stats, _ = cv2.connectedComponentsWithStats(near)
+    places = mask > 0
+    labels = parts[places]
+    group_of = np.zeros(count, np.int32)  # 0 for a frame
+    group_of[labels] = groups[places]
+    pen = np.bincount(labels, weights=ink[places], minlength=count)
+    rest = rest_of_rulings(labels, pen, everything[places], at_rim(whole_stats[:, :4].T, ink.shape)[wholes[places]])
+    written = np.bincount(group_of, pen * ~rest, len(near_stats)) > 0
+    written[0] = False
+    large = np.flatnonzero(written & (near_stats[:, 2:4].max(axis=1) >= SMALLEST * usual))
     if len(large) > MOST:
         problem = f"has {len(large)} parts, and a sheet has {MOST} digits at most"
         raise BadInputError(problem, remedy="take a sharper picture")
-    digits = []  # (label, box, mean ink)
-    for label in large:
-        left, top, wide, tall = stats[label, :4]
-        window = np.s_[top : top + tall, left : left + wide]
-        part = parts[window] == label
-        x, y, width, height = cv2.boundingRect(part.astype(np.uint8))
-        box = (left + x, top + y, width, height)
-        is_digit = max(width, height) >= SMALLEST * usual and width <= WIDEST * height
-        if is_digit and not at_rim(box, ink.shape):
-            digits.append((label, box, ink[window][part].mean()))
+    least = max(SMALLEST * usual, LEAST if min(ink.shape) >= PHOTO_SIDE else 0)
+    digits = []  # (places in stats, box, mean ink)
+    for members in members_of(group_of, large):
+        numbers = np.array(pieces_of_digits(stats[members, :4], AS_TALL))
+        for k in range(numbers.max() + 1):
+            pieces = members[numbers == k]
+            box = around(stats[pieces])
+            is_digit = max(box[2:]) >= least and box[2] <= WIDEST * box[3]
+            is_printed = 2 * pen[pieces][rest[pieces]].sum() > pen[pieces].sum()
+            if is_digit and not at_rim(box, ink.shape) and not is_printed:
+                digits.append((pieces, box, pen[pieces].sum() / stats[pieces, cv2.CC_STAT_AREA].sum()))
     usual_ink = np.median([strength for _, _, strength in digits]) if digits else 0
     digits = [digit for digit in digits if digit[2] >= PALEST * usual_ink]
     numbers = np.zeros(count, np.int32)
-    numbers[[label for label, _, _ in digits]] = 1 + np.arange(len(digits))
+    for i, (pieces, _, _) in enumerate(digits, start=1):
+        numbers[pieces] = i
+    is_free = ~frames & ~rest
+    for i, (_, box, _) in enumerate(digits, start=1):  # what is in a digit tells that it is none, as a face
+        numbers[is_free & (numbers == 0) & is_inside(stats[:, :4], box)] = i
     return numbers[parts], [box for _, box, _ in digits]
 
 
-def sides_of_cells(parts: np.ndarray, stats: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return for each part whether it is a straight rest of a form, whose long lines were taken for rulings."""
-    _, wholes, whole_stats, _ = cv2.connectedComponentsWithStats(mask)
+def members_of(group_of: np.ndarray, groups: np.ndarray) -> list[np.ndarray]:
+    """Return the places in `group_of`, int (n,), of the members of each group."""
+    order = np.argsort(group_of, kind="stable")
+    starts, ends = (np.searchsorted(group_of[order], groups, side) for side in ("left", "right"))
+    return [order[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def around(boxes: np.ndarray) -> Box:
+    """Return the box around boxes, int (n, 4 or more)."""
+    left, top = boxes[:, :2].min(axis=0).tolist()
+    right, bottom = (boxes[:, :2] + boxes[:, 2:4]).max(axis=0).tolist()
+    return left, top, right - left, bottom - top
+
+
+def is_inside(boxes: np.ndarray, box: Box) -> np.ndarray:
+    """Return for each of the boxes, int (n, 4), whether it lies in `box` and does not touch its sides."""
+    left, top, wide, high = box
+    x, y, width, height = boxes.T
+    return (x > left) & (y > top) & (x + width < left + wide) & (y + height < top + high)
+
+
+def is_on_paper(grey: np.ndarray, ink: np.ndarray, parts: np.ndarray, label: int, box: Box) -> bool:
+    """Whether a part lies on paper of one colour: not at the edge of a sheet on a desk, not around something else."""
+    x, y, width, height = box
+    window = np.s_[max(y - 4, 0) : y + height + 4, max(x - 4, 0) : x + width + 4]
+    mask = (parts[window] == label).astype(np.uint8)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros_like(mask), outlines, -1, 1, cv2.FILLED)
+    wide, narrow = (cv2.dilate(mask, np.ones((side, side), np.uint8)) for side in (7, 3))
+    beside, inside = grey[window][wide > narrow], grey[window][filled > wide]
+    if not beside.size:
+        return True
+    dark, light = quantile(beside, 0.1), quantile(beside, 0.9)
+    if dark < EDGE * light and ink[window][mask > 0].mean() < DARK:
+        return False
+    if inside.size < HOLE * width * height:
+        return True
+    outside = grey[window][(wide > narrow) & (filled == 0)]
+    dark, light = (quantile(outside, share) for share in (0.1, 0.9)) if outside.size else (0, 255)
+    return EDGE * dark <= quantile(inside, 0.5) <= light / EDGE
+
+
+def rest_of_rulings(labels: np.ndarray, pen: np.ndarray, everything: np.ndarray, leaves: np.ndarray) -> np.ndarray:
+    """Return for each part whether it is what is left of a ruling, no digit: a 1 may have been taken for a ruling.
+
+    Args:
+        labels: Of each inked pixel, its part.
+        pen: For each part, its ink without rulings.
+        everything: Of each inked pixel, its ink with rulings.
+        leaves: Of each inked pixel, whether it is connected with the rim, as rulings are.
+    """
+    whole, outside = (np.bincount(labels, each, len(pen)) for each in (everything, leaves))
+    area = np.bincount(labels, minlength=len(pen))
+    return (pen < PRINTED * whole) & ((pen < DARK * area) | (outside > 0))
+
+
+def sides_of_cells(parts: np.ndarray, stats: np.ndarray, wholes: np.ndarray, whole_stats: np.ndarray) -> np.ndarray:
+    """Return for each part whether it is a straight rest of a form, whose long lines were taken for rulings.
+
+    Args:
+        parts, stats: As of `cv2.connectedComponentsWithStats`.
+        wholes, whole_stats: The same with rulings.
+    """
     forms = enclosing(wholes, whole_stats[:, :4], whole_stats[:, cv2.CC_STAT_HEIGHT] >= SPECK)
-    forms &= ~at_rim(whole_stats[:, :4].T, mask.shape)
+    forms &= ~at_rim(whole_stats[:, :4].T, wholes.shape)
     in_form = np.bincount(parts[forms[wholes]], minlength=len(stats)) > 0
     in_form[0] = False
     sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]

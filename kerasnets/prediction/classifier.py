@@ -16,7 +16,7 @@ from kerasnets.prediction.answers import Prediction, Sheet
 from kerasnets.prediction.arrays import UNNAMED, Image, Images, as_pixels, pixels_of, to_list
 from kerasnets.prediction.engine import UNABLE, Engine
 from kerasnets.prediction.guests import card_with, facts_about, own_guest
-from kerasnets.prediction.verdicts import calibrate, judge, reject
+from kerasnets.prediction.verdicts import calibrate, judge, part_of_sheet, reject
 from kerasnets.saving import NUMBERED, UNKNOWN, Card, Guest, formats, note_on, shipped
 from kerasnets.saving.guest import input_shape
 from kerasnets.saving.onnx_file import Input
@@ -273,8 +273,11 @@ class Classifier:
             raise BadInputError("does not read digits", path=self.path, remedy="take one that was trained on MNIST")
         with name_path(name):
             digits = pictures.find_digits(pixels_of(image, name))
-        predictions = self.predict([digit.pixels for digit in digits])
-        pairs = zip(digits, predictions, strict=True)
+        seen = [part_of_sheet(self.prepare(digit.pixels, name)) for digit in digits]
+        answers = zip(digits, self.classify(seen), strict=True)
+        pairs = [(digit, answer) for digit, answer in answers if not isinstance(answer, BadInputError)]
+        if not pairs:
+            raise next(each for each in seen if isinstance(each, BadInputError))
         return Sheet(tuple(tuple(row) for _, row in itertools.groupby(pairs, key=lambda pair: pair[0].row)))
 
     def names_of(self, probabilities: np.ndarray) -> Sequence[str]:

@@ -1,10 +1,12 @@
 """How far an answer can be trusted: a verdict and its reason."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kerasnets.errors import BadInputError
 from kerasnets.pictures import Sight
 from kerasnets.prediction.rejection import are_digits
 from kerasnets.reports.measures import logarithms, soften
@@ -54,6 +56,13 @@ def judge(sight: Sight, probability: float, least: float, steady: float | None =
     if steady is not None and steady < CUT_OUT:
         return Verdict(UNSURE, f"a probability below {CUT_OUT:g} if shifted or smaller")
     return TRUSTED
+
+
+def part_of_sheet(sight: Sight | BadInputError) -> Sight | BadInputError:
+    """Return what is seen in the box of a sheet: there, several digits could not be told apart."""
+    if isinstance(sight, BadInputError) or sight.digits == 1:
+        return sight
+    return dataclasses.replace(sight, digits=1, doubt=f"{sight.digits} digits seen, too near to be read apart")
 
 
 def reject(verdicts: Sequence[Verdict], sights: Sequence[Sight], engine: str = "opencv") -> list[Verdict]:

@@ -8,6 +8,7 @@ import pytest
 
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
+from kerasnets.pictures import NothingSeenError
 from kerasnets.pictures.sheets import draw_boxes, find_digits
 from tests.conftest import mostly_first
 from tests.pictures import photo_digits
@@ -117,6 +118,52 @@ def test_a_sheet_with_only_a_line_is_refused():
     cv2.line(picture, (50, 150), (350, 150), 20, 4)
     with pytest.raises(BadInputError, match="no digit to see on the sheet; take a sharper or nearer picture"):
         find_digits(picture)
+
+
+def bare(kind):
+    """Paper without digits, 400x400, with grain."""
+    paper = np.full((400, 400), 215, np.float64)
+    paper += np.random.default_rng(3).normal(0, 4, paper.shape) + np.linspace(-40, 25, 400)
+    if kind != "plain":
+        paper[::25] = 150
+    if kind == "squared":
+        paper[:, ::25] = 150
+    if kind == "margin":
+        paper[:, 60:62] = 110
+    return np.clip(paper, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["plain", "lined", "squared", "margin"])
+def test_paper_without_digits_is_refused_with_its_lines(kind):
+    with pytest.raises(NothingSeenError, match="no digit to see"):
+        find_digits(bare(kind))
+
+
+@pytest.mark.parametrize("kind", ["lined", "squared", "margin"])
+def test_lined_paper_is_not_said_to_be_of_one_colour(kind):
+    with pytest.raises(NothingSeenError, match="no digit to see: only the lines of its paper; take"):
+        pictures.prepare(bare(kind), "mnist", (28, 28, 1))
+
+
+def test_a_ring_around_another_colour_is_no_zero():
+    """A white cup of coffee on a desk, and the ring alone."""
+    desk = np.full((300, 400, 3), (150, 100, 60), np.uint8)
+    cv2.circle(desk, (200, 150), 60, (230, 230, 230), 16, cv2.LINE_AA)
+    assert len(find_digits(desk)) == 1
+    cv2.circle(desk, (200, 150), 53, (70, 40, 20), -1, cv2.LINE_AA)
+    with pytest.raises(NothingSeenError, match="no digit to see on the sheet"):
+        find_digits(desk)
+
+
+@pytest.mark.parametrize("gap", [4, 7, 40])
+def test_digits_near_to_each_other_are_told_apart(gap):
+    """7 pixels are less than a tenth of their height."""
+    picture = np.full((300, 600), 235, np.uint8)
+    for left in (100, 164 + gap, 228 + 2 * gap):
+        cv2.ellipse(picture, (left + 30, 150), (24, 44), 0, 0, 360, 30, 8, cv2.LINE_AA)
+    boxes = [digit.box for digit in find_digits(picture)]
+    assert len(boxes) == 3
+    assert all(50 < width < 66 and 90 < height < 106 for _, _, width, height in boxes)
 
 
 def test_a_screen_of_dots_is_refused_in_time():

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasnets.pictures import Digit, Sight, sheets
+from kerasnets.pictures import Digit, NothingSeenError, Sight, sheets
 from kerasnets.pictures.digits import centre_by_mass, digits_in_form, is_mnist_form, scale_to_box
 from kerasnets.prediction import Classifier, rows
 from kerasnets.prediction.answers import Prediction, Sheet, as_json
 from kerasnets.prediction.figures import Gallery, with_boxes
-from kerasnets.prediction.verdicts import Verdict, calibrate, judge, reject
+from kerasnets.prediction.verdicts import Verdict, calibrate, judge, part_of_sheet, reject
 from kerasnets.reports import galleries
 from tests.conftest import ROOT
 
@@ -87,9 +87,14 @@ def test_a_face_is_no_zero(classifier, inside, name):
     cv2.ellipse(paper, (200, 200), (80, 110), 0, 0, 360, (40, 40, 60), 16, cv2.LINE_AA)
     for center in ((170, 160), (230, 160), (200, 240))[:inside]:
         cv2.circle(paper, center, 9, (40, 40, 60), -1, cv2.LINE_AA)
-    [answer] = classifier.predict([paper])
-    assert (answer.label, answer.verdict.name) == ("0", name)
-    assert answer.verdict.reason == ("other ink lies inside it" if inside > 1 else "")
+    answers = [classifier.predict([paper])[0], *(answer for _, answer in classifier.read_sheet(paper).digits)]
+    assert [(answer.label, answer.verdict.name) for answer in answers] == [("0", name)] * 2
+    assert [answer.verdict.reason for answer in answers] == ["other ink lies inside it" if inside > 1 else ""] * 2
+
+
+def test_digits_that_a_sheet_cannot_tell_apart_are_not_sure_and_promise_nothing():
+    verdict = judge(part_of_sheet(Sight(FORM, 2)), 1.0, 0.9)
+    assert (verdict.name, verdict.reason) == ("not one digit", "2 digits seen, too near to be read apart")
 
 
 def squeezed(pictures, gap):
@@ -100,9 +105,19 @@ def squeezed(pictures, gap):
     return [centre_by_mass(scale_to_box(pair[pair.any(axis=1)])) for pair in pairs]
 
 
+def sheet_of(classifier, picture):
+    """The answers for the digits that are read on a picture; none if nothing is seen."""
+    try:
+        return [answer for _, answer in classifier.read_sheet(picture).digits]
+    except NothingSeenError:
+        return []
+
+
 @pytest.mark.parametrize("gap", [3, 6])
 def test_two_digits_squeezed_into_the_form_of_one_are_not_sure(classifier, mnist, gap):
     pairs = squeezed(mnist.test_images[:100, ..., 0], gap)
+    read = [sheet_of(classifier, pair) for pair in pairs]
+    assert sum(len(sheet) == 2 for sheet in read) >= 0.9 * len(pairs)
     assert all(is_mnist_form(pair) for pair in pairs)
     sure = [answer for answer in classifier.predict(pairs) if answer.verdict.is_sure]
     assert len(sure) <= 5, len(sure)
