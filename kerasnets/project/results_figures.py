@@ -105,12 +105,13 @@ def scatter(axes: "Axes", points: Sequence[tuple[int, float, str]], what: str) -
 def draw_curves(runs: Mapping[Key, Sequence[curves.Line]], names: Iterable[str]) -> "Figure":
     """Draw validation accuracy by epoch, one small plot for each recipe, a line for each run in the backend's colour.
 
-    A run without validation data has its training accuracy, dashed.
+    A run without validation data has its training accuracy, dashed. A run of one epoch has no curve.
     """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    chosen = {name: {key: lines for key, lines in runs.items() if key[0] == name} for name in names}
+    long = {key: lines for key, lines in runs.items() if len(lines) > 1}
+    chosen = {name: {key: lines for key, lines in long.items() if key[0] == name} for name in names}
     chosen = {name: runs_of_recipe for name, runs_of_recipe in chosen.items() if runs_of_recipe}
     columns = min(COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
@@ -145,5 +146,5 @@ def write(lines: Sequence[Line], folder: Path = FOLDER, curves_file: Path = curv
     measured = alone(lines[0]["backend"], sizes, names) if lines else {}
     save_figure(draw_errors(lines, measured), folder / "errors.png")
     runs = curves.read(curves_file)
-    if runs:
+    if any(len(lines) > 1 for lines in runs.values()):
         save_figure(draw_curves(runs, RECIPES), folder / "curves.png")

@@ -56,7 +56,9 @@ def test_curves_are_kept_by_run_and_drawn_by_recipe(tmp_path):
     runs = curves.read(path)
     assert [key[1] for key in runs] == ["torch", "jax"]
     assert [line["accuracy"] for line in next(iter(runs.values()))] == ["0.5000", "0.8000"]
-    figure = results_figures.draw_curves(runs, RECIPES)
+    first = {name: values[:1] for name, values in figures.items()}
+    curves.append(path, run | first | {"recipe": "fc2layer-mnist", "epochs": 1})
+    figure = results_figures.draw_curves(curves.read(path), RECIPES)  # one epoch has no curve
     [axes] = [axes for axes in figure.axes if axes.get_visible()]
     assert axes.get_title() == "lenet5-mnist"
     assert [list(line.get_ydata()) for line in axes.lines] == [[62.5, 87.5], [50, 75]]  # without validation, training
