@@ -122,7 +122,8 @@ def load(args: argparse.Namespace, card: "Card") -> "Data":
     from kerasnets.training import evaluation
 
     is_namesake = card.dataset == name_of(args.dataset)
-    is_told_by_content = bool(card.data_digest) and may_lack_test_part(args.dataset)
+    of_pictures = len(card.input_shape) == 3
+    is_told_by_content = of_pictures and bool(card.data_digest) and may_lack_test_part(args.dataset)
     trained = count_of_training(args, card) if is_told_by_content else 0
     is_trained_on = bool(trained) if is_told_by_content else is_namesake
     synsets = Path(args.synsets) if args.synsets else None
