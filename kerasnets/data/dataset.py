@@ -100,7 +100,8 @@ def make_data(
 def count_of_classes(names: Sequence[str], others: Sequence[str]) -> str:
     """Return the number of classes and the first names, those before the rest that are not among `others`."""
     first = sorted(names, key=set(others).__contains__)[:2]
-    return f"{len(names)} classes ({', '.join(first)}{', ...' if len(names) > 2 else ''})"
+    count = "1 class" if len(names) == 1 else f"{len(names)} classes"
+    return f"{count} ({', '.join(first)}{', ...' if len(names) > 2 else ''})"
 
 
 def digest(data: Data) -> str:

@@ -48,15 +48,18 @@ class Listing:
 
 
 def list_pictures(source: Source, whole: bool = False) -> Listing:
-    """Return the Listing of a folder or zip; with `whole`, all pictures are the test part if none is given.
+    """Return the Listing of a folder or zip.
+
+    Args:
+        source: The folder or zip.
+        whole: Whether it is for a test: it may have one class alone, and all of it is the test part if none is given.
 
     Raises:
-        BadInputError: A class has no pictures, there is only one class, or the folders do not show which are the
-            classes.
+        BadInputError: A class has no pictures, there are too few classes, or the folders do not show which they are.
     """
     parts = parts_of(source)
     class_names = tuple(sorted(parts[TRAIN]))
-    check_classes(source.path, class_names, parts)
+    check_classes(source.path, class_names, parts, least=1 if whole else 2)
     lists = [classes.get(name, []) for classes in parts.values() for name in class_names]
     names = [name for part in lists for name in part]
     labels = np.repeat(np.tile(np.arange(len(class_names)), len(parts)), [len(part) for part in lists])
@@ -69,9 +72,11 @@ def list_pictures(source: Source, whole: bool = False) -> Listing:
     return Listing(names, labels, np.concatenate([train, validation]), test, validation, class_names, is_split)
 
 
-def check_classes(path: Path, class_names: Sequence[str], parts: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-    """Raise BadInputError unless there are two classes or more, the same in all parts that are given."""
-    if len(class_names) < 2:
+def check_classes(
+    path: Path, class_names: Sequence[str], parts: Mapping[str, Mapping[str, Sequence[str]]], least: int
+) -> None:
+    """Raise BadInputError unless there are at least so many classes, the same in all parts that are given."""
+    if len(class_names) < least:
         content = f"one class alone, {class_names[0]!r}" if class_names else "no pictures"
         remedy = "give each of two or more classes a folder, as cat/1.jpg, dog/1.jpg"
         raise BadInputError(f"holds {content}", path=path, remedy=remedy)

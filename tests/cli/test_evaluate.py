@@ -123,6 +123,12 @@ def test_a_folder_with_some_of_the_classes_is_judged_as_the_model_numbers_them(j
     assert [figures[4] for figures in result.by_class()] == [0, 10, 10]
 
 
+def test_a_folder_of_one_class_is_judged(judged, pets, tmp_path):
+    shutil.rmtree("pets/cat")
+    count, notes = judged(CARD, "pets")
+    assert (count, "note: pets has no pictures of class cat, which the model knows too" in notes) == (10, True)
+
+
 @pytest.mark.parametrize(("known", "words"), [
     (("circle", "square", "triangle"), "knows 3 classes (circle, square, ...), these data has 3 classes (ring, square"),
     (("square", "triangle", "ring", "ball"), None),

@@ -300,7 +300,7 @@ def photos(images, labels, kind, count, seed):
 def main():
     from kerasnets import data
 
-    mnist = data.load("mnist")
+    mnist = data.load_data("mnist")
     images, labels = mnist.train_images[..., 0], mnist.train_labels
     folder = Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
