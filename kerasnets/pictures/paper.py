@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from kerasnets.pictures.rulings import rulings_in
+from kerasnets.pictures.sheet import sheet_in
 from kerasnets.pictures.sizes import quantile, resize, rim, shrink, to_grey
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -36,7 +37,7 @@ class Ink:
     Attributes:
         pen: Without printed rulings, which are part of the paper.
         all: With them.
-        origin: (x, y) in the picture; what is outside is a frame.
+        origin: (x, y) in the picture; what is outside is a frame, or the desk around a sheet.
     """
 
     pen: np.ndarray
@@ -53,17 +54,28 @@ def ink_of(picture: np.ndarray, widest: float = WIDEST_STROKE) -> Ink:
     """
     grey = to_grey(picture)
     x, y, width, height = inside_frames(grey)
-    window = np.s_[y : y + height, x : x + width]
-    grey = np.ascontiguousarray(grey[window])
-    if not is_light(grey):
-        return without_rulings(missing_light(255 - grey, widest), (x, y))
+    grey = grey[y : y + height, x : x + width]
+    sheet = sheet_in(grey) if min(width, height) >= PHOTO_SIDE else None
+    if sheet is not None:
+        left, top, width, height = cv2.boundingRect(sheet)
+        x, y, sheet = x + left, y + top, sheet[top : top + height, left : left + width]
+        return without_rulings(sheet * dark_ink(picture[y : y + height, x : x + width], widest), (x, y))
+    if is_light(grey):
+        return without_rulings(dark_ink(picture[y : y + height, x : x + width], widest), (x, y))
+    return without_rulings(missing_light(255 - grey, widest), (x, y))
+
+
+def dark_ink(picture: np.ndarray, widest: float) -> np.ndarray:
+    """Return the share of light that dark ink takes, rulings included: uint8 (height, width), 0..255.
+
+    Coloured rulings shine in their own colour. A pen is dark in all three, unless it is a bright one.
+    """
     if picture.shape[2:] == (3,):
-        # Coloured rulings shine in their own colour. A pen is dark in all three, unless it is a bright one.
-        red, green, blue = cv2.split(picture[window])
+        red, green, blue = cv2.split(picture)
         ink = missing_light(cv2.max(cv2.max(red, green), blue), widest)
         if ink.max() >= BLACK:
-            return without_rulings(ink, (x, y))
-    return without_rulings(missing_light(grey, widest), (x, y))
+            return ink
+    return missing_light(to_grey(picture), widest)
 
 
 def without_rulings(ink: np.ndarray, origin: tuple[int, int]) -> Ink:

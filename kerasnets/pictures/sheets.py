@@ -30,6 +30,8 @@ FAINTEST = 28  # of 255, the ink of a pen; the palest digit of sheets has 44, an
 EDGE = 0.7  # of the paper's brightness; a darker surface beside a part is another one, as a desk, or lies in shadow
 HOLE = 0.1  # of a part's box; a smaller inside does not show whether it is paper
 PRINTED = 0.75  # of a part's ink, rulings included; digits on lined sheets keep 0.96 to 1 without rulings, lines less
+STEP, SHADE = 0.85, 0.5  # of the light beside a part, and of the picture's: the edge of a sheet, or a dark desk
+PALE = 35  # of 255, the mean ink of a part there; the grain and the edges of a desk have 34 at most
 DARK = 60  # of 255, the mean ink of a part; the rest of a ruling is paler, unless the ruling reaches the rim
 PALEST = 0.3  # of the usual ink: a paler part is a ruled line, a fold or the rest of a shadow
 WIDEST = 2.5  # of its height: a wider part is a line
@@ -166,10 +168,13 @@ def is_on_paper(grey: np.ndarray, ink: np.ndarray, parts: np.ndarray, label: int
     filled = cv2.drawContours(np.zeros_like(mask), outlines, -1, 1, cv2.FILLED)
     wide, narrow = (cv2.dilate(mask, np.ones((side, side), np.uint8)) for side in (7, 3))
     beside, inside = grey[window][wide > narrow], grey[window][filled > wide]
+    strength = ink[window][mask > 0].mean()
     if not beside.size:
         return True
-    dark, light = quantile(beside, 0.1), quantile(beside, 0.9)
-    if dark < EDGE * light and ink[window][mask > 0].mean() < DARK:
+    dark, usual, light = (quantile(beside, share) for share in (0.1, 0.5, 0.9))
+    if dark < EDGE * light and strength < DARK:
+        return False
+    if (usual < STEP * light or usual < SHADE * quantile(grey, 0.9)) and strength < PALE:
         return False
     if inside.size < HOLE * width * height:
         return True
@@ -223,10 +228,22 @@ def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
     A row is a chain of neighbours: each digit is followed by the nearest one to its right at about the same height. A
     row may therefore rise or fall over the sheet, as in a tilted photo.
     """
+    _, slope = rows_of(boxes, 0.0)
+    row, slope = rows_of(boxes, slope)
+    x, y, width, height = np.asarray(boxes, float).T
+    middle, level = x + width / 2, y + height / 2 - slope * (x + width / 2)
+    from_top = sorted(set(row.tolist()), key=lambda number: level[row == number].mean())
+    rows = [from_top.index(number) for number in row.tolist()]
+    return sorted(enumerate(rows), key=lambda each: (each[1], middle[each[0]]))
+
+
+def rows_of(boxes: Sequence[Box], slope: float) -> tuple[np.ndarray, float]:
+    """Return the number of each box's row, int (n,), and the rows' slope, from a slope that they may have."""
     x, y, width, height = np.asarray(boxes, float).T
     middle, centre = x + width / 2, y + height / 2
+    y = y - slope * middle
     row = np.arange(len(boxes))
-    slopes = [0.0]
+    slopes = [slope]
     for i in np.argsort(middle):
         common = np.minimum(y + height, y[i] + height[i]) - np.maximum(y, y[i])
         at_right = (middle > middle[i]) & (common >= OVERLAP * np.minimum(height, height[i]))
@@ -234,10 +251,7 @@ def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
             j = np.flatnonzero(at_right)[np.argmin(middle[at_right])]
             slopes.append((centre[j] - centre[i]) / (middle[j] - middle[i]))
             row[row == row[j]] = row[i]
-    level = centre - np.median(slopes) * middle
-    from_top = sorted(set(row.tolist()), key=lambda number: level[row == number].mean())
-    rows = [from_top.index(number) for number in row.tolist()]
-    return sorted(enumerate(rows), key=lambda each: (each[1], middle[each[0]]))
+    return row, float(np.median(slopes))
 
 
 def cut_out(ink: np.ndarray, parts: np.ndarray, label: int, box: Box) -> np.ndarray:

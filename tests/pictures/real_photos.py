@@ -161,12 +161,14 @@ def desk(digit, rng):
     return on_desk(scene).seen()
 
 
-def on_desk(scene):
+def on_desk(scene, things=0):
     rng = scene.rng
     color = np.array(DESKS[rng.integers(len(DESKS))], np.float32) / 255
     height, width = scene.light.shape
     grain = cv2.resize(rng.normal(0, 1, (height // 2, width // 40)).astype(np.float32), (width, height))
     back = color * (1 + 0.06 * grain[..., None])
+    for _ in range(things):
+        lay_thing(back, rng)
     shrink = rng.uniform(0.6, 0.9)
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-12, 12), shrink)
     turn[:, 2] += rng.uniform(-0.5, 0.5, 2) * (1 - shrink) * np.array((width, height))
@@ -174,6 +176,29 @@ def on_desk(scene):
     mask = cv2.warpAffine(np.ones((height, width), np.float32), turn, (width, height))[..., None]
     scene.surface = sheet * mask + back * (1 - mask)
     return scene
+
+
+def lay_thing(surface, rng):
+    """Draw a cup from above, a pen, a coin, a note or a cable."""
+    height, width = surface.shape[:2]
+    place, side = rng.uniform((0, 0), (width, height)), rng.uniform(0.05, 0.2) * height
+    color = tuple(rng.uniform(0, 1, 3).tolist())
+    x, y = (round(each) for each in place.tolist())
+    kind, turn = rng.integers(5), rng.uniform(0, 2 * np.pi)
+    far = (round(x + 2 * side * np.cos(turn)), round(y + 2 * side * np.sin(turn)))
+    if kind == 0:
+        cv2.circle(surface, (x, y), round(side), color, -1, cv2.LINE_AA)
+        cv2.circle(surface, (x, y), round(0.8 * side), (0.2, 0.12, 0.08), -1, cv2.LINE_AA)
+    elif kind == 1:
+        cv2.line(surface, (x, y), far, color, max(2, round(0.1 * side)), cv2.LINE_AA)
+    elif kind == 2:
+        cv2.circle(surface, (x, y), round(0.4 * side), (0.7, 0.6, 0.4), -1, cv2.LINE_AA)
+    elif kind == 3:
+        corners = cv2.boxPoints(((x, y), (side, 0.8 * side), np.rad2deg(turn)))
+        cv2.fillConvexPoly(surface, corners.astype(np.int32), color, cv2.LINE_AA)
+    else:
+        corners = place + np.cumsum(rng.normal(0, 0.5 * side, (12, 2)), axis=0)
+        cv2.polylines(surface, [corners.astype(np.int32)], False, color, max(2, round(0.05 * side)), cv2.LINE_AA)
 
 
 def boxed(digit, rng):
@@ -220,6 +245,10 @@ KINDS = {each.__name__: each for each in (plain, shadow, lined, squared, pencil,
 
 def bare_desk(rng):
     return on_desk(Scene(rng)).seen()
+
+
+def bare_desk_with_things(rng):
+    return on_desk(Scene(rng), rng.integers(3, 9)).seen()
 
 
 def bare_lines(rng):
@@ -270,6 +299,17 @@ def lined_sheet(digits, rng, tall=44):
         if row:
             rows.append(row)
     return scene.seen(), rows
+
+
+def sheet_on_desk(digits, rng, tall=90):
+    """Rows of five digits, `tall` pixels with their field, on a sheet on a desk with things: the bytes and the rows."""
+    scene = Scene(rng, 960, 1280)
+    rows = [digits[i : i + 5] for i in range(0, len(digits), 5)]
+    for k, row in enumerate(rows):
+        for i, (digit, _) in enumerate(row):
+            x, y = 260 + 190 * i + rng.uniform(-20, 20), 960 * (k + 1) / (len(rows) + 1) + rng.uniform(-5, 5)
+            write(scene, digit, PENS[0], tall * rng.uniform(0.9, 1.1), (x, y), 0.95)
+    return on_desk(scene, rng.integers(3, 9)).seen(), [[label for _, label in row] for row in rows]
 
 
 def form_row(digits, rng):
