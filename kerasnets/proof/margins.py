@@ -26,10 +26,15 @@ MIDDLE = (0.3, 0.7)  # the quantiles of a channel's inputs between which the gap
 PASSING = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)  # whose output shifts with their input
 
 
-def widen(network: keras.Model, images: np.ndarray) -> float:
+def widen(network: keras.Model, images: np.ndarray, *, until_pooling: bool = False) -> float:
     """Move the biases of `network`, on torch, so that no ReLU has an input near 0 if it is trained on `images`.
 
     A ReLU whose input has no bias of its own is left as it is. Moving statistics do not change.
+
+    Args:
+        network: On torch.
+        images: A batch for it.
+        until_pooling: Whether to end at the last max-pooling, which is enough for the result.
 
     Returns:
         The smallest difference between the two largest inputs of a window of max-pooling, as a share of the largest
@@ -39,7 +44,9 @@ def widen(network: keras.Model, images: np.ndarray) -> float:
     statistics = [(variable, variable.numpy()) for variable in network.non_trainable_variables]
     values = {id(network.inputs[0]): keras.ops.convert_to_tensor(images, network.compute_dtype)}
     with torch.no_grad():
-        for node in nodes(network):
+        every = nodes(network)
+        pooling = [number for number, node in enumerate(every) if isinstance(node.operation, layers.MaxPooling2D)]
+        for node in every[: max(pooling, default=-1) + 1] if until_pooling else every:
             layer = node.operation
             if isinstance(layer, layers.MaxPooling2D):
                 closest = min(closest, closest_call(layer, values[id(node.input_tensors[0])]))

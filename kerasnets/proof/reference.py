@@ -66,18 +66,23 @@ def build_with_margins(case: Case) -> tuple[keras.Model, Case]:
 
     Of DRAWS seeds, the first is taken whose maxima are no close call, or else the one whose closest call is the least.
     """
-    network, tried = build_with_zeros(case), list[tuple[float, Case, list[np.ndarray]]]()
+    network, tried = build_with_zeros(case), list[tuple[float, Case]]()
     with in_float64():
         exact = build_with_zeros(case)
+
+        def widened(drawn: Case, *, until_pooling: bool) -> float:
+            network.set_weights(draw_weights(network, drawn.seed))
+            assign(exact, values(network))
+            return widen(exact, drawn.images()[0], until_pooling=until_pooling)
+
         for seed in range(case.seed, case.seed + DRAWS):
             drawn = dataclasses.replace(case, seed=seed)
-            network.set_weights(draw_weights(network, seed))
-            assign(exact, values(network))
-            tried.append((widen(exact, drawn.images()[0]), drawn, values(exact)))
+            tried.append((widened(drawn, until_pooling=True), drawn))
             if tried[-1][0] > CLEAR:
                 break
-    _, case, weights = max(tried, key=lambda each: each[0])
-    assign(network, weights)
+        _, case = max(tried, key=lambda each: each[0])
+        widened(case, until_pooling=False)
+    assign(network, values(exact))
     return network, case
 
 

@@ -47,3 +47,23 @@ def test_windows_of_zeros_behind_a_relu_are_no_close_call(workers):
     inputs = np.zeros((1, 2, 4, 1))
     inputs[0, 0, 2:, 0] = 3.0, 1.0
     assert workers["torch"](closest_calls, inputs, 2, 2) == pytest.approx(2 / 3)
+
+
+def ends_of(name):
+    """Run in a worker: the layers whose gammas are drawn smaller."""
+    from kerasnets import models
+    from kerasnets.proof.case import ends_of_branches
+
+    return [layer.name for layer in ends_of_branches(models.build(name))]
+
+
+@pytest.mark.parametrize(("name", "blocks", "last"), [("resnet20", 9, "norm2"), ("resnet50", 16, "norm3")])
+def test_the_last_normalization_of_each_residual_branch_is_drawn_smaller(workers, name, blocks, last):
+    """Of as many blocks as the papers have; a shortcut's normalization is none of them."""
+    names = workers["torch"](ends_of, name)
+    assert len(names) == blocks
+    assert all(each.endswith(last) for each in names), names
+
+
+def test_a_network_without_residual_branches_has_none(workers):
+    assert workers["torch"](ends_of, "vgg11_bn") == []

@@ -50,21 +50,21 @@ def inside_float32(kind: Any) -> type[keras.Layer]:
     return InsideFloat32
 
 
-CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.Conv2DTranspose)
-FLOAT_BIAS = {kind: with_float_bias(kind) for kind in (*CONVOLUTIONS, layers.Dense)}
-INSIDE_FLOAT32 = {kind: inside_float32(kind) for kind in (*CONVOLUTIONS, layers.AveragePooling2D)}
+MULTIPLYING = (layers.Conv2D, layers.DepthwiseConv2D, layers.Conv2DTranspose, layers.Dense)
+FLOAT_BIAS = {kind: with_float_bias(kind) for kind in MULTIPLYING}
+INSIDE_FLOAT32 = {kind: inside_float32(kind) for kind in (*MULTIPLYING, layers.AveragePooling2D)}
 
 
 def exact_kind(layer: Any) -> type[keras.Layer] | None:
     """Return the class that computes a layer in bfloat16 with sums in float32; None if its own kind does.
 
-    On a CPU without instructions for bfloat16, TensorFlow's convolutions are in float32 as a whole: its own in bfloat16
-    sum less exactly, and take 6 to 18 times as long.
+    On a CPU without instructions for bfloat16, TensorFlow's convolutions and dense layers are in float32 as a whole:
+    its own in bfloat16 sum less exactly, and a convolution takes 6 to 18 times as long.
     """
     if getattr(layer, "compute_dtype", "") != HALF:
         return None
     kind = type(layer)
     is_slow = keras.backend.backend() == "tensorflow" and not has_bfloat16()
-    if kind is layers.AveragePooling2D or (kind in CONVOLUTIONS and is_slow):
+    if kind is layers.AveragePooling2D or (kind in MULTIPLYING and is_slow):
         return INSIDE_FLOAT32[kind]
     return FLOAT_BIAS.get(kind) if getattr(layer, "use_bias", False) else None
