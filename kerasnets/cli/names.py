@@ -1,9 +1,14 @@
 """Names in the arguments, of networks, models and files: checked before a framework is loaded, which takes seconds."""
 
+import argparse
 import glob
+import re
 from pathlib import Path
 
+from kerasnets.cli import app
 from kerasnets.errors import BadInputError, nearest_first
+
+FROM_SCRATCH, PRETRAINED = "resnet20", "resnet18"  # for own pictures, if none is named
 
 
 def network_or_file(name: str, *, pattern: bool = False) -> str:
@@ -36,6 +41,46 @@ def is_file(name: str) -> bool:
     from kerasnets.saving import SUFFIXES
 
     return Path(name).suffix in SUFFIXES
+
+
+def network_for(args: argparse.Namespace) -> str | None:
+    """Return the network that `train` takes for a folder or zip of pictures if the options name none; a note says it.
+
+    docs/own-pictures.md has the measurement.
+    """
+    from kerasnets import data
+    from kerasnets.data import own_code
+
+    if args.recipe or args.weights or not args.dataset or args.dataset in data.DATASETS:
+        return None
+    if own_code.is_function(args.dataset) or Path(args.dataset).suffix.lower() == ".npz":  # may hold rows of numbers
+        return None
+    data.check_name(args.dataset)
+    network = PRETRAINED if args.pretrained else FROM_SCRATCH
+    app.tell_on_stderr(f"note: chosen: --model {network}; kerasnets list shows the other networks")
+    return network
+
+
+def title_of(model: str) -> str:
+    """Return the name of a network, also of one's own in FILE.py:FUNCTION."""
+    from kerasnets.data import own_code
+
+    return own_code.title_of(model) if own_code.is_function(model) else model
+
+
+def network_in(weights: str) -> str:
+    """Return the name of the network in a model file."""
+    from kerasnets.saving import load_card
+
+    name = load_card(shipped_or_file(weights)).model
+    return re.sub(r"[^\w.-]+", "_", name).lstrip(".")[:60] or "network"  # the model file is named after it
+
+
+def shipped_or_file(weights: str) -> str:
+    """Return the path of a model file, or that of the shipped model with a name."""
+    from kerasnets.saving import shipped
+
+    return str(shipped.path_of(weights, shipped.KERAS))
 
 
 def check_file(path: str) -> None:

@@ -17,14 +17,13 @@ it is the only one.
 import argparse
 import contextlib
 import dataclasses
-import re
 import statistics
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasnets import recipes
-from kerasnets.cli import app, engine, options, pretrained, training_settings
+from kerasnets.cli import app, engine, names, options, pretrained, training_settings
 from kerasnets.cli.app import UsageError
 from kerasnets.errors import nearest_first, notes_once
 from kerasnets.runtime import backends
@@ -108,12 +107,13 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes_table())
         return
     image_size = options.image_size(args)
+    args.model = args.model or names.network_for(args)
     pretrained.check(args)
     from kerasnets.data import own_code
 
     is_own = own_code.is_function(args.model)
     recipe = recipe_of(args)
-    weights = args.weights and shipped_or_file(args.weights)
+    weights = args.weights and names.shipped_or_file(args.weights)
     guest = options.guest(args, of_file=bool(args.weights), own_size=False)
     if args.find_learning_rate is not None and args.pretrained:
         weights = pretrained.weights_of(args.model)
@@ -210,7 +210,9 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         known = nearest_first(args.recipe, [*recipes.RECIPES, *recipes.IMAGENET])
         raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
     if args.dataset and not (args.model or args.weights or is_imagenet):
-        raise UsageError("--dataset goes with --model, or with --weights")
+        known = [name for name, recipe in recipes.RECIPES.items() if recipe.dataset == args.dataset]
+        instead = f", or train a recipe, such as {known[0]}" if known else ""
+        raise UsageError(f"name a network for {args.dataset} by --model or --weights{instead}")
     if args.dataset:
         check_names(args)
     if is_imagenet:
@@ -219,7 +221,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     elif args.recipe:
         recipe = recipes.RECIPES[args.recipe]
     else:
-        recipe = recipes.own(name_of(args.model) if args.model else network_in(args.weights), args.dataset)
+        recipe = recipes.own(names.title_of(args.model) if args.model else names.network_in(args.weights), args.dataset)
     augmentations = (
         (recipes.PHOTO_COLOUR, args.augment_colours),
         (recipes.PHOTO, args.augment_photos),
@@ -258,27 +260,6 @@ def check_names(args: argparse.Namespace) -> None:
     if args.model:
         own_code.check(args.model) if own_code.is_function(args.model) else models.check_name(args.model)
     data.check_name(args.dataset)
-
-
-def name_of(model: str) -> str:
-    """Return the name of a network, also of one's own in FILE.py:FUNCTION."""
-    from kerasnets.data import own_code
-
-    return own_code.title_of(model) if own_code.is_function(model) else model
-
-
-def network_in(weights: str) -> str:
-    """Return the name of the network in a model file."""
-    from kerasnets.saving import load_card
-
-    name = load_card(shipped_or_file(weights)).model
-    return re.sub(r"[^\w.-]+", "_", name).lstrip(".")[:60] or "network"  # the model file is named after it
-
-
-def shipped_or_file(weights: str) -> str:
-    from kerasnets.saving import shipped
-
-    return str(shipped.path_of(weights, shipped.KERAS))
 
 
 def recipes_table() -> str:

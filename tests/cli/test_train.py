@@ -4,8 +4,10 @@ import json
 import types
 from pathlib import Path
 
+import pytest
+
 import kerasnets
-from kerasnets.cli import main
+from kerasnets.cli import main, names
 
 ACCURACIES = {0: 0.98, 1: 0.99, 7: 0.97}
 
@@ -47,3 +49,21 @@ def test_the_files_of_seeds_are_named_after_them(monkeypatch, capsys, tmp_path):
 def test_one_seed_has_one_result(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert train(monkeypatch, capsys, "lenet5-mnist --seed 7") == ["result recipe=lenet5-mnist seed=7"]
+
+
+@pytest.mark.parametrize("words", ["--dataset pets", "--dataset pets.zip"])
+def test_own_pictures_need_no_name_of_a_network(monkeypatch, capsys, tmp_path, words):
+    monkeypatch.chdir(tmp_path)
+    Path("pets").mkdir()
+    Path("pets.zip").touch()
+    monkeypatch.setitem(vars(kerasnets), "train", of)
+    main.run(["train", *words.split()])
+    out, err = capsys.readouterr()
+    assert out == f"result recipe={names.FROM_SCRATCH}-pets seed=0\n"
+    assert err.splitlines()[0] == f"note: chosen: --model {names.FROM_SCRATCH}; kerasnets list shows the other networks"
+
+
+def test_a_network_that_is_named_is_taken(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("pets").mkdir()
+    assert train(monkeypatch, capsys, "--dataset pets --model lenet5") == ["result recipe=lenet5-pets seed=0"]
