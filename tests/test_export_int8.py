@@ -38,6 +38,8 @@ def test_an_onnx_file_of_8_bits_is_small_and_as_good(workers, tmp_path, calibrat
     assert small.bytes < 0.35 * whole.bytes
     integers, floats = integers_of(tmp_path / "small.onnx")
     assert integers > 90_000 > 1_000 > floats  # of 93,322 weights, the biases apart
+    tensors = map(onnx.numpy_helper.to_array, onnx.load(tmp_path / "small.onnx").graph.initializer)
+    assert max(abs(each.astype(int)).max() for each in tensors if each.dtype == np.int8 and each.ndim > 1) == 64
 
     session = onnxruntime.InferenceSession(tmp_path / "small.onnx", providers=["CPUExecutionProvider"])
     right = (
