@@ -123,7 +123,8 @@ def test_a_lesson_runs_on_torch_and_reaches_every_claim(workers, path, tmp_path)
     assert {int(line) for line in re.findall(r"^held (\d+)$", printed, re.M)} == {claim.lineno for claim in claims}
 
 
-@of_some_lessons
+@of_lessons
+@pytest.mark.all_backends
 def test_a_lesson_runs_on_tensorflow(workers, path):
     assert any(outcome.pictures for outcome in workers["tensorflow"](lessons.run, path))
 
