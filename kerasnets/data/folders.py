@@ -72,7 +72,7 @@ def read_classes(
 
     Raises:
         BadInputError: Pictures cannot be read (the message has their count and the first name), a class has no
-            pictures, there is only one class, or the folders do not show which are the classes.
+            pictures, there is only one class to train on, or the folders do not show which are the classes.
     """
     path = Path(path)
     source = open_source(path)

@@ -78,7 +78,7 @@ def check_classes(
     """Raise BadInputError unless there are at least so many classes, the same in all parts that are given."""
     if len(class_names) < least:
         content = f"one class alone, {class_names[0]!r}" if class_names else "no pictures"
-        remedy = "give each of two or more classes a folder, as cat/1.jpg, dog/1.jpg"
+        remedy = f"give each {'class' if least == 1 else 'of two or more classes'} a folder, as cat/1.jpg, dog/1.jpg"
         raise BadInputError(f"holds {content}", path=path, remedy=remedy)
     for part, classes in parts.items():
         beyond = sorted(set(classes) - set(class_names))

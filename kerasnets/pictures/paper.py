@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from kerasnets.pictures.rulings import rulings_in
-from kerasnets.pictures.sheet import sheet_in
+from kerasnets.pictures.sheet import on_sheet, sheet_in
 from kerasnets.pictures.sizes import quantile, resize, rim, shrink, to_grey
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -25,6 +25,7 @@ UNIFORM = 0.9  # of a rim's pixels; a frame has no more of another colour than b
 STROKE = 0.05  # of a photo's longer side, the deviation of the blur that is wider than a usual stroke
 SKEW = 0.75  # the least skewness that decides; nearly all photos of real_photos.py with seed 1 have more
 SHEET = 0.05  # of a photo's area: a lighter region, wider than any stroke, is a sheet on a dark desk
+SHEET_EDGE = 0.02  # of the longer side: what the mask of a sheet leaves out
 DARKEST = 12  # grey levels: of paper on which ink could be seen, between a frame and what is inside
 GRAIN = 6  # grey levels: on dark wood or in a deep shadow, grain takes a large share of the light
 BLACK = 76  # of 255, 0.3 of the paper's light: ink that takes less in all colours is a coloured pen
@@ -55,27 +56,41 @@ def ink_of(picture: np.ndarray, widest: float = WIDEST_STROKE) -> Ink:
     grey = to_grey(picture)
     x, y, width, height = inside_frames(grey)
     grey = grey[y : y + height, x : x + width]
+    picture = picture[y : y + height, x : x + width]
     sheet = sheet_in(grey) if min(width, height) >= PHOTO_SIDE else None
     if sheet is not None:
-        left, top, width, height = cv2.boundingRect(sheet)
-        x, y, sheet = x + left, y + top, sheet[top : top + height, left : left + width]
-        return without_rulings(sheet * dark_ink(picture[y : y + height, x : x + width], widest), (x, y))
+        left, top, wide, high = cv2.boundingRect(sheet)
+        if min(wide, high) >= PHOTO_SIDE:
+            edge = round(SHEET_EDGE * max(grey.shape))
+            right, bottom = left + wide + edge, top + high + edge
+            left, top = max(left - edge, 0), max(top - edge, 0)
+            window = np.s_[top:bottom, left:right]
+            return without_rulings(dark_ink(picture[window], widest, sheet[window]), (x + left, y + top))
     if is_light(grey):
-        return without_rulings(dark_ink(picture[y : y + height, x : x + width], widest), (x, y))
+        return without_rulings(dark_ink(picture, widest), (x, y))
     return without_rulings(missing_light(255 - grey, widest), (x, y))
 
 
-def dark_ink(picture: np.ndarray, widest: float) -> np.ndarray:
+def dark_ink(picture: np.ndarray, widest: float, sheet: np.ndarray | None = None) -> np.ndarray:
     """Return the share of light that dark ink takes, rulings included: uint8 (height, width), 0..255.
 
     Coloured rulings shine in their own colour. A pen is dark in all three, unless it is a bright one.
+
+    Args:
+        picture: uint8 (height, width[, 1 or 3]).
+        widest: As of `ink_of`.
+        sheet: The mask of a sheet that alone is read; None if all is.
     """
     if picture.shape[2:] == (3,):
         red, green, blue = cv2.split(picture)
-        ink = missing_light(cv2.max(cv2.max(red, green), blue), widest)
+        ink = read_on(missing_light(cv2.max(cv2.max(red, green), blue), widest), sheet)
         if ink.max() >= BLACK:
             return ink
-    return missing_light(to_grey(picture), widest)
+    return read_on(missing_light(to_grey(picture), widest), sheet)
+
+
+def read_on(ink: np.ndarray, sheet: np.ndarray | None) -> np.ndarray:
+    return ink if sheet is None else on_sheet(ink, sheet)
 
 
 def without_rulings(ink: np.ndarray, origin: tuple[int, int]) -> Ink:

@@ -18,7 +18,7 @@ from kerasnets.pictures.sizes import quantile, shrink, to_grey, to_rgb
 
 Box = tuple[int, int, int, int]  # x, y, width, height
 
-# Chosen on the sheets of tests/pictures/photo_digits.py, with seeds that no test uses.
+# Chosen on sheets of tests/pictures/photo_digits.py and real_photos.py, with seeds that no test uses.
 STROKE = 0.1  # of the longer side; anything wider is paper
 STRAIGHT = 0.2  # of its length: a line is no wider
 SPECK = 10  # pixels in height: a lower part inside a frame is a speck
@@ -30,8 +30,9 @@ FAINTEST = 28  # of 255, the ink of a pen; the palest digit of sheets has 44, an
 EDGE = 0.7  # of the paper's brightness; a darker surface beside a part is another one, as a desk, or lies in shadow
 HOLE = 0.1  # of a part's box; a smaller inside does not show whether it is paper
 PRINTED = 0.75  # of a part's ink, rulings included; digits on lined sheets keep 0.96 to 1 without rulings, lines less
-STEP, SHADE = 0.85, 0.5  # of the light beside a part, and of the picture's: the edge of a sheet, or a dark desk
-PALE = 35  # of 255, the mean ink of a part there; the grain and the edges of a desk have 34 at most
+BESIDE = 0.85  # of the brightest paper beside a part: with less for the most part, it is at the edge of a sheet
+DARK_PLACE = 0.5  # of the picture's brightness: a dark desk, or deep shadow
+PALE = 35  # of 255, the mean ink of a part there; the desks of real_photos.py, seeds 24 and 240, have up to 34
 DARK = 60  # of 255, the mean ink of a part; the rest of a ruling is paler, unless the ruling reaches the rim
 PALEST = 0.3  # of the usual ink: a paler part is a ruled line, a fold or the rest of a shadow
 WIDEST = 2.5  # of its height: a wider part is a line
@@ -174,7 +175,7 @@ def is_on_paper(grey: np.ndarray, ink: np.ndarray, parts: np.ndarray, label: int
     dark, usual, light = (quantile(beside, share) for share in (0.1, 0.5, 0.9))
     if dark < EDGE * light and strength < DARK:
         return False
-    if (usual < STEP * light or usual < SHADE * quantile(grey, 0.9)) and strength < PALE:
+    if strength < PALE and (usual < BESIDE * light or usual < DARK_PLACE * quantile(grey, 0.9)):
         return False
     if inside.size < HOLE * width * height:
         return True
@@ -238,7 +239,12 @@ def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
 
 
 def rows_of(boxes: Sequence[Box], slope: float) -> tuple[np.ndarray, float]:
-    """Return the number of each box's row, int (n,), and the rows' slope, from a slope that they may have."""
+    """Return the number of each box's row, int (n,), and the slope of the rows.
+
+    Args:
+        boxes: As of `reading_order`.
+        slope: The rows' slope as far as it is known, by which the boxes are levelled first.
+    """
     x, y, width, height = np.asarray(boxes, float).T
     middle, centre = x + width / 2, y + height / 2
     y = y - slope * middle

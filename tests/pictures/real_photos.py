@@ -187,18 +187,18 @@ def lay_thing(surface, rng):
     kind, turn = rng.integers(5), rng.uniform(0, 2 * np.pi)
     far = (round(x + 2 * side * np.cos(turn)), round(y + 2 * side * np.sin(turn)))
     if kind == 0:
-        cv2.circle(surface, (x, y), round(side), color, -1, cv2.LINE_AA)
-        cv2.circle(surface, (x, y), round(0.8 * side), (0.2, 0.12, 0.08), -1, cv2.LINE_AA)
+        cv2.circle(surface, (x, y), round(side), color, -1)
+        cv2.circle(surface, (x, y), round(0.8 * side), (0.2, 0.12, 0.08), -1)
     elif kind == 1:
-        cv2.line(surface, (x, y), far, color, max(2, round(0.1 * side)), cv2.LINE_AA)
+        cv2.line(surface, (x, y), far, color, max(2, round(0.1 * side)))
     elif kind == 2:
-        cv2.circle(surface, (x, y), round(0.4 * side), (0.7, 0.6, 0.4), -1, cv2.LINE_AA)
+        cv2.circle(surface, (x, y), round(0.4 * side), (0.7, 0.6, 0.4), -1)
     elif kind == 3:
         corners = cv2.boxPoints(((x, y), (side, 0.8 * side), np.rad2deg(turn)))
-        cv2.fillConvexPoly(surface, corners.astype(np.int32), color, cv2.LINE_AA)
+        cv2.fillConvexPoly(surface, corners.astype(np.int32), color)
     else:
         corners = place + np.cumsum(rng.normal(0, 0.5 * side, (12, 2)), axis=0)
-        cv2.polylines(surface, [corners.astype(np.int32)], False, color, max(2, round(0.05 * side)), cv2.LINE_AA)
+        cv2.polylines(surface, [corners.astype(np.int32)], False, color, max(2, round(0.05 * side)))
 
 
 def boxed(digit, rng):

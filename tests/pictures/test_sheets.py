@@ -9,7 +9,7 @@ import pytest
 from kerasnets import pictures
 from kerasnets.errors import BadInputError
 from kerasnets.pictures import NothingSeenError
-from kerasnets.pictures.sheets import draw_boxes, find_digits
+from kerasnets.pictures.sheets import draw_boxes, find_digits, reading_order
 from tests.conftest import mostly_first
 from tests.pictures import photo_digits
 from tests.pictures.test_photo_digits import labels_of
@@ -187,3 +187,16 @@ def test_boxes_and_labels_are_drawn_on_a_copy():
         assert changed[y - 3 : y, x : x + width].any()  # the box's upper side
         assert changed[max(y - 20, 0) : y - 4, x : x + 20].any()  # the label
     assert draw_boxes(picture[..., 0], digits, list("3142765")).shape == picture.shape
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("slope", [-0.2, -0.1, 0, 0.15, 0.2])
+def test_rows_that_rise_or_fall_stay_together(slope, seed):
+    """Next to each other, digits of a steep row have few lines in common: the slope of the others levels them."""
+    random = np.random.default_rng(seed)
+    boxes = [
+        (round(100 + 190 * i + random.uniform(-15, 15)),
+         round(300 + 240 * row + slope * 190 * i + random.uniform(-6, 6)), 40, 50)
+        for row in range(3) for i in range(5)
+    ]  # fmt: skip
+    assert reading_order(boxes) == [(i, i // 5) for i in range(15)]
