@@ -5,7 +5,6 @@ import glob
 import re
 from pathlib import Path
 
-from kerasnets.cli import app
 from kerasnets.errors import BadInputError, nearest_first
 
 FROM_SCRATCH, PRETRAINED = "resnet20", "resnet18"  # for own pictures, if none is named
@@ -43,22 +42,20 @@ def is_file(name: str) -> bool:
     return Path(name).suffix in SUFFIXES
 
 
-def network_for(args: argparse.Namespace) -> str | None:
-    """Return the network that `train` takes for a folder or zip of pictures if the options name none; a note says it.
+def default_network(args: argparse.Namespace) -> str | None:
+    """Return the network that `train` takes for a folder or zip of pictures if the options name none; else None.
 
-    docs/own-pictures.md has the measurement.
+    docs/own-pictures.md has the measurement. An .npz archive or a function may hold rows of numbers.
     """
     from kerasnets import data
     from kerasnets.data import own_code
 
-    if args.recipe or args.weights or not args.dataset or args.dataset in data.DATASETS:
+    if args.recipe or args.model or args.weights or not args.dataset or args.dataset in data.DATASETS:
         return None
-    if own_code.is_function(args.dataset) or Path(args.dataset).suffix.lower() == ".npz":  # may hold rows of numbers
+    if own_code.is_function(args.dataset) or Path(args.dataset).suffix.lower() == ".npz":
         return None
     data.check_name(args.dataset)
-    network = PRETRAINED if args.pretrained else FROM_SCRATCH
-    app.tell_on_stderr(f"note: chosen: --model {network}; kerasnets list shows the other networks")
-    return network
+    return PRETRAINED if args.pretrained else FROM_SCRATCH
 
 
 def title_of(model: str) -> str:

@@ -37,7 +37,9 @@ def check(args: argparse.Namespace) -> None:
             raise UsageError("--head-epochs goes with --pretrained")
         return
     if not (args.model and args.dataset) or args.weights or args.freeze or args.image_size:
-        raise UsageError("--pretrained goes with --model and --dataset, without --weights, --freeze and --image-size")
+        raise UsageError(
+            "--pretrained goes with --dataset, and perhaps --model, without --weights, --freeze and --image-size"
+        )
     if args.head_epochs is not None and args.head_epochs < 1:
         raise UsageError(f"--head-epochs must be at least 1, not {args.head_epochs}")
     from kerasnets.data import own_code

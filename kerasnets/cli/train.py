@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("recipe", nargs="?", metavar="RECIPE", help="a network and its data set, such as lenet5-mnist")
     add("--list", action="store_true", help="show the recipes and the accuracy that was published for each")
-    text = "a network, for a data set without a recipe; or your own: FILE.py:FUNCTION, which is run"
+    text = (
+        "a network, for a data set without a recipe; or your own: FILE.py:FUNCTION, which is run (default, for a folder "
+        f"or zip of pictures: {names.FROM_SCRATCH}; with --pretrained, {names.PRETRAINED})"
+    )
     add("--model", metavar="NAME", help=text)
     text = "mnist, cifar10, ..., or a folder, zip or .npz of your own, or FILE.py:FUNCTION, which is run"
     options.add_dataset(parser, text)
@@ -107,8 +110,12 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(recipes.as_dicts(), indent=1) if args.json else recipes_table())
         return
     image_size = options.image_size(args)
-    args.model = args.model or names.network_for(args)
+    default = names.default_network(args)
+    args.model = args.model or default
     pretrained.check(args)
+    if default:
+        hint = "" if args.pretrained else ", and --pretrained suits photos"
+        app.tell_on_stderr(f"note: no --model given: {default} is trained; kerasnets list shows the others{hint}")
     from kerasnets.data import own_code
 
     is_own = own_code.is_function(args.model)
@@ -201,7 +208,7 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
     if is_imagenet and not args.dataset:
         raise UsageError(f"{args.recipe} needs --dataset: the folder or zip with ImageNet's train and val")
     if bool(args.recipe) == bool(args.dataset) and not is_imagenet:
-        raise UsageError("name a recipe, or a data set by --dataset with --model or --weights")
+        raise UsageError("name a recipe, or a data set by --dataset")
     if args.recipe and (args.model or args.weights):
         raise UsageError("a recipe names its model; --model and --weights go with --dataset")
     if args.recipe and args.recipe not in recipes.RECIPES and not is_imagenet:
@@ -210,8 +217,8 @@ def recipe_of(args: argparse.Namespace) -> recipes.Recipe:
         known = nearest_first(args.recipe, [*recipes.RECIPES, *recipes.IMAGENET])
         raise UsageError(f"unknown recipe {args.recipe!r}; choose one of: {known}")
     if args.dataset and not (args.model or args.weights or is_imagenet):
-        known = [name for name, recipe in recipes.RECIPES.items() if recipe.dataset == args.dataset]
-        instead = f", or train a recipe, such as {known[0]}" if known else ""
+        first = next((name for name, recipe in recipes.RECIPES.items() if recipe.dataset == args.dataset), None)
+        instead = f", or train a recipe, such as {first}" if first else ""
         raise UsageError(f"name a network for {args.dataset} by --model or --weights{instead}")
     if args.dataset:
         check_names(args)

@@ -125,4 +125,4 @@ def on_sheet(ink: np.ndarray, sheet: np.ndarray) -> np.ndarray:
     square = np.ones((HALO, HALO), np.uint8)
     kept = is_kept[parts].astype(np.uint8)
     others = cv2.dilate(np.where(parts > 0, 1 - kept, 0).astype(np.uint8), square)
-    return ink * np.maximum(cv2.dilate(kept, square), sheet & ~others & 1)
+    return np.where((cv2.dilate(kept, square) > 0) | ((sheet > 0) & (others == 0)), ink, 0).astype(np.uint8)

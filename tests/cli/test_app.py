@@ -73,7 +73,7 @@ FAILURES = {
     "both": ("predict_image.py", [SHIPPED, SAMPLE, "--dataset", "digits"], 2, "after the model, name pictures, or"),
     "impossible top": ("predict_image.py", [SHIPPED, SAMPLE, "--top", "0"], 2, "--top must be at least 1, not 0"),
     "no such index": ("predict_image.py", [SHIPPED, "--dataset", "digits", "--index", "360"], 2, "there is no 360"),
-    "nothing to train": ("train.py", [], 2, "name a recipe, or a data set by --dataset with --model or --weights"),
+    "nothing to train": ("train.py", [], 2, "name a recipe, or a data set by --dataset"),
     "recipe and model": ("train.py", ["lenet5-mnist", "--model", "lenet5"], 2, "a recipe names its model"),
     "unknown recipe": ("train.py", ["lenet6-mnist"], 2, "unknown recipe 'lenet6-mnist'; choose one of: lenet5-mnist, "),
     "data alone": ("train.py", ["--dataset", "digits"], 2,

@@ -31,8 +31,8 @@ def arguments(words):
 
 REFUSED = {
     "--head-epochs 2 --model resnet18 --dataset x": "--head-epochs goes with --pretrained",
-    "--pretrained --model resnet18": "--pretrained goes with --model and --dataset",
-    "--pretrained --weights a.keras --dataset x": "--pretrained goes with --model and --dataset",
+    "--pretrained --model resnet18": "--pretrained goes with --dataset, and perhaps --model",
+    "--pretrained --weights a.keras --dataset x": "--pretrained goes with --dataset, and perhaps --model",
     "--pretrained --model my_net.py:build --dataset x": "--pretrained goes with a network of torchvision",
     "--pretrained --model resnet18 --dataset x --freeze stem": "without --weights, --freeze and --image-size",
     "--pretrained --model resnet18 --dataset x --head-epochs 0": "--head-epochs must be at least 1, not 0",

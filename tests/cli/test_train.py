@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import kerasnets
-from kerasnets.cli import main, names
+from kerasnets.cli import app, main, names
+from kerasnets.cli import train as train_command
 
 ACCURACIES = {0: 0.98, 1: 0.99, 7: 0.97}
 
@@ -51,19 +52,29 @@ def test_one_seed_has_one_result(monkeypatch, capsys, tmp_path):
     assert train(monkeypatch, capsys, "lenet5-mnist --seed 7") == ["result recipe=lenet5-mnist seed=7"]
 
 
-@pytest.mark.parametrize("words", ["--dataset pets", "--dataset pets.zip"])
-def test_own_pictures_need_no_name_of_a_network(monkeypatch, capsys, tmp_path, words):
+def test_own_pictures_need_no_name_of_a_network(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("pets").mkdir()
+    monkeypatch.setitem(vars(kerasnets), "train", of)
+    main.run(["train", "--dataset", "pets"])
+    out, err = capsys.readouterr()
+    assert out == f"result recipe={names.FROM_SCRATCH}-pets seed=0\n"
+    assert (
+        err.splitlines()[0]
+        == f"note: no --model given: {names.FROM_SCRATCH} is trained; kerasnets list shows the others"
+    )
+
+
+@pytest.mark.parametrize(("words", "network"), [
+    ("--dataset pets", names.FROM_SCRATCH), ("--dataset pets.zip", names.FROM_SCRATCH),
+    ("--dataset pets --pretrained", names.PRETRAINED), ("--dataset pets --model lenet5", None),
+    ("--dataset pets --weights a.keras", None), ("--dataset digits", None), ("lenet5-mnist", None),
+    ("--dataset rows.npz", None), ("--dataset my_data.py:load", None), ("resnet50-imagenet --dataset pets", None),
+])  # fmt: skip
+def test_only_pictures_without_a_network_get_the_default(monkeypatch, tmp_path, words, network):
     monkeypatch.chdir(tmp_path)
     Path("pets").mkdir()
     Path("pets.zip").touch()
-    monkeypatch.setitem(vars(kerasnets), "train", of)
-    main.run(["train", *words.split()])
-    out, err = capsys.readouterr()
-    assert out == f"result recipe={names.FROM_SCRATCH}-pets seed=0\n"
-    assert err.splitlines()[0] == f"note: chosen: --model {names.FROM_SCRATCH}; kerasnets list shows the other networks"
-
-
-def test_a_network_that_is_named_is_taken(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    Path("pets").mkdir()
-    assert train(monkeypatch, capsys, "--dataset pets --model lenet5") == ["result recipe=lenet5-pets seed=0"]
+    parser = app.Parser("", "train")
+    train_command.add_arguments(parser)
+    assert names.default_network(parser.parse_args(words.split())) == network
