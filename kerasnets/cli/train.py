@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("recipe", nargs="?", metavar="RECIPE", help="a network and its data set, such as lenet5-mnist")
     add("--list", action="store_true", help="show the recipes and the accuracy that was published for each")
     text = (
-        "a network, for a data set without a recipe; or your own: FILE.py:FUNCTION, which is run (default, for a folder "
-        f"or zip of pictures: {names.FROM_SCRATCH}; with --pretrained, {names.PRETRAINED})"
+        "a network, for a data set without a recipe; or your own: FILE.py:FUNCTION, which is run (default, for a "
+        f"folder or zip of pictures: {names.FROM_SCRATCH}; with --pretrained, {names.PRETRAINED})"
     )
     add("--model", metavar="NAME", help=text)
     text = "mnist, cifar10, ..., or a folder, zip or .npz of your own, or FILE.py:FUNCTION, which is run"

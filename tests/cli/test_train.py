@@ -59,10 +59,8 @@ def test_own_pictures_need_no_name_of_a_network(monkeypatch, capsys, tmp_path):
     main.run(["train", "--dataset", "pets"])
     out, err = capsys.readouterr()
     assert out == f"result recipe={names.FROM_SCRATCH}-pets seed=0\n"
-    assert (
-        err.splitlines()[0]
-        == f"note: no --model given: {names.FROM_SCRATCH} is trained; kerasnets list shows the others"
-    )
+    choice = f"note: no --model given: {names.FROM_SCRATCH} is trained; kerasnets list shows the others"
+    assert err.splitlines()[0] == f"{choice}, and --pretrained suits photos"
 
 
 @pytest.mark.parametrize(("words", "network"), [
