@@ -3,7 +3,7 @@
     kerasnets train mnist_cnn-digits
     kerasnets train lenet5-mnist --seed 1 --epochs 10 --data-dir data
     kerasnets train --model vgg11_bn --dataset path/to/folder --image-size 64
-    kerasnets train --model resnet18 --pretrained --dataset path/to/folder
+    kerasnets train --dataset path/to/folder --pretrained
     kerasnets train --weights models_saved/resnet18.keras --freeze stage1 stage2 --dataset path/to/folder
     kerasnets train lenet5-mnist --seeds 0 1 2
     kerasnets train lenet5-mnist --resume
