@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     if save:
         plots.check_suffix(save)
     with contextlib.redirect_stdout(sys.stderr):  # the progress of a download
-        dataset = data.load_data(args.dataset, args.data_dir, options.image_size(args))
+        dataset = data.load_data(args.dataset, args.data_dir, options.image_size(args) or size_of_own(args.dataset))
     result = summary.summarize(dataset)
     if dataset.train_images.ndim == 4:
         figure = plots.data(dataset, result)
@@ -47,3 +47,15 @@ def run(args: argparse.Namespace) -> None:
             window.show(figure)
     app.tell(*([json.dumps(result.as_dict())] if args.json else result.lines()))
     sources.note_own(args.dataset)  # once more: a person who looks at data reads the last lines
+
+
+def size_of_own(dataset: str) -> tuple[int, int] | None:
+    """Return the (height, width) that a training would choose for own pictures of several sizes, with a note."""
+    from kerasnets import data, recipes
+    from kerasnets.training import defaults
+
+    if dataset in data.DATASETS:
+        return None
+    data.check_name(dataset)
+    recipe = recipes.with_changes(recipes.own("any", dataset), augmentation=recipes.PHOTO)  # nothing is squashed yet
+    return defaults.size_for(recipe, dataset)

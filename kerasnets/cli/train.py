@@ -170,11 +170,11 @@ def train(args: argparse.Namespace, request: "Request") -> None:
 def summary(results: "Sequence[Run]") -> str:
     """Return the mean and standard deviation of runs of one recipe as one greppable line."""
     accuracies = [result.test_accuracy for result in results]
-    deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    deviation = f"std={statistics.stdev(accuracies):.4f} " if len(accuracies) > 1 else ""
     seeds = ",".join(str(result.seed) for result in results)
     return (
         f"result recipe={results[0].recipe} seeds={seeds} test_accuracy={statistics.mean(accuracies):.4f} "
-        f"std={deviation:.4f} lowest={min(accuracies):.4f} highest={max(accuracies):.4f} backend={results[0].backend}"
+        f"{deviation}lowest={min(accuracies):.4f} highest={max(accuracies):.4f} backend={results[0].backend}"
     )
 
 

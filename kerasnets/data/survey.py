@@ -136,7 +136,8 @@ def refuse_or_tell(source: Source, names: Sequence[str], faults: Faults, most: i
         problem = f"{len(faults)} of {count} pictures cannot be read: {in_short([names[i] for i in sorted(faults)])}"
         remedy = f"replace them, or leave them out of a training by --skip-broken {len(faults)}"
         raise BadInputError(problem, remedy=remedy)
-    note(f"left out of {source.path.name}: {len(faults)} of {count} pictures that cannot be read: {first}")
+    which = f"{in_short([names[i] for i in sorted(faults)])}; the first: " if len(faults) > 1 else ""
+    note(f"left out of {source.path.name}: {len(faults)} of {count} pictures that cannot be read: {which}{first}")
 
 
 def in_short(names: Sequence[str], length: int = 70) -> str:

@@ -168,7 +168,7 @@ def cut_out_ink(picture: np.ndarray) -> tuple[np.ndarray, int, str]:
     inside = quantile(ink[mask], 0.75)
     x, y, width, height = box = cv2.boundingRect(mask.view(np.uint8))
     is_photo = min(mask.shape) >= PHOTO_SIDE
-    doubt = "other ink lies inside it" if is_filled(parts) else ""
+    doubt = "other ink lies inside it" if is_filled(parts) else found.doubt
     doubt = "it reaches the edge of the picture" if is_photo and leaves_picture(box, mask.shape) else doubt
     margin = 8
     window = np.s_[max(y - margin, 0) : y + height + margin, max(x - margin, 0) : x + width + margin]
@@ -201,10 +201,13 @@ def sharpness(ink: np.ndarray, mask: np.ndarray) -> float:
     return quantile(steps[cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0], 0.9)
 
 
-def nothing_to_see(found: Ink, problem: str = "it is all of one colour") -> NothingSeenError:
-    """Return the error about a picture without a pen's ink: its `problem`, if it has no rulings."""
+def nothing_to_see(found: Ink, problem: str = "") -> NothingSeenError:
+    """Return the error about a picture without a pen's ink: its `problem`, if its paper is neither bare nor ruled."""
     if cv2.subtract(found.all, found.pen).max() >= MIN_CONTRAST:
         problem = "only the lines of its paper"
+    elif found.of_sheet:
+        problem = "the sheet is empty"
+    problem = problem or "it is all of one colour"
     return NothingSeenError(f"has no digit to see: {problem}", remedy="take a picture with more contrast")
 
 

@@ -4,6 +4,7 @@ A pixel is the paper's brightness times the light that falls there times what th
 light is estimated by a closing; the quotient of both is free of shadows. Printed rulings are part of the paper.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import cv2
@@ -25,6 +26,9 @@ UNIFORM = 0.9  # of a rim's pixels; a frame has no more of another colour than b
 STROKE = 0.05  # of a photo's longer side, the deviation of the blur that is wider than a usual stroke
 SKEW = 0.75  # the least skewness that decides; nearly all photos of real_photos.py with seed 1 have more
 SHEET = 0.05  # of a photo's area: a lighter region, wider than any stroke, is a sheet on a dark desk
+FAINT = 28  # of 255, of ink; the ground has less
+UNEVEN = 2.2  # the ground's brightness in the light / in the dark, of a board that a lamp shines on at most
+GROUND = 50  # grey levels: light falls on a ground as light as that
 SHEET_EDGE = 0.02  # of the longer side: what the mask of a sheet leaves out
 DARKEST = 12  # grey levels: of paper on which ink could be seen, between a frame and what is inside
 GRAIN = 6  # grey levels: on dark wood or in a deep shadow, grain takes a large share of the light
@@ -39,11 +43,15 @@ class Ink:
         pen: Without printed rulings, which are part of the paper.
         all: With them.
         origin: (x, y) in the picture; what is outside is a frame, or the desk around a sheet.
+        doubt: Why it may be no ink; "" if nothing speaks against it.
+        of_sheet: Whether it is that on a sheet, without the desk around it.
     """
 
     pen: np.ndarray
     all: np.ndarray
     origin: tuple[int, int]
+    doubt: str = ""
+    of_sheet: bool = False
 
 
 def ink_of(picture: np.ndarray, widest: float = WIDEST_STROKE) -> Ink:
@@ -65,10 +73,21 @@ def ink_of(picture: np.ndarray, widest: float = WIDEST_STROKE) -> Ink:
             right, bottom = left + wide + edge, top + high + edge
             left, top = max(left - edge, 0), max(top - edge, 0)
             window = np.s_[top:bottom, left:right]
-            return without_rulings(dark_ink(picture[window], widest, sheet[window]), (x + left, y + top))
+            found = without_rulings(dark_ink(picture[window], widest, sheet[window]), (x + left, y + top))
+            return dataclasses.replace(found, of_sheet=True)
     if is_light(grey):
         return without_rulings(dark_ink(picture, widest), (x, y))
-    return without_rulings(missing_light(255 - grey, widest), (x, y))
+    ink = missing_light(255 - grey, widest)
+    return dataclasses.replace(without_rulings(ink, (x, y)), doubt=doubt_about(ink, grey))
+
+
+def doubt_about(light_ink: np.ndarray, grey: np.ndarray) -> str:
+    """Return why light ink may be none: on a dark ground in uneven light, paper may be the lightest place."""
+    ground = grey[light_ink < FAINT]
+    if min(grey.shape) < PHOTO_SIDE or not ground.size:
+        return ""
+    dark, light = quantile(ground, 0.1), quantile(ground, 0.9)
+    return "a light place in uneven light" if light > max(UNEVEN * dark, GROUND) else ""
 
 
 def dark_ink(picture: np.ndarray, widest: float, sheet: np.ndarray | None = None) -> np.ndarray:

@@ -11,9 +11,9 @@ from kerasnets.pictures.sizes import quantile, shrink
 
 SIDE = 200  # pixels: the size at which a sheet is looked for
 LEVELS = (0.2, 0.35, 0.5, 0.65, 0.8)  # thresholds that are tried, from the darkest to the lightest grey
-MIN_AREA = 0.15  # of the photo
+MIN_AREA = 0.1  # of the photo
 OTHER_AREA = 0.05  # of the photo: a light region of this size is a sheet too, or there is doubt
-MAX_ASPECT_RATIO = 2.5
+MAX_ASPECT_RATIO = 7  # a telephone number is written on a strip
 MIN_EXTENT = 0.8  # area of the outline / area of the smallest rectangle around it
 MIN_LIGHT = 0.85  # share of the outline that is light: a white letter has dark holes
 CORNERS = (4, 5, 6)  # more than four if the sheet leaves the photo

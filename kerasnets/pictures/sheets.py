@@ -50,11 +50,13 @@ class Digit:
         box: (x, y, width, height) in pixels of the picture.
         row: Its row, counted from 0 at the top.
         pixels: uint8 (height, width) grey, 0..255, white ink on black with a margin, for `pictures.prepare`.
+        doubt: Why it may be no ink; "" if nothing speaks against it.
     """
 
     box: Box
     row: int
     pixels: np.ndarray = field(repr=False, compare=False)
+    doubt: str = ""
 
 
 def find_digits(picture: np.ndarray) -> list[Digit]:
@@ -75,14 +77,16 @@ def find_digits(picture: np.ndarray) -> list[Digit]:
     grey = to_grey(working)[top : top + ink.shape[0], left : left + ink.shape[1]]
     kept = [i for i, box in enumerate(boxes) if is_on_paper(grey, ink, parts, i + 1, box)]
     if not kept:
-        raise NothingSeenError("has no digit to see on the sheet", remedy="take a sharper or nearer picture of it")
+        raise NothingSeenError(
+            "has no digit to see on the sheet", remedy="take a picture of the paper alone, in even light"
+        )
     scale = max(picture.shape) / max(working.shape)
     digits = []
     for place, row in reading_order([boxes[i] for i in kept]):
         i = kept[place]
         x, y, width, height = boxes[i]
         x, y, width, height = (round(float(side) * scale) for side in (left + x, top + y, width, height))
-        digits.append(Digit((x, y, width, height), row, cut_out(ink, parts, i + 1, boxes[i])))
+        digits.append(Digit((x, y, width, height), row, cut_out(ink, parts, i + 1, boxes[i]), found.doubt))
     return digits
 
 

@@ -273,7 +273,7 @@ class Classifier:
             raise BadInputError("does not read digits", path=self.path, remedy="take one that was trained on MNIST")
         with name_path(name):
             digits = pictures.find_digits(pixels_of(image, name))
-        seen = [part_of_sheet(self.prepare(digit.pixels, name)) for digit in digits]
+        seen = [part_of_sheet(self.prepare(digit.pixels, name), digit.doubt) for digit in digits]
         answers = zip(digits, self.classify(seen), strict=True)
         pairs = [(digit, answer) for digit, answer in answers if not isinstance(answer, BadInputError)]
         if not pairs:

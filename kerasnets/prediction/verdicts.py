@@ -58,10 +58,17 @@ def judge(sight: Sight, probability: float, least: float, steady: float | None =
     return TRUSTED
 
 
-def part_of_sheet(sight: Sight | BadInputError) -> Sight | BadInputError:
-    """Return what is seen in the box of a sheet: there, several digits could not be told apart."""
-    if isinstance(sight, BadInputError) or sight.digits == 1:
+def part_of_sheet(sight: Sight | BadInputError, doubt: str = "") -> Sight | BadInputError:
+    """Return what is seen in the box of a sheet: there, several digits could not be told apart.
+
+    Args:
+        sight: What is seen in the box alone.
+        doubt: Why the ink of the sheet may be none.
+    """
+    if isinstance(sight, BadInputError):
         return sight
+    if sight.digits == 1:
+        return dataclasses.replace(sight, doubt=sight.doubt or doubt)
     return dataclasses.replace(sight, digits=1, doubt=f"{sight.digits} digits seen, too near to be read apart")
 
 

@@ -19,6 +19,8 @@ RISE, NATS = 1.5, 0.1  # times the least validation loss, and above it: learning
 GAP = 0.1  # of accuracy between training and validation, if it is beyond ERRORS too
 LARGE, MOST_FOR_ONE = 1_000_000, 10_000  # parameters of a large network; for each picture
 MOST_NAMED = 5  # classes
+FALLEN = 0.95  # of the first loss; a loss above it tells of a rate or a network that learns nothing
+FALLING = 0.5  # of the mean fall of an epoch
 
 
 def size_note(parameters: int, pictures: int, *, is_fresh: bool) -> str:
@@ -35,9 +37,10 @@ def notes_on(run: "Run", test: "Evaluation", validated: int, job: "TrainingJob |
     """Return the remarks on a run, `validated` by so many pictures; that it learned nothing says it all."""
     if test.accuracy > test.majority:
         return remarks(run, test, validated, job)
+    advice = "train for more --epochs" if still_falls(run.loss) else "try a smaller --learning-rate or more --epochs"
     return [
         f"the model is no better than always naming the most frequent class ({run.majority:.4f} of the test "
-        "data); try a smaller --learning-rate or more --epochs"
+        f"data); {advice}"
     ]
 
 
@@ -54,8 +57,23 @@ def remarks(run: "Run", evaluation: "Evaluation", validated: int, job: "Training
         *collapses(run.val_accuracy or run.accuracy, validated, run.best_epoch, bool(run.val_accuracy)),
         *overfitting(run, validated, job),
         *few("validation", validated if run.val_accuracy else 0),
+        *too_short(run, evaluation),
         *of_test(evaluation),
     ]
+
+
+def still_falls(losses: Sequence[float]) -> bool:
+    """Whether a training loss has fallen clearly, and fell in the last epoch too, by half of its mean fall at least."""
+    if len(losses) < 2 or losses[-1] > FALLEN * losses[0]:
+        return False
+    mean_fall = (losses[0] - losses[-1]) / (len(losses) - 1)
+    return losses[-1] <= min(losses[:-1]) - FALLING * mean_fall
+
+
+def too_short(run: "Run", evaluation: "Evaluation") -> Iterator[str]:
+    """Yield a sentence on a training that has hardly begun to learn."""
+    if not evaluation.beats_majority and still_falls(run.loss):
+        yield "The training loss still fell in the last epoch: more --epochs help."
 
 
 def of_test(evaluation: "Evaluation") -> list[str]:

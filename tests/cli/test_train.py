@@ -47,6 +47,13 @@ def test_the_files_of_seeds_are_named_after_them(monkeypatch, capsys, tmp_path):
     assert json.loads(line)[0]["files"] == [str(Path("models_saved/lenet5-mnist-seed7.keras"))]
 
 
+def test_a_single_seed_has_no_deviation(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert train(monkeypatch, capsys, "lenet5-mnist --seeds 7")[-1] == (
+        "result recipe=lenet5-mnist seeds=7 test_accuracy=0.9700 lowest=0.9700 highest=0.9700 backend=torch"
+    )
+
+
 def test_one_seed_has_one_result(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert train(monkeypatch, capsys, "lenet5-mnist --seed 7") == ["result recipe=lenet5-mnist seed=7"]

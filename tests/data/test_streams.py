@@ -167,7 +167,8 @@ def test_broken_pictures_are_left_out_up_to_a_number(make, capsys):
     assert_equal(*loaded)
     notes = capsys.readouterr().err.splitlines()
     assert notes[0] == notes[1]
-    assert notes[0].startswith(f"note: left out of {path.name}: 2 of 24 pictures that cannot be read: ")
+    which = "bee/03.jpg, cow/05.jpg; the first: "
+    assert notes[0].startswith(f"note: left out of {path.name}: 2 of 24 pictures that cannot be read: {which}")
     assert loaded[0].left_out == ("bee/03.jpg", "cow/05.jpg")
     assert len(loaded[0].train_labels) + len(loaded[0].test_labels) == 22
     rest = load(make(contents()), False)

@@ -162,7 +162,7 @@ def note():
 
 
 def strip():
-    return photo(size=(350, 90))[0]
+    return photo(size=(395, 50), turn=1)[0]
 
 
 def light_desk():

@@ -116,7 +116,7 @@ def test_a_sheet_without_digits_is_refused(paper):
 def test_a_sheet_with_only_a_line_is_refused():
     picture = np.full((300, 400), 230, np.uint8)
     cv2.line(picture, (50, 150), (350, 150), 20, 4)
-    with pytest.raises(BadInputError, match="no digit to see on the sheet; take a sharper or nearer picture"):
+    with pytest.raises(BadInputError, match="no digit to see on the sheet; take a picture of the paper alone"):
         find_digits(picture)
 
 

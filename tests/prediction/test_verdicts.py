@@ -97,6 +97,26 @@ def test_digits_that_a_sheet_cannot_tell_apart_are_not_sure_and_promise_nothing(
     assert (verdict.name, verdict.reason) == ("not one digit", "2 digits seen, too near to be read apart")
 
 
+def wedge(ground):
+    """A wedge of light on a ground, uint8 (480, 640): what a shadow leaves of a sheet, or chalk on a board."""
+    picture = cv2.fillConvexPoly(ground.copy(), np.array([(330, 120), (370, 120), (380, 330), (320, 330)]), 225)
+    return np.uint8(cv2.GaussianBlur(picture, (0, 0), 1) + np.random.default_rng(0).integers(0, 6, picture.shape))
+
+
+def test_a_light_place_on_a_ground_in_half_shadow_is_not_sure(classifier):
+    ground = np.full((480, 640), 35, np.uint8)
+    ground[:, 350:] = 100
+    [answer] = classifier.predict([wedge(ground)])
+    assert answer.verdict == Verdict("not one digit", "a light place in uneven light")
+    assert [each.verdict.reason for each in sheet_of(classifier, wedge(ground))] == ["a light place in uneven light"]
+
+
+def test_chalk_on_a_board_under_a_lamp_may_be_sure(classifier):
+    ground = np.tile(np.linspace(45, 80, 640).astype(np.uint8), (480, 1))
+    [answer] = classifier.predict([wedge(ground)])
+    assert (answer.label, answer.verdict.reason) == ("1", "")
+
+
 def squeezed(pictures, gap):
     """Pictures of digits (n, 28, 28), the ink of each beside the next one's: uint8 (n - 1, 28, 28), in MNIST's form."""
     inked = [picture[:, picture.any(axis=0)] for picture in pictures]

@@ -7,7 +7,7 @@ import pytest
 
 from kerasnets import recipes
 from kerasnets.training import evaluation
-from kerasnets.training.remarks import of_test, remarks, size_note
+from kerasnets.training.remarks import notes_on, of_test, remarks, size_note, too_short
 
 GOOD = {"accuracy": [0.9, 0.95, 0.97], "loss": [0.3, 0.2, 0.1], "val_accuracy": [0.91, 0.95, 0.96],
         "val_loss": [0.3, 0.2, 0.15], "best_epoch": 3}  # fmt: skip
@@ -147,3 +147,14 @@ def test_a_network_that_is_far_too_large_is_remarked(parameters, pictures, is_fr
     assert bool(size_note(parameters, pictures, is_fresh=is_fresh)) == is_said
     if is_said:
         assert f"{parameters:,} parameters for 60 pictures" in size_note(parameters, pictures, is_fresh=True)
+
+
+@pytest.mark.parametrize(("losses", "is_short"), [
+    ([1.11, 1.04, 0.97, 0.90], True), ([1.11, 1.0, 0.95, 0.945], False), ([1.1, 0.9, 0.8, 0.85], False), ([1.1], False),
+])  # fmt: skip
+def test_a_training_whose_loss_still_falls_was_too_short_if_it_has_hardly_learned(losses, is_short):
+    untaught = judged([0] * 60)
+    notes = [" ".join(notes_on(run(loss=losses, majority=1 / 3), untaught, 600)),
+             " ".join(too_short(run(loss=losses), untaught))]  # fmt: skip
+    assert ["train for more --epochs" in notes[0], "more --epochs help" in notes[1]] == [is_short, is_short]
+    assert list(too_short(run(loss=losses), ALL)) == []
