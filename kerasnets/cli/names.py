@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasnets.errors import BadInputError, nearest_first
 
-FROM_SCRATCH, PRETRAINED = "googlenet_mini", "resnet18"  # for own pictures, if none is named
+FROM_SCRATCH, PRETRAINED = "resnet_mini", "resnet18"  # for own pictures, if none is named
 
 
 def network_or_file(name: str, *, pattern: bool = False) -> str:
