@@ -13,7 +13,7 @@ SIDE = 200  # pixels: the size at which a sheet is looked for
 LEVELS = (0.2, 0.35, 0.5, 0.65, 0.8)  # thresholds that are tried, from the darkest to the lightest grey
 MIN_AREA = 0.1  # of the photo
 OTHER_AREA = 0.05  # of the photo: a light region of this size is a sheet too, or there is doubt
-MAX_ASPECT_RATIO = 7  # a telephone number is written on a strip
+SLENDER, MIN_INK = 2.5, 0.01  # aspect ratio above which so much of a sheet is inked: an empty one may be a light 1
 MIN_EXTENT = 0.8  # area of the outline / area of the smallest rectangle around it
 MIN_LIGHT = 0.85  # share of the outline that is light: a white letter has dark holes
 CORNERS = (4, 5, 6)  # more than four if the sheet leaves the photo
@@ -76,9 +76,10 @@ def is_sheet(outline: np.ndarray, light: np.ndarray, small: np.ndarray) -> bool:
     if len(outline) not in CORNERS:
         return False
     shorter, longer = sorted(cv2.minAreaRect(outline)[1])
-    if longer > MAX_ASPECT_RATIO * shorter or cv2.contourArea(outline) < MIN_EXTENT * shorter * longer:
+    if cv2.contourArea(outline) < MIN_EXTENT * shorter * longer:
         return False
-    if light[cv2.fillConvexPoly(np.zeros_like(light), outline, 1) > 0].mean() < MIN_LIGHT:
+    light_share = light[cv2.fillConvexPoly(np.zeros_like(light), outline, 1) > 0].mean()
+    if light_share < MIN_LIGHT or (longer > SLENDER * shorter and light_share > 1 - MIN_INK):
         return False
     corners = outline[:, 0]
     steps = steps_across(corners, ALONG, small)

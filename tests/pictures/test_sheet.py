@@ -41,6 +41,13 @@ def test_a_sheet_that_leaves_the_photo_is_found():
     assert sheet_in(grey).sum() >= 0.75 * mask.sum()
 
 
+def test_a_strip_with_writing_is_found():
+    grey, mask = photo(size=(380, 90), turn=1)
+    for x in range(30, 340, 50):
+        cv2.putText(grey, "5", (x, 170), cv2.FONT_HERSHEY_SIMPLEX, 1.5, INK, 5)
+    assert sheet_in(grey).sum() >= 0.7 * mask.sum()
+
+
 def test_two_sheets_are_found():
     grey, first = photo(size=(150, 200), centre=(90, 150))
     second = np.flip(first, axis=1)
@@ -161,8 +168,9 @@ def note():
     return photo(size=(120, 90))[0]
 
 
-def strip():
-    return photo(size=(395, 50), turn=1)[0]
+def bar():
+    """A 1, light on dark."""
+    return photo(size=(230, 56), turn=85)[0]
 
 
 def light_desk():
@@ -191,7 +199,7 @@ def very_wide():
 
 
 @pytest.mark.parametrize("draw", [
-    shadow, corner, lamp, frame, hollow, angle, kite, plate, sheet_beside_a_plate, note, strip, light_desk,
+    shadow, corner, lamp, frame, hollow, angle, kite, plate, sheet_beside_a_plate, note, bar, light_desk,
     field_of_a_form, letter, noise, one_color, very_wide,
 ])  # fmt: skip
 def test_what_is_no_sheet_on_a_darker_desk_is_not_taken_for_one(draw):
