@@ -41,6 +41,14 @@ def image_size(args: argparse.Namespace) -> tuple[int, int] | None:
     return height, width
 
 
+def whole_number(text: str) -> int:
+    """Return one of several whole numbers of an option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number; separate several by spaces") from None
+
+
 # ---- model files of other programs -----------------------------------------------------------------------------------
 
 

@@ -82,7 +82,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     text = "of the validation split, order and initial weights (default: 0)"
     seeds.add_argument("--seed", type=int, default=0, help=text)
     text = "train once with each seed, into files that end in -seed0, -seed1, ...; mean and deviation are printed last"
-    seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help=text)
+    seeds.add_argument("--seeds", type=options.whole_number, nargs="+", metavar="N", help=text)
     text = (
         ".keras or .h5, or both (default: models_saved/<recipe>.keras); the report goes into a folder of the same name"
     )

@@ -78,6 +78,7 @@ FAILURES = {
     "unknown recipe": ("train.py", ["lenet6-mnist"], 2, "unknown recipe 'lenet6-mnist'; choose one of: lenet5-mnist, "),
     "data alone": ("train.py", ["--dataset", "digits"], 2,
                    "for digits by --model or --weights, or train a recipe, such as mnist_cnn-digits"),
+    "seeds with commas": ("train.py", ["lenet5-mnist", "--seeds", "0,1"], 2, "is no whole number; separate several by"),
     "three sizes": ("train.py", ["--model", "lenet5", "--dataset", "d/", "--image-size", 1, 2, 3], 2, "takes one"),
     "size of a known set": ("show_data.py", ["digits", "--image-size", 32], 2, "an image size goes with own pictures"),
     "unknown data": ("show_data.py", ["svhn"], 2, "unknown data set 'svhn'; choose one of: mnist, fashion_mnist"),
