@@ -25,6 +25,8 @@ FRAMEWORKS = ("keras", "torch", "torchvision", "tensorflow", "jax")
 def pytest_configure():
     """Keep frameworks out of this process: a test could use one by mistake, and JAX changes TensorFlow's messages."""
     sys.meta_path.insert(0, KeepOut(FRAMEWORKS))
+    if "PYTEST_XDIST_WORKER" in os.environ:  # beside others, which have the other cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 # Warnings that Keras and the frameworks cause among themselves; all others are errors.
