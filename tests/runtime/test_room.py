@@ -41,6 +41,12 @@ def test_help_takes_no_library():
     assert run(70, "--help") == (0, "")
 
 
+@pytest.fixture(autouse=True)
+def usual_threads(monkeypatch):
+    """As many as a person has, each of which takes memory."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
 @pytest.mark.parametrize(("limit", "mebibytes"), [
     ("RLIMIT_AS", 80), ("RLIMIT_AS", 140), ("RLIMIT_AS", 400), ("RLIMIT_AS", 480),
     ("RLIMIT_DATA", 20), ("RLIMIT_DATA", 80), ("RLIMIT_DATA", 200),
