@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from kerasnets.pictures.rulings import rulings_in
-from kerasnets.pictures.sheet import on_sheet, sheet_in
+from kerasnets.pictures.sheet import FAINTEST, on_sheet, sheet_in
 from kerasnets.pictures.sizes import quantile, resize, rim, shrink, to_grey
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -26,7 +26,6 @@ UNIFORM = 0.9  # of a rim's pixels; a frame has no more of another colour than b
 STROKE = 0.05  # of a photo's longer side, the deviation of the blur that is wider than a usual stroke
 SKEW = 0.75  # the least skewness that decides; nearly all photos of real_photos.py with seed 1 have more
 SHEET = 0.05  # of a photo's area: a lighter region, wider than any stroke, is a sheet on a dark desk
-FAINT = 28  # of 255, of ink; the ground has less
 UNEVEN = 2.2  # the ground's brightness in the light / in the dark, of a board that a lamp shines on at most
 GROUND = 50  # grey levels: light falls on a ground as light as that
 SHEET_EDGE = 0.02  # of the longer side: what the mask of a sheet leaves out
@@ -83,7 +82,7 @@ def ink_of(picture: np.ndarray, widest: float = WIDEST_STROKE) -> Ink:
 
 def doubt_about(light_ink: np.ndarray, grey: np.ndarray) -> str:
     """Return why light ink may be none: on a dark ground in uneven light, paper may be the lightest place."""
-    ground = grey[light_ink < FAINT]
+    ground = grey[light_ink < FAINTEST]
     if min(grey.shape) < PHOTO_SIDE or not ground.size:
         return ""
     dark, light = quantile(ground, 0.1), quantile(ground, 0.9)

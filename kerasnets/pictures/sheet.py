@@ -1,7 +1,7 @@
-"""A sheet of paper on a darker desk: its place in a photo. What lies beside the sheet is not written on it.
+"""Find the sheet of paper in a photo of a darker desk, so that only its ink is read.
 
-In doubt, as with a shadow or another large light thing, no sheet is found, and the whole photo is read. The constants
-were chosen on photos of tests/pictures/real_photos.py with seeds 3, 4, 5, 9 and 24, which no test of desks uses.
+If the photo leaves a doubt, as a shadow or another large light thing does, no sheet is found, and the whole photo is
+read. The constants were chosen on photos of tests/pictures/real_photos.py, with seeds that no test of desks uses.
 """
 
 import cv2
@@ -24,7 +24,7 @@ ALONG = np.linspace(0.1, 0.9, 20)  # of a side: where the brightness outside and
 BEYOND = np.linspace(-0.3, -0.08, 8), np.linspace(1.08, 1.3, 8)  # likewise: the edge of a shadow goes on there
 MAX_STEP = 0.78  # brightness outside / brightness inside; a tinted form around a white field has more
 MARGIN = 3  # pixels of SIDE: the sheet's edge and its shadow
-FAINTEST = 28  # of 255, the ink by which connected parts are found; as in sheets.py
+FAINTEST = 28  # of 255, the ink of a pen; the palest digit of sheets has 44, and grain and folds mostly have less
 HALO = 5  # pixels: what belongs to a part around it
 
 
@@ -112,7 +112,7 @@ def steps_across(corners: np.ndarray, points: np.ndarray, small: np.ndarray) -> 
 
 
 def on_sheet(ink: np.ndarray, sheet: np.ndarray) -> np.ndarray:
-    """Return ink without what lies beside a sheet; a part that lies on it for the most part stays whole.
+    """Return the ink on a sheet. A connected part is kept whole if half of its pixels lie on the sheet, or left out.
 
     Args:
         ink: uint8 (height, width).

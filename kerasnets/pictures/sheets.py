@@ -14,6 +14,7 @@ from kerasnets.errors import BadInputError
 from kerasnets.pictures.digits import AS_TALL, MIN_CONTRAST, NothingSeenError, nothing_to_see
 from kerasnets.pictures.paper import PHOTO_SIDE, ink_of
 from kerasnets.pictures.parts import at_rim, enclosing, pieces_of_digits, with_paler
+from kerasnets.pictures.sheet import FAINTEST
 from kerasnets.pictures.sizes import quantile, shrink, to_grey, to_rgb
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -26,7 +27,6 @@ SHEET_SIDE = 1600  # pixels: larger photos are shrunk to it first
 GAP = 0.1  # of a usual digit's longer side: nearer parts belong to one digit, as the bar of a 5
 SMALLEST = 0.3  # of a usual digit's longer side: a smaller part is a speck
 LEAST = 12  # pixels, of the longer side of a digit on a photo; a smaller one cannot be read
-FAINTEST = 28  # of 255, the ink of a pen; the palest digit of sheets has 44, and grain and folds mostly have less
 EDGE = 0.7  # of the paper's brightness; a darker surface beside a part is another one, as a desk, or lies in shadow
 HOLE = 0.1  # of a part's box; a smaller inside does not show whether it is paper
 PRINTED = 0.75  # of a part's ink, rulings included; digits on lined sheets keep 0.96 to 1 without rulings, lines less

@@ -19,7 +19,7 @@ RISE, NATS = 1.5, 0.1  # times the least validation loss, and above it: learning
 GAP = 0.1  # of accuracy between training and validation, if it is beyond ERRORS too
 LARGE, MOST_FOR_ONE = 1_000_000, 10_000  # parameters of a large network; for each picture
 MOST_NAMED = 5  # classes
-FALLEN = 0.95  # of the first loss; a loss above it tells of a rate or a network that learns nothing
+FALLEN = 0.95  # of the first loss; above it, the network learns nothing, and more epochs do not help
 FALLING = 0.5  # of the mean fall of an epoch
 
 
