@@ -21,7 +21,7 @@ class Dataset:
     folder: str = ""  # in torchvision's layout, below --data-dir or ./data
     keras_folder: str = ""  # below Keras' cache
     archive: str = ""  # name of a file that contains the whole set
-    pictures: str = ""  # name of a zip of class folders with the same images
+    pictures: dict[str, str] = field(default_factory=dict)  # zip of class folders with the same images -> title
     torchvision: str = ""  # its class in torchvision.datasets
     urls: tuple[tuple[str, str | None], ...] = ()  # for Keras: (address, SHA-256 of the file or None)
     checksums: tuple[str, ...] = ()  # SHA-256 of the arrays' bytes, in the order of idx.PARTS
@@ -109,7 +109,7 @@ DATASETS: dict[str, Dataset] = {
         folder="cifar-10-batches-py",
         keras_folder="cifar-10-batches-py-target/cifar-10-batches-py",
         archive="cifar-10-python.tar.gz",
-        pictures="cifar10-jpeg.zip",
+        pictures={"cifar10-png.zip": "CIFAR-10 (PNG)", "cifar10-jpeg.zip": "CIFAR-10 (JPEG)"},
         torchvision="CIFAR10",
         urls=((f"{CIFAR_FILES}cifar-10-python.tar.gz",
                "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),),

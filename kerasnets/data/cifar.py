@@ -28,8 +28,9 @@ def read(folder: Path, dataset: Dataset) -> Data | None:
     archive = folder / dataset.archive
     if archive.is_file():
         return read_batches(unpack(archive, dataset), dataset)
-    if dataset.pictures and (folder / dataset.pictures).is_file():
-        return read_pictures(folder / dataset.pictures, dataset)
+    for name, title in dataset.pictures.items():
+        if (folder / name).is_file():
+            return read_pictures(folder / name, dataset, title)
     return None
 
 
@@ -69,9 +70,9 @@ def read_batches(contents: Batches, dataset: Dataset) -> Data:
     )
 
 
-def read_pictures(path: Path, dataset: Dataset) -> Data:
-    """Read a zip with a folder of pictures for each class. They are JPEGs, so their pixels differ a little."""
-    data = read_classes(path, dataset.image_shape, title=f"{dataset.title} (JPEG)")
+def read_pictures(path: Path, dataset: Dataset, title: str) -> Data:
+    """Read a zip with a folder of pictures for each class. No checksum says that they are the original's pixels."""
+    data = read_classes(path, dataset.image_shape, title=title)
     counts = (len(data.train_images), len(data.test_images))
     if data.class_names != dataset.class_names or counts != (dataset.train, dataset.test):
         raise damage_error(path, f"it holds {counts} pictures of {len(data.class_names)} classes, not {dataset.title}")

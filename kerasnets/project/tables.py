@@ -27,6 +27,7 @@ IN_CHINESE = {  # words of the summary and of the published figures in RECIPES
     "| none |": "| 无 |",
     "not yet run": "尚未运行",
     " on CIFAR-10 (JPEG)": " 在 CIFAR-10 (JPEG) 上",
+    " on CIFAR-10 (PNG)": " 在 CIFAR-10 (PNG) 上",
     ", ours": " (自测)",
     ", the paper's": " (论文)",
     ", at a constant rate": " (恒定学习率)",

@@ -185,11 +185,11 @@ def test_a_bad_archive_is_refused_in_one_line_that_names_it(nowhere, case):
 PART_COUNTS = {"train": 3, "test": 2}  # pictures of each class in the stand-in for the zip
 
 
-def jpegs(seed=0, size=(32, 32)):
-    """{name: bytes} of the stand-in for cifar10-jpeg.zip."""
+def coded(ending, seed=0, size=(32, 32)):
+    """{name: bytes} of the stand-in for cifar10-jpeg.zip or cifar10-png.zip."""
     rng = np.random.default_rng(seed)
     return {
-        f"{part}/{name}/{i:04}.jpg": encoded(rng.integers(0, 256, (*size, 3), np.uint8), ".jpg")
+        f"{part}/{name}/{i:04}{ending}": encoded(rng.integers(0, 256, (*size, 3), np.uint8), ending)
         for part, count in PART_COUNTS.items()
         for name in data.DATASETS["cifar10"].class_names
         for i in range(count)
@@ -205,7 +205,7 @@ def few(nowhere, monkeypatch):
 
 
 def test_the_zip_of_pictures_is_read_and_marked(few):
-    write_zip(few / "cifar10-jpeg.zip", jpegs())
+    write_zip(few / "cifar10-jpeg.zip", coded(".jpg"))
     result = data.load_data("cifar10", few)
     assert result.title == "CIFAR-10 (JPEG)"
     assert result.class_names == data.DATASETS["cifar10"].class_names
@@ -214,9 +214,18 @@ def test_the_zip_of_pictures_is_read_and_marked(few):
     assert result.test_labels.tolist() == np.repeat(range(10), 2).tolist()
 
 
+def test_a_zip_of_pngs_precedes_one_of_jpegs_and_keeps_every_pixel(few):
+    write_zip(few / "cifar10-jpeg.zip", coded(".jpg"))
+    write_zip(few / "cifar10-png.zip", coded(".png"))
+    result = data.load_data("cifar10", few)
+    assert result.title == "CIFAR-10 (PNG)"
+    first = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(result.train_images[0], first)
+
+
 def test_batches_precede_the_zip_of_pictures(few):
     put_folder(few, "cifar10")
-    write_zip(few / "cifar10-jpeg.zip", jpegs())
+    write_zip(few / "cifar10-jpeg.zip", coded(".jpg"))
     assert data.load_data("cifar10", few).title == "CIFAR-10"
 
 
@@ -242,7 +251,7 @@ def drop(files, words):
 @pytest.mark.parametrize("case", BAD_PICTURES)
 def test_a_zip_of_other_pictures_is_refused_in_one_line(few, case):
     spoil, words = BAD_PICTURES[case]
-    contents = jpegs()
+    contents = coded(".jpg")
     spoil(contents)
     write_zip(few / "cifar10-jpeg.zip", contents)
     with pytest.raises(BadInputError) as excinfo:
