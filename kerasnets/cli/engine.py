@@ -7,10 +7,10 @@ from kerasnets.cli import app
 from kerasnets.cli.app import UsageError
 from kerasnets.recipes import PRECISIONS
 from kerasnets.runtime import backends, processor
+from kerasnets.runtime.accelerators import accelerator
 from kerasnets.runtime.workers import place
 
 FLOAT32, BFLOAT16 = PRECISIONS
-AMPERE = (8, 0)  # the compute capability from which NVIDIA's GPUs multiply in bfloat16
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
@@ -58,28 +58,3 @@ def choice(backend: str) -> tuple[str, bool | None, str]:
     if backend != "torch":
         return FLOAT32, None, f"{backend} has not been measured in bfloat16 on a processor"
     return BFLOAT16, None, "this processor multiplies in it"
-
-
-def accelerator(backend: str) -> tuple[str, bool] | None:
-    """Return (name, whether it multiplies in bfloat16) of the accelerator of a backend; None without one."""
-    if backend == "torch":
-        import torch
-
-        if not torch.cuda.is_available():
-            return None
-        return torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        devices = tf.config.list_physical_devices("GPU")
-        if not devices:
-            return None
-        details = tf.config.experimental.get_device_details(devices[0])
-        return details.get("device_name", "the GPU"), details.get("compute_capability", AMPERE) >= AMPERE
-    import jax
-
-    device = jax.devices()[0]
-    if device.platform == "cpu":
-        return None
-    numbers = str(getattr(device, "compute_capability", "")).split(".")  # of GPUs; "" of TPUs, which do
-    return device.device_kind, numbers == [""] or tuple(map(int, numbers)) >= AMPERE

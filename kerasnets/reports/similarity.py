@@ -13,7 +13,7 @@ import numpy as np
 COARSE, FINE = 8, 32  # pixels of a side
 LEAST = 0.99  # correlation of copies, of both sizes. No two pictures of MNIST's parts have it, three of CIFAR-10's do
 CONTRAST = 4.0  # grey levels, the standard deviation of a picture that shows anything
-BLOCK = 512  # pictures that are compared at once
+BLOCK, TILE = 512, 4096  # pictures of the two parts that are compared at once
 READ = 1024  # pictures that are shrunk at once
 
 
@@ -67,11 +67,13 @@ def match(test: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     places = train @ axis
     for rows in np.array_split(np.argsort(along), -(-len(test) // BLOCK)):
         start, end = np.searchsorted(places, [along[rows[0]] - reach, along[rows[-1]] + reach])
-        if start < end:
-            products = test[rows] @ train[start:end].T
+        for left in range(start, end, TILE):
+            products = test[rows] @ train[left : min(left + TILE, end)].T
             best = products.argmax(axis=1)
-            correlations[rows] = products[np.arange(len(rows)), best]
-            nearest[rows] = order[start + best]
+            largest = products[np.arange(len(rows)), best]
+            better = largest > correlations[rows]
+            correlations[rows[better]] = largest[better]
+            nearest[rows[better]] = order[left + best[better]]
     correlations[correlations < LEAST] = 0
     return nearest, correlations
 

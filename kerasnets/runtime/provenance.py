@@ -7,6 +7,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from kerasnets.runtime.accelerators import accelerator
 from kerasnets.runtime.cores import cores
 
 CHECKOUT = Path(__file__).resolve().parents[2]  # only if there is a .git in it
@@ -29,22 +30,13 @@ def installed_versions(packages: tuple[str, ...] = MEASURED) -> dict[str, str]:
 
 
 def machine() -> str:
-    """Describe the machine: cores, processor, and the accelerator that the backend computes on."""
+    """Describe the machine: cores, processor, and the accelerator of the backend if Keras is imported."""
     count = cores()
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
         name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
-    return f"{count} core{'s' if count > 1 else ''} of {name}{accelerator()}"
-
-
-def accelerator() -> str:
-    """Return " and <name>" of the graphics processor that torch or JAX finds; "" without one."""
-    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
-    if torch and torch.cuda.is_available():
-        return f" and {torch.cuda.get_device_name()}"
-    if jax and jax.default_backend() != "cpu":
-        return f" and {jax.devices()[0].device_kind}"
-    return ""
+    found = accelerator(sys.modules["keras"].backend.backend()) if "keras" in sys.modules else None
+    return f"{count} core{'s' if count > 1 else ''} of {name}{f' and {found[0]}' if found else ''}"
 
 
 def commit() -> str:

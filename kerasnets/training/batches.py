@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasnets.data.streams import LookAhead, Pictures
-from kerasnets.runtime import provenance
+from kerasnets.runtime.accelerators import accelerator
 from kerasnets.training.augmentation import AUGMENTATIONS, Draws
 from kerasnets.training.photos import PHOTOS, change_photos
 from kerasnets.training.regularization import Regularization
@@ -155,7 +155,8 @@ def on_accelerator(images: Any) -> Any:
 
     Only torch and JAX take batches from there: TensorFlow makes its batches on the CPU.
     """
-    stays = isinstance(images, Pictures) or keras.backend.backend() == "tensorflow"
-    if stays or not provenance.accelerator() or images.nbytes > KEPT_ON_ACCELERATOR:
+    backend = keras.backend.backend()
+    stays = isinstance(images, Pictures) or backend == "tensorflow"
+    if stays or not accelerator(backend) or images.nbytes > KEPT_ON_ACCELERATOR:
         return images
     return keras.ops.convert_to_tensor(images)

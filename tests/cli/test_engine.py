@@ -1,7 +1,6 @@
 """`train --fast` chooses precision and compilation for the machine, and prints its choice."""
 
 import argparse
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -84,49 +83,3 @@ def test_linux_tells_the_instructions_of_a_processor(tmp_path, text, multiplies)
     if text is not None:
         path.write_text(text)
     assert processor.multiplies_in_bfloat16(path) is multiplies
-
-
-def fake_torch(name, multiplies):
-    cuda = SimpleNamespace(
-        is_available=lambda: bool(name),
-        get_device_name=lambda: name,
-        is_bf16_supported=lambda including_emulation: multiplies or including_emulation,
-    )
-    return SimpleNamespace(cuda=cuda)
-
-
-def fake_tensorflow(name, capability):
-    config = SimpleNamespace(
-        list_physical_devices=lambda kind: [name] if name else [],
-        experimental=SimpleNamespace(
-            get_device_details=lambda device: {"device_name": device, "compute_capability": capability}
-        ),
-    )
-    return SimpleNamespace(config=config)
-
-
-def fake_jax(name, platform, **more):
-    return SimpleNamespace(devices=lambda: [SimpleNamespace(device_kind=name, platform=platform, **more)])
-
-
-@pytest.mark.parametrize(("backend", "module", "found"), [
-    ("torch", fake_torch("", False), None),
-    ("torch", fake_torch("T4", False), ("T4", False)),
-    ("torch", fake_torch("H200", True), ("H200", True)),
-    ("tensorflow", fake_tensorflow("", ()), None),
-    ("tensorflow", fake_tensorflow("T4", (7, 5)), ("T4", False)),
-    ("tensorflow", fake_tensorflow("H200", (9, 0)), ("H200", True)),
-    ("jax", fake_jax("cpu", "cpu"), None),
-    ("jax", fake_jax("T4", "gpu", compute_capability="7.5"), ("T4", False)),
-    ("jax", fake_jax("H200", "gpu", compute_capability="9.0"), ("H200", True)),
-    ("jax", fake_jax("TPU v5", "tpu"), ("TPU v5", True)),
-])  # fmt: skip
-def test_each_backend_tells_its_accelerator(monkeypatch, backend, module, found):
-    monkeypatch.setitem(sys.modules, backend, module)
-    assert engine.accelerator(backend) == found
-
-
-def test_the_real_packages_are_asked_alike(workers):
-    for backend, worker in workers.items():
-        found = worker(engine.accelerator, backend)
-        assert found is None or (isinstance(found[0], str) and isinstance(found[1], bool))
