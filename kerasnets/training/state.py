@@ -58,6 +58,19 @@ def restore_metrics(network: "keras.Model", checkpoint: "Checkpoint") -> None:
         assign({str(i): variable for i, variable in enumerate(network.metrics_variables)}, checkpoint.part("metrics"))
 
 
+def build_metrics(network: "keras.Model") -> None:
+    """Build the loss and the metrics of a compiled network.
+
+    `fit` would do it by a symbolic batch, for which PyTorch imports its compiler: seconds and more than 100 MiB.
+    """
+    from keras import ops
+
+    from kerasnets.training.optimizers import make_metrics
+
+    make_metrics(network)
+    network.compute_loss(None, ops.zeros((1,), "int32"), ops.zeros((1, network.output_shape[-1])))
+
+
 def check(network: "keras.Model", checkpoint: "Checkpoint") -> None:
     """Raise BadInputError if the state in `checkpoint` is not one of this compiled network. It is left as it is."""
     network.optimizer.build(network.trainable_variables)

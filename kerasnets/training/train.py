@@ -174,6 +174,8 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
     weights = settings.class_weights_of(recipe, plan.labels, num_classes)
     with group.scope():
         trainee = trainee_of(job.network, recipe, job.scaling, plan.steps_per_epoch, weights, group.engine_of(job))
+    if not group.scoped:
+        state.build_metrics(trainee)
     figures = Figures(plan, recipe.keep_best, recipe.patience, save_checkpoint, averages=bool(recipe.ema))
     group.on_loss(functools.partial(resumption.on_loss, job))
     with state.keep_threads(), resumption.note_kept_epochs(job, figures), signals.after_the_step():
@@ -230,10 +232,8 @@ def run_epochs(
     with contextlib.ExitStack() as stack, original_faults(plan, validation), group.scope():
         stack.callback(plan.close)
         stack.callback(progress.close)
-        if job.recipe.ema:
-            watchers.append(TestAverages())
-        if minutes and group.leads:
-            watchers.append(Minutes(figures, minutes))
+        watchers += [TestAverages()] * bool(job.recipe.ema)
+        watchers += [Minutes(figures, minutes)] if minutes and group.leads else []
         while plan.first < plan.epochs and not (figures.is_over or figures.diverged):
             group.follow(plan.size_of, plan.skip)
             last = plan.first + 1 if plan.skip else plan.epochs  # the rest of an epoch goes first, by itself

@@ -28,6 +28,21 @@ def test_keras_is_imported_without_packages_that_no_command_uses():
     assert loaded_after(f"{build}\nmodel(keras.random.normal((3, 8)), training=True)") == []
 
 
+def test_a_training_with_its_report_imports_no_compiler(tmp_path):
+    """Keras would build the metrics by a symbolic batch, for which PyTorch imports its compiler: more than 100 MiB."""
+    code = f"""
+import numpy as np, kerasnets
+rng = np.random.default_rng(0)
+draw = lambda n: (rng.integers(0, 256, (n, 28, 28, 1), np.uint8), np.arange(n) % 10)
+arrays = kerasnets.data.Data(*draw(100), *draw(20), title="noise", input_kind="mnist")
+recipe = kerasnets.recipes.with_changes(kerasnets.recipes.RECIPES["lenet5-mnist"], validation=20)
+kerasnets.train(recipe, arrays=arrays, epochs=1, out={str(tmp_path / "a.keras")!r})
+sys.stdout.write("loaded: ")"""
+    loaded = loaded_after(code)
+    assert "sklearn" in loaded  # the training was made
+    assert not {"torch._dynamo", "sympy"} & set(loaded)
+
+
 def test_what_was_left_out_can_be_imported_afterwards():
     code = "import matplotlib, sklearn, torch\nassert torch._dynamo.__file__ and 'torch._dynamo' in sys.modules"
     assert loaded_after(code) == LEFT_OUT
