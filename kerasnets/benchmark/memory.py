@@ -1,5 +1,6 @@
 """The peak memory of a training run, less the memory of the imports."""
 
+import importlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,9 +21,9 @@ GOAL = 250.0  # MiB, for mnist_cnn
 
 
 def measure(runs: int, networks: Sequence[str] = tuple(NETWORKS), tell: Tell = print) -> list[Figure]:
-    """Return MiB of one epoch by `train`, with validation, report and saving, and of a loop in PyTorch.
+    """Return MiB of one epoch by `train`, with validation, report and saving, and of one by a hand-written loop.
 
-    Each run has its own process.
+    On each installed backend; each run has its own process.
 
     Raises:
         OSError: The system does not measure the peak of a process.
@@ -34,7 +35,11 @@ def measure(runs: int, networks: Sequence[str] = tuple(NETWORKS), tell: Tell = p
         sides: dict[str, tuple[str, Callable[[str], float]]] = {
             f"kerasnets on {backend}": (backend, by_train) for backend in backends.BACKENDS
         }
-        sides["PyTorch, on tensors in memory"] = ("torch", by_loop)
+        sides |= {
+            "PyTorch, on tensors in memory": ("torch", by_torch_loop),
+            "tf.function, on tensors in memory": ("tensorflow", by_compiled_loop),
+            "jax.jit, on arrays in memory": ("jax", by_compiled_loop),
+        }
         for side, (backend, learn) in sides.items():
             if backends.is_installed(backend):
                 peaks = tuple(alone(backend, learn, name) for _ in range(runs))
@@ -59,7 +64,7 @@ def by_train(name: str) -> float:
     return peak() - begin
 
 
-def by_loop(name: str) -> float:
+def by_torch_loop(name: str) -> float:
     """Return the peak MiB of one epoch by a hand-written loop with the pictures as float32 tensors."""
     import torch
 
@@ -72,6 +77,20 @@ def by_loop(name: str) -> float:
     twin = torch_loops.twin_of(models.build(recipe.model), recipe)
     train = torch_loops.in_memory(twin, recipe, torch_loops.scale_pixels(recipe, pixels), torch.from_numpy(labels))
     train(np.random.default_rng(0).permutation(len(pixels)))
+    return peak() - begin
+
+
+def by_compiled_loop(name: str) -> float:
+    """Return the same for the loop on TensorFlow or JAX."""
+    import keras
+
+    from kerasnets import models
+
+    recipe = RECIPES[NETWORKS[name]]
+    loops = importlib.import_module(f"kerasnets.benchmark.{keras.backend.backend()}_loops")
+    begin = resident_after_reset()
+    (train,) = loops.competitors(models.build(recipe.model), recipe, *draw(TRAIN)).values()
+    train(np.random.default_rng(0).permutation(TRAIN))
     return peak() - begin
 
 

@@ -191,6 +191,8 @@ def test_each_competitor_has_a_peak_of_memory(monkeypatch):
     assert [(f.by, f.values, f.goal) for f in figures] == [
         ("kerasnets on torch", (100.0, 100.0), 250.0), ("kerasnets on tensorflow", (100.0, 100.0), 250.0),
         ("kerasnets on jax", (100.0, 100.0), 250.0), ("PyTorch, on tensors in memory", (100.0, 100.0), None),
+        ("tf.function, on tensors in memory", (100.0, 100.0), None),
+        ("jax.jit, on arrays in memory", (100.0, 100.0), None),
     ]  # fmt: skip
     assert lines == [f.line() for f in figures]
 

@@ -54,7 +54,9 @@ def test_a_changed_copy_is_found_and_nothing_else(change):
     assert [pair.correlation for pair in pairs] == sorted((pair.correlation for pair in pairs), reverse=True)
 
 
-def test_the_search_finds_what_a_search_of_all_pairs_finds():
+@pytest.mark.parametrize("tile", [50, similarity.TILE])
+def test_the_search_finds_what_a_search_of_all_pairs_finds(monkeypatch, tile):
+    monkeypatch.setattr(similarity, "TILE", tile)
     rng = np.random.default_rng(0)
     train = rng.normal(size=(900, 64)).astype("float32")
     test = np.concatenate([train[::3] + rng.normal(0, 0.05, (300, 64)), rng.normal(size=(300, 64))]).astype("float32")
