@@ -34,7 +34,9 @@ def competitors(network: keras.Model, recipe: Recipe, pixels: np.ndarray, labels
         return losses.mean(), (logits, others)
 
     @functools.partial(jax.jit, donate_argnums=0)
-    def step(state: list[Any], chosen: np.ndarray) -> tuple[list[Any], jax.Array, jax.Array]:
+    def step(
+        state: list[Any], images: jax.Array, all_labels: jax.Array, chosen: np.ndarray
+    ) -> tuple[list[Any], jax.Array, jax.Array]:
         weights, others, moments = state
         labels = all_labels[chosen]
         (loss, (logits, others)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
@@ -46,7 +48,7 @@ def competitors(network: keras.Model, recipe: Recipe, pixels: np.ndarray, labels
     def train(order: np.ndarray) -> tuple[float, float]:
         figures = []
         for i in range(0, len(order), recipe.batch_size):
-            state[:], *figure = step(state, order[i : i + recipe.batch_size])
+            state[:], *figure = step(state, images, all_labels, order[i : i + recipe.batch_size])
             figures.append(figure)
         loss, accuracy = np.mean([[float(value) for value in figure] for figure in figures], axis=0)
         return float(loss), float(accuracy)
