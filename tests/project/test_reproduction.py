@@ -109,6 +109,16 @@ def test_figures_on_other_copies_of_the_data_are_separate_and_marked():
     assert tables.cell("cifar_net-cifar10", "torch", rows) == "0.7000 (1); 0.6000 ± 0.0000 (2) on CIFAR-10 (JPEG)"
 
 
+@pytest.mark.parametrize(
+    ("dataset", "reached"), [("CIFAR-10 (PNG)", "yes"), ("CIFAR-10", "yes"), ("CIFAR-10 (JPEG)", "no")]
+)
+def test_runs_on_jpegs_count_only_where_there_are_no_others(dataset, reached):
+    rows = [row("vgg_cifar-cifar10", "torch", 0, test_accuracy=0.83, dataset=dataset)]
+    rows.append(row("vgg_cifar-cifar10", "torch", 1, test_accuracy=0.80, dataset="CIFAR-10 (JPEG)"))
+    assert tables.verdict("vgg_cifar-cifar10", rows) == reached
+    assert tables.verdict("vgg_cifar-cifar10", rows[1:]) == "no"
+
+
 def test_a_run_in_bfloat16_has_a_line_of_its_own_and_is_marked(tmp_path):
     path, name = tmp_path / "results.csv", "vgg_cifar-cifar10"
     changes = {"precision": "mixed_bfloat16", "compiled": "compiled", "test_accuracy": 0.8409}
