@@ -90,6 +90,9 @@ def scatter(axes: "Axes", points: Sequence[tuple[int, float, str]], what: str) -
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
     draw_grid(axes)
+    if not points:
+        axes.text(0.5, 0.5, "not yet run", transform=axes.transAxes, ha="center")
+        return
     xs, ys, _ = zip(*points, strict=True)
     axes.set_xlim(min(xs) / 3, max(xs) * 30)  # with room for the names
     axes.set_ylim(max(ys) * 1.4, min(ys) / 1.4)
@@ -113,8 +116,8 @@ def draw_curves(runs: Mapping[Key, Sequence[curves.Line]], names: Iterable[str])
     long = {key: lines for key, lines in runs.items() if len(lines) > 1}
     chosen = {name: {key: lines for key, lines in long.items() if key[0] == name} for name in names}
     chosen = {name: runs_of_recipe for name, runs_of_recipe in chosen.items() if runs_of_recipe}
-    columns = min(COLUMNS, len(chosen))
-    rows = -(-len(chosen) // columns)
+    columns = max(min(COLUMNS, len(chosen)), 1)
+    rows = max(-(-len(chosen) // columns), 1)
     figure = Figure(figsize=(3 * columns, 2.5 * rows + 0.5), layout="constrained")
     places = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, runs_of_recipe) in zip(places, chosen.items(), strict=False):
@@ -133,7 +136,7 @@ def draw_curves(runs: Mapping[Key, Sequence[curves.Line]], names: Iterable[str])
     handles = [Line2D([], [], color=COLOURS[backend], label=backend) for backend in COLOURS if backend in backends]
     if not all(line["val_accuracy"] for of_recipe in chosen.values() for lines in of_recipe.values() for line in lines):
         handles.append(Line2D([], [], color=GREY, linestyle="--", label="training accuracy (no validation data)"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(len(handles), 1), frameon=False, fontsize=9)
     figure.supylabel("accuracy, %", fontsize=9)
     return figure
 

@@ -39,6 +39,19 @@ def test_names_of_near_points_do_not_hide_each_other():
     assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
+def test_a_data_set_without_a_run_and_a_run_of_one_epoch_are_drawn_empty():
+    """A person who reproduces one recipe with results of their own has no others."""
+    figure = results_figures.draw_errors([line for line in LINES if line["recipe"] == "vgg_cifar-cifar10"], SIZES)
+    figure.draw_without_rendering()
+    assert [[text.get_text().strip() for text in axes.texts] for axes in figure.axes[:3]] == [
+        ["not yet run"], ["not yet run"], ["vgg_cifar"],
+    ]  # fmt: skip
+    one_epoch = {("lenet5-mnist", "torch", "0", "float32", ""): [{"val_accuracy": "0.9", "accuracy": "0.9"}]}
+    figure = results_figures.draw_curves(one_epoch, RECIPES)
+    figure.draw_without_rendering()
+    assert not any(axes.get_visible() for axes in figure.axes)
+
+
 def test_curves_are_kept_by_run_and_drawn_by_recipe(tmp_path):
     path = tmp_path / "curves.csv"
     run = {
