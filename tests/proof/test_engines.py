@@ -99,6 +99,28 @@ def test_bfloat16_is_as_exact_as_pytorchs_on_each_backend(workers):
     assert (proof.engine, set(proof.distances), proof.faults) == (BFLOAT16, set(workers), [])
 
 
+def measure_with_biases_in_bfloat16(case):
+    from kerasnets.proof.engine_distances import measure_bfloat16
+    from kerasnets.training.fast import bfloat16_layers
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bfloat16_layers, "FLOAT_BIAS", {})
+        return measure_bfloat16(case)
+
+
+def judge_lenet5(folder):
+    from kerasnets.proof.engine_reference import judge
+
+    return judge(NETWORKS["lenet5"], folder)
+
+
+def test_biases_that_are_summed_in_bfloat16_are_found(workers, tmp_path):
+    reference, own = workers["torch"](judge_lenet5, tmp_path / "case")
+    distances = {"jax": workers["jax"](measure_with_biases_in_bfloat16, reference.case)}
+    [fault] = EngineProof("lenet5", BFLOAT16, own, distances).faults
+    assert fault.startswith("jax: ")
+
+
 @pytest.mark.whole_registry
 def test_a_compiled_step_is_as_exact_as_the_usual_one(workers):
     proofs = list(engines.verify(NETWORKS["small_cnn"], workers))
