@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-WEBP_SIDE = 16_383  # pixels: the most that the format can have
-LOSSLESS = 101  # of OpenCV's quality of WebP: more than 100
-
 
 def write_page(path: str | Path, template: str, **values: object) -> None:
     """Write a page, whole or not at all.
@@ -63,18 +60,8 @@ def environment() -> "jinja2.Environment":
 
 
 def data_address(content: bytes) -> str:
-    """Return a PNG as an address inside the page itself, so that the page is one file.
-
-    Its pixels are written as lossless WebP, with two fifths of the bytes, unless they are too many for that.
-    """
-    import cv2
-    import numpy as np
-
-    pixels = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
-    kind = "webp" if max(pixels.shape[:2]) <= WEBP_SIDE and cv2.haveImageWriter("a.webp") else "png"
-    if kind == "webp":
-        content = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS])[1].tobytes()
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    """Return a PNG as an address inside the page itself, so that the page is one file."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def img(figure: "Figure", words: str) -> "Markup":

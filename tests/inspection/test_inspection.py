@@ -392,7 +392,7 @@ def test_the_script_prints_all_tables_and_writes_one_page(tmp_path):
         "result model=mnist_cnn answer='3' probability=1.0000 loss_before="
     )
     text = page.read_text()
-    assert text.count('<img src="data:image/webp;base64,') == 4  # the answer, maps, filters, bars
+    assert text.count('<img src="data:image/png;base64,') == 4  # the answer, maps, filters, bars
     assert text.count("<table>") == 4
     assert not {"http:", "https:", "<script", "<link"} & set(text.replace('"', " ").split())
 

@@ -73,7 +73,7 @@ def test_the_page_has_both_tables_and_the_curves(runs, capsys):
     main.run(["compare", *paths(runs), "--out", "page.html"])
     page = (runs / "page.html").read_text()
     assert page.count("<table>") == 2
-    assert page.count("data:image/webp") == 1
+    assert page.count("data:image/png") == 1
     assert all(name in page for name in NAMES)
 
 
