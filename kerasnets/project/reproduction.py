@@ -22,6 +22,7 @@ from kerasnets.runtime import backends, child
 from kerasnets.runtime.provenance import CHECKOUT
 
 RUNS = Path("models_saved/runs")
+CHECKPOINT_MINUTES = "10"  # between two checkpoints: an epoch may take an hour
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def run(job: Job, data_dir: str | None, anew: bool, runs: Path) -> dict[str, Any
     is_stopped = out.with_suffix("").is_dir() and not out.exists()
     command = [
         sys.executable, str(CHECKOUT / "scripts/train.py"), job.recipe, "--json", "--seed", str(job.seed),
-        "--out", str(out), "--precision", job.precision,
+        "--out", str(out), "--precision", job.precision, "--checkpoint-minutes", CHECKPOINT_MINUTES,
     ]  # fmt: skip
     command += ["--compile"] if job.compiled else []
     command += ["--data-dir", data_dir] if data_dir else []
