@@ -47,6 +47,17 @@ def test_each_fault_is_found_and_named(case):
     assert proof.faults[0].startswith(words)
 
 
+def test_of_many_steps_one_that_is_not_finite_counts_and_one_far_away_does_not(workers):
+    steps = [[0.1, 0.1, 0.1], [0.3, math.inf, 0.1], [0.2, 0.1, math.nan], [9.0, 0.1, 0.1], [0.2, 0.1, 0.1]]
+    np.testing.assert_equal(workers["torch"](typical_of, steps), [0.2, math.nan, math.nan])
+
+
+def typical_of(steps):
+    from kerasnets.proof.engine_distances import typical
+
+    return typical(steps)
+
+
 def test_the_report_counts_the_faulty():
     report = EngineReport([GOOD, FAULTS["all"][0]], {"jax": {"keras": "3"}}, 60)
     assert report.line() == "result engines=2 proven=1 faulty=1 seconds=60"
