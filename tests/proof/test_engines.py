@@ -47,6 +47,17 @@ def test_each_fault_is_found_and_named(case):
     assert proof.faults[0].startswith(words)
 
 
+def test_of_many_steps_one_that_is_not_finite_counts_and_one_far_away_does_not(workers):
+    steps = [[0.1, 0.1, 0.1], [0.3, math.inf, 0.1], [0.2, 0.1, math.nan], [9.0, 0.1, 0.1], [0.2, 0.1, 0.1]]
+    np.testing.assert_equal(workers["torch"](typical_of, steps), [0.2, math.nan, math.nan])
+
+
+def typical_of(steps):
+    from kerasnets.proof.engine_distances import typical
+
+    return typical(steps)
+
+
 def test_the_report_counts_the_faulty():
     report = EngineReport([GOOD, FAULTS["all"][0]], {"jax": {"keras": "3"}}, 60)
     assert report.line() == "result engines=2 proven=1 faulty=1 seconds=60"
@@ -97,6 +108,28 @@ def test_bfloat16_is_as_exact_as_pytorchs_on_each_backend(workers):
     """TensorFlow summed the gradient of the first bias to 8 bits: 0.16 away, where PyTorch is 0.004."""
     proof = next(engines.verify(NETWORKS["lenet5"], workers))
     assert (proof.engine, set(proof.distances), proof.faults) == (BFLOAT16, set(workers), [])
+
+
+def measure_with_biases_in_bfloat16(case):
+    from kerasnets.proof.engine_distances import measure_bfloat16
+    from kerasnets.training.fast import bfloat16_layers
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bfloat16_layers, "FLOAT_BIAS", {})
+        return measure_bfloat16(case)
+
+
+def judge_lenet5(folder):
+    from kerasnets.proof.engine_reference import judge
+
+    return judge(NETWORKS["lenet5"], folder)
+
+
+def test_biases_that_are_summed_in_bfloat16_are_found(workers, tmp_path):
+    reference, own = workers["torch"](judge_lenet5, tmp_path / "case")
+    distances = {"jax": workers["jax"](measure_with_biases_in_bfloat16, reference.case)}
+    [fault] = EngineProof("lenet5", BFLOAT16, own, distances).faults
+    assert fault.startswith("jax: ")
 
 
 @pytest.mark.whole_registry
