@@ -7,9 +7,9 @@
 Without a name, all networks are verified, and with --engines those that a recipe trains. A distance is the largest
 difference divided by the largest value, measured from the PyTorch network in float64; the number in brackets is the
 distance of PyTorch's own float32. Every installed backend takes part, each in a process of its own; torch and
-torchvision must be installed. The last line on stdout is the result; the exit code is 1 if a proof fails. While the
-file of --out grows, its proofs are in <name>-partial.json; --resume goes on with those of the same code and packages,
-on the same machine.
+torchvision must be installed. The last line on stdout is the result; the exit code is 1 if a proof fails. The proofs
+are kept beside the file of --out, in <name>-partial.json while it runs and in <name>-proofs.json afterwards. With
+--resume, only the networks are verified that have no proof there of the same code, packages and kind of machine.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--resume",
         action="store_true",
-        help="with --out: go on after the networks that an interrupted run has verified",
+        help="with --out: verify only the networks that an earlier run has not, or whose code has changed since",
     )
     text = "verify the engines in bfloat16 and compiled instead (default: of the networks that recipes train)"
     add("--engines", action="store_true", help=text)

@@ -4,9 +4,11 @@ It is of the syntax tree without docstrings, so that neither a comment nor a lin
 """
 
 import ast
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from kerasnets.models.registry import NETWORKS
 from kerasnets.proof.case import title_of
 from kerasnets.recipes import RECIPES
 from kerasnets.runtime.digests import sha256
@@ -30,16 +32,35 @@ PROVEN = (
 )
 # What `engines` proves besides
 ENGINES = (*PROVEN, "proof/engine*.py", "runtime/processor.py")
+BUILDERS = ("models", "twins")  # the folders with a file for each architecture
 PROSE = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)  # may start with a docstring
 
 
-def digest(patterns: Sequence[str] = PROVEN) -> str:
-    """Return 16 hexadecimal digits of the proven code, and of the recipes' optimizers."""
+def digest(patterns: Sequence[str] = PROVEN, network: str | None = None) -> str:
+    """Return 16 hexadecimal digits of the proven code, and of the recipes' optimizers.
+
+    Args:
+        patterns: The files, from the package's folder.
+        network: The title of a form. The files and twins of other networks are then left out, and their recipes.
+    """
     paths = sorted({path for pattern in patterns for path in PACKAGE.glob(pattern)})
     recipes = sorted({f"{recipe.model}: {title_of(recipe)}" for recipe in RECIPES.values()})
-    return sha256(
-        *(f"{path.relative_to(PACKAGE).as_posix()}\n{code_of(path.read_text('utf-8'))}" for path in paths), *recipes
-    )[:16]
+    if network is not None:
+        name = network.split()[0]
+        others = {file_of(other) for other in NETWORKS} - {file_of(name)}
+        paths = [path for path in paths if not (path.parent.name in BUILDERS and path.stem in others)]
+        recipes = [recipe for recipe in recipes if recipe.startswith(f"{name}: ")]
+    return sha256(*(f"{path.relative_to(PACKAGE).as_posix()}\n{code_in(path)}" for path in paths), *recipes)[:16]
+
+
+def file_of(name: str) -> str:
+    """Return the name of the files of a network's builder and twin, without ending; "" if there is no such network."""
+    return NETWORKS[name].builder.split(".")[0] if name in NETWORKS else ""
+
+
+@functools.cache
+def code_in(path: Path) -> str:
+    return code_of(path.read_text("utf-8"))
 
 
 def code_of(source: str) -> str:

@@ -45,9 +45,9 @@ def prove(
     Args:
         forms: At least one network, as models.forms() gives them.
         out: The file for the table, as Markdown. An earlier one is kept to the end; until then, the proofs are in
-            <name>-partial.json.
+            <name>-partial.json, and afterwards in <name>-proofs.json.
         stream: For the lines, and for a progress bar if it is a terminal.
-        resume: Whether to go on with the proofs in that file, if they are of the same code and packages.
+        resume: Whether to go on with the proofs in these files that are of the same code and packages.
 
     Raises:
         OSError: The file cannot be written.

@@ -255,10 +255,19 @@ def test_the_script_proves_a_network_and_refuses_an_unknown_one(tmp_path):
 # ---- interrupted runs ----
 
 
+def loaded(path, networks=None):
+    """Return the proofs as they were saved, without their code and commit, and the seconds."""
+    read = Partial.load(path, networks)
+    names = [each.name for each in dataclasses.fields(Proof)]
+    return Partial(
+        [Proof(**{name: getattr(proof, name) for name in names}) for proof in read.proofs], read.seconds
+    )
+
+
 def test_proofs_are_read_again_as_they_were(tmp_path):
     Partial([GOOD, FAULTS["logits"][0]], 60.5).save(tmp_path / "proofs.json")
-    assert Partial.load(tmp_path / "proofs.json", ["net", "lenet5"]) == Partial([GOOD], 60.5)
-    assert Partial.load(tmp_path / "proofs.json", ["lenet5"]) == Partial([], 60.5)
+    assert loaded(tmp_path / "proofs.json", ["net", "lenet5"]) == Partial([GOOD], 60.5)
+    assert loaded(tmp_path / "proofs.json", ["lenet5"]) == Partial([], 60.5)
 
 
 def test_proofs_of_other_networks_are_kept(tmp_path):
@@ -266,7 +275,35 @@ def test_proofs_of_other_networks_are_kept(tmp_path):
     other = dataclasses.replace(GOOD, network="other")
     Partial([GOOD, other], 60).save(path)
     Partial([GOOD], 70).save(path)
-    assert Partial.load(path) == Partial([other, GOOD], 70)
+    assert loaded(path) == Partial([other, GOOD], 70)
+
+
+def test_after_a_run_its_proofs_serve_the_next(tmp_path):
+    """A network measured anew replaces its proof of before; the seconds are those of an interrupted run alone."""
+    page = tmp_path / "proof.md"
+    Partial([GOOD, dataclasses.replace(GOOD, network="other")], 60).save(path_of(page))
+    partial.finish(page)
+    assert (sorted(path.name for path in tmp_path.iterdir()), loaded(path_of(page)).seconds) == (
+        ["proof-proofs.json"],
+        0,
+    )
+    better = dataclasses.replace(GOOD, full_size=0.0)
+    Partial([better], 5).save(path_of(page))
+    partial.finish(page)
+    assert {proof.network: proof.full_size for proof in loaded(path_of(page)).proofs} == {
+        "net": 0.0, "other": GOOD.full_size,
+    }  # fmt: skip
+
+
+def test_the_page_tells_the_commits_of_earlier_proofs(tmp_path, monkeypatch):
+    proofs = [dataclasses.replace(GOOD, network=network) for network in ("net", "other", "third")]
+    monkeypatch.setattr(partial.provenance, "commit", lambda: "0123456789ab")
+    Partial(proofs[:2], 1).save(tmp_path / "proofs.json")
+    earlier = Partial.load(tmp_path / "proofs.json").proofs
+    assert "Networks whose code" not in report.Report(earlier, {}, 60).markdown()
+    monkeypatch.setattr(partial.provenance, "commit", lambda: "ba9876543210")
+    words = "Networks whose code is the same since they were measured: 2 of commit 0123456789ab.\n"
+    assert words in report.Report([*earlier, proofs[2]], {}, 60).markdown()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"of": 1}', None])
@@ -274,20 +311,22 @@ def test_a_broken_file_of_proofs_is_none(tmp_path, content):
     path = tmp_path / "proofs.json"
     if content is not None:
         path.write_text(content)
-    assert Partial.load(path) == Partial()
+    assert loaded(path) == Partial([])
 
 
-@pytest.mark.parametrize("broken", [1, {"network": "net"}, {**dataclasses.asdict(GOOD), "keras": 5}])
+@pytest.mark.parametrize(
+    "broken", [1, {"network": "net"}, {**dataclasses.asdict(GOOD), "keras": 5, "code": "", "commit": ""}]
+)
 def test_a_broken_proof_is_none(tmp_path, broken):
     path = tmp_path / "proofs.json"
     path.write_text(json.dumps({"of": partial.of(), "seconds": 1, "proofs": [broken]}))
-    assert Partial.load(path) == Partial()
+    assert loaded(path) == Partial([])
 
 
 def test_proofs_of_other_code_are_none(tmp_path, monkeypatch):
     Partial([GOOD], 1).save(tmp_path / "proofs.json")
-    monkeypatch.setattr(partial, "digest", lambda: "0123456789abcdef")
-    assert Partial.load(tmp_path / "proofs.json", ["net"]) == Partial()
+    monkeypatch.setattr(partial, "digest", lambda network: "0123456789abcdef")
+    assert loaded(tmp_path / "proofs.json", ["net"]) == Partial([])
 
 
 def test_a_run_goes_on_where_it_was_stopped(tmp_path):
@@ -302,6 +341,11 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
     assert [line.split()[0] for line in lines.getvalue().splitlines()[1:]] == ["fc2layer", "dnn_tabular"]
     assert "| `fc2layer` | 28x35x1 |" in page.read_text()
     assert not path_of(page).exists()
+    again = verification.prove(forms, page, io.StringIO(), resume=True)
+    assert [dataclasses.astuple(proof)[:9] for proof in again.proofs] == [
+        dataclasses.astuple(proof)[:9] for proof in result.proofs
+    ]
+    assert again.seconds < 600
 
 
 def test_resume_needs_the_file(tmp_path):
