@@ -25,6 +25,7 @@ Memory: the index (200 bytes a picture), AHEAD + 1 batches, and pictures at hand
 
 import contextlib
 import copy
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -183,6 +184,26 @@ def map_photos(images: Any, chosen: np.ndarray, change: Change, shape: tuple[int
 def select(images: Any, chosen: np.ndarray) -> Any:
     """Return the part of an array, or of Pictures, at `chosen`."""
     return images.select(chosen) if isinstance(images, Pictures) else images[chosen]
+
+
+class Part:
+    """The part of an array, or of Pictures, at `chosen`, which is copied or read only when it is indexed."""
+
+    def __init__(self, images: Any, chosen: np.ndarray) -> None:
+        self.images, self.chosen = images, chosen
+        self.shape = (len(chosen), *images.shape[1:])
+        self.nbytes = math.prod(self.shape) * images.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, places: Any) -> np.ndarray:
+        return self.images[self.chosen[places]]
+
+
+def view(images: Any, chosen: np.ndarray) -> Any:
+    """Return the part of an array, or of Pictures, at `chosen`, without a copy."""
+    return images.select(chosen) if isinstance(images, Pictures) else Part(images, chosen)
 
 
 class LookAhead:

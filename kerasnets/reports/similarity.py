@@ -13,7 +13,7 @@ import numpy as np
 COARSE, FINE = 8, 32  # pixels of a side
 LEAST = 0.99  # correlation of copies, of both sizes. No two pictures of MNIST's parts have it, three of CIFAR-10's do
 CONTRAST = 4.0  # grey levels, the standard deviation of a picture that shows anything
-BLOCK, TILE = 512, 4096  # pictures of the two parts that are compared at once
+BLOCK, TILE = 512, 1024  # pictures of the two parts that are compared at once
 READ = 1024  # pictures that are shrunk at once
 
 
@@ -62,13 +62,13 @@ def match(test: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return nearest, correlations
     axis = np.linalg.eigh(train.T @ train)[1][:, -1]
     reach = np.sqrt(2 * (1 - LEAST)) + 1e-4
-    along, order = test @ axis, np.argsort(train @ axis)
-    train = train[order]
-    places = train @ axis
+    along, places = test @ axis, train @ axis
+    order = np.argsort(places)
+    places = places[order]
     for rows in np.array_split(np.argsort(along), -(-len(test) // BLOCK)):
         start, end = np.searchsorted(places, [along[rows[0]] - reach, along[rows[-1]] + reach])
         for left in range(start, end, TILE):
-            products = test[rows] @ train[left : min(left + TILE, end)].T
+            products = test[rows] @ train[order[left : min(left + TILE, end)]].T
             best = products.argmax(axis=1)
             largest = products[np.arange(len(rows)), best]
             better = largest > correlations[rows]
@@ -85,11 +85,11 @@ def thumbnails(images: Any, side: int, chosen: np.ndarray | None = None) -> np.n
     down, across = averages(height, side), averages(width, side)
     result = np.empty((len(chosen), side * side), "float32")
     for start, part in blocks(images, chosen):
-        shrunk = down @ part.mean(axis=3, dtype="float32") @ across.T
-        result[start : start + len(part)] = shrunk.reshape(len(part), -1)
-    result -= result.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(result, axis=1, keepdims=True)
-    return np.where(lengths > CONTRAST * side, result / np.maximum(lengths, 1e-6), 0)
+        shrunk = (down @ part.mean(axis=3, dtype="float32") @ across.T).reshape(len(part), -1)
+        shrunk -= shrunk.mean(axis=1, keepdims=True)
+        lengths = np.linalg.norm(shrunk, axis=1, keepdims=True)
+        result[start : start + len(part)] = np.where(lengths > CONTRAST * side, shrunk / np.maximum(lengths, 1e-6), 0)
+    return result
 
 
 def blocks(images: Any, chosen: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

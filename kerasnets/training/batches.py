@@ -22,7 +22,7 @@ class Batches(keras.utils.PyDataset):
     Backends differ in how often they announce an epoch, and TensorFlow reads ahead.
 
     Args:
-        images: uint8 (n, height, width, channels) or float32 (n, columns): a NumPy array, or from `on_accelerator`, or
+        images: uint8 (n, height, width, channels) or float32 (n, columns): a NumPy array, a Part of one, a tensor, or
             Pictures, which are decoded ahead.
         labels: int64 (n,).
         batch_size: Images in a batch, 0 for all; the last batch of an epoch may be smaller.
@@ -59,6 +59,11 @@ class Batches(keras.utils.PyDataset):
     def is_ahead(self) -> bool:
         """Whether batches are made before they are asked for."""
         return isinstance(self.images, Pictures)
+
+    def release(self) -> None:
+        """Give up the images; no batch can be made afterwards."""
+        self.close()
+        self.images = ()
 
     def close(self) -> None:
         """Make no more batches ahead."""
@@ -146,6 +151,7 @@ def as_fit_takes(plan: Batches) -> Any:
     if backend == "tensorflow" and not in_numpy:
         from kerasnets.training.fast.tensorflow_model import dataset_of
 
+        plan.images = plan.images[:]  # of a Part, an array
         return dataset_of(plan)
     return plan
 
@@ -159,4 +165,4 @@ def on_accelerator(images: Any) -> Any:
     stays = isinstance(images, Pictures) or backend == "tensorflow"
     if stays or not accelerator(backend) or images.nbytes > KEPT_ON_ACCELERATOR:
         return images
-    return keras.ops.convert_to_tensor(images)
+    return keras.ops.convert_to_tensor(images[:])  # of a Part, an array

@@ -119,6 +119,11 @@ class Figures(keras.callbacks.Callback):
         self.batches = {name: list(array) for name, array in checkpoint.part("batches").items()}
         self.best = checkpoint.part("best")
 
+    def release(self) -> None:
+        """Let go of the network and of the images, which the report does not need."""
+        self.set_model(None)
+        self.plan.release()
+
     def check(self, checkpoint: Checkpoint, validates: bool) -> None:
         """Raise BadInputError if the figures in a checkpoint are not those of such a run, which may validate."""
         history, batches = checkpoint.part("history"), checkpoint.part("batches")
@@ -224,7 +229,7 @@ class Figures(keras.callbacks.Callback):
 
     def seen(self) -> np.ndarray:
         """Return how many images of the epoch have been seen after each step."""
-        return np.minimum(self.plan.batch_size * np.arange(1, len(self.running) + 1), len(self.plan.images))
+        return np.minimum(self.plan.batch_size * np.arange(1, len(self.running) + 1), len(self.plan.labels))
 
     def as_counted(self, accuracies: np.ndarray) -> np.ndarray:
         """Return the accuracies of batches as what they are, whole numbers of images by the size of each batch.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kerasnets.data.streams import Part
 from kerasnets.reports import measures, similarity
 
 if TYPE_CHECKING:
@@ -103,28 +104,14 @@ def readable(images: Any, most: int, is_full: bool) -> np.ndarray:
 def brightness(data: "Data", material: Material) -> tuple[np.ndarray, np.ndarray]:
     """Return (indices of test pictures, the mean of the pixels of each)."""
     chosen = readable(data.test_images, MOST_TRAIN, material.is_full)
-    return chosen, similarity.brightness(Chosen(data.test_images, chosen))
-
-
-class Chosen:
-    """Some pictures of an array, or of streamed ones, which are read when they are indexed."""
-
-    def __init__(self, images: Any, chosen: np.ndarray) -> None:
-        self.images, self.chosen = images, chosen
-        self.shape = (len(chosen), *images.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def __getitem__(self, places: np.ndarray) -> np.ndarray:
-        return self.images[self.chosen[places]]
+    return chosen, similarity.brightness(Part(data.test_images, chosen))
 
 
 def copies(data: "Data", material: Material) -> tuple[list[similarity.Copy], int, int]:
     """Return (pairs, test pictures and training pictures that were compared)."""
     test = readable(data.test_images, MOST_TEST, material.is_full)
     train = readable(data.train_images, MOST_TRAIN, material.is_full)
-    pairs = similarity.copies(Chosen(data.test_images, test), Chosen(data.train_images, train))
+    pairs = similarity.copies(Part(data.test_images, test), Part(data.train_images, train))
     pairs = [similarity.Copy(int(test[i]), int(train[k]), correlation) for i, k, correlation in pairs]
     return pairs, len(test), len(train)
 

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,9 +61,7 @@ def write(
         OSError: A file cannot be written.
     """
     escapes = escaped_names(evaluation, job.data)
-    curves = {name: curves_of(run, figures, job.recipe, is_narrow) for name, is_narrow in
-              (("curves", False), (f"curves_{NARROW}", True))}  # fmt: skip
-    drawn = encode_all({**curves, **plots_of(evaluation, job.data, material)})
+    drawn = encode_all(itertools.chain(curves_of(run, figures, job.recipe), plots_of(evaluation, job.data, material)))
     save_plots(job.folder, drawn)
     write_history(job.folder, figures)
     source = "Test accuracies of the runs whose model files are in the same folder."
@@ -71,9 +70,9 @@ def write(
         "training.html",
         title=f"{run.recipe} on {run.dataset}",
         **values_of(evaluation, drawn, job.data, material),
-        remarks=[*remarks(run, evaluation, len(job.data.train_labels) - len(figures.plan.images), job), *escapes],
+        remarks=[*remarks(run, evaluation, len(job.data.train_labels) - len(figures.plan.labels), job), *escapes],
         permuted=order_of_pixels(permuted, source) if permuted else None,
-        settings=table_of_settings(job, run, len(figures.plan.images)),
+        settings=table_of_settings(job, run, len(figures.plan.labels)),
         checkpoints=checkpoints.mark_of(job.report.with_name("checkpoints")),
     )
 
@@ -114,27 +113,29 @@ def write_history(folder: Path, figures: "Figures") -> None:
 # ---- plots ----
 
 
-def curves_of(run: "Run", figures: "Figures", recipe: Recipe, is_narrow: bool = False) -> "Figure":
+def curves_of(run: "Run", figures: "Figures", recipe: Recipe) -> Iterator[tuple[str, "Figure"]]:
+    """Yield (name, figure): the learning curves for a wide page and for a narrow one."""
     is_cross_entropy = recipe.loss == "cross_entropy" and not recipe.label_smoothing  # as the test's loss is
     smoothing = f", labels smoothed by {recipe.label_smoothing:g}" * bool(recipe.label_smoothing)
     loss = "loss" if is_cross_entropy else f"loss: {LOSSES[recipe.loss]}{smoothing}"
+    title = f"{run.recipe}, {run.backend}, seed {run.seed}"
     curves = [
         Curve("accuracy", figures.batches["accuracy"], run.accuracy, run.val_accuracy, run.test_accuracy),
         Curve(loss, figures.batches["loss"], run.loss, run.val_loss, run.test_loss if is_cross_entropy else None),
     ]
-    return learning_curves(f"{run.recipe}, {run.backend}, seed {run.seed}", curves, run.best_epoch, is_narrow)
+    for name, is_narrow in (("curves", False), (f"curves_{NARROW}", True)):
+        yield name, learning_curves(title, curves, run.best_epoch, is_narrow)
 
 
-def plots_of(evaluation: "Evaluation", data: "Data", material: Material = NOTHING) -> dict[str, "Figure"]:
-    """Return {name: figure}: the confusion matrix and, for pictures with wrong answers, the worst mistakes."""
-    drawn = {"confusion": plots.confusion(evaluation.confusion(), evaluation.class_names)}
+def plots_of(evaluation: "Evaluation", data: "Data", material: Material = NOTHING) -> Iterator[tuple[str, "Figure"]]:
+    """Yield (name, figure): the confusion matrix and, for pictures with wrong answers, the worst mistakes."""
+    yield "confusion", plots.confusion(evaluation.confusion(), evaluation.class_names)
     worst = evaluation.worst(WORST) if data.test_images.ndim == 4 else np.zeros(0, int)
     if len(worst):
         captions, names = [caption(evaluation, i) for i in worst], [data.name_of(i) for i in worst]
         maps, images = findings.heats(material, data, worst, evaluation.predictions[worst]), data.test_images[worst]
-        drawn["mistakes"] = plots.grid(images, captions, names, 6, maps)
-        drawn[f"mistakes_{NARROW}"] = plots.grid(images, captions, names, 3 if maps is None else 2, maps)
-    return drawn
+        yield "mistakes", plots.grid(images, captions, names, 6, maps)
+        yield f"mistakes_{NARROW}", plots.grid(images, captions, names, 3 if maps is None else 2, maps)
 
 
 def escaped_names(evaluation: "Evaluation", data: "Data") -> list[str]:
@@ -152,8 +153,13 @@ def escaped_names(evaluation: "Evaluation", data: "Data") -> list[str]:
     return [f"{text}."]
 
 
-def encode_all(drawn: Mapping[str, "Figure"]) -> dict[str, plots.Png]:
-    return {name: plots.dense(figure) for name, figure in drawn.items()}
+def encode_all(figures: Iterable[tuple[str, "Figure"]]) -> dict[str, plots.Png]:
+    """Return {name: PNG}. Each figure is drawn when its turn comes, and cleared: a canvas takes 20 MiB."""
+    drawn = {}
+    for name, figure in figures:
+        drawn[name] = plots.dense(figure)
+        figure.clear()  # its texts would keep the canvas until Python looks for cycles
+    return drawn
 
 
 def caption(evaluation: "Evaluation", i: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnets import data, saving
 from kerasnets.data import fitting
-from kerasnets.data.streams import original_faults, select
+from kerasnets.data.streams import original_faults, view
 from kerasnets.errors import BadInputError, note
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
@@ -158,7 +158,7 @@ def carry_out(request: Request) -> Run:
                     material = material_of(job, model, results, request.full_report)
                     report.write(job, run, test, figures, accuracies_beside(run, job.files[0]), material)
                 loggers.log_test(programs, run)
-        for remark in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.images), job):
+        for remark in notes_on(run, test, len(job.data.train_labels) - len(figures.plan.labels), job):
             note(remark)
     return run
 
@@ -189,6 +189,7 @@ def fit(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[Figures
         results = testing.evaluate(job, trainee, figures, group, split_indices(job)[1], validation)
         group.stop_together()
     copy_weights(trainee, job.network)
+    figures.release()
     return figures, results
 
 
@@ -200,9 +201,8 @@ def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[
     """Return the batches to train on and those to validate on, which may be none; of several workers, the shares."""
     recipe, labels, shape = job.recipe, job.data.train_labels, job.network.input_shape[1:]
     training, validation = split_indices(job)
-    source = job.data.train_images
-    images, prepare = fitting.fit_to_network(source, job.data.input_kind, job.input_kind, shape)
-    chosen = select(source if recipe.augmentation in PHOTOS else images, training)
+    images, prepare = fitting.fit_to_network(job.data.train_images, job.data.input_kind, job.input_kind, shape)
+    chosen = view(job.data.train_images if recipe.augmentation in PHOTOS else images, training)
     regularization = regularization_of(recipe, len(job.data.class_names))
     stays = prepare or recipe.augmentation in PHOTOS or regularization or group.scoped
     plan = batches.Batches(
@@ -212,7 +212,7 @@ def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[
     )  # fmt: skip
     group.check_batch(plan.batch_size)
     validation = group.part(validation)
-    return plan, fitting.InOrder(select(images, validation), labels[validation], testing.batch_size(recipe), prepare)
+    return plan, fitting.InOrder(view(images, validation), labels[validation], testing.batch_size(recipe), prepare)
 
 
 def run_epochs(

@@ -259,9 +259,7 @@ def loaded(path, networks=None):
     """Return the proofs as they were saved, without their code and commit, and the seconds."""
     read = Partial.load(path, networks)
     names = [each.name for each in dataclasses.fields(Proof)]
-    return Partial(
-        [Proof(**{name: getattr(proof, name) for name in names}) for proof in read.proofs], read.seconds
-    )
+    return Partial([Proof(**{name: getattr(proof, name) for name in names}) for proof in read.proofs], read.seconds)
 
 
 def test_proofs_are_read_again_as_they_were(tmp_path):

@@ -31,13 +31,37 @@ def epochs_of(batch_size, epochs, seed, first=0, augmentation="", pictures=PICTU
 
 
 def batches_of_fit(first):
-    """[(images, labels) of each batch from epoch `first` on], in the plan and in the form that `fit` takes."""
+    """[(images, labels) of each batch from epoch `first` on], in the plan and in the form that `fit` takes.
+
+    The plan has an array, and what `fit` takes the same pictures as a part of a larger one.
+    """
+    from kerasnets.data.streams import view
     from kerasnets.training.batches import Batches, as_fit_takes
 
     plan = Batches(PICTURES, LABELS, 8, 3, seed=1)
+    part = Batches(view(np.repeat(PICTURES, 2, axis=0), 2 * LABELS), LABELS, 8, 3, seed=1)
+    part.first = first
     plan.first = first
     planned = [plan[i] for i in range(len(plan))]
-    return planned, [tuple(np.asarray(part) for part in batch) for batch in as_fit_takes(plan)]
+    return planned, [tuple(np.asarray(part) for part in batch) for batch in as_fit_takes(part)]
+
+
+def photos_of_a_part(augmentation):
+    """The first batch of an array, and of the same pictures as a part of a larger one."""
+    from kerasnets.data.streams import view
+    from kerasnets.training.batches import Batches
+
+    both = PICTURES, view(np.repeat(PICTURES, 2, axis=0), 2 * LABELS)
+    return [Batches(images, LABELS, 8, 3, seed=1, augmentation=augmentation)[0][0] for images in both]
+
+
+def left_after_release():
+    """The number of images of a plan that has given them up, and its sizes of batches."""
+    from kerasnets.training.batches import Batches
+
+    plan = Batches(PICTURES, LABELS, 8, 3, seed=1)
+    plan.release()
+    return len(plan.images), plan.steps_per_epoch
 
 
 def empty_shares_of(augmentation, kind):
@@ -184,6 +208,16 @@ def test_fit_gets_the_batches_of_the_plan(workers, backend, first):
     planned, taken = workers[backend](batches_of_fit, first)
     assert [images.dtype for images, _ in taken] == [np.uint8] * 7 * (4 - first)
     np.testing.assert_equal(taken, planned)
+
+
+@pytest.mark.parametrize("augmentation", ["crop_flip", "photo_colour"])
+def test_a_part_is_augmented_like_an_array(workers, augmentation):
+    expected, images = workers["torch"](photos_of_a_part, augmentation)
+    np.testing.assert_array_equal(images, expected)
+
+
+def test_a_plan_gives_up_its_images(workers):
+    assert workers["torch"](left_after_release) == (0, 7)
 
 
 def test_every_image_comes_once_an_epoch_with_its_label(workers):

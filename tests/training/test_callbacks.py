@@ -109,7 +109,7 @@ def accuracies_in_the_csv(right, sizes):
 
     from kerasnets.training.callbacks import Figures
 
-    plan = types.SimpleNamespace(batch_size=sizes[0], images=range(sum(sizes)), steps_per_epoch=len(sizes))
+    plan = types.SimpleNamespace(batch_size=sizes[0], labels=range(sum(sizes)), steps_per_epoch=len(sizes))
     figures = Figures(plan, False, 0, lambda *args: None)
     figures.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
     figures.on_epoch_begin(0)

@@ -69,7 +69,7 @@ def job_run_and_figures(folder, evaluation, images, epochs=4, validation=True, *
         weights=None,
     )  # fmt: skip
     vars(job).update(changes)
-    plan = types.SimpleNamespace(images=np.zeros((1100, 1)))
+    plan = types.SimpleNamespace(labels=np.zeros(1100))
     return job, run, types.SimpleNamespace(history=history | {"seconds": [1.0] * epochs}, batches=batches, plan=plan)
 
 
@@ -193,7 +193,7 @@ def test_a_mistake_is_shown_with_its_class_answer_probability_and_name():
     first, second = ('<b>cat</b> & "dog"\n→ $\\nosuch$ 5  90.9%', "$\\nosuch$ 5\n→ emu's {0}  90.9%")
     files = tuple(f"test/cat/{i:03}.jpg" for i in range(30))
     for changes, names in (({}, ("test 0", "test 1")), ({"test_files": files}, ("000.jpg", "001.jpg"))):
-        figure = report.plots_of(evaluation, data_of(evaluation, images, **changes))["mistakes"]
+        figure = dict(report.plots_of(evaluation, data_of(evaluation, images, **changes)))["mistakes"]
         assert drawn_texts(figure) == [first, names[0], second, names[1]]
 
 
