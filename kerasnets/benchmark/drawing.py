@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kerasnets.benchmark.figures import Figure
 
 COLOURS = (BLUE, ORANGE, "#2e8b57", "#8e44ad", "#c0392b", "#16a085", "#7f8c8d")
-OTHERS = "PyTorch", "tutorial", "decoding"  # begin the names of competitors that are not kerasnets
+OTHERS = "PyTorch", "tutorial", "decoding", "tf.function", "jax.jit"  # begin the names of what is not kerasnets
 ROW, HEAD = 0.34, 1.0  # inches of a line, and of title and axis
 
 
