@@ -89,7 +89,7 @@ def test_a_page_of_ratios_has_a_row_for_each_network_on_each_backend_and_each_sp
 
 
 def test_bars_of_kerasnets_have_another_colour_than_those_of_others():
-    names = ["kerasnets on jax", "PyTorch, on tensors", "tf.function, on tensors", "jax.jit, on arrays", "tutorial (PIL)"]
+    names = ["kerasnets on jax", "PyTorch, on tensors", "tf.function, on tensors", "jax.jit, on arrays", "tutorial"]
     [axes] = draw([Figure("peak", name, "MiB", (1.0,)) for name in names]).axes
     assert [bar.get_facecolor() == axes.patches[0].get_facecolor() for bar in axes.patches] == [True, *[False] * 4]
 
