@@ -181,11 +181,6 @@ def map_photos(images: Any, chosen: np.ndarray, change: Change, shape: tuple[int
     return np.stack([change(ArrayPhoto(images[i]), i) for i in chosen.tolist()])
 
 
-def select(images: Any, chosen: np.ndarray) -> Any:
-    """Return the part of an array, or of Pictures, at `chosen`."""
-    return images.select(chosen) if isinstance(images, Pictures) else images[chosen]
-
-
 class Part:
     """The part of an array, or of Pictures, at `chosen`, which is copied or read only when it is indexed."""
 
@@ -201,7 +196,7 @@ class Part:
         return self.images[self.chosen[places]]
 
 
-def view(images: Any, chosen: np.ndarray) -> Any:
+def select(images: Any, chosen: np.ndarray) -> Any:
     """Return the part of an array, or of Pictures, at `chosen`, without a copy."""
     return images.select(chosen) if isinstance(images, Pictures) else Part(images, chosen)
 

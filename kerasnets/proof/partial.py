@@ -21,7 +21,7 @@ PACKAGES = (*provenance.MEASURED, "torchvision")
 
 @dataclass(frozen=True, kw_only=True)
 class KeptProof(Proof):
-    """A proof of an earlier run, or of before it was interrupted."""
+    """A proof of an earlier run, or of before it was interrupted, perhaps with faults."""
 
     code: str  # the digest of the network's code
     commit: str  # "" outside a checkout
@@ -39,31 +39,37 @@ def kept_path_of(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Partial:
-    """Proofs without faults, and the seconds that an interrupted run took for its own."""
+    """Proofs, and the seconds that an interrupted run took for its own."""
 
     proofs: Sequence[Proof] = ()
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
-        """Write the proofs that have no fault, and keep those of other networks. OSError if that fails."""
-        networks = {proof.network for proof in self.proofs}
-        others = [proof for proof in read(path)[0] if proof.network not in networks]
-        write(path, [*others, *(kept(proof) for proof in self.proofs if not proof.faults)], self.seconds)
+        """Write the proofs, and keep those of other networks. OSError if that fails."""
+        write(path, newest([*read(path)[0], *map(kept, self.proofs)]), self.seconds)
 
     @classmethod
     def load(cls, path: Path, networks: Sequence[str] | None = None) -> "Partial":
-        """Return the proofs in `path` and in the file of the last run that hold, or those of `networks`."""
+        """Return the proofs in `path` and in the file of the last run that hold, or those of `networks`.
+
+        A network whose newest proof has a fault has none.
+        """
         proofs, seconds = read(path)
-        newest = {proof.network: proof for proof in [*read(kept_path_of(path))[0], *proofs]}
-        return cls([proof for name, proof in newest.items() if networks is None or name in networks], seconds)
+        found = [proof for proof in newest([*read(kept_path_of(path))[0], *proofs]) if not proof.faults]
+        return cls([proof for proof in found if networks is None or proof.network in networks], seconds)
 
 
 def finish(out: str | Path) -> None:
     """Move the proofs of a run that is over to the file that is kept. OSError if that fails."""
     path = path_of(out)
     if path.exists():
-        write(kept_path_of(path), Partial.load(path).proofs, 0.0)
+        write(kept_path_of(path), newest([*read(kept_path_of(path))[0], *read(path)[0]]), 0.0)
         path.unlink()
+
+
+def newest(proofs: Sequence[KeptProof]) -> list[KeptProof]:
+    """Return the last proof of each network."""
+    return list({proof.network: proof for proof in proofs}.values())
 
 
 def kept(proof: Proof) -> KeptProof:
@@ -80,7 +86,9 @@ def read(path: Path) -> tuple[list[KeptProof], float]:
         if content["of"] != of():
             return [], 0.0
         proofs = [KeptProof(**{**each, "input_shape": tuple(each["input_shape"])}) for each in content["proofs"]]
-        hold = [proof for proof in proofs if not proof.faults and proof.code == digest(network=proof.network)]
+        hold = [proof for proof in proofs if proof.code == digest(network=proof.network)]
+        for proof in hold:
+            proof.as_dict()  # raises if it is damaged
         return hold, float(content["seconds"]) if hold else 0.0
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return [], 0.0

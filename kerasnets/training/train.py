@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnets import data, saving
 from kerasnets.data import fitting
-from kerasnets.data.streams import original_faults, view
+from kerasnets.data.streams import original_faults, select
 from kerasnets.errors import BadInputError, note
 from kerasnets.graph import copy_weights, in_full_precision, rebuild
 from kerasnets.recipes import Recipe, permuted_pairs
@@ -202,7 +202,7 @@ def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[
     recipe, labels, shape = job.recipe, job.data.train_labels, job.network.input_shape[1:]
     training, validation = split_indices(job)
     images, prepare = fitting.fit_to_network(job.data.train_images, job.data.input_kind, job.input_kind, shape)
-    chosen = view(job.data.train_images if recipe.augmentation in PHOTOS else images, training)
+    chosen = select(job.data.train_images if recipe.augmentation in PHOTOS else images, training)
     regularization = regularization_of(recipe, len(job.data.class_names))
     stays = prepare or recipe.augmentation in PHOTOS or regularization or group.scoped
     plan = batches.Batches(
@@ -212,7 +212,7 @@ def batches_of(job: TrainingJob, group: workers.Group = workers.ALONE) -> tuple[
     )  # fmt: skip
     group.check_batch(plan.batch_size)
     validation = group.part(validation)
-    return plan, fitting.InOrder(view(images, validation), labels[validation], testing.batch_size(recipe), prepare)
+    return plan, fitting.InOrder(select(images, validation), labels[validation], testing.batch_size(recipe), prepare)
 
 
 def run_epochs(

@@ -11,6 +11,7 @@ import pytest
 from kerasnets import models
 from kerasnets.models.registry import NETWORKS
 from kerasnets.proof import partial, report, verification
+from kerasnets.proof.digest import digest
 from kerasnets.proof.partial import Partial, path_of
 from kerasnets.proof.verdict import QUANTITIES, SAME_BLOCKS, Proof
 from kerasnets.runtime.backends import LAYOUTS
@@ -263,7 +264,8 @@ def loaded(path, networks=None):
 
 
 def test_proofs_are_read_again_as_they_were(tmp_path):
-    Partial([GOOD, FAULTS["logits"][0]], 60.5).save(tmp_path / "proofs.json")
+    faulty = dataclasses.replace(FAULTS["logits"][0], network="lenet5")
+    Partial([GOOD, faulty], 60.5).save(tmp_path / "proofs.json")
     assert loaded(tmp_path / "proofs.json", ["net", "lenet5"]) == Partial([GOOD], 60.5)
     assert loaded(tmp_path / "proofs.json", ["lenet5"]) == Partial([], 60.5)
 
@@ -273,7 +275,7 @@ def test_proofs_of_other_networks_are_kept(tmp_path):
     other = dataclasses.replace(GOOD, network="other")
     Partial([GOOD, other], 60).save(path)
     Partial([GOOD], 70).save(path)
-    assert loaded(path) == Partial([other, GOOD], 70)
+    assert loaded(path) == Partial([GOOD, other], 70)
 
 
 def test_after_a_run_its_proofs_serve_the_next(tmp_path):
@@ -291,6 +293,10 @@ def test_after_a_run_its_proofs_serve_the_next(tmp_path):
     assert {proof.network: proof.full_size for proof in loaded(path_of(page)).proofs} == {
         "net": 0.0, "other": GOOD.full_size,
     }  # fmt: skip
+    Partial([dataclasses.replace(FAULTS["logits"][0], network="other")], 5).save(path_of(page))
+    for _ in range(2):  # while the run goes on, and afterwards: a fault is not covered by the proof of before
+        assert [proof.network for proof in loaded(path_of(page)).proofs] == ["net"]
+        partial.finish(page)
 
 
 def test_the_page_tells_the_commits_of_earlier_proofs(tmp_path, monkeypatch):
@@ -313,7 +319,8 @@ def test_a_broken_file_of_proofs_is_none(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "broken", [1, {"network": "net"}, {**dataclasses.asdict(GOOD), "keras": 5, "code": "", "commit": ""}]
+    "broken",
+    [1, {"network": "net"}, {**dataclasses.asdict(GOOD), "keras": 5, "code": digest(network="net"), "commit": ""}],
 )
 def test_a_broken_proof_is_none(tmp_path, broken):
     path = tmp_path / "proofs.json"

@@ -35,11 +35,11 @@ def batches_of_fit(first):
 
     The plan has an array, and what `fit` takes the same pictures as a part of a larger one.
     """
-    from kerasnets.data.streams import view
+    from kerasnets.data.streams import select
     from kerasnets.training.batches import Batches, as_fit_takes
 
     plan = Batches(PICTURES, LABELS, 8, 3, seed=1)
-    part = Batches(view(np.repeat(PICTURES, 2, axis=0), 2 * LABELS), LABELS, 8, 3, seed=1)
+    part = Batches(select(np.repeat(PICTURES, 2, axis=0), 2 * LABELS), LABELS, 8, 3, seed=1)
     part.first = first
     plan.first = first
     planned = [plan[i] for i in range(len(plan))]
@@ -48,10 +48,10 @@ def batches_of_fit(first):
 
 def photos_of_a_part(augmentation):
     """The first batch of an array, and of the same pictures as a part of a larger one."""
-    from kerasnets.data.streams import view
+    from kerasnets.data.streams import select
     from kerasnets.training.batches import Batches
 
-    both = PICTURES, view(np.repeat(PICTURES, 2, axis=0), 2 * LABELS)
+    both = PICTURES, select(np.repeat(PICTURES, 2, axis=0), 2 * LABELS)
     return [Batches(images, LABELS, 8, 3, seed=1, augmentation=augmentation)[0][0] for images in both]
 
 
